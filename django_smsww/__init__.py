@@ -1,0 +1,77 @@
+"""Send SMS worldwide through the Openapi gateway, and trust what the history says.
+
+The names below are the public interface. They are loaded when first used, so that importing the
+package (as INSTALLED_APPS does) loads no model, no REST framework and no requests.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exceptions import AccountBlocklisted as AccountBlocklisted
+    from .exceptions import ContentRefused as ContentRefused
+    from .exceptions import InsufficientCredit as InsufficientCredit
+    from .exceptions import InvalidSMS as InvalidSMS
+    from .exceptions import InvalidSMSBackend as InvalidSMSBackend
+    from .exceptions import InvalidToken as InvalidToken
+    from .exceptions import SMSBackendDoesNotExist as SMSBackendDoesNotExist
+    from .exceptions import SMSError as SMSError
+    from .exceptions import SMSLimited as SMSLimited
+    from .exceptions import SMSOutcomeUnknown as SMSOutcomeUnknown
+    from .exceptions import SMSRefused as SMSRefused
+    from .exceptions import SMSUnavailable as SMSUnavailable
+    from .handler import sms_backends as sms_backends
+    from .message import SMS as SMS
+    from .message import SendResult as SendResult
+    from .sending import asend_mass_sms as asend_mass_sms
+    from .sending import asend_sms as asend_sms
+    from .sending import iter_send as iter_send
+    from .sending import send_mass_sms as send_mass_sms
+    from .sending import send_messages as send_messages
+    from .sending import send_sms as send_sms
+    from .states import State as State
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "exceptions": (
+        "AccountBlocklisted",
+        "ContentRefused",
+        "InsufficientCredit",
+        "InvalidSMS",
+        "InvalidSMSBackend",
+        "InvalidToken",
+        "SMSBackendDoesNotExist",
+        "SMSError",
+        "SMSLimited",
+        "SMSOutcomeUnknown",
+        "SMSRefused",
+        "SMSUnavailable",
+    ),
+    "handler": ("sms_backends",),
+    "message": ("SMS", "SendResult"),
+    "sending": (
+        "asend_mass_sms",
+        "asend_sms",
+        "iter_send",
+        "send_mass_sms",
+        "send_messages",
+        "send_sms",
+    ),
+    "states": ("State",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

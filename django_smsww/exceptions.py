@@ -1,0 +1,161 @@
+"""The errors of this package: each class is a decision that a caller can take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from .models import Message
+
+
+class InvalidSMSBackend(ImproperlyConfigured):
+    """An entry of the SMSWW setting cannot be used. The text names the alias and the mend."""
+
+    def __init__(self, text: str, *, alias: str | None = None) -> None:
+        super().__init__(text if alias is None else f"SMSWW[{alias!r}]: {text}")
+
+
+class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
+    """The alias is not defined in the SMSWW setting."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"The SMS backend {alias!r} is not configured.")
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would quote it
+
+
+class SMSError(Exception):
+    """Something kept a message from being accepted.
+
+    The text never holds a number, a body or a token, so it may be logged.
+
+    Attributes:
+        message: the row, or None where the call ended before there was one.
+        code: the provider's code ("2011") or, where it gave none, a word of ours.
+        status: the HTTP status, or None.
+        detail: what the provider said, bounded and with personal content taken out.
+        retry_after: seconds after which another attempt makes sense, or None.
+    """
+
+    code: str = "error"
+    summary = "The message was not accepted"
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        code: str = "",
+        status: int | None = None,
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(text or self.summary)
+        self.code = code or type(self).code
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+        self.message: Message | None = None
+
+    def __str__(self) -> str:
+        facts = [f"code {self.code}"] if self.code != type(self).code else []
+        facts += [f"HTTP {self.status}"] if self.status else []
+        facts += [f"message {self.message.reference}"] if self.message else []
+        text = str(self.args[0])
+        return f"{text} ({', '.join(facts)})" if facts else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the row behind: a queue's result backend is no place for numbers and bodies."""
+        state = {**self.__dict__, "message": None}
+        return (type(self), self.args, state)
+
+
+class InvalidSMS(SMSError, ValueError):
+    """Our own validation refused it, before any row or request."""
+
+    code = "invalid"
+    summary = "The message is not valid"
+
+
+class SMSLimited(SMSError):
+    """A cap or a guard of this project held it back. Nothing was sent."""
+
+    code = "limited"
+    summary = "A limit held the message back"
+
+
+class SMSRefused(SMSError):
+    """The provider refused this message; sent again as it is, it would be refused again."""
+
+    code = "refused"
+    summary = "The gateway refused the message"
+
+
+class ContentRefused(SMSRefused):
+    """Forbidden content. It may have cost a fine; it can never be resent as it is."""
+
+    code = "content"
+    summary = "The gateway refused the content of the message"
+
+
+class SMSUnavailable(SMSError):
+    """It was certainly not sent, and not through any fault of the message."""
+
+    code = "unavailable"
+    summary = "The gateway could not be reached; nothing was sent"
+
+
+class InvalidToken(SMSUnavailable):
+    """The token was refused: wrong, expired, or one of the other environment."""
+
+    code = "invalid_token"
+    summary = "The gateway refused the token; nothing was sent"
+
+
+class InsufficientCredit(SMSUnavailable):
+    """The wallet does not cover the message."""
+
+    code = "insufficient_credit"
+    summary = "The wallet does not cover the message; nothing was sent"
+
+
+class AccountBlocklisted(SMSUnavailable):
+    """The account is blocked; only the provider's support can lift that."""
+
+    code = "account_blocklisted"
+    summary = "The account is blocklisted; nothing was sent"
+
+
+class SMSOutcomeUnknown(SMSError):
+    """It may have been sent: no answer came that says. Look before sending it again."""
+
+    code = "outcome_unknown"
+    summary = "No answer says whether the message was sent"
+
+
+_KINDS: dict[str, type[SMSError]] = {
+    kind.__name__: kind
+    for kind in (
+        InvalidSMS,
+        SMSLimited,
+        SMSRefused,
+        ContentRefused,
+        SMSUnavailable,
+        InvalidToken,
+        InsufficientCredit,
+        AccountBlocklisted,
+        SMSOutcomeUnknown,
+    )
+}
+
+
+def error_kind(name: str) -> type[SMSError]:
+    """Return the class that a row names in its `error` field; an unknown name gives SMSError."""
+    return _KINDS.get(name, SMSError)
+
+
+def kinds_of(*bases: type[SMSError]) -> list[str]:
+    """Return the names under which errors of these classes are kept on rows."""
+    return [name for name, kind in _KINDS.items() if issubclass(kind, bases)]

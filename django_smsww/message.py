@@ -1,0 +1,102 @@
+"""The two values that cross the boundary of a backend: what is asked, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from .exceptions import SMSError
+
+RESERVED_CUSTOM_KEY = "_smsww"
+"""The key in `callback.custom` that carries our reference and signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class SMS:
+    """One message to one recipient.
+
+    `None` in `dry_run` and `fail_on_multiple_messages` stands for the backend's default, and an
+    empty `sender` for the backend's sender or, failing that, the provider's ("Openapi").
+
+    Attributes:
+        body: the text.
+        recipient: E.164 with the plus sign: "+393331234567".
+        sender: 3 to 11 letters, digits and spaces, not digits alone.
+        key: your own idempotency key, unique per alias; "" for none.
+        custom: JSON object that the provider returns with each callback.
+        tag: a short label to group messages by.
+        sensitive: forget the text as soon as it was handed over.
+        send_at, expires_at: aware datetimes; not sent before the one or after the other.
+        priority: the greater leaves first.
+        batch: groups the messages of one mass send.
+        reference: our name of the message, sent along and found again in callbacks.
+    """
+
+    body: str = field(repr=False)
+    recipient: str = field(repr=False)
+    sender: str = ""
+    _: KW_ONLY
+    dry_run: bool | None = None
+    fail_on_multiple_messages: bool | None = None
+    key: str = ""
+    custom: Mapping[str, Any] | None = field(default=None, repr=False)
+    tag: str = ""
+    sensitive: bool = False
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    priority: int = 0
+    batch: UUID | None = None
+    reference: UUID = field(default_factory=uuid4)
+
+    def replace(self, **changes: Any) -> SMS:
+        """Return a copy with these fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendResult:
+    """What the provider says of one message, whether it answers a send, a look-up or calls back.
+
+    A field is None (or "") where the provider said nothing. With `error` set nothing else counts,
+    but for the facts that came along with a refusal.
+
+    Attributes:
+        provider_id: the provider's id; "" for a dry run.
+        state: the provider's word, kept as it came; not always one that we know.
+        encoding: "GSM-7" or "UCS-2".
+        characters, segments: the provider's counts; segments are what is paid.
+        country, prefix: "IT", "39".
+        price, total_price: EUR for one segment and for all; zero while it is not known.
+        recipient, sender, body: as the provider has them, to recognise a message by.
+        custom: what we sent in `callback.custom`, where the provider returns it.
+        error: why the message was not accepted.
+    """
+
+    provider_id: str = ""
+    state: str = ""
+    encoding: str = ""
+    characters: int | None = None
+    segments: int | None = None
+    country: str = ""
+    prefix: str = ""
+    price: Decimal | None = None
+    total_price: Decimal | None = None
+    blocklisted: bool = False
+    blocklisted_reason: str = field(default="", repr=False)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    recipient: str = field(default="", repr=False)
+    sender: str = ""
+    body: str = field(default="", repr=False)
+    custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    error: SMSError | None = None
+
+    def nameless(self) -> SendResult:
+        """Return a copy without the provider's id."""
+        return replace(self, provider_id="")

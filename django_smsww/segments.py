@@ -1,0 +1,160 @@
+"""Tell how a text travels: its encoding, its size, and where it is cut into segments.
+
+The rules are those of 3GPP TS 23.038 (the alphabets) and 3GPP TS 23.040 (the header that joins
+the segments of a long message), with the limits that the gateway documents. The provider's own
+count is what is paid; this one is for previews, limits and budgets before anything is sent.
+
+This module needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+GSM7 = "GSM-7"
+UCS2 = "UCS-2"
+
+# The header that joins segments numbers them in one octet (TS 23.040, section 9.2.3.24.1).
+MAX_SEGMENTS = 255
+
+# TS 23.038, section 6.2.1, row by row of code. U+001B is not a character: it announces one of
+# the extension table.
+_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅå"
+    "Δ_ΦΓΛΩΠΨΣΘΞÆæßÉ"
+    " !\"#¤%&'()*+,-./"
+    "0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNO"
+    "PQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmno"
+    "pqrstuvwxyzäöñüà"
+)
+_EXTENSION = "\f^{}\\[~]|€"  # Section 6.2.1.1: each is sent as an escape and a second septet.
+
+_ALPHABET = frozenset(_BASIC + _EXTENSION)
+# One search is quick for every script; a set of characters takes five times as long outside
+# Latin-1.
+_find_stranger = re.compile(f"[^{re.escape(_BASIC + _EXTENSION)}]").search
+
+# A text is measured on its units, one octet for each septet or UTF-16 code unit. All that matters
+# of a unit is whether it is the first of two that stay together: an escape or a high surrogate.
+_PAIR = "ÿ"  # Any character that UTF-8 writes in two octets.
+_FIRST = _PAIR.encode()[:1]
+_GSM7_UNITS = bytes(ord(_PAIR) if chr(octet) in _EXTENSION else 0 for octet in range(256))
+_UCS2_UNITS = bytes(_FIRST[0] if 0xD8 <= octet <= 0xDB else 0 for octet in range(256))
+
+# How many units a message of one segment holds, and each segment of a longer message.
+_LIMITS = {GSM7: (160, 153), UCS2: (70, 67)}
+
+# Typography, and what is written instead where only GSM-7 will do. No letter or digit is here,
+# not even one that looks like another: accents, ç, ² and the homoglyphs of other scripts stay.
+_REPLACEMENTS = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′`´", "'"),
+        **dict.fromkeys("“”„‟«»″", '"'),
+        # Hyphens, dashes and the minus sign.
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+        "‹": "<",
+        "›": ">",
+        "…": "...",
+        "•": "*",
+        "⁄": "/",
+        # A tab, and the spaces of other widths or that do not break.
+        **dict.fromkeys("\t\u00a0\u202f\u205f\u3000", " "),
+        **dict.fromkeys(map(chr, range(0x2000, 0x200B)), " "),
+        # The line breaks of word processors.
+        **dict.fromkeys("\v\u0085\u2028\u2029", "\n"),
+        # Invisible: soft hyphen, zero width, byte order mark. The joiners among them matter in
+        # emoji and in some scripts, but a text with any of those is left alone as a whole.
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
+        # Invisible: left-to-right marks, which come along with numbers copied from a phone book.
+        **dict.fromkeys("\u200e\u202a\u202c\u2066\u2068\u2069", ""),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """What a text needs on its way.
+
+    `characters` are septets in GSM-7 and UTF-16 code units in UCS-2. It is the plain sum: the
+    place that stays empty where a pair did not fit at the end of a segment is not in it, so
+    `segments` does not follow from it by division.
+    """
+
+    encoding: str
+    characters: int
+    segments: int
+
+
+def count_segments(text: str) -> SegmentCount:
+    """Return the encoding of `text`, its size in that encoding and its number of segments.
+
+    Every string is counted, also one that cannot be sent: the empty text is one segment, a lone
+    surrogate is one unit of UCS-2, and there may be more than `MAX_SEGMENTS`.
+    """
+    encoding, units = _encode(text)
+    segments = sum(1 for _ in _cut(encoding, units))
+    return SegmentCount(encoding, len(units), segments)
+
+
+def split_segments(text: str) -> list[str]:
+    """Return the text of each segment; joined, they are `text` again."""
+    segments, start = [], 0
+    for units in _cut(*_encode(text)):
+        end = start + len(units) - units.count(_FIRST)
+        segments.append(text[start:end])
+        start = end
+    return segments
+
+
+def guilty_characters(text: str) -> tuple[str, ...]:
+    """Return the distinct characters that force UCS-2, in the order of their appearance."""
+    return tuple(character for character in dict.fromkeys(text) if character not in _ALPHABET)
+
+
+def replace_characters(text: str) -> str:
+    """Return `text` with plain punctuation where that makes it GSM-7, else `text` itself.
+
+    Quotation marks, dashes, spaces and the like become their plain forms, invisible characters
+    go, and letters written with a separate accent are composed. Letters and digits are never
+    changed, and the result never has more segments. One character that cannot be replaced keeps
+    the whole text in UCS-2, where the typography costs nothing: it is all left as it was written.
+    """
+    if not _find_stranger(text):
+        return text
+    # Composed first: an accent after a character that goes must not move to the one before.
+    replaced = unicodedata.normalize("NFC", text).translate(_REPLACEMENTS)
+    if _find_stranger(replaced):
+        return text
+    # An ellipsis becomes three septets, so a text of little else could grow.
+    if count_segments(replaced).segments > count_segments(text).segments:
+        return text
+    return replaced
+
+
+def _encode(text: str) -> tuple[str, bytes]:
+    if _find_stranger(text):
+        # Of each code unit the first octet. "replace" makes a lone surrogate one common unit.
+        return UCS2, text.encode("utf-16-be", "replace")[::2].translate(_UCS2_UNITS)
+    # Latin-1 lacks the euro sign, which is a pair like ^, and the Greek capitals, common units.
+    characters = text.replace("€", "^").encode("latin-1", "replace").translate(_GSM7_UNITS)
+    # UTF-8 is the quickest way to double some of many octets.
+    return GSM7, characters.decode("latin-1").encode()
+
+
+def _cut(encoding: str, units: bytes) -> Iterator[bytes]:
+    single, limit = _LIMITS[encoding]
+    if len(units) <= single:
+        yield units
+        return
+    start = 0
+    while start < len(units):
+        end = start + limit
+        if units[end - 1 : end] == _FIRST:
+            end -= 1
+        yield units[start:end]
+        start = end

@@ -1,0 +1,16 @@
+"""Signals, sent after the commit with `send_robust`: a receiver that raises undoes nothing.
+
+Each is sent by the Message class and carries `message` (the row as it was read after the move),
+`state` (where it moved) and `using` (the database alias).
+"""
+
+from django.dispatch import Signal
+
+message_sent = Signal()
+"""The gateway accepted a message. A dry run is never sent."""
+
+message_failed = Signal()
+"""A message ended without being accepted, or its outcome is unknown: FAILED or UNKNOWN."""
+
+message_state_changed = Signal()
+"""Any move, those of the two signals above included."""

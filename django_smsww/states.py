@@ -1,0 +1,111 @@
+"""The states of a message, and the one table of legal moves between them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from django.db.models.enums import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class State(TextChoices):
+    """What happened to a message. Six words are the provider's own (specification 1.2.7)."""
+
+    QUEUED = "QUEUED", _("Queued")
+    SENDING = "SENDING", _("Sending")
+    NEW = "NEW", _("Accepted")
+    PENDING = "PENDING", _("On its way")
+    DELIVERED = "DELIVERED", _("Delivered")
+    UNDELIVERABLE = "UNDELIVERABLE", _("Undeliverable")
+    EXPIRED = "EXPIRED", _("Expired")
+    REJECTED = "REJECTED", _("Rejected")
+    VALIDATED = "VALIDATED", _("Validated, not sent")
+    FAILED = "FAILED", _("Failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+    UNKNOWN = "UNKNOWN", _("Outcome unknown")
+
+
+class Cause(Enum):
+    """On whose word a message moves; it decides which moves are legal."""
+
+    SENDING = "our own sending, under a lease"
+    KEY = "a repeated call with the same key"
+    PERSON = "a person"
+    ABSENCE = "proof that the provider has no such message"
+    RESTORE = "a restored backup, whose rows may be older than what they say"
+    EVIDENCE = "an authentic callback, or the answer to the send itself"
+    LOOKUP = "the provider's own record"
+
+
+PROVIDER = frozenset(
+    {
+        State.NEW,
+        State.PENDING,
+        State.DELIVERED,
+        State.UNDELIVERABLE,
+        State.EXPIRED,
+        State.REJECTED,
+    }
+)
+"""The provider's six words."""
+
+SETTLED_BY_PROVIDER = PROVIDER - {State.NEW, State.PENDING}
+"""The provider's four last words."""
+
+FINAL = SETTLED_BY_PROVIDER | {State.VALIDATED}
+"""No callback moves a message out of these."""
+
+UNFINISHED = frozenset({State.QUEUED, State.SENDING, State.NEW, State.PENDING, State.UNKNOWN})
+"""Something is still expected to happen."""
+
+RESENDABLE = frozenset(
+    {
+        State.FAILED,
+        State.CANCELLED,
+        State.UNDELIVERABLE,
+        State.EXPIRED,
+        State.REJECTED,
+        State.DELIVERED,
+    }
+)
+"""Over and done with, so that a person may send it once more. UNKNOWN is settled first."""
+
+# Evidence that the provider has the message moves any row that is not final, even one that
+# was held to have failed. Within the provider's words there is only forwards: a late NEW
+# does not undo PENDING.
+_BEFORE_NEW = frozenset(State) - FINAL - {State.NEW, State.PENDING}
+_BEFORE_PENDING = _BEFORE_NEW | {State.NEW}
+_BEFORE_FINAL = _BEFORE_PENDING | {State.PENDING}
+
+_EVIDENCE: dict[State, frozenset[State]] = {
+    State.NEW: _BEFORE_NEW,
+    State.PENDING: _BEFORE_PENDING,
+    **dict.fromkeys(SETTLED_BY_PROVIDER, _BEFORE_FINAL),
+}
+
+MOVES: dict[Cause, dict[State, frozenset[State]]] = {
+    Cause.SENDING: {
+        State.SENDING: frozenset({State.QUEUED}),
+        State.QUEUED: frozenset({State.SENDING}),
+        State.VALIDATED: frozenset({State.SENDING}),
+        State.FAILED: frozenset({State.QUEUED, State.SENDING}),
+        State.UNKNOWN: frozenset({State.SENDING}),
+    },
+    Cause.KEY: {State.QUEUED: frozenset({State.FAILED})},
+    Cause.PERSON: {
+        State.CANCELLED: frozenset({State.QUEUED}),
+        State.FAILED: frozenset({State.UNKNOWN}),
+        State.PENDING: frozenset({State.UNKNOWN}),
+    },
+    Cause.ABSENCE: {State.FAILED: frozenset({State.UNKNOWN})},
+    Cause.RESTORE: {State.UNKNOWN: frozenset({State.QUEUED, State.SENDING})},
+    Cause.EVIDENCE: _EVIDENCE,
+    # The provider's record is the authority: it alone may correct one final word into another.
+    Cause.LOOKUP: _EVIDENCE
+    | {word: _BEFORE_FINAL | (SETTLED_BY_PROVIDER - {word}) for word in SETTLED_BY_PROVIDER},
+}
+
+
+def sources(target: State, cause: Cause) -> frozenset[State]:
+    """Return the states from which a message may move to `target` on that cause's word."""
+    return MOVES[cause].get(target, frozenset())
