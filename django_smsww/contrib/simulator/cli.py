@@ -1,0 +1,83 @@
+"""The command line, shared by ``python -m`` and the management command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from .behaviours import describe_numbers
+from .options import Options
+from .profiles import DESCRIPTIONS, UnknownProfileError
+from .server import run
+
+DEFAULT_PORT = 8026
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the simulator to a parser."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port to bind; 0 picks a free one"
+    )
+    parser.add_argument("--store", default="", help="SQLite file to keep; default: a temporary one")
+    parser.add_argument("--pace", type=float, default=0.5, help="seconds between two states")
+    parser.add_argument("--drip", type=float, default=0.2, help="seconds a byte of a slow answer")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before any answer")
+    parser.add_argument(
+        "--token", default="", help='the only valid token; default: any but "wrong"'
+    )
+    parser.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a guess about the gateway to follow, repeatable: "
+        + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
+    )
+    parser.add_argument("--credit", type=Decimal, default=Decimal("10000"), help="wallet, in EUR")
+    parser.add_argument("--bundle", type=int, default=0, help="prepaid segments, used first")
+    parser.add_argument(
+        "--no-blocklist", action="store_true", help="forbidden content does not end the account"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not print a line for each request")
+    parser.add_argument(
+        "--stop-with-parent", action="store_true", help="end when standard input is closed"
+    )
+    parser.add_argument("--numbers", action="store_true", help="print the test numbers and end")
+
+
+def execute(values: dict[str, Any]) -> None:
+    """Do what the parsed command line asks."""
+    if values["numbers"]:
+        print(format_numbers())
+        return
+    run(_options(values))
+
+
+def format_numbers() -> str:
+    """Write the test numbers as lines for people."""
+    lines = [f"...{each['ending']}  {each['description']}" for each in describe_numbers()]
+    return "\n".join(
+        ["The last three digits of a number decide; all others are delivered.", *lines]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="smsww_simulator", description="Stand in for the gateway."
+    )
+    add_arguments(parser)
+    try:
+        execute(vars(parser.parse_args(arguments)))
+    except (OSError, UnknownProfileError) as error:
+        parser.error(str(error))
+    return 0
+
+
+def _options(values: dict[str, Any]) -> Options:
+    profiles = (*values["profile"], *(["no-blocklist"] if values["no_blocklist"] else []))
+    names = Options.__dataclass_fields__.keys() - {"profiles"}
+    return Options(profiles=profiles, **{name: values[name] for name in names})

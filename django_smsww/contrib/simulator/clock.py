@@ -1,0 +1,24 @@
+"""Times and identifiers in the forms that the gateway gives them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+
+def now() -> float:
+    """Return the seconds since the epoch."""
+    return time.time()
+
+
+def iso(moment: float | None) -> str | None:
+    """Write a moment as ISO 8601 in UTC, with microseconds."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+
+
+def new_id() -> str:
+    """Return 24 hexadecimal digits: the seconds, then chance."""
+    return f"{int(time.time()):08x}{secrets.token_hex(8)}"

@@ -1,0 +1,80 @@
+"""How the bytes of an answer leave the socket: whole, slowly, in part, or not at all."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+
+from .exchange import Response
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def deliver(
+    connection: socket.socket, response: Response, stopping: threading.Event, drip: float
+) -> bool:
+    """Send the answer in its manner. Return whether the connection can be used again."""
+    if response.manner == "drip":
+        return _drip(connection, response, stopping, drip)
+    return MANNERS[response.manner](connection, response, stopping)
+
+
+def _whole(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(_head(response) + response.body)
+    return True
+
+
+def _hang(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Wait until the caller gives up; whatever else it sends is ignored."""
+    while not stopping.is_set():
+        readable, _, _ = select.select([connection], [], [], 0.1)
+        if readable and not connection.recv(65536):
+            break
+    return False
+
+
+def _reset(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Close with RST. Detached, because a shutdown by the server would send FIN before it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    os.close(connection.detach())
+    return False
+
+
+def _cut_short(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(_head(response) + response.body[: len(response.body) // 2])
+    return False
+
+
+def _drip(
+    connection: socket.socket, response: Response, stopping: threading.Event, drip: float
+) -> bool:
+    connection.sendall(_head(response))
+    for byte in response.body:
+        if stopping.wait(drip):
+            return False
+        connection.sendall(bytes([byte]))
+    return True
+
+
+Manner = Callable[[socket.socket, Response, threading.Event], bool]
+MANNERS: dict[str, Manner] = {
+    "whole": _whole,
+    "hang": _hang,
+    "reset": _reset,
+    "cut-short": _cut_short,
+}
+
+
+def _head(response: Response) -> bytes:
+    lines = [
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        f"Content-Length: {len(response.body)}",
+        f"Content-Type: {response.content_type}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

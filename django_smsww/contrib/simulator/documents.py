@@ -1,0 +1,102 @@
+"""The message object: made when accepted, moved from state to state, shown under the profiles.
+
+Prices are kept as decimal text inside, and become JSON numbers only when shown.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from .clock import iso, new_id, now
+from .profiles import Profiles
+from .validation import Draft
+
+USERNAME = "simulator@example.com"
+BLOCKLISTED_REASON = "The content does not comply with the legal requirements."
+
+Document = dict[str, Any]
+
+
+def new_document(draft: Draft, price: Decimal, *, blocklisted: bool = False) -> Document:
+    """Make the message object of a request that was just accepted."""
+    created = iso(now())
+    document: Document = {
+        "id": new_id(),
+        "username": USERNAME,
+        "state": "NEW",
+        "sender": draft.sender,
+        "recipient": draft.recipient,
+        "internationalPrefix": draft.prefix,
+        "countryCode": draft.country,
+        "message": draft.body,
+        "encoding": draft.size.encoding,
+        "charactersCount": draft.size.characters,
+        "messageCount": draft.size.segments,
+        "blocklisted": blocklisted,
+        "blocklistedReason": BLOCKLISTED_REASON if blocklisted else None,
+        "options": {
+            "dryRun": draft.dry_run,
+            "failOnMultipleMessages": draft.fail_on_multiple,
+        },
+        "callback": draft.callback,
+        "createdAt": created,
+        "updatedAt": created,
+        "sentAt": None,
+        "deliveredAt": None,
+        "isOtp": bool(draft.otp),
+        **draft.otp,
+    }
+    return priced(document, price)
+
+
+def priced(document: Document, price: Decimal) -> Document:
+    """Return a copy with the price of a segment and the total filled in."""
+    total = price * document["messageCount"]
+    return {**document, "price": str(price), "totalPrice": str(total)}
+
+
+def moved(document: Document, state: str) -> Document:
+    """Return a copy in the next state; its times never stand still."""
+    updated = iso(_later_than(document["updatedAt"]))
+    times = {"updatedAt": updated}
+    if state == "PENDING":
+        times["sentAt"] = updated
+    if state == "DELIVERED":
+        times["deliveredAt"] = updated
+    return {**document, "state": state, **times}
+
+
+def as_pending(document: Document) -> Document:
+    """Return a copy as it was before its final state."""
+    sent = document["sentAt"] or document["createdAt"]
+    return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
+
+
+def show(document: Document, profiles: Profiles) -> Document:
+    """Return what the gateway says of the message."""
+    shown = {**document}
+    for name in ("price", "totalPrice"):
+        price = Decimal(document[name])
+        shown[name] = float(price) if price and "price-zero" not in profiles else 0
+    if "callback-not-echoed" in profiles or not document["callback"]:
+        del shown["callback"]
+    elif "custom-not-echoed" in profiles:
+        echoed = document["callback"].items()
+        shown["callback"] = {name: value for name, value in echoed if name != "custom"}
+    return shown
+
+
+def reference_of(callback: Any) -> str:
+    """Return the sender's own reference, callback.custom._smsww.reference; "" without one."""
+    found = callback
+    for name in ("custom", "_smsww", "reference"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found.encode("utf-8", "replace").decode() if isinstance(found, str) else ""
+
+
+def _later_than(updated: str) -> float:
+    moment = now()
+    while (iso(moment) or "") <= updated:
+        moment += 0.000_001
+    return moment

@@ -1,0 +1,96 @@
+"""Post one callback, and only to this machine."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import socket
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from .documents import Document, show
+from .profiles import Profiles
+
+TIMEOUT = 30  # seconds that a receiver has, by the gateway's specification 1.2.7
+_OURS = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
+
+
+def may_post_to(url: str, own_host: str) -> bool:
+    """Tell whether a URL leads to loopback or our own host, without asking a name server."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host in ("localhost", socket.gethostname().lower()):
+        return True
+    return _is_loopback(host) or (host == own_host and own_host not in ("", "0.0.0.0", "::"))  # noqa: S104
+
+
+def post_callback(document: Document, profiles: Profiles) -> int:
+    """Post the message object to its callback; return the status, 0 for no answer."""
+    callback = document["callback"]
+    content_type, body = build_body(document, profiles)
+    headers = {"Content-Type": content_type}
+    if "headers-not-sent" not in profiles:
+        asked = callback.get("headers", {}).items()
+        headers |= {name: value for name, value in asked if name.lower() not in _OURS}
+    try:
+        return _post(urlsplit(callback["url"]), body, headers)
+    except (OSError, http.client.HTTPException, ValueError):
+        return 0
+
+
+def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
+    """Return the content type and the body that a callback has under the profiles."""
+    callback = document["callback"]
+    payload, custom = build_payload(document, profiles)
+    if callback["method"] == "JSON":
+        return "application/json", json.dumps(payload).encode("ascii")
+    fields = {callback["field"]: json.dumps(payload)}
+    if "payload-nested" not in profiles and "payload-flat" not in profiles:
+        fields = {callback["field"]: json.dumps(payload["data"]), "custom": json.dumps(custom)}
+    return "application/x-www-form-urlencoded", urlencode(fields).encode("ascii")
+
+
+def build_payload(document: Document, profiles: Profiles) -> tuple[Any, Any]:
+    """Return the payload of a callback, and the custom object that belongs to it."""
+    message = show(document, profiles)
+    custom = document["callback"].get("custom")
+    if "custom-not-echoed" in profiles:
+        custom = None
+    if "payload-flat" in profiles:
+        return {**message, **_own_callback(document, profiles)}, custom
+    payload = {"data": message, "custom": custom}
+    return ({"data": payload} if "payload-nested" in profiles else payload), custom
+
+
+def _own_callback(document: Document, profiles: Profiles) -> dict[str, Any]:
+    """In the flat payload custom has no other place than the message's own callback."""
+    if "custom-not-echoed" in profiles:
+        return {}
+    return {"callback": document["callback"]}
+
+
+def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
+    connection = _connect(url)
+    try:
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        connection.request("POST", target, body, headers)
+        response = connection.getresponse()
+        response.read(65536)
+        return response.status
+    finally:
+        connection.close()
+
+
+def _connect(url: SplitResult) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    return kind(url.hostname or "", url.port, timeout=TIMEOUT)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

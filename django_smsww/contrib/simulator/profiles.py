@@ -1,0 +1,69 @@
+"""What is only guessed about the real gateway, each guess a switch.
+
+Whoever talks to the simulator should work under every profile, for any of them may be the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+DESCRIPTIONS = {
+    "custom-not-echoed": "callback.custom comes back neither in answers nor in callbacks",
+    "callback-not-echoed": "message objects have no callback at all",
+    "headers-not-sent": "callbacks come without the headers that were asked for",
+    "oldest-first": "GET /messages lists the oldest message first",
+    "pages-of-50": "GET /messages gives 50 messages at most",
+    "list-late": "GET /messages shows a message after a minute (list-late=SECONDS: after so long)",
+    "price-zero": "price and totalPrice are always 0, whatever the wallet pays",
+    "payload-nested": 'callbacks carry {"data": {"data": message, "custom": custom}}',
+    "payload-flat": "callbacks carry the bare message; custom is in its callback.custom",
+    "empty-list-404": "an empty GET /messages answers 404",
+    "bare": "success bodies are not wrapped in data",
+    "tokens-wrapped": "the answer of POST /tokens is wrapped in data",
+    "xml-401": "a wrong token is answered in XML",
+    "empty-401": "a wrong token is answered with an empty body",
+    "no-blocklist": "forbidden content costs the fine but does not blocklist the account",
+}
+_DEFAULT_SECONDS = {"list-late": 60.0}
+
+
+class UnknownProfileError(ValueError):
+    """Names a profile that does not exist, or gives it a value that is no number."""
+
+
+class Profiles:
+    """The switches that are on. Replaced as a whole, so readers never see half a change."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._active: dict[str, float] = {}
+        self.replace(names)
+
+    def replace(self, names: Iterable[str]) -> None:
+        """Switch on exactly these profiles."""
+        self._active = dict(_parse(name) for name in names)
+
+    def seconds(self, name: str) -> float:
+        """Return the time that belongs to a profile, 0 when it is off."""
+        return self._active.get(name, 0.0)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._active
+
+    def names(self) -> list[str]:
+        """List the active profiles in the form that `replace` takes."""
+        return [
+            f"{name}={seconds:g}" if name in _DEFAULT_SECONDS else name
+            for name, seconds in self._active.items()
+        ]
+
+
+def _parse(text: str) -> tuple[str, float]:
+    name, separator, value = text.partition("=")
+    if name not in DESCRIPTIONS or (separator and name not in _DEFAULT_SECONDS):
+        raise UnknownProfileError(
+            f"{text!r} is not a profile. Choose from: {', '.join(DESCRIPTIONS)}."
+        )
+    try:
+        return name, float(value) if separator else _DEFAULT_SECONDS.get(name, 0.0)
+    except ValueError:
+        raise UnknownProfileError(f"{text!r}: what follows '=' must be seconds.") from None

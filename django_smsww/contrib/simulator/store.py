@@ -1,0 +1,119 @@
+"""The simulator's memory: one SQLite file that survives a restart and a kill."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, arrived REAL, path TEXT, body TEXT,
+    status INTEGER, outcome TEXT, code REAL, error TEXT, client TEXT, message_id TEXT);
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, accepted REAL, due REAL,
+    route TEXT, reference TEXT, behaviour TEXT, steps TEXT, charged INTEGER, document TEXT);
+CREATE INDEX IF NOT EXISTS messages_due ON messages (due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_reference ON messages (reference);
+CREATE TABLE IF NOT EXISTS callbacks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, message_id TEXT, scope TEXT,
+    document TEXT, created REAL, due REAL, started REAL, completed REAL, attempt INTEGER,
+    status INTEGER, elapsed INTEGER);
+CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS transactions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, amount INTEGER, created REAL, description TEXT);
+CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, expires REAL, detail TEXT);
+CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, value);
+"""
+_TABLES = ("requests", "messages", "callbacks", "transactions", "tokens", "account")
+
+
+class StoreClosed(Exception):
+    """The simulator has stopped; whoever still works for it should end."""
+
+
+class Store:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, path: str = "") -> None:
+        self._temporary = not path
+        self.path = path or _new_file()
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._connection: sqlite3.Connection | None = sqlite3.connect(
+            self.path, timeout=10, isolation_level=None, check_same_thread=False
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # A kill of this process loses nothing; a power cut might, and is not what is played here.
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.executescript(_SCHEMA)
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        """Run one statement; outside `transaction` it is committed at once."""
+        with self._lock:
+            return self._open().execute(sql, values)
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._lock:
+            return self._open().execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        """Return the first row of a query."""
+        with self._lock:
+            found: sqlite3.Row | None = self._open().execute(sql, values).fetchone()
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit all statements of the block together; blocks may be nested."""
+        with self._lock:
+            connection = self._open()
+            if self._depth == 0:
+                connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._leave(connection, "ROLLBACK")
+                raise
+            self._leave(connection, "COMMIT")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.transaction():
+            for table in _TABLES:
+                self.execute(f"DELETE FROM {table}")  # noqa: S608  our own names
+
+    def close(self) -> None:
+        """Close, and remove a temporary file."""
+        with self._lock:
+            if self._connection is None:
+                return
+            self._connection.close()
+            self._connection = None
+        if self._temporary:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.unlink(self.path + suffix)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreClosed
+        return self._connection
+
+    def _leave(self, connection: sqlite3.Connection, verb: str) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            connection.execute(verb)
+
+
+def _new_file() -> str:
+    handle, path = tempfile.mkstemp(prefix="smsww-simulator-", suffix=".sqlite3")
+    os.close(handle)
+    return path

@@ -1,0 +1,148 @@
+"""What the gateway refuses, with the codes and words of its specification 1.2.7.
+
+Nothing is normalised: a number with spaces is wrong here because it may be wrong there. Where the
+gateway's own code is not known, UNDOCUMENTED is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .countries import find_country
+from .exchange import Refusal, gateway_error
+from .segments import Size, measure
+
+UNDOCUMENTED = 1000
+MAX_SEGMENTS = 255
+FORBIDDEN_WORD = "forbidden-word"
+FORBIDDEN_SENDER = "forbidden"
+UNAPPROVED_SENDER = "notapproved"
+DEFAULT_SENDER = "Openapi"
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SENDER = re.compile(r"[A-Za-z0-9 ]{3,11}")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_URL = re.compile(r"https?://[^\s/]+\S*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request to send that is well formed, and what it would cost in segments."""
+
+    route: str
+    recipient: str
+    sender: str
+    body: str
+    prefix: str
+    country: str | None
+    size: Size
+    dry_run: bool
+    fail_on_multiple: bool
+    callback: dict[str, Any] | None
+    otp: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the text or the sender holds forbidden words."""
+        return FORBIDDEN_WORD in self.body.lower() or FORBIDDEN_SENDER in self.sender.lower()
+
+
+def invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
+    """Refuse with 422."""
+    return gateway_error(422, code, message)
+
+
+def check_object(payload: Any) -> dict[str, Any]:
+    """Require a JSON object without the nulls that the specification does not allow."""
+    if not isinstance(payload, dict):
+        raise invalid("The request body must be an object.")
+    for name in ("options", "callback"):
+        if not isinstance(payload.get(name, {}), dict):
+            raise invalid(f"{name} must be an object.")
+    return payload
+
+
+def check_recipient(payload: dict[str, Any], route: str) -> tuple[str, str, str | None]:
+    """Return (recipient, prefix, country)."""
+    recipient = payload.get("recipient")
+    if not isinstance(recipient, str) or not _E164.fullmatch(recipient):
+        raise invalid("Invalid mobile phone number. Use E.164 format.", 2011)
+    prefix, country = find_country(recipient)
+    if route in ("IT", "ES") and country != route:
+        raise invalid(
+            "The recipient number does not belong to the supported country for this endpoint "
+            f"({route}).",
+            2013,
+        )
+    return recipient, prefix, country
+
+
+def check_sender(payload: dict[str, Any], country: str | None) -> str:
+    """Return the sender, the default one for null, empty and absent."""
+    sender = payload.get("sender") or DEFAULT_SENDER
+    if not isinstance(sender, str) or not _SENDER.fullmatch(sender) or not sender.strip():
+        raise invalid("Sender alias must be between 3 and 11 alphanumeric characters.", 2021)
+    if sender.replace(" ", "").isdigit():
+        raise invalid("Sender alias cannot be purely numeric.", 2024)
+    if sender.lower() == UNAPPROVED_SENDER:
+        raise invalid(f"Sender alias not approved for country {country}.")
+    return sender
+
+
+def check_body(payload: dict[str, Any]) -> tuple[str, Size]:
+    """Return the text and its size."""
+    body = payload.get("message")
+    if not isinstance(body, str) or not body:
+        raise invalid("message is required.")
+    if any("\ud800" <= character <= "\udfff" for character in body):
+        raise invalid("message is not valid Unicode.")
+    size = measure(body)
+    if size.segments > MAX_SEGMENTS:
+        raise invalid(f"message exceeds {MAX_SEGMENTS} parts.")
+    return body, size
+
+
+def check_options(payload: dict[str, Any]) -> tuple[bool, bool]:
+    """Return (dryRun, failOnMultipleMessages)."""
+    options = payload.get("options", {})
+    values = [options.get(name, False) for name in ("dryRun", "failOnMultipleMessages")]
+    if not all(isinstance(value, bool) for value in values):
+        raise invalid("dryRun and failOnMultipleMessages must be true or false.")
+    return values[0], values[1]
+
+
+def check_callback(payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the callback with its defaults filled in, None when there is none."""
+    if "callback" not in payload:
+        return None
+    callback = {"method": "JSON", "field": "data", "retry": 0, **payload["callback"]}
+    for problem, is_wrong in _CALLBACK_RULES.items():
+        if is_wrong(callback):
+            raise invalid(f"callback.{problem}")
+    return callback
+
+
+def _is_header(item: tuple[str, Any]) -> bool:
+    name, value = item
+    is_clean = isinstance(value, str) and f"{name}{value}".isascii() and value.isprintable()
+    return is_clean and bool(_HEADER_NAME.fullmatch(name))
+
+
+_CALLBACK_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "url must be a URL.": lambda it: (
+        not isinstance(it.get("url"), str) or not _URL.fullmatch(it["url"])
+    ),
+    "method must be JSON or POST.": lambda it: it["method"] not in ("JSON", "POST"),
+    "field must be a string.": lambda it: not isinstance(it["field"], str) or not it["field"],
+    "retry must be between 0 and 5.": lambda it: (
+        type(it["retry"]) is not int or not 0 <= it["retry"] <= 5
+    ),
+    "headers must be an object of strings.": lambda it: (
+        not isinstance(it.get("headers", {}), dict)
+        or not all(map(_is_header, it.get("headers", {}).items()))
+    ),
+    "custom must be an object.": lambda it: not isinstance(it.get("custom", {}), dict),
+}

@@ -1,0 +1,53 @@
+"""How the tests speak to a simulator: plain HTTP, nothing of the package's own client."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+NUMBER = "+393331234567"
+
+
+class Door:
+    """A session with a token, with the account's credentials, and with the controls."""
+
+    def __init__(self, url):
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = "Bearer any"
+
+    def post(self, path="/WW-messages", **fields):
+        body = {"recipient": NUMBER, "message": "Hello", **fields}
+        return self.session.post(self.url + path, json=body, timeout=5, allow_redirects=False)
+
+    def get(self, path, **query):
+        return self.session.get(self.url + path, params=query, timeout=5)
+
+    def account(self, path, method="GET", auth=("me@example.com", "key"), **arguments):
+        return requests.request(method, self.url + path, auth=auth, timeout=5, **arguments)
+
+    def control(self, name, json=None):
+        url = f"{self.url}/_simulator/{name}"
+        if json is None:
+            return self.session.get(url, timeout=5)
+        return self.session.post(url, json=json, timeout=5)
+
+    def ledger(self):
+        return self.control("ledger").json()
+
+    def requests(self):
+        return self.control("requests").json()
+
+    def message(self, message_id):
+        return self.get(f"/messages/{message_id}").json()["data"]
+
+    def wait_until_idle(self, seconds=5):
+        deadline = time.monotonic() + seconds
+        while self.control("idle").json()["waiting"]:
+            assert time.monotonic() < deadline, "something is still under way"
+            time.sleep(0.005)
+
+    def close(self):
+        self.session.close()

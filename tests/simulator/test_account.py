@@ -1,0 +1,131 @@
+"""The account host, in the shapes of its specification 2.1.0."""
+
+import re
+
+import pytest
+
+SCOPES = ["POST:test.sms.openapi.com/WW-messages"]
+
+
+def data(response):
+    assert response.status_code == 200
+    return response.json()["data"]
+
+
+def test_wallet_shape(door):
+    assert set(data(door.account("/wallet"))) == {"credit", "createdAt", "updatedAt"}
+
+
+@pytest.mark.parametrize("auth", [("me@example.com", "wrong"), ("me", "key"), ("", ""), None])
+@pytest.mark.parametrize("path", ["/wallet", "/tokens", "/callbacks", "/errors", "/subscriptions"])
+def test_account_needs_basic_credentials(door, path, auth):
+    assert door.account(path, auth=auth).status_code == 401
+
+
+def test_bearer_token_does_not_open_the_account(door):
+    assert door.get("/wallet").status_code == 401
+
+
+def test_transactions_tell_each_debit(door):
+    message_id = door.post("/IT-messages").json()["data"]["id"]
+    (debit,) = data(door.account("/wallet/transactions"))
+    assert set(debit) == {"id", "amount", "createdAt", "description"}
+    assert (debit["amount"], debit["description"]) == (-0.0495, f"SMS {message_id}")
+
+
+def test_token_is_made_bare_and_opens_the_door(open_door):
+    door = open_door(token="other")
+    body = {"scopes": SCOPES, "name": "mine", "ttl": 3600}
+    response = door.account("/tokens", "POST", json=body)
+    detail = response.json()
+    assert set(detail) >= {"token", "expireAt", "refreshToken", "scopes", "createdAt"}
+    door.session.headers["Authorization"] = f"Bearer {detail['token']}"
+    assert door.post().status_code == 201
+    assert data(door.account("/tokens")) == [detail]
+    assert data(door.account(f"/tokens/{detail['token']}")) == detail
+
+
+def test_deleted_token_is_wrong(door):
+    token = door.account("/tokens", "POST", json={"scopes": SCOPES}).json()["token"]
+    assert door.account(f"/tokens/{token}", "DELETE").json()["message"] == "Deleted"
+    door.session.headers["Authorization"] = f"Bearer {token}"
+    assert door.post().status_code == 401
+
+
+@pytest.mark.parametrize("ttl", [0, -1, 10**12])
+def test_token_lives_a_year_at_most(door, ttl):
+    detail = door.account("/tokens", "POST", json={"scopes": SCOPES, "ttl": ttl}).json()
+    assert int(detail["expireAt"][:4]) - int(detail["createdAt"][:4]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "error"), [({}, 70), ({"scopes": "all"}, 80), ({"scopes": ["nonsense"]}, 90)]
+)
+def test_token_needs_scopes(door, body, error):
+    response = door.account("/tokens", "POST", json=body)
+    assert (response.status_code, response.json()["error"]) == (422, error)
+
+
+def test_token_can_be_wrapped(open_door):
+    door = open_door(profiles=("tokens-wrapped",))
+    assert "token" in data(door.account("/tokens", "POST", json={"scopes": SCOPES}))
+
+
+def test_unknown_token_is_a_404(door):
+    assert door.account("/tokens/x").json()["error"] == 120
+
+
+def test_callbacks_list_and_detail(door, receiver):
+    receiver.statuses = [503]
+    callback = {"url": receiver.url, "custom": {"a": 1}, "headers": {"X-A": "b"}, "retry": 1}
+    message_id = door.post(recipient="+393330000904", callback=callback).json()["data"]["id"]
+    door.wait_until_idle()
+    (listed,) = data(door.account("/callbacks"))
+    detail = data(door.account(f"/callbacks/{listed['id']}"))
+    assert set(listed) == {"id", "scope", "url", "httpResponseCode", "startedAt", "completedAt"}
+    assert listed["httpResponseCode"] == "200"
+    assert listed["scope"] == "POST:sms.openapi.com/WW-messages"
+    assert (detail["httpResponseCode"], detail["attempt"], detail["active"]) == (200, 2, False)
+    assert (detail["custom"], detail["headers"]) == ({"a": 1}, {"X-A": "b"})
+    assert detail["data"]["id"] == message_id
+
+
+def test_callbacks_are_chosen_by_scope(door, receiver):
+    door.post("/otp", callback={"url": receiver.url})
+    door.wait_until_idle()
+    wanted = "POST:sms.openapi.com/otp"
+    assert len(data(door.account("/callbacks", params={"scopes": wanted}))) == 2
+    assert data(door.account("/callbacks", params={"scopes": "POST:other/x"})) == []
+
+
+def test_unknown_callback_is_a_404(door):
+    assert door.account("/callbacks/x").json()["error"] == 200
+
+
+def test_errors_tell_what_was_refused(door):
+    door.post(recipient="x")
+    (error,) = data(door.account("/errors"))
+    assert re.fullmatch("[0-9a-f]{24}", error.pop("id"))
+    assert error.pop("errorAt")
+    assert error == {
+        "scope": "POST:sms.openapi.com/WW-messages",
+        "domain": "sms.openapi.com",
+        "httpResponseCode": 422,
+        "errorCode": 2011,
+        "message": "Invalid mobile phone number. Use E.164 format.",
+        "ip": "127.0.0.1",
+    }
+
+
+def test_subscription_counts_are_text(open_door):
+    door = open_door(bundle=3)
+    door.post("/IT-messages")
+    (listed,) = data(door.account("/subscriptions"))
+    detail = data(door.account(f"/subscriptions/{listed['id']}"))
+    assert listed["availableRequests"] == "2"
+    assert (detail["totalRequests"], detail["availableRequests"]) == ("3", "2")
+
+
+def test_account_without_a_bundle_has_no_subscription(door):
+    assert data(door.account("/subscriptions")) == []
+    assert door.account("/subscriptions/1").json()["error"] == 220

@@ -1,0 +1,116 @@
+"""The endpoints below /_simulator/, and the page with the phones."""
+
+import pytest
+import requests
+
+from django_smsww.contrib.simulator.auth import check_local
+from django_smsww.contrib.simulator.exchange import Refusal, Request
+from django_smsww.contrib.simulator.phones import element
+
+
+def test_ledger_says_what_was_really_sent(door, receiver):
+    custom = {"_smsww": {"reference": "r1"}}
+    sent = door.post(sender="Shop", callback={"url": receiver.url, "custom": custom}).json()["data"]
+    door.post()
+    door.wait_until_idle()
+    (line,) = door.control("ledger?reference=r1").json()
+    assert (line["id"], line["reference"], line["sender"]) == (sent["id"], "r1", "Shop")
+    assert (line["recipient"], line["body"]) == (sent["recipient"], "Hello")
+    assert (line["state"], line["price"], line["charged"]) == ("DELIVERED", "0.0690", "0.069000")
+
+
+def test_every_request_is_written_down(door):
+    door.post()
+    door.post(recipient="nonsense")
+    door.post(options={"dryRun": True})
+    lines = door.requests()
+    assert [line["outcome"] for line in lines] == ["accepted", "refused", "validated"]
+    assert [line["status"] for line in lines] == [201, 422, 201]
+    assert [line["dry_run"] for line in lines] == [False, False, True]
+
+
+def test_reset_forgets_everything(open_door):
+    door = open_door(profiles=("bare",), credit=5)
+    door.post(message="forbidden-word")
+    door.control("profile", {"profiles": []})
+    door.control("next", {"ending": "913"})
+    door.control("reset", {})
+    assert (door.ledger(), door.requests()) == ([], [])
+    assert door.control("profile").json() == {"profiles": ["bare"]}
+    assert door.account("/wallet").json()["data"]["credit"] == 5
+    assert door.post().status_code == 201
+
+
+def test_account_can_be_set(door):
+    door.post(message="forbidden-word")
+    values = {"credit": "2.5", "blocklisted": False, "bundle": 1}
+    answer = door.control("account", values).json()
+    assert answer == {"credit": "2.5", "bundle": 1, "blocklisted": False}
+    assert door.post().status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("account", {"nonsense": 1}),
+        ("account", {"credit": "much"}),
+        ("account", {"bundle": None}),
+        ("next", {"ending": "567"}),
+        ("next", {"ending": "914", "times": 0}),
+        ("next", {"ending": "914", "method": "PUT"}),
+        ("profile", {"profiles": "bare"}),
+        ("profile", []),
+    ],
+)
+def test_wrong_control_is_refused(door, name, body):
+    assert door.control(name, body).status_code == 422
+
+
+def test_unknown_control_is_a_404(door):
+    assert door.control("nonsense").status_code == 404
+
+
+def test_web_page_cannot_control_it(door):
+    url = f"{door.url}/_simulator/reset"
+    assert requests.post(url, data={"a": "b"}, timeout=5).status_code == 400
+    named = {"Host": "attacker.example"}
+    assert (
+        requests.get(f"{door.url}/_simulator/ledger", headers=named, timeout=5).status_code == 403
+    )
+
+
+@pytest.mark.parametrize("client", ["192.0.2.1", "10.0.0.1", "2001:db8::1"])
+def test_other_machines_cannot_control_it(client):
+    request = Request("GET", "/_simulator/ledger", {}, {"Host": "127.0.0.1:80"}, client=client)
+    with pytest.raises(Refusal) as caught:
+        check_local(request)
+    assert caught.value.response.status == 403
+
+
+def test_phones_show_their_messages(door):
+    door.post(message="Привет" * 20, sender="Shop")
+    door.post(recipient="+393330000901")
+    door.wait_until_idle()
+    page = door.control("").text
+    assert page.count('class="phone"') == 2
+    assert "Привет" in page
+    assert "UCS-2 · 120 characters · 2 segments" in page
+    assert "UNDELIVERABLE" in page
+
+
+def test_text_cannot_break_out_of_its_bubble(door):
+    text = """<script>alert(1)</script>'"&lt;"""
+    door.post(message=text)
+    response = door.control("")
+    assert "<script" not in response.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#x27;&quot;&amp;lt;" in response.text
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+def test_attributes_are_escaped():
+    assert element("a", "x", title='"><b>') == '<a title="&quot;&gt;&lt;b&gt;">x</a>'
+
+
+def test_page_refreshes_only_when_asked(door):
+    assert "http-equiv" not in door.control("").text
+    assert "http-equiv" in door.control("?live").text

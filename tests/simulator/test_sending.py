@@ -1,0 +1,282 @@
+"""The four endpoints that send, against the gateway's specification 1.2.7."""
+
+import re
+import threading
+
+import pytest
+import requests
+
+from .door import NUMBER
+
+KEYS = {
+    "id",
+    "username",
+    "state",
+    "sender",
+    "recipient",
+    "internationalPrefix",
+    "countryCode",
+    "message",
+    "encoding",
+    "charactersCount",
+    "messageCount",
+    "price",
+    "totalPrice",
+    "blocklisted",
+    "blocklistedReason",
+    "options",
+    "createdAt",
+    "updatedAt",
+    "sentAt",
+    "deliveredAt",
+    "isOtp",
+}
+SPAIN = "+34600123456"
+
+
+def test_accepted_message_has_every_documented_field(door):
+    response = door.post(callback={"url": "http://127.0.0.1:9/"})
+    message = response.json()["data"]
+    assert response.status_code == 201
+    assert set(message) == KEYS | {"callback"}
+    assert re.fullmatch("[0-9a-f]{24}", message["id"])
+    assert (message["state"], message["price"], message["totalPrice"]) == ("NEW", 0, 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", message["createdAt"])
+
+
+def test_facts_of_the_text_are_told(door):
+    message = door.post(message="{" * 77 + "€" * 10, recipient=SPAIN).json()["data"]
+    assert (message["internationalPrefix"], message["countryCode"]) == ("34", "ES")
+    assert (message["encoding"], message["charactersCount"]) == ("GSM-7", 174)
+    assert message["messageCount"] == 2
+
+
+def test_callback_is_echoed_with_its_defaults(door):
+    callback = {"url": "http://127.0.0.1:9/", "custom": {"a": [1]}, "headers": {"X-A": "b"}}
+    echoed = door.post(callback=callback).json()["data"]["callback"]
+    assert echoed == {"method": "JSON", "field": "data", "retry": 0, **callback}
+
+
+@pytest.mark.parametrize("sender", [None, ""])
+def test_absent_sender_becomes_the_default_one(door, sender):
+    assert door.post(sender=sender).json()["data"]["sender"] == "Openapi"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"recipient": "393331234567"}, 2011),
+        ({"recipient": "+39 333 1234567"}, 2011),
+        ({"recipient": "+3933312345671234"}, 2011),
+        ({"recipient": "+39333123456७"}, 2011),
+        ({"recipient": 393331234567}, 2011),
+        ({"sender": "ab"}, 2021),
+        ({"sender": "abcdefghijkl"}, 2021),
+        ({"sender": "caffè"}, 2021),
+        ({"sender": "   "}, 2021),
+        ({"sender": "123456"}, 2024),
+        ({"message": "a forbidden-word here"}, 2044),
+        ({"sender": "Forbidden1"}, 2044),
+        ({"sender": "NotApproved"}, 1000),
+        ({"message": ""}, 1000),
+        ({"message": None}, 1000),
+        ({"message": "a\ud800"}, 1000),
+        ({"message": "a" * (153 * 255 + 1)}, 1000),
+        ({"options": None}, 1000),
+        ({"options": {"dryRun": "yes"}}, 1000),
+        ({"message": "a" * 161, "options": {"failOnMultipleMessages": True}}, 1000),
+        ({"callback": None}, 1000),
+        ({"callback": {}}, 1000),
+        ({"callback": {"url": "ftp://127.0.0.1/"}}, 1000),
+        ({"callback": {"url": "http://127.0.0.1/", "method": "GET"}}, 1000),
+        ({"callback": {"url": "http://127.0.0.1/", "retry": 6}}, 1000),
+        ({"callback": {"url": "http://127.0.0.1/", "retry": True}}, 1000),
+        ({"callback": {"url": "http://127.0.0.1/", "headers": {"a": "b\nc"}}}, 1000),
+        ({"callback": {"url": "http://127.0.0.1/", "custom": []}}, 1000),
+    ],
+)
+def test_invalid_request_is_refused_with_its_code(door, fields, code):
+    response = door.post(**fields)
+    assert (response.status_code, response.json()["code"]) == (422, code)
+    assert set(response.json()) == {"code", "message"}
+    assert door.ledger() == []
+
+
+@pytest.mark.parametrize(("route", "abroad"), [("IT", SPAIN), ("ES", NUMBER)])
+def test_national_endpoint_refuses_another_country(door, route, abroad):
+    response = door.post(f"/{route}-messages", recipient=abroad)
+    assert (response.status_code, response.json()["code"]) == (422, 2013)
+    assert route in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("route", "number", "price"), [("IT", NUMBER, 0.0495), ("ES", SPAIN, 0.043)]
+)
+def test_national_price_is_known_at_once(door, route, number, price):
+    message = door.post(f"/{route}-messages", recipient=number, message="a" * 161).json()["data"]
+    assert (message["price"], message["totalPrice"]) == (price, price * 2)
+
+
+def test_worldwide_price_is_filled_in_later_and_debited_exactly(door):
+    message = door.post(message="a" * 161).json()["data"]
+    door.wait_until_idle()
+    message = door.message(message["id"])
+    assert (message["price"], message["totalPrice"]) == (0.069, 0.138)
+    assert door.account("/wallet").json()["data"]["credit"] == 9999.862
+
+
+def test_states_move_on_with_growing_times(door):
+    message = door.post().json()["data"]
+    door.wait_until_idle()
+    final = door.message(message["id"])
+    assert final["state"] == "DELIVERED"
+    assert message["createdAt"] < final["sentAt"] < final["deliveredAt"] == final["updatedAt"]
+
+
+def test_dry_run_costs_nothing_and_is_not_recorded(door):
+    response = door.post("/IT-messages", options={"dryRun": True})
+    message = response.json()["data"]
+    assert (response.status_code, message["totalPrice"]) == (201, 0.0495)
+    assert door.ledger() == []
+    assert door.get(f"/messages/{message['id']}").status_code == 404
+    assert [line["outcome"] for line in door.requests()] == ["validated"]
+    assert door.account("/wallet").json()["data"]["credit"] == 10000
+
+
+def test_same_request_twice_is_accepted_twice(door):
+    custom = {"_smsww": {"reference": "r1"}}
+    for _ in range(2):
+        door.post(callback={"url": "http://127.0.0.1:9/", "custom": custom})
+    assert [line["reference"] for line in door.ledger()] == ["r1", "r1"]
+    assert len({line["id"] for line in door.ledger()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "dry_run", "code", "fine"),
+    [
+        ("/WW-messages", False, 2044, 2),
+        ("/WW-messages", True, 2044, 0),
+        ("/IT-messages", False, 2050, 0.099),
+        ("/IT-messages", True, 2044, 0),
+    ],
+)
+def test_forbidden_content_is_fined_and_ends_the_account(door, path, dry_run, code, fine):
+    text = "forbidden-word " * 11
+    response = door.post(path, message=text, options={"dryRun": dry_run})
+    assert (response.status_code, response.json()["code"]) == (422, code)
+    assert door.account("/wallet").json()["data"]["credit"] == 10000 - fine
+    following = door.post()
+    assert following.status_code == (201 if dry_run else 403)
+    assert dry_run or following.json()["code"] == 2020
+
+
+def test_account_without_blocklist_goes_on_after_forbidden_content(open_door):
+    door = open_door(profiles=("no-blocklist",))
+    assert door.post(message="forbidden-word").status_code == 422
+    assert door.post().status_code == 201
+
+
+def test_worldwide_send_needs_a_euro_a_segment(open_door):
+    door = open_door(credit=1)
+    refused = door.post(message="a" * 161)
+    assert refused.status_code == 402
+    assert set(refused.json()) == {"success", "message", "error", "data"}
+    assert "Insufficient Credit in Wallet: 2 > 1" in refused.json()["message"]
+    assert door.post().status_code == 201
+
+
+def test_bundle_pays_before_the_wallet_and_the_price_stays_zero(open_door):
+    door = open_door(bundle=1, credit=0)
+    message = door.post().json()["data"]
+    door.wait_until_idle()
+    assert door.message(message["id"])["totalPrice"] == 0
+    assert door.post().status_code == 402
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Bearer wrong", 401),
+        ("Bearer Bearer x", 401),
+        ("Basic YTpi", 401),
+        ("", 401),
+        ("Bearer x", 201),
+    ],
+)
+def test_token_is_required(door, authorization, status):
+    door.session.headers["Authorization"] = authorization
+    response = door.post()
+    assert response.status_code == status
+    assert status == 201 or response.json()["message"] == "Wrong Token"
+
+
+def test_configured_token_is_the_only_one(open_door):
+    door = open_door(token="secret")
+    assert door.post().status_code == 401
+    door.session.headers["Authorization"] = "Bearer secret"
+    assert door.post().status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"recipient": ' + b"9" * 5000 + b"}"]
+)
+def test_malformed_body_is_a_400(door, body):
+    headers = {"Content-Type": "application/json"}
+    response = door.session.post(door.url + "/WW-messages", body, headers=headers, timeout=5)
+    assert (response.status_code, response.json()["success"]) == (400, False)
+
+
+def test_body_that_is_not_an_object_is_refused(door):
+    assert door.session.post(door.url + "/WW-messages", json=[1], timeout=5).status_code == 422
+
+
+def test_body_of_unknown_or_absurd_length_is_refused(door):
+    chunks = requests.Request("POST", door.url + "/WW-messages", data=iter([b"{}"]))
+    assert door.session.send(door.session.prepare_request(chunks), timeout=5).status_code == 411
+    assert door.post(message="a" * 1_100_000).status_code == 413
+
+
+def test_otp_message_has_its_code_and_options(door):
+    response = door.post("/otp", message=None, length=10, alphanumeric=True)
+    message = response.json()["data"]
+    assert response.status_code == 201
+    assert set(message) == KEYS | {"otp", "otpOptions"}
+    assert (message["sender"], message["isOtp"]) == ("OTP MOBILE", True)
+    assert re.fullmatch("[0-9A-Z]{10}", message["otp"])
+    assert not message["otp"].isdigit()
+    assert message["message"].endswith(message["otp"])
+    assert message["otpOptions"] == {"length": 10, "alphanumeric": True, "cacheSeconds": 0}
+
+
+def test_otp_code_is_reused_while_the_cache_lasts(door):
+    codes = [door.post("/otp", length=10, cacheSeconds=60).json()["data"]["otp"] for _ in range(2)]
+    fresh = door.post("/otp", length=10).json()["data"]["otp"]
+    other = door.post("/otp", recipient=SPAIN, length=10, cacheSeconds=60).json()["data"]["otp"]
+    assert codes[0] == codes[1]
+    assert len({codes[0], fresh, other}) == 3
+
+
+@pytest.mark.parametrize("length", [3, 11, "5", True])
+def test_otp_length_outside_the_limits_is_1020(door, length):
+    response = door.post("/otp", length=length)
+    assert (response.status_code, response.json()["code"]) == (422, 1020)
+
+
+def test_senders_at_once_are_all_recorded_and_all_paid(door):
+    threads = [
+        threading.Thread(target=requests.post, args=(door.url + "/IT-messages",), kwargs=request)
+        for request in [
+            {
+                "json": {"recipient": NUMBER, "message": "Hello"},
+                "headers": {"Authorization": "Bearer x"},
+                "timeout": 5,
+            }
+        ]
+        * 16
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(door.ledger()) == 16
+    assert door.account("/wallet").json()["data"]["credit"] == 10000 - 16 * 0.0495
