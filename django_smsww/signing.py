@@ -13,6 +13,9 @@ from django.core.signing import BadSignature, Signer
 
 HEADER = "X-SMSWW-Signature"
 
+PROBE = UUID(int=0)
+"""The reference of no message: a callback that bears it only asks whether callbacks arrive."""
+
 
 def sign(reference: UUID, environment: str) -> str:
     """Return the signature of a reference, without the reference."""

@@ -1,0 +1,58 @@
+"""A backend that writes messages where a developer reads them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, TextIO
+
+from ..exceptions import InvalidSMSBackend
+from ..message import SMS
+from ..segments import SegmentCount
+from .local import LocalSMSBackend
+
+# One for all objects: each look-up gives a new one, and all may write to the same place.
+_writing = threading.Lock()
+
+
+class SMSBackend(LocalSMSBackend):
+    """Write messages to a stream.
+
+    Args:
+        stream: where to write; the standard output of the moment unless it is given.
+    """
+
+    def __init__(
+        self, *, stream: TextIO | None = None, alias: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(alias=alias, **options)
+        if stream is not None and not hasattr(stream, "write"):
+            raise InvalidSMSBackend("OPTIONS['stream'] must be a text file.", alias=alias)
+        self.stream = stream
+
+    def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
+        """Write the message as text."""
+        with _writing:
+            self.write(_as_text(sms, provider_id, count))
+
+    def write(self, text: str) -> None:
+        """Write the text of one message; one thread at a time comes here."""
+        stream = self.stream or sys.stdout
+        # A terminal that has no emoji must not make a message fail.
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+
+
+def _as_text(sms: SMS, provider_id: str, count: SegmentCount) -> str:
+    lines = [
+        f"To: {sms.recipient}",
+        f"From: {sms.sender or '(the default sender)'}",
+        f"Size: {count.encoding}, characters: {count.characters}, segments: {count.segments}",
+        f"Reference: {sms.reference}",
+        f"Id: {provider_id or '(none: a dry run, nothing was sent)'}",
+        "",
+        sms.body,
+        "-" * 79,
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,194 @@
+"""The backend that sends through the Openapi gateway."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..account import Account
+from ..client import ROUTES, Client, normalise_token
+from ..exceptions import InvalidSMSBackend
+from ..hosts import messages_url
+from ..message import RESERVED_CUSTOM_KEY, SMS, SendResult
+from ..signing import HEADER, header_value, sign
+from .base import BaseSMSBackend, environment_of
+from .options import Rule, check_options
+
+_COUNTRY_ROUTES = {"+39": "IT", "+34": "ES"}
+
+
+class SMSBackend(BaseSMSBackend):
+    """Send through the gateway, one request for each message.
+
+    Args:
+        token: the access token for the host of the messages.
+        host: "production", "sandbox" or a URL.
+        route: "WW" (worldwide), "IT", "ES", or "auto" to choose by the number.
+        callback_url: where deliveries are reported to; without it they have to be looked up.
+        callback_method: "JSON", or "POST" for a form.
+        callback_retry: how often the gateway tries a callback again, 0 to 5.
+        timeout: seconds for the whole exchange, or a pair: to connect, and for the whole.
+        account_email, api_key: the credentials of the account, for the wallet and the records.
+    """
+
+    supports_dry_run = True
+
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        host: str = "production",
+        route: str = "WW",
+        callback_url: str = "",
+        callback_method: str = "JSON",
+        callback_retry: int = 5,
+        timeout: float | tuple[float, float] = 30.0,
+        account_email: str = "",
+        api_key: str = "",
+        alias: str | None = None,
+        environment: str = "",
+        **options: Any,
+    ) -> None:
+        _require_token(token, alias)
+        check_options(locals(), _RULES, alias=alias)
+        environment = environment or environment_of(callback_url)
+        super().__init__(alias=alias, environment=environment, **options)
+        self.route = route
+        self.callback_url = callback_url
+        self.callback_method = callback_method
+        self.callback_retry = callback_retry
+        self.client = Client(
+            token,
+            host=_checked_host(host, alias),
+            timeouts=_timeouts(timeout),
+            account_email=account_email,
+            api_key=api_key,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} {self.alias!r}: {self.client!r}>"
+
+    @property
+    def account(self) -> Account:
+        """The host of the account, which needs `account_email` and `api_key`."""
+        return self.client.account
+
+    def send(self, sms: SMS) -> SendResult:
+        return self.client.send(self.route_for(sms), sms, self.callback_for(sms))
+
+    def fetch(self, provider_id: str) -> SendResult | None:
+        """Return what the gateway says of one message by now, or None if it has no such one."""
+        return self.client.fetch(provider_id)
+
+    def fetch_page(self, skip: int, limit: int) -> list[SendResult]:
+        return self.client.fetch_page(skip, limit)
+
+    def route_for(self, sms: SMS) -> str:
+        if self.route != "auto":
+            return self.route
+        return _COUNTRY_ROUTES.get(sms.recipient[:3], "WW")
+
+    def callback_for(self, sms: SMS) -> dict[str, Any] | None:
+        """Return the request's `callback`, or None if there is no URL for one.
+
+        It carries the signature twice, since a proxy may drop a header.
+        """
+        if not self.callback_url:
+            return None
+        ours = {
+            "reference": str(sms.reference),
+            "environment": self.environment,
+            "signature": sign(sms.reference, self.environment),
+        }
+        return {
+            "url": self.callback_url,
+            "method": self.callback_method,
+            "retry": self.callback_retry,
+            "custom": {**(sms.custom or {}), RESERVED_CUSTOM_KEY: ours},
+            "headers": {HEADER: header_value(sms.reference, self.environment)},
+        }
+
+
+def _require_token(token: object, alias: str | None) -> None:
+    if not token or not isinstance(token, str):
+        raise InvalidSMSBackend("OPTIONS must define 'token'.", alias=alias)
+
+
+def _checked_host(host: str, alias: str | None) -> str:
+    try:
+        return messages_url(host)
+    except ValueError as error:
+        text = str(error).removeprefix("host ")
+        raise InvalidSMSBackend(f"OPTIONS['host'] {text}", alias=alias) from None
+
+
+def _timeouts(value: float | tuple[float, float]) -> tuple[float, float]:
+    if isinstance(value, (tuple, list)):
+        return value[0], value[1]
+    return min(5.0, value), value
+
+
+def _is_token(value: str) -> bool:
+    try:
+        return bool(normalise_token(value))
+    except ValueError:
+        return False
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_callback_url(value: object) -> bool:
+    """Accept a URL that a signature can be sent to. Credentials in it would leak with it."""
+    if not isinstance(value, str) or not value.isascii() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    has_credentials = parts.username is not None or parts.password is not None
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not has_credentials
+
+
+def _is_retry(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 5
+
+
+LONGEST_TIMEOUT = 120
+"""Seconds; a request must be over well within half of a lease (`leases.SECONDS`)."""
+
+
+def _is_seconds(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and 0 < value <= LONGEST_TIMEOUT
+
+
+def _is_timeout(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return len(value) == 2 and all(map(_is_seconds, value))
+    return _is_seconds(value)
+
+
+_RULES: dict[str, Rule] = {
+    "token": (_is_token, "an access token, without spaces"),
+    "route": (
+        lambda value: value in (*ROUTES, "auto"),
+        "'WW', 'IT', 'ES' or 'auto'",
+    ),
+    "callback_url": (
+        lambda value: value == "" or _is_callback_url(value),
+        "a URL such as 'https://example.com/sms/callback/', without user name and password",
+    ),
+    "callback_method": (lambda value: value in ("JSON", "POST"), "'JSON' or 'POST'"),
+    "callback_retry": (_is_retry, "an integer from 0 to 5"),
+    "timeout": (
+        _is_timeout,
+        f"seconds up to {LONGEST_TIMEOUT}, or a pair of them: to connect, and for all",
+    ),
+    "account_email": (_is_text, "a string"),
+    "api_key": (_is_text, "a string"),
+}

@@ -1,0 +1,174 @@
+"""What may stand in the OPTIONS of every backend, and what to write instead."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from ..exceptions import InvalidSMSBackend
+from ..segments import MAX_SEGMENTS
+
+MAX_CONCURRENCY = 64
+MAX_EXPIRES_AFTER = timedelta(days=366)
+
+MAX_COUNT = 1_000_000_000
+MAX_WINDOW = 31 * 86400
+Limit = tuple[int, int]
+"""At most so many messages in so many seconds."""
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_environment(value: Any) -> bool:
+    # It travels in a header of the callback, so it is plain ASCII.
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", value))
+
+
+def _is_queue(value: Any) -> bool:
+    if isinstance(value, str):
+        return "." in value and all(part.isidentifier() for part in value.split("."))
+    return _is_flag(value)
+
+
+def _is_lifetime(value: Any) -> bool:
+    if isinstance(value, timedelta):
+        return timedelta(0) < value <= MAX_EXPIRES_AFTER
+    return _is_number(value, 1, int(MAX_EXPIRES_AFTER.total_seconds()))
+
+
+def _is_limit(value: Any) -> bool:
+    if not isinstance(value, tuple | list):
+        return value is None
+    return (
+        len(value) == 2
+        and _is_number(value[0], 1, MAX_COUNT)
+        and _is_number(value[1], 1, MAX_WINDOW)
+    )
+
+
+def _is_country_list(value: Any) -> bool:
+    if not isinstance(value, list | tuple | set | frozenset):
+        return value is None
+    return bool(value) and all(isinstance(code, str) for code in value)
+
+
+_LIMIT: Rule = (
+    _is_limit,
+    "None or a pair such as (5, 3600): at most so many messages in so many seconds, up to 31 days",
+)
+
+POLICY: dict[str, Rule] = {
+    # Whether the gateway could take the sender is for the checks and for each message.
+    "sender": (lambda value: isinstance(value, str), "a string"),
+    "dry_run": (_is_flag, "True or False"),
+    "fail_on_multiple_messages": (_is_flag, "True or False"),
+    "max_segments": (
+        lambda value: value is None or _is_number(value, 1, MAX_SEGMENTS),
+        f"None or an integer from 1 to {MAX_SEGMENTS}",
+    ),
+    "max_segments_per_day": (
+        lambda value: value is None or _is_number(value, 1, MAX_COUNT),
+        "None or an integer from 1",
+    ),
+    "max_per_number": _LIMIT,
+    "max_per_country": _LIMIT,
+    "max_per_user": _LIMIT,
+    "allowed_countries": (_is_country_list, "None or a list of codes such as ['IT', 'ES']"),
+    "replace_characters": (_is_flag, "True or False"),
+    "queue": (_is_queue, "True, False or the dotted path of a queue"),
+    "concurrency": (
+        lambda value: _is_number(value, 1, MAX_CONCURRENCY),
+        f"an integer from 1 to {MAX_CONCURRENCY}",
+    ),
+    "rate_limit": (
+        lambda value: value is None,
+        "left out: a rate limit is not supported by this version",
+    ),
+    "environment": (
+        _is_environment,
+        "at most 64 letters, digits, dots, hyphens, underscores and colons, such as 'production'",
+    ),
+    "expires_after": (_is_lifetime, "a number of seconds or a timedelta, up to 366 days"),
+}
+
+
+def check_options(
+    options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
+) -> None:
+    """Raise InvalidSMSBackend for the first option that its rule refuses, without its value."""
+    for name, (accepts, wanted) in rules.items():
+        if not accepts(options[name]):
+            raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)
+
+
+def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) -> None:
+    """Raise InvalidSMSBackend if there are options that no class of the backend has taken."""
+    names = list(unknown)
+    if not names:
+        return
+    text = f"Unknown options {', '.join(map(repr, names))}."
+    known = _option_names(backend)
+    meant = [match for name in names for match in get_close_matches(name, known, n=1)]
+    if meant:
+        text += f" Did you mean {', '.join(map(repr, meant))}?"
+    raise InvalidSMSBackend(text, alias=alias)
+
+
+def country_codes(value: Iterable[str] | None, *, alias: str | None) -> frozenset[str] | None:
+    """Return the codes in capitals, each of them one of a country that has telephone numbers."""
+    if value is None:
+        return None
+    require_phonenumbers("allowed_countries", alias=alias)
+    from phonenumbers import SUPPORTED_REGIONS  # an extra, which only two options ask for
+
+    codes = frozenset(code.upper() for code in value)
+    if strange := sorted(codes - SUPPORTED_REGIONS):
+        raise InvalidSMSBackend(
+            f"OPTIONS['allowed_countries'] must hold ISO 3166 codes of two letters, such as 'GB'; "
+            f"{', '.join(map(repr, strange))} is none.",
+            alias=alias,
+        )
+    return codes
+
+
+def require_phonenumbers(option: str, *, alias: str | None) -> None:
+    """Raise InvalidSMSBackend if the package is missing that tells the country of a number."""
+    try:
+        import phonenumbers  # noqa: F401
+    except ImportError as error:
+        raise InvalidSMSBackend(
+            f"OPTIONS[{option!r}] needs the package phonenumbers: "
+            "pip install 'django-smsww[countries]'.",
+            alias=alias,
+        ) from error
+
+
+def per_window(value: Iterable[int] | None) -> Limit | None:
+    """Return a pair that was checked as what it is, and None as None."""
+    if value is None:
+        return None
+    count, seconds = value
+    return count, seconds
+
+
+def _option_names(backend: type) -> list[str]:
+    parameters = (
+        parameter
+        for kind in backend.__mro__
+        if "__init__" in vars(kind)
+        for parameter in inspect.signature(vars(kind)["__init__"]).parameters.values()
+    )
+    named = {parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY}
+    return sorted(named - {"alias"})

@@ -1,0 +1,184 @@
+"""What a message must be before there is any row or request, the same in every backend.
+
+The texts say what to write instead, and none of them holds a number or a body.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from types import NoneType
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from ..exceptions import InvalidSMS
+from ..message import RESERVED_CUSTOM_KEY, SMS
+from ..segments import MAX_SEGMENTS, count_segments
+
+MAX_CUSTOM_BYTES = 16 * 1024
+MAX_CUSTOM_DEPTH = 32
+SENDER_RULE = "3 to 11 letters, digits and spaces, a letter among them and no space at the ends"
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "body": ((str,), "a string (str() makes one of a lazy translation)"),
+    "sender": ((str,), "a string"),
+    "dry_run": ((bool, NoneType), "True, False or None"),
+    "fail_on_multiple_messages": ((bool, NoneType), "True, False or None"),
+    "key": ((str,), "a string"),
+    "custom": ((Mapping, NoneType), "a dict or None"),
+    "tag": ((str,), "a string"),
+    "sensitive": ((bool,), "True or False"),
+    "send_at": ((datetime, NoneType), "a datetime or None"),
+    "expires_at": ((datetime, NoneType), "a datetime or None"),
+    "priority": ((int,), "an integer"),
+    "batch": ((UUID, NoneType), "a UUID or None"),
+    "reference": ((UUID,), "a UUID"),
+}
+
+# The shortest numbers in use, those of Niue, have seven digits with the country code; E.164
+# allows fifteen.
+_RECIPIENT_RULES = (
+    (r"\+.*", "start with the plus sign and the country code"),
+    (r"\+[0-9]*", "hold nothing but digits after the plus sign: no spaces, dashes or letters"),
+    (r"\+(?!0).*", "not start with a zero: write the country code, without 00 or a trunk zero"),
+    (r"\+[0-9]{7,15}", "have 7 to 15 digits with the country code"),
+)
+_HOW_TO_WRITE = "Write it in E.164 with the plus sign, for example +393331234567."
+
+# PostgreSQL stores neither of them, and no alphabet of a telephone has them.
+_find_unstorable = re.compile("[\x00\ud800-\udfff]").search
+_is_sender = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{1,9}[A-Za-z0-9]").fullmatch
+
+
+def check_content(sms: SMS) -> None:
+    """Raise InvalidSMS unless every field but the recipient could be sent and stored."""
+    _check_types(sms)
+    _check_body(sms.body)
+    if not is_sender(sms.sender):
+        raise InvalidSMS(f"sender must have {SENDER_RULE}.")
+    _check_label("key", sms.key, 200)
+    _check_label("tag", sms.tag, 64)
+    if not -32768 <= sms.priority <= 32767:
+        raise InvalidSMS("priority must be an integer from -32768 to 32767.")
+    _check_times(sms)
+    _check_custom(sms.custom)
+
+
+def check_segments(body: str, limit: int, reason: str) -> None:
+    """Raise InvalidSMS if the text needs more than `limit` segments."""
+    # A text that long is past any limit in either alphabet; counting it would only take time.
+    too_long = len(body) > MAX_SEGMENTS * 153
+    if too_long or count_segments(body).segments > limit:
+        what = "1 segment" if limit == 1 else f"{limit} segments"
+        raise InvalidSMS(f"body must fit into {what} ({reason}). Shorten it.")
+
+
+def check_country(recipient: str, allowed: frozenset[str]) -> None:
+    """Raise InvalidSMS unless the number belongs to one of these countries."""
+    country = country_of(recipient)
+    if country not in allowed:
+        raise InvalidSMS(
+            f"recipient is not in a country that allowed_countries names: "
+            f"{', '.join(sorted(allowed))}."
+        )
+
+
+def country_of(recipient: str) -> str | None:
+    """Return the ISO 3166 code of the country that a number belongs to, or None for none."""
+    import phonenumbers  # an extra, which only the options that ask for countries need
+
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(recipient))
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def is_sender(sender: str) -> bool:
+    """Tell whether the gateway could take this sender; "" stands for its own."""
+    # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.
+    return not sender or bool(_is_sender(sender))
+
+
+def _check_types(sms: SMS) -> None:
+    for name, (types, wanted) in _TYPES.items():
+        value = getattr(sms, name)
+        # A bool is an int, but no priority.
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise InvalidSMS(f"{name} must be {wanted}.")
+
+
+def check_recipient(recipient: str) -> None:
+    """Raise InvalidSMS unless the number is written in E.164."""
+    if not isinstance(recipient, str):
+        raise InvalidSMS(f"recipient must be a string. {_HOW_TO_WRITE}")
+    for pattern, wanted in _RECIPIENT_RULES:
+        if not re.fullmatch(pattern, recipient, re.DOTALL):
+            raise InvalidSMS(f"recipient must {wanted}. {_HOW_TO_WRITE}")
+
+
+def _check_body(body: str) -> None:
+    if not body.strip():
+        raise InvalidSMS("body must not be empty.")
+    if _find_unstorable(body):
+        raise InvalidSMS("body must hold neither NUL characters nor lone surrogates.")
+
+
+def _check_label(name: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise InvalidSMS(f"{name} must have at most {limit} characters.")
+    if _find_unstorable(value):
+        raise InvalidSMS(f"{name} must hold neither NUL characters nor lone surrogates.")
+
+
+def _check_times(sms: SMS) -> None:
+    _check_time("send_at", sms.send_at)
+    _check_time("expires_at", sms.expires_at)
+    if sms.send_at and sms.expires_at and sms.expires_at <= sms.send_at:
+        raise InvalidSMS("expires_at must be later than send_at.")
+
+
+def _check_time(name: str, value: datetime | None) -> None:
+    if value is None:
+        return
+    # What django.utils.timezone.now() returns is what the project's database fields take.
+    wanted = timezone.is_aware(timezone.now())
+    if timezone.is_aware(value) != wanted:
+        kind = "an aware" if wanted else "a naive"
+        raise InvalidSMS(f"{name} must be {kind} datetime, as django.utils.timezone.now() is.")
+    if not 2000 <= value.year < 3000:
+        raise InvalidSMS(f"{name} must be in the years 2000 to 2999.")
+
+
+def _check_custom(custom: Mapping[str, Any] | None) -> None:
+    if custom is None:
+        return
+    if RESERVED_CUSTOM_KEY in custom:
+        raise InvalidSMS(f"custom must not have the key {RESERVED_CUSTOM_KEY!r}: it is reserved.")
+    _check_json(dict(custom))
+    try:
+        text = json.dumps(dict(custom), allow_nan=False)
+    except (TypeError, ValueError):
+        raise InvalidSMS(
+            "custom must be plain JSON: dicts, lists, strings, finite numbers, booleans and None."
+        ) from None
+    if len(text) > MAX_CUSTOM_BYTES:
+        raise InvalidSMS(f"custom must have at most {MAX_CUSTOM_BYTES} bytes as JSON.")
+
+
+def _check_json(value: Any, depth: int = 1) -> None:
+    if depth > MAX_CUSTOM_DEPTH:
+        raise InvalidSMS(f"custom must not be nested deeper than {MAX_CUSTOM_DEPTH} levels.")
+    if isinstance(value, dict):
+        # json.dumps() would turn other keys into strings, and then two could be the same.
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidSMS("custom must have strings as keys.")
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            _check_json(item, depth + 1)
+    elif isinstance(value, str) and _find_unstorable(value):
+        raise InvalidSMS("custom must hold neither NUL characters nor lone surrogates.")

@@ -1,0 +1,240 @@
+"""The host of the messages, one method for each of its endpoints (specification 1.2.7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote
+
+from .account import Account, Token
+from .exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
+from .hosts import Host, account_url, messages_url, parse, unreadable
+from .message import SMS, SendResult
+from .payload import clean_text, is_message, read_message, read_messages, unwrap
+from .transport import Answer, Exchange, ExchangeError
+
+ROUTES = ("WW", "IT", "ES")
+"""The endpoints that send: worldwide, Italy and Spain."""
+
+_PAGE = 100
+_TOKEN_PAGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeCode:
+    """A code that the gateway made and sent; it offers no way to verify one, so compare it."""
+
+    result: SendResult
+    code: str = field(repr=False)
+
+
+class Client:
+    """Speaks to the gateway. It is cheap, opens nothing by itself, and may be shared by threads.
+
+    `host` is "production", "sandbox" or a URL; `timeouts` are the seconds to connect within, and
+    those within which the whole exchange must end. The account's e-mail and API key are needed
+    for `account` alone.
+
+    Raises:
+        ValueError: the token or the host cannot be used.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        host: str = "production",
+        timeouts: tuple[float, float] = (5.0, 30.0),
+        account_email: str = "",
+        api_key: str = "",
+    ) -> None:
+        url = messages_url(host)
+        self._host = Host(url, f"Bearer {normalise_token(token)}", timeouts)
+        self.account = Account(account_url(url), account_email, api_key, timeouts=timeouts)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._host.url}>"
+
+    @property
+    def url(self) -> str:
+        """Where messages are sent to."""
+        return self._host.url
+
+    def token_record(self) -> Token | None:
+        """Return what the account says of the token in use, or None if it does not list it.
+
+        Raises:
+            ValueError, SMSError: as the methods of `account` do.
+        """
+        for page in range(_TOKEN_PAGES):
+            tokens = self.account.tokens(skip=page * _PAGE, limit=_PAGE)
+            found = [each for each in tokens if self._host.bears(f"Bearer {each.token}")]
+            if found:
+                return found[0]
+            if len(tokens) < _PAGE:
+                break
+        return None
+
+    def send(self, route: str, sms: SMS, callback: Mapping[str, Any] | None = None) -> SendResult:
+        """Send one message, once.
+
+        Content that the gateway accepted only to block it is a result with its `error` set.
+
+        Raises:
+            SMSOutcomeUnknown: it may have been sent.
+            SMSError: any other certainly was not.
+        """
+        try:
+            asked = self._host.request("POST", f"/{route}-messages", _message(sms, callback))
+        except (TypeError, ValueError):
+            asked = None
+        if asked is None:  # raised out here, where no content hangs on it
+            raise InvalidSMS("The message holds what JSON cannot express")
+        private = _Private((sms.recipient, sms.body))
+        answer = self._post(asked, f"POST /{route}-messages", private, sms.reference)
+        result = _accepted(answer)
+        # The id that comes back for a dry run names no message.
+        return replace(result, provider_id="") if sms.dry_run else result
+
+    def send_otp(
+        self,
+        recipient: str,
+        *,
+        length: int = 5,
+        alphanumeric: bool = False,
+        cache_seconds: int = 0,
+        dry_run: bool = False,
+        callback: Mapping[str, Any] | None = None,
+    ) -> OneTimeCode:
+        """Have the gateway make up a code and send it; within `cache_seconds`, the same again.
+
+        Raises:
+            SMSError: as `send` does.
+        """
+        if not 4 <= length <= 10 or not 0 <= cache_seconds <= 600:
+            raise InvalidSMS("A code has 4 to 10 characters and is kept for 600 seconds at most")
+        payload = {
+            "recipient": recipient,
+            "length": length,
+            "alphanumeric": alphanumeric,
+            "cacheSeconds": cache_seconds,
+            **_extras({"dryRun": dry_run}, callback),
+        }
+        asked = self._host.request("POST", "/otp", payload)
+        answer = self._post(asked, "POST /otp", _Private((recipient,)))
+        return OneTimeCode(_accepted(answer), _code_in(answer))
+
+    def fetch(self, provider_id: str) -> SendResult | None:
+        """Return what the gateway says of one message, or None if it has no such message.
+
+        Raises:
+            SMSError: SMSUnavailable where it gave no usable answer.
+        """
+        name = quote(provider_id, safe="")
+        if not name.strip("."):
+            raise ValueError("provider_id is empty")
+        payload = self._host.look_up(f"/messages/{name}", label="GET /messages/{id}")
+        if payload is None:
+            return None
+        result = read_message(payload)
+        if result.provider_id != provider_id:  # not the message that was asked for
+            raise unreadable()
+        return result
+
+    def fetch_page(self, skip: int = 0, limit: int = 100) -> list[SendResult]:
+        """Return a page of the account's messages; how they are ordered is documented nowhere.
+
+        Pages move while messages arrive: take each provider id once.
+
+        Raises:
+            SMSError: SMSUnavailable where the gateway gave no usable answer.
+        """
+        payload = self._host.look_up("/messages", {"skip": skip, "limit": limit})
+        messages = unwrap(payload)
+        if messages is None:  # an empty list is a 404, too
+            return []
+        if not isinstance(messages, list):
+            raise unreadable()
+        return read_messages(messages)
+
+    def _post(
+        self, asked: Exchange, label: str, private: Iterable[str], reference: object = None
+    ) -> Answer:
+        try:
+            answer = self._host.ask(asked, label=label, reference=reference)
+        except ExchangeError as exc:
+            kind = SMSOutcomeUnknown if exc.written else SMSUnavailable
+            raise kind(detail=str(exc)) from exc
+        if not 200 <= answer.status < 300:
+            raise self._host.error(answer, private=private)
+        return answer
+
+
+class _Private(tuple[str, ...]):
+    """Texts that an error must not show, nor whoever prints the variables of a frame."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<private>"
+
+
+def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the request's body. What is empty is left out, for the gateway refuses null."""
+    options = {
+        "dryRun": sms.dry_run,
+        "failOnMultipleMessages": sms.fail_on_multiple_messages,
+    }
+    sender = {"sender": sms.sender} if sms.sender else {}
+    return {
+        "recipient": sms.recipient,
+        "message": sms.body,
+        **sender,
+        **_extras(options, callback),
+    }
+
+
+def _extras(
+    options: Mapping[str, bool | None], callback: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    chosen = {name: True for name, value in options.items() if value}
+    extras: dict[str, Any] = {"options": chosen} if chosen else {}
+    return extras | ({"callback": dict(callback)} if callback else {})
+
+
+def _accepted(answer: Answer) -> SendResult:
+    """Return what an answer of success says; without a message in it, it says nothing sure."""
+    result = _result(answer)
+    if result is None:
+        raise SMSOutcomeUnknown(
+            "The gateway's answer cannot be read: it may have been sent", status=answer.status
+        )
+    if result.blocklisted:
+        refusal = ContentRefused(status=answer.status)
+        return replace(result, error=refusal)
+    return result
+
+
+def _result(answer: Answer) -> SendResult | None:
+    payload = parse(answer)
+    return read_message(payload) if is_message(payload) else None
+
+
+def _code_in(answer: Answer) -> str:
+    message = unwrap(parse(answer))
+    code = message.get("otp")
+    return clean_text(code, 32) if isinstance(code, str) else ""
+
+
+def normalise_token(token: str) -> str:
+    """Return the token without the "Bearer " and the white space that come along when pasted.
+
+    Raises:
+        ValueError: there is no token in it.
+    """
+    bare = re.sub(r"\A\s*(bearer\s+)?", "", token, flags=re.IGNORECASE).strip()
+    if not re.fullmatch(r"[!-~]+", bare) or bare.lower() == "bearer":
+        raise ValueError("The token is empty, or holds what no token holds.")
+    return bare

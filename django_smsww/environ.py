@@ -1,0 +1,167 @@
+"""An entry of the SMSWW setting from one URL, as other settings come from the environment.
+
+    SMSWW = {"default": sms_url(env("SMS_URL"))}
+
+    openapi://TOKEN@production?sender=Acme&callback_url=https://example.com/sms/callback/
+    openapi://TOKEN@sandbox                 the gateway's own test host
+    openapi://TOKEN@sms.example.com:8443    another host, by https
+    openapi+http://TOKEN@127.0.0.1:8000     a host on this machine, by http
+    simulator://127.0.0.1:8000              the local simulator, which needs no token
+    console://  locmem://  dummy://         the backends for development and tests
+    file:///var/tmp/sms                     the directory of the file backend
+
+The query holds the other OPTIONS, written plainly: `dry_run=true`, `concurrency=8`,
+`allowed_countries=IT,ES`. What is special in a URL (`/ ? # @ % & +`) is percent-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from .exceptions import InvalidSMSBackend
+
+Options = dict[str, Any]
+
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
+
+
+def sms_url(url: str) -> dict[str, Any]:
+    """Return the entry of the SMSWW setting that the URL describes.
+
+    Raises:
+        InvalidSMSBackend: it cannot be read. The text says how to write it, and holds nothing of
+            the URL but the names in it: the rest may be the token.
+    """
+    parts = _split(url)
+    if parts.scheme not in _READERS:
+        raise _invalid(f"must start with one of {', '.join(f'{name}://' for name in _READERS)}")
+    backend, read = _READERS[parts.scheme]
+    options = read(parts)
+    return {
+        "BACKEND": f"django_smsww.backends.{backend}.SMSBackend",
+        "OPTIONS": options | _query(parts.query, taken=options),
+    }
+
+
+def _split(url: Any) -> SplitResult:
+    if not isinstance(url, str) or not url.strip():
+        raise _invalid("is empty: write openapi://TOKEN@production, or console:// to try things")
+    try:
+        return urlsplit(url.strip())
+    except ValueError:
+        raise _invalid("cannot be read: percent-encode the special characters in it") from None
+
+
+def _openapi(parts: SplitResult) -> Options:
+    # By hand, for a token may hold a colon, which would start a password.
+    token, separator, host = parts.netloc.rpartition("@")
+    if not separator or not token or not host:
+        raise _invalid(f"must have a token and a host: {parts.scheme}://TOKEN@production")
+    _refuse_path(parts)
+    return {"token": unquote(token), "host": _host(parts.scheme, host)}
+
+
+def _host(scheme: str, host: str) -> str:
+    if scheme == "openapi+http":
+        return f"http://{host}"
+    return host if host in ("production", "sandbox") else f"https://{host}"
+
+
+def _simulator(parts: SplitResult) -> Options:
+    if not parts.netloc or "@" in parts.netloc:
+        raise _invalid("must have a host and no token: simulator://127.0.0.1:8000")
+    _refuse_path(parts)
+    return {"token": "simulator", "host": f"http://{parts.netloc}"}
+
+
+def _file(parts: SplitResult) -> Options:
+    if parts.netloc or not parts.path.strip("/"):
+        raise _invalid("must have an absolute path: file:///var/tmp/sms")
+    return {"file_path": unquote(parts.path)}
+
+
+def _nothing(parts: SplitResult) -> Options:
+    if parts.netloc:
+        raise _invalid(f"must have nothing before its query: {parts.scheme}://")
+    _refuse_path(parts)
+    return {}
+
+
+_READERS: dict[str, tuple[str, Callable[[SplitResult], Options]]] = {
+    "openapi": ("openapi", _openapi),
+    "openapi+http": ("openapi", _openapi),
+    "simulator": ("openapi", _simulator),
+    "console": ("console", _nothing),
+    "locmem": ("locmem", _nothing),
+    "dummy": ("dummy", _nothing),
+    "file": ("filebased", _file),
+}
+
+
+def _refuse_path(parts: SplitResult) -> None:
+    if parts.path.strip("/") or parts.fragment:
+        raise _invalid(
+            "must have nothing but a query after its host: percent-encode / ? # and @ in a token"
+        )
+
+
+def _query(query: str, *, taken: Options) -> Options:
+    options: Options = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in options or name in taken:
+            raise _invalid(f"must not give {name!r} in its query, or give it once")
+        options[name] = _cast(name, text)
+    return options
+
+
+def _cast(name: str, text: str) -> Any:
+    # An option that is not in the table stays text; the backend knows whether there is such one.
+    cast, wanted = _CASTS.get(name, (str, ""))
+    try:
+        return cast(text)
+    except ValueError:
+        raise _invalid(f"must give {wanted} as {name!r}") from None
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise ValueError
+    return text.lower() in _TRUE
+
+
+def _flag_or_path(text: str) -> bool | str:
+    return text if "." in text else _flag(text)
+
+
+def _codes(text: str) -> list[str]:
+    return [code.strip() for code in text.split(",") if code.strip()]
+
+
+def _limit(text: str) -> tuple[int, int]:
+    count, seconds = text.split("/")
+    return int(count), int(seconds)
+
+
+_CASTS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "dry_run": (_flag, "true or false"),
+    "fail_on_multiple_messages": (_flag, "true or false"),
+    "replace_characters": (_flag, "true or false"),
+    "queue": (_flag_or_path, "true, false or a dotted path"),
+    "max_segments": (int, "an integer"),
+    "max_segments_per_day": (int, "an integer"),
+    "max_per_number": (_limit, "a count and seconds, such as 5/3600,"),
+    "max_per_country": (_limit, "a count and seconds, such as 500/3600,"),
+    "max_per_user": (_limit, "a count and seconds, such as 5/3600,"),
+    "concurrency": (int, "an integer"),
+    "callback_retry": (int, "an integer"),
+    "expires_after": (int, "an integer of seconds"),
+    "timeout": (float, "a number of seconds"),
+    "allowed_countries": (_codes, "codes with commas between"),
+}
+
+
+def _invalid(text: str) -> InvalidSMSBackend:
+    return InvalidSMSBackend(f"The SMS URL {text}.")

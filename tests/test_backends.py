@@ -1,0 +1,229 @@
+"""The contract that every backend keeps."""
+
+import logging
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from django_smsww import (
+    SMS,
+    InvalidSMSBackend,
+    SendResult,
+    SMSOutcomeUnknown,
+    SMSRefused,
+    SMSUnavailable,
+)
+from django_smsww.backends.base import BaseSMSBackend, environment_of
+
+NUMBER = "+393331234567"
+
+
+class FakeBackend(BaseSMSBackend):
+    """Does with each message what its body names."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.started = []
+        self.both = threading.Barrier(2, timeout=5)
+
+    def send(self, sms):
+        self.started.append(sms.body)
+        if sms.body == "together":
+            self.both.wait()
+        if sms.body == "slow":
+            time.sleep(0.05)
+        if sms.body == "refused":
+            raise SMSRefused(code="2011")
+        if sms.body == "bug":
+            raise ZeroDivisionError(sms.recipient)
+        if sms.body == "interrupt":
+            raise KeyboardInterrupt
+        return SendResult(provider_id=sms.body)
+
+
+def messages(*bodies):
+    return [SMS(body, NUMBER) for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"sender": None}, "'sender'] must be a string"),
+        ({"dry_run": "false"}, "'dry_run'] must be True or False"),
+        ({"fail_on_multiple_messages": 1}, "'fail_on_multiple_messages'] must be True or False"),
+        ({"replace_characters": None}, "'replace_characters'] must be True or False"),
+        ({"max_segments": 0}, "'max_segments'] must be None or an integer from 1 to 255"),
+        ({"max_segments": 256}, "from 1 to 255"),
+        ({"max_segments": True}, "from 1 to 255"),
+        ({"concurrency": 0}, "'concurrency'] must be an integer from 1 to 64"),
+        ({"concurrency": "8"}, "from 1 to 64"),
+        ({"queue": "celery"}, "'queue'] must be True, False or the dotted path"),
+        ({"queue": None}, "'queue'] must be"),
+        ({"rate_limit": 5}, "'rate_limit'] must be left out: a rate limit is not supported"),
+        ({"environment": "a b"}, "'environment'] must be at most 64 letters"),
+        ({"environment": "x" * 65}, "'environment'] must be"),
+        ({"environment": "città"}, "'environment'] must be"),
+        ({"expires_after": 0}, "'expires_after'] must be a number of seconds"),
+        ({"expires_after": timedelta(days=367)}, "up to 366 days"),
+        ({"allowed_countries": "IT"}, "'allowed_countries'] must be None or a list of codes"),
+        ({"allowed_countries": []}, "'allowed_countries'] must be"),
+        ({"allowed_countries": ["UK"]}, "'UK' is none"),
+        ({"max_segment": 2}, "Unknown options 'max_segment'. Did you mean 'max_segments'?"),
+    ],
+)
+def test_option_that_cannot_be_used_is_refused(options, text):
+    with pytest.raises(InvalidSMSBackend) as caught:
+        FakeBackend(alias="alerts", **options)
+    assert str(caught.value).startswith("SMSWW['alerts']: ")
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [90, timedelta(seconds=90)])
+def test_lifetime_is_seconds_or_a_timedelta(value):
+    assert FakeBackend(expires_after=value).expires_after == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize(
+    ("option", "asked", "result"),
+    [(True, None, True), (True, False, False), (False, None, False), (False, True, True)],
+)
+def test_prepare_fills_in_the_defaults_of_the_alias(option, asked, result):
+    backend = FakeBackend(sender="Acme", dry_run=option, fail_on_multiple_messages=option)
+    sms = SMS("Hello", NUMBER, dry_run=asked, fail_on_multiple_messages=asked)
+    prepared = backend.prepare(sms)
+    assert (prepared.sender, prepared.reference) == ("Acme", sms.reference)
+    assert prepared.dry_run is result
+    assert prepared.fail_on_multiple_messages is result
+
+
+def test_prepare_keeps_the_sender_of_the_message():
+    assert FakeBackend(sender="Acme").prepare(SMS("Hello", NUMBER, "Other")).sender == "Other"
+
+
+def test_prepare_replaces_characters_only_when_asked():
+    sms = SMS("“Hello”", NUMBER)
+    assert FakeBackend().prepare(sms).body == "“Hello”"
+    assert FakeBackend(replace_characters=True).prepare(sms).body == '"Hello"'
+
+
+def test_results_stand_in_the_order_of_the_messages():
+    results = FakeBackend().send_messages(messages("slow", "second", "slow", "fourth"))
+    assert [result.provider_id for result in results] == ["slow", "second", "slow", "fourth"]
+
+
+def test_no_messages_give_no_results():
+    assert FakeBackend().send_messages([]) == []
+
+
+def test_messages_are_on_their_way_at_the_same_time():
+    results = FakeBackend().send_messages(messages("together", "together"))
+    assert [result.error for result in results] == [None, None]  # neither waited in vain
+
+
+def test_concurrency_bounds_the_messages_under_way():
+    backend = FakeBackend(concurrency=1)
+    backend.both = threading.Barrier(2, timeout=0.05)
+    results = backend.send_messages(messages("together", "together"))
+    assert all(isinstance(result.error, SMSOutcomeUnknown) for result in results)
+
+
+@pytest.mark.parametrize("companions", [(), ("another",)])
+def test_raised_error_becomes_the_result(companions):
+    first, *others = FakeBackend().send_messages(messages("refused", *companions))
+    assert isinstance(first.error, SMSRefused)
+    assert first.error.code == "2011"
+    assert [other.provider_id for other in others] == list(companions)
+
+
+@pytest.mark.parametrize("companions", [(), ("another",)])
+def test_unexpected_error_leaves_the_outcome_unknown(companions, caplog):
+    sms = SMS("bug", NUMBER)
+    with caplog.at_level(logging.DEBUG):
+        result, *_ = FakeBackend(alias="alerts").send_messages([sms, *messages(*companions)])
+    assert isinstance(result.error, SMSOutcomeUnknown)
+    assert str(sms.reference) in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert NUMBER not in caplog.text + str(result.error) + repr(result)
+
+
+@pytest.mark.parametrize("companions", [0, 1, 200])
+def test_interrupt_ends_the_sending(companions):
+    backend = FakeBackend(concurrency=2)
+    with pytest.raises(KeyboardInterrupt):
+        backend.send_messages(messages("interrupt", *["slow"] * companions))
+    assert len(backend.started) < 100
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_starts_after_the_deadline(count):
+    backend = FakeBackend()
+    results = backend.send_messages(messages(*["late"] * count), deadline=time.monotonic())
+    assert backend.started == []
+    assert [type(result.error) for result in results] == [SMSUnavailable] * count
+    assert {result.error.code for result in results} == {"not_started"}
+
+
+def test_what_started_before_the_deadline_is_finished():
+    backend = FakeBackend(concurrency=1)
+    deadline = time.monotonic() + 0.02
+    first, second = backend.send_messages(messages("slow", "slow"), deadline=deadline)
+    assert first.provider_id == "slow"
+    assert second.error.code == "not_started"
+
+
+def test_backend_without_look_ups_says_so():
+    class Asking(FakeBackend):
+        def fetch(self, provider_id):
+            return SendResult(provider_id=provider_id)
+
+    assert not FakeBackend().supports_fetch
+    assert Asking().supports_fetch
+    assert not Asking().supports_fetch_page
+
+
+def test_context_manager_opens_and_closes():
+    class Opening(FakeBackend):
+        steps = ()
+
+        def open(self):
+            self.steps += ("open",)
+
+        def close(self):
+            self.steps += ("close",)
+
+    with Opening() as backend:
+        assert backend.steps == ("open",)
+    assert backend.steps == ("open", "close")
+
+
+def test_open_that_fails_is_closed():
+    class Failing(FakeBackend):
+        is_closed = False
+
+        def open(self):
+            raise ZeroDivisionError
+
+        def close(self):
+            self.is_closed = True
+
+    backend = Failing()
+    with pytest.raises(ZeroDivisionError), backend:
+        pass
+    assert backend.is_closed
+
+
+@pytest.mark.parametrize(
+    ("url", "environment"),
+    [
+        ("https://example.com/sms/callback/", "example.com"),
+        ("http://[::1]:8000/", "::1"),
+        ("https://città.example/", "xn--citt-3na.example"),
+        ("https://[broken/", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_environment_is_the_host_of_the_callback_url(url, environment):
+    assert environment_of(url) == environment

@@ -1,0 +1,152 @@
+"""One URL in the environment, one entry of the SMSWW setting."""
+
+import os
+import subprocess
+import sys
+import traceback
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_smsww import InvalidSMSBackend, sms_backends
+from django_smsww.environ import sms_url
+
+TOKEN = "s3cr3t"
+OPENAPI = "django_smsww.backends.openapi.SMSBackend"
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "host"),
+    [
+        ("openapi://s3cr3t@production", TOKEN, "production"),
+        ("openapi://s3cr3t@sandbox", TOKEN, "sandbox"),
+        ("openapi://s3cr3t@sms.example.com:8443/", TOKEN, "https://sms.example.com:8443"),
+        ("openapi+http://s3cr3t@127.0.0.1:8000", TOKEN, "http://127.0.0.1:8000"),
+        ("openapi+http://s3cr3t@[::1]:8000", TOKEN, "http://[::1]:8000"),
+        ("openapi://a%2Fb%3Ac%40d%25@sandbox", "a/b:c@d%", "sandbox"),
+        ("openapi://a:b+c@sandbox", "a:b+c", "sandbox"),
+        ("openapi://a@b@sandbox", "a@b", "sandbox"),
+        (" openapi://s3cr3t@sandbox \n", TOKEN, "sandbox"),
+        ("simulator://127.0.0.1:8000", "simulator", "http://127.0.0.1:8000"),
+    ],
+)
+def test_gateway_url_gives_token_and_host(url, token, host):
+    assert sms_url(url) == {"BACKEND": OPENAPI, "OPTIONS": {"token": token, "host": host}}
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "options"),
+    [
+        ("console://", "console", {}),
+        ("locmem:///", "locmem", {}),
+        ("dummy://?sender=Acme", "dummy", {"sender": "Acme"}),
+        ("file:///var/tmp/my%20sms", "filebased", {"file_path": "/var/tmp/my sms"}),
+    ],
+)
+def test_local_url_gives_its_backend(url, name, options):
+    backend = f"django_smsww.backends.{name}.SMSBackend"
+    assert sms_url(url) == {"BACKEND": backend, "OPTIONS": options}
+
+
+def test_query_gives_options_of_the_right_type():
+    query = (
+        "sender=Acme+SpA&dry_run=true&fail_on_multiple_messages=off&replace_characters=1"
+        "&max_segments=3&allowed_countries=IT,%20ES&queue=myproject.queues.Fast&concurrency=8"
+        "&callback_url=https://example.com/sms/callback/%3Fa=b&timeout=2.5&expires_after=60"
+    )
+    assert sms_url(f"console://?{query}")["OPTIONS"] == {
+        "sender": "Acme SpA",
+        "dry_run": True,
+        "fail_on_multiple_messages": False,
+        "replace_characters": True,
+        "max_segments": 3,
+        "allowed_countries": ["IT", "ES"],
+        "queue": "myproject.queues.Fast",
+        "concurrency": 8,
+        "callback_url": "https://example.com/sms/callback/?a=b",
+        "timeout": 2.5,
+        "expires_after": 60,
+    }
+
+
+def test_entry_serves_as_a_setting(settings):
+    settings.SMSWW = {"default": sms_url("locmem://?sender=Acme&queue=no&max_segments=2")}
+    backend = sms_backends["default"]
+    assert (backend.sender, backend.queue, backend.max_segments) == ("Acme", False, 2)
+
+
+def test_unknown_option_is_the_backends_to_refuse(settings):
+    settings.SMSWW = {"default": sms_url("locmem://?sendr=Acme")}
+    with pytest.raises(InvalidSMSBackend, match="Did you mean 'sender'"):
+        sms_backends["default"]
+
+
+BROKEN = [
+    ("", "is empty"),
+    ("  ", "is empty"),
+    (None, "is empty"),
+    ("s3cr3t", "must start with one of openapi://"),
+    ("https://s3cr3t@production", "must start with one of"),
+    ("openapi://production", "must have a token and a host"),
+    ("openapi://s3cr3t", "must have a token and a host"),
+    ("openapi://@production", "must have a token and a host"),
+    ("openapi://s3cr3t@", "must have a token and a host"),
+    ("openapi://s3cr3t/x@production", "must have a token and a host"),
+    ("openapi://s3cr3t#x@production", "must have a token and a host"),
+    ("openapi://s3cr3t@production/s3cr3t", "nothing but a query"),
+    ("openapi://s3cr3t@production#s3cr3t", "nothing but a query"),
+    ("openapi://[s3cr3t@production", "percent-encode"),
+    ("openapi://s3cr3t@production\u2100", "percent-encode"),
+    ("openapi://s3cr3t@production?token=s3cr3t", "must not give 'token'"),
+    ("openapi://s3cr3t@production?host=s3cr3t", "must not give 'host'"),
+    ("file:///tmp?file_path=/s3cr3t", "must not give 'file_path'"),
+    ("console://?sender=s3cr3t&sender=s3cr3t", "must not give 'sender'"),
+    ("console://?dry_run=s3cr3t", "must give true or false as 'dry_run'"),
+    ("console://?queue=s3cr3t", "must give true, false or a dotted path as 'queue'"),
+    ("console://?concurrency=s3cr3t", "must give an integer as 'concurrency'"),
+    ("console://?timeout=s3cr3t", "must give a number of seconds as 'timeout'"),
+    ("console://s3cr3t", "nothing before its query"),
+    ("console:///s3cr3t", "nothing but a query"),
+    ("file://s3cr3t/tmp", "absolute path"),
+    ("file:///", "absolute path"),
+    ("simulator://", "a host and no token"),
+    ("simulator://s3cr3t@127.0.0.1", "a host and no token"),
+]
+
+
+@pytest.mark.parametrize(("url", "text"), BROKEN)
+def test_broken_url_says_how_to_write_it(url, text):
+    with pytest.raises(InvalidSMSBackend, match="The SMS URL") as caught:
+        sms_url(url)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [url for url, _ in BROKEN if url])
+def test_what_is_printed_of_an_error_never_shows_the_token(url):
+    with pytest.raises(InvalidSMSBackend) as caught:
+        sms_url(url)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_an_entry_or_a_clear_error(text):
+    try:
+        entry = sms_url(f"openapi://{text}")
+    except InvalidSMSBackend as error:
+        reason = str(error)
+    else:
+        reason = f"The SMS URL is good: {entry['OPTIONS']['token']}"
+    assert reason.startswith("The SMS URL ")
+
+
+def test_settings_may_read_the_url_while_they_load():
+    code = (
+        "import sys; from django_smsww.environ import sms_url; sms_url('console://');"
+        "from django.conf import settings; print(settings.configured)"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "nowhere"}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

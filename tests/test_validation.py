@@ -1,0 +1,273 @@
+"""What is refused before any row or request, and by which words."""
+
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_smsww import SMS, InvalidSMS, InvalidSMSBackend
+from django_smsww.backends.dummy import SMSBackend
+
+NUMBER = "+393331234567"
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+SECRET = "Your code is 90210"
+
+
+def refusal(sms, **options):
+    """Return why the message is refused, or "" if it is valid."""
+    backend = SMSBackend(alias="default", **options)
+    try:
+        backend.validate(backend.prepare(sms))
+    except InvalidSMS as error:
+        return str(error)
+    return ""
+
+
+def test_refusal_has_the_code_of_our_own_validation():
+    with pytest.raises(InvalidSMS) as caught:
+        SMSBackend().validate(SMS("", NUMBER))
+    assert caught.value.code == "invalid"
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [NUMBER, "+6834000", "+123456789012345", "+34600000000", "+390612345678"],
+)
+def test_number_in_e164_is_valid(recipient):
+    assert refusal(SMS("Hello", recipient)) == ""
+
+
+@pytest.mark.parametrize(
+    ("recipient", "text"),
+    [
+        ("", "start with the plus sign"),
+        ("393331234567", "start with the plus sign"),
+        ("00393331234567", "start with the plus sign"),
+        (" +393331234567", "start with the plus sign"),
+        ("tel:+393331234567", "start with the plus sign"),
+        ("+39 333 1234567", "nothing but digits"),
+        ("+39-333-1234567", "nothing but digits"),
+        ("+393331234567\n", "nothing but digits"),
+        ("+39333CALLME1", "nothing but digits"),
+        ("+39333123456٧", "nothing but digits"),
+        ("++393331234567", "nothing but digits"),
+        ("+0393331234567", "not start with a zero"),
+        ("+", "7 to 15 digits"),
+        ("+123456", "7 to 15 digits"),
+        ("+1234567890123456", "7 to 15 digits"),
+        (393331234567, "recipient must be a string"),
+        (None, "recipient must be a string"),
+        (b"+393331234567", "recipient must be a string"),
+    ],
+)
+def test_number_that_is_not_e164_is_refused(recipient, text):
+    reason = refusal(SMS("Hello", recipient))
+    assert text in reason
+    assert "+393331234567" in reason  # the example
+
+
+def test_content_is_checked_without_a_recipient():
+    SMSBackend().validate_content(SMS("Hello", ""))
+    with pytest.raises(InvalidSMS, match="body"):
+        SMSBackend().validate_content(SMS("", ""))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("", "must not be empty"),
+        (" \n\t\u00a0", "must not be empty"),
+        ("before\x00after", "NUL"),
+        ("half \ud83d of a pair", "surrogates"),
+        ("a" * (255 * 153 + 1), "255 segments"),
+        ("я" * (255 * 67 + 1), "255 segments"),
+        (None, "body must be a string"),
+        (True, "body must be a string"),
+        (5, "body must be a string"),
+        (b"Hello", "body must be a string"),
+    ],
+)
+@pytest.mark.parametrize("replace", [False, True])
+def test_body_that_cannot_travel_is_refused(body, text, replace):
+    assert text in refusal(SMS(body, NUMBER), replace_characters=replace)
+
+
+@pytest.mark.parametrize("body", ["a", "a" * (255 * 153), "я" * (255 * 67), "👋", "{€}"])
+def test_body_of_up_to_255_segments_is_valid(body):
+    assert refusal(SMS(body, NUMBER)) == ""
+
+
+@pytest.mark.parametrize("sender", ["", "Acme", "A1b", "Acme SpA 24", "24h", "1 A"])
+def test_possible_sender_is_valid(sender):
+    assert refusal(SMS("Hello", NUMBER, sender)) == ""
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Ac",
+        "Acme Limited",
+        "12345",
+        "12 345",
+        " Acme",
+        "Acme ",
+        "A-Team",
+        "Ac.me",
+        "Àcme",
+        "Acme\n",
+    ],
+)
+def test_impossible_sender_is_refused(sender):
+    assert "3 to 11 letters, digits and spaces" in refusal(SMS("Hello", NUMBER, sender))
+    assert "3 to 11 letters, digits and spaces" in refusal(SMS("Hello", NUMBER), sender=sender)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"dry_run": "no"}, "dry_run must be True, False or None"),
+        ({"fail_on_multiple_messages": 1}, "fail_on_multiple_messages must be True, False or None"),
+        ({"sensitive": None}, "sensitive must be True or False"),
+        ({"key": None}, "key must be a string"),
+        ({"key": "k" * 201}, "key must have at most 200 characters"),
+        ({"key": "a\x00"}, "key must hold neither NUL"),
+        ({"tag": "t" * 65}, "tag must have at most 64 characters"),
+        ({"tag": "\udc00"}, "tag must hold neither NUL"),
+        ({"priority": 32768}, "priority must be an integer from -32768 to 32767"),
+        ({"priority": -32769}, "priority must be an integer from -32768 to 32767"),
+        ({"priority": True}, "priority must be an integer"),
+        ({"priority": 1.5}, "priority must be an integer"),
+        ({"batch": "5"}, "batch must be a UUID or None"),
+        ({"reference": None}, "reference must be a UUID"),
+        ({"send_at": "2030-01-01"}, "send_at must be a datetime"),
+        ({"send_at": NOON.date()}, "send_at must be a datetime"),
+        ({"send_at": NOON.replace(tzinfo=None)}, "send_at must be an aware datetime"),
+        ({"expires_at": NOON.replace(tzinfo=None)}, "expires_at must be an aware datetime"),
+        ({"expires_at": datetime.max.replace(tzinfo=UTC)}, "years 2000 to 2999"),
+        ({"send_at": NOON, "expires_at": NOON}, "expires_at must be later than send_at"),
+    ],
+)
+def test_field_of_the_wrong_kind_is_refused(changes, text):
+    assert text in refusal(SMS("Hello", NUMBER, **changes))
+
+
+def test_widest_fields_are_valid():
+    sms = SMS(
+        "Hello",
+        NUMBER,
+        key="k" * 200,
+        tag="t" * 64,
+        priority=-32768,
+        send_at=NOON,
+        expires_at=NOON + timedelta(seconds=1),
+        custom=OrderedDict(order=[1, 2.5, None, True, {"note": "x" * 16000}]),
+    )
+    assert refusal(sms) == ""
+
+
+def test_project_without_time_zones_gives_naive_times(settings):
+    settings.USE_TZ = False
+    assert refusal(SMS("Hello", NUMBER, send_at=timezone.now())) == ""
+    assert "send_at must be a naive datetime" in refusal(SMS("Hello", NUMBER, send_at=NOON))
+
+
+def nested(levels):
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
+
+@pytest.mark.parametrize(
+    ("custom", "text"),
+    [
+        ([], "a dict or None"),
+        ("{}", "a dict or None"),
+        ({"_smsww": {}}, "reserved"),
+        ({1: "one"}, "strings as keys"),
+        ({"a": [{2: "two"}]}, "strings as keys"),
+        ({"a": {"b": ["\x00"]}}, "NUL"),
+        ({"a\x00": 1}, "NUL"),
+        ({"a": ("\ud800",)}, "surrogates"),
+        ({"price": Decimal(1)}, "plain JSON"),
+        ({"at": NOON}, "plain JSON"),
+        ({"rate": float("nan")}, "plain JSON"),
+        ({"set": {1}}, "plain JSON"),
+        ({"a": "x" * 16384}, "16384 bytes"),
+        (nested(33), "32 levels"),
+    ],
+)
+def test_custom_that_is_not_plain_json_is_refused(custom, text):
+    assert text in refusal(SMS("Hello", NUMBER, custom=custom))
+
+
+def test_custom_that_holds_itself_is_refused():
+    custom = {}
+    custom["self"] = custom
+    assert "32 levels" in refusal(SMS("Hello", NUMBER, custom=custom))
+
+
+def test_max_segments_is_a_limit():
+    assert refusal(SMS("a" * 306, NUMBER), max_segments=2) == ""
+    assert "2 segments (max_segments)" in refusal(SMS("a" * 307, NUMBER), max_segments=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "asked", "is_refused"),
+    [(True, None, True), (True, False, False), (False, True, True), (False, None, False)],
+)
+def test_message_overrides_fail_on_multiple_messages(option, asked, is_refused):
+    sms = SMS("a" * 161, NUMBER, fail_on_multiple_messages=asked)
+    reason = refusal(sms, fail_on_multiple_messages=option)
+    assert ("1 segment (fail_on_multiple_messages)" in reason) == is_refused
+
+
+def test_message_that_was_not_prepared_has_the_limits_of_its_alias():
+    backend = SMSBackend(alias="default", fail_on_multiple_messages=True)
+    with pytest.raises(InvalidSMS, match="1 segment"):
+        backend.validate(SMS("a" * 161, NUMBER))
+
+
+def test_text_is_counted_after_replacement():
+    sms = SMS("“" + "a" * 150 + "”", NUMBER, fail_on_multiple_messages=True)
+    assert "1 segment" in refusal(sms)
+    assert refusal(sms, replace_characters=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("recipient", "is_allowed"),
+    [
+        (NUMBER, True),
+        ("+34600000000", True),
+        ("+447400123456", False),
+        ("+14155552671", False),
+        ("+8835100012345", False),  # belongs to no country
+        ("+9991234567", False),  # a code that nobody has
+    ],
+)
+def test_numbers_of_other_countries_are_refused(recipient, is_allowed):
+    reason = refusal(SMS("Hello", recipient), allowed_countries=["it", "ES"])
+    assert reason.endswith("" if is_allowed else "allowed_countries names: ES, IT.")
+    assert bool(reason) != is_allowed
+
+
+def test_countries_that_share_a_code_are_told_apart():
+    canadian = SMS("Hello", "+16135550123")
+    assert refusal(canadian, allowed_countries=["CA"]) == ""
+    assert "US" in refusal(canadian, allowed_countries=["US"])
+
+
+def test_missing_phonenumbers_names_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "phonenumbers", None)
+    with pytest.raises(InvalidSMSBackend, match=r"pip install 'django-smsww\[countries\]'"):
+        SMSBackend(alias="default", allowed_countries=["IT"])
+
+
+@given(body=st.text(max_size=400), recipient=st.text("+0123456789 -x", max_size=18))
+@settings(max_examples=100, deadline=None)
+def test_no_refusal_repeats_the_number_or_the_text(body, recipient):
+    reason = refusal(SMS(SECRET + body, "+99" + recipient + "x"))
+    assert reason
+    assert SECRET not in reason
+    assert "+99" not in reason
