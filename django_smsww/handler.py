@@ -59,10 +59,12 @@ class SMSBackendsHandler:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The SMSWW setting as a mapping of aliases to their entries."""
-        value = getattr(settings, "SMSWW", {})
-        if isinstance(value, Mapping):
-            return value
-        return ResolvedSettings(_resolver(value))
+        return entries_of(self.setting)
+
+    @property
+    def setting(self) -> Any:
+        """The SMSWW setting as it was written."""
+        return getattr(settings, "SMSWW", {})
 
 
 class ResolvedSettings(Mapping[str, Any]):
@@ -88,6 +90,13 @@ class ResolvedSettings(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def entries_of(value: Any) -> Mapping[str, Any]:
+    """Return a value of the SMSWW setting as a mapping of aliases to their entries."""
+    if isinstance(value, Mapping):
+        return value
+    return ResolvedSettings(_resolver(value))
 
 
 def _resolver(value: Any) -> Resolver:

@@ -4,7 +4,7 @@ import environ
 
 env = environ.Env()
 
-SECRET_KEY = "a key for tests alone"  # noqa: S105
+SECRET_KEY = "a key for tests alone"
 DEBUG = False
 USE_TZ = True
 TIME_ZONE = "Europe/Rome"

@@ -119,7 +119,7 @@ def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) 
     if not names:
         return
     text = f"Unknown options {', '.join(map(repr, names))}."
-    known = _option_names(backend)
+    known = option_names(backend)
     meant = [match for name in names for match in get_close_matches(name, known, n=1)]
     if meant:
         text += f" Did you mean {', '.join(map(repr, meant))}?"
@@ -163,7 +163,8 @@ def per_window(value: Iterable[int] | None) -> Limit | None:
     return count, seconds
 
 
-def _option_names(backend: type) -> list[str]:
+def option_names(backend: type) -> list[str]:
+    """Return what may stand in the OPTIONS of a backend."""
     parameters = (
         parameter
         for kind in backend.__mro__

@@ -89,11 +89,13 @@ class SimulatorProcess:
     def ledger(self, reference: str = "") -> list[dict[str, Any]]:
         """List every message that was accepted, as often as it was accepted."""
         query = f"?{urlencode({'reference': reference})}" if reference else ""
-        return self._ask(f"/_simulator/ledger{query}")  # type: ignore[no-any-return]
+        entries: list[dict[str, Any]] = self._ask(f"/_simulator/ledger{query}")
+        return entries
 
     def requests(self) -> list[dict[str, Any]]:
         """List every request for a message: accepted, validated and refused."""
-        return self._ask("/_simulator/requests")  # type: ignore[no-any-return]
+        requests: list[dict[str, Any]] = self._ask("/_simulator/requests")
+        return requests
 
     def reset(self) -> None:
         """Forget everything, and be as at the start."""

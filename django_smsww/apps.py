@@ -1,0 +1,25 @@
+"""The Django app."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig, apps
+from django.utils.translation import gettext_lazy as _
+
+
+class SMSWWConfig(AppConfig):
+    """Send SMS through the Openapi gateway and keep their history."""
+
+    name = "django_smsww"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = _("SMS")
+
+    def ready(self) -> None:
+        """Register the system checks, and what describes the callback door."""
+        from . import checks  # registering needs the app, and the setting needs to be there
+
+        checks.register_all()
+        if apps.is_installed("drf_spectacular"):
+            # By its name: what is in contrib rests on the core, and not the other way round.
+            import_module("django_smsww.contrib.spectacular")

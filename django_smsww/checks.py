@@ -1,0 +1,288 @@
+"""What `manage.py check` says of the SMSWW setting. None of it asks the network.
+
+Only one asks the database, and so runs where Django runs such checks: `check --database default`.
+
+Aliases that a resolver looks up are not checked, for its answers may come from the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router, transaction
+from django.urls import Resolver404, get_script_prefix, resolve
+from django.utils import timezone
+
+from .backends.base import BaseSMSBackend
+from .backends.local import LocalSMSBackend
+from .backends.validation import SENDER_RULE, is_sender
+from .exceptions import InvalidSMSBackend
+from .handler import DEFAULT_ALIAS, DEFAULT_BACKEND, ResolvedSettings, sms_backends
+from .models import Heartbeat, Message
+
+TAG = "sms"
+TOO_LONG = timedelta(minutes=10)
+HOUR = timedelta(hours=1)
+
+Messages = list[CheckMessage]
+
+
+def check_aliases(**kwargs: Any) -> Messages:
+    """E001: every alias can be built."""
+    problems = [_problem(alias) for alias in _aliases() if not _lacks_token(alias)]
+    hint = "Correct the SMSWW setting; until then nothing can be sent with this alias."
+    return [
+        Error(str(problem), hint=hint, id="smsww.E001")
+        for problem in [_setting_problem(), *problems]
+        if problem
+    ]
+
+
+def check_token(**kwargs: Any) -> Messages:
+    """E002: an alias of the openapi backend has a token."""
+    return [
+        Error(
+            f"SMSWW[{alias!r}]: OPTIONS must define 'token'.",
+            hint="Read it from the environment. A sandbox token does not work in production.",
+            id="smsww.E002",
+        )
+        for alias in _aliases()
+        if _lacks_token(alias)
+    ]
+
+
+def check_sender(**kwargs: Any) -> Messages:
+    """E003: the gateway can take the sender."""
+    return [
+        Error(
+            f"SMSWW[{alias!r}]: OPTIONS['sender'] is not a sender that the gateway takes.",
+            hint=f"Write {SENDER_RULE}; or leave it out, and the gateway's own name appears.",
+            id="smsww.E003",
+        )
+        for alias, backend in _backends()
+        if not is_sender(backend.sender)
+    ]
+
+
+def check_callback_https(**kwargs: Any) -> Messages:
+    """E004: callbacks come by https; those on this machine may do without."""
+    return [
+        Error(
+            f"SMSWW[{alias!r}]: OPTIONS['callback_url'] must start with https://.",
+            hint="Callbacks hold numbers, texts and the signature that makes them authentic.",
+            id="smsww.E004",
+        )
+        for alias, url in _callback_urls()
+        if url and urlsplit(url).scheme != "https" and not _is_loopback(url)
+    ]
+
+
+def check_callback_url(**kwargs: Any) -> Messages:
+    """W001: there is somewhere to call back."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: OPTIONS do not define 'callback_url'.",
+            hint="Without callbacks a message stays at NEW (accepted) until it is looked up. Give "
+            "the public URL of the view: https://example.com/sms/callback/.",
+            id="smsww.W001",
+        )
+        for alias, url in _callback_urls()
+        if not url
+    ]
+
+
+def check_callback_view(**kwargs: Any) -> Messages:
+    """W002: the path of the callback URL is that of our view."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: the path of OPTIONS['callback_url'] does not lead to the "
+            "callback view.",
+            hint='Add path("sms/", include("django_smsww.urls")) to the URLconf, or correct the '
+            "path. If another service receives the callbacks, silence this check.",
+            id="smsww.W002",
+        )
+        for alias, url in _callback_urls()
+        if url and not _leads_to_view(url)
+    ]
+
+
+def check_development_backend(**kwargs: Any) -> Messages:
+    """W003 (deploy): messages reach telephones."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: {type(backend).__module__} is a backend for development.",
+            hint=f"Nothing reaches a telephone. Use {DEFAULT_BACKEND!r}.",
+            id="smsww.W003",
+        )
+        for alias, backend in _backends()
+        if isinstance(backend, LocalSMSBackend)
+    ]
+
+
+def check_host(**kwargs: Any) -> Messages:
+    """W004 (deploy): messages go to the gateway and not to a simulator on this machine."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: OPTIONS['host'] is this machine, so this is a simulator.",
+            hint="Nothing reaches a telephone. Leave 'host' out, or write 'production'.",
+            id="smsww.W004",
+        )
+        for alias, _ in _outward_backends()
+        if _is_loopback(str(_options(alias).get("host", "")))
+    ]
+
+
+def check_environment(**kwargs: Any) -> Messages:
+    """W005: rows can be told from those of another deployment."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: no environment can be derived, for there is no 'callback_url'.",
+            hint="Give OPTIONS an 'environment' such as 'production': it keeps a copy of this "
+            "database, on a staging machine, from sending what waits here.",
+            id="smsww.W005",
+        )
+        for alias, backend in _outward_backends()
+        if not backend.environment
+    ]
+
+
+def check_default(**kwargs: Any) -> Messages:
+    """W006: there is an alias that calls without `using` can use."""
+    if _setting_problem() or isinstance(sms_backends.settings, ResolvedSettings):
+        return []
+    if DEFAULT_ALIAS in sms_backends:
+        return []
+    hint = (
+        "Calls that name no alias fail. Define SMSWW = {'default': {'OPTIONS': {'token': …}}}, or "
+        "with {'BACKEND': 'django_smsww.backends.console.SMSBackend'} for development."
+    )
+    return [Warning("SMSWW has no alias 'default'.", hint=hint, id="smsww.W006")]
+
+
+def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
+    """W010 (database): somebody sends what is queued."""
+    using = router.db_for_read(Message)
+    if using not in (databases or ()):
+        return []
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: messages have been waiting for more than 10 minutes, and nothing "
+            "has swept the queue for an hour.",
+            hint="Run `manage.py smsww_deliver` as a service, or with --once from cron.",
+            id="smsww.W010",
+        )
+        for alias, backend in _backends()
+        if _waits_in_vain(backend, using)
+    ]
+
+
+ALWAYS: tuple[Callable[..., Messages], ...] = (
+    check_aliases,
+    check_token,
+    check_sender,
+    check_callback_https,
+    check_callback_url,
+    check_callback_view,
+    check_environment,
+    check_default,
+)
+ON_DEPLOY: tuple[Callable[..., Messages], ...] = (check_development_backend, check_host)
+
+
+def register_all() -> None:
+    """Register the checks; those under `--deploy` speak of production alone."""
+    for check in ALWAYS:
+        checks.register(check, TAG)
+    for check in ON_DEPLOY:
+        checks.register(check, TAG, deploy=True)
+    checks.register(check_sweeper, checks.Tags.database)
+
+
+def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:
+    now = timezone.now()
+    waiting = Message.objects.using(using).due(now - TOO_LONG)
+    sweeps = Heartbeat.objects.using(using).filter(
+        environment=backend.environment, name=f"sweep:{backend.alias}", beat_at__gt=now - HOUR
+    )
+    try:
+        with transaction.atomic(using=using):
+            rows = waiting.filter(alias=backend.alias, environment=backend.environment)
+            return rows.exists() and not sweeps.exists()
+    except DatabaseError:  # before the first migration there are no tables
+        return False
+
+
+def _aliases() -> list[str]:
+    if _setting_problem() or isinstance(sms_backends.settings, ResolvedSettings):
+        return []
+    return list(sms_backends)
+
+
+def _backends() -> Iterator[tuple[str, BaseSMSBackend]]:
+    for alias in _aliases():
+        if not _problem(alias):
+            yield alias, sms_backends[alias]
+
+
+def _outward_backends() -> Iterator[tuple[str, BaseSMSBackend]]:
+    return (pair for pair in _backends() if pair[1].delivers_on_commit)
+
+
+def _callback_urls() -> Iterator[tuple[str, str]]:
+    for alias, backend in _outward_backends():
+        if hasattr(backend, "callback_url"):
+            yield alias, backend.callback_url or ""
+
+
+def _setting_problem() -> InvalidSMSBackend | None:
+    try:
+        sms_backends.settings  # noqa: B018  (it is the reading that fails)
+    except InvalidSMSBackend as error:
+        return error
+    return None
+
+
+def _problem(alias: str) -> InvalidSMSBackend | None:
+    try:
+        sms_backends[alias]
+    except InvalidSMSBackend as error:
+        return error
+    return None
+
+
+def _options(alias: str) -> Mapping[str, Any]:
+    return sms_backends.settings[alias].get("OPTIONS", {})
+
+
+def _lacks_token(alias: str) -> bool:
+    try:
+        backend = sms_backends.settings[alias].get("BACKEND", DEFAULT_BACKEND)
+        return backend == DEFAULT_BACKEND and not _options(alias).get("token")
+    except AttributeError:  # no dicts, which E001 reports
+        return False
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _leads_to_view(url: str) -> bool:
+    path = urlsplit(url).path.removeprefix(get_script_prefix().rstrip("/")) or "/"
+    try:
+        view = resolve(path).func
+    except Resolver404:
+        return False
+    except (ImportError, ImproperlyConfigured, AttributeError):
+        return True  # there is no URLconf that could be read, which Django's own checks report
+    return bool(getattr(getattr(view, "view_class", view), "smsww_callback", False))

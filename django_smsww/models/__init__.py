@@ -1,0 +1,28 @@
+"""The records: what was asked, what became of it, and who said so.
+
+No other package of the project writes `Message.state`. Every move is one conditional UPDATE made
+from the table in `states.py`, so that late and repeated callbacks, and two workers on one row, are
+harmless.
+"""
+
+from .counters import Counter, Heartbeat
+from .ledger import Callback, Event, Outcome
+from .limits import Preflight, Suppression, Suspension
+from .message import Message, fingerprint
+from .queryset import MessageQuerySet
+from .totals import DailyTotal
+
+__all__ = [
+    "Callback",
+    "Counter",
+    "DailyTotal",
+    "Event",
+    "Heartbeat",
+    "Message",
+    "MessageQuerySet",
+    "Outcome",
+    "Preflight",
+    "Suppression",
+    "Suspension",
+    "fingerprint",
+]

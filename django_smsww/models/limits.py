@@ -1,0 +1,236 @@
+"""What holds sending back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..exceptions import (
+    AccountBlocklisted,
+    ContentRefused,
+    InvalidSMS,
+    SMSError,
+    SMSUnavailable,
+    error_kind,
+)
+
+FIRST_PAUSE = 60
+LONGEST_PAUSE = 3600
+STOPPED = "stopped"
+"""The code of a suspension of a batch that a person stopped for good."""
+
+
+class SuspensionQuerySet(models.QuerySet["Suspension"]):
+    """What holds sending back; every worker reads it before each block that it sends."""
+
+    def of(self, alias: str, environment: str) -> SuspensionQuerySet:
+        return self.filter(alias=alias, environment=environment)
+
+    def active(self, now: datetime) -> SuspensionQuerySet:
+        """Those that hold sending back now; without `until` it is until a person resumes."""
+        return self.filter(models.Q(until=None) | models.Q(until__gt=now))
+
+    def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> None:
+        """Hold back what this error says nothing can be sent of for now.
+
+        A refused token or an empty wallet pauses the alias for a minute, and twice as long each
+        time it happens again when that is over; a blocklisted account until a person resumes it;
+        forbidden content stops all messages of the same text.
+        """
+        scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
+        columns = {"error": type(error).__name__, "error_code": error.code[:32]}
+        known, is_new = self.get_or_create(
+            alias=alias,
+            environment=environment,
+            scope=scope,
+            defaults=columns | {"until": _until(error, 1)},
+        )
+        if not is_new:
+            self.filter(pk=known.pk)._prolong(error, known.times + 1, columns)
+
+    def _prolong(self, error: SMSError, times: int, columns: dict[str, Any]) -> None:
+        until = _until(error, times)
+        if until is None:
+            self.update(until=None, **columns)
+            return
+        # The requests that were under way together are one reason to pause, not many. And what
+        # only a person ends, no error shortens.
+        over = self.filter(until__lte=timezone.now())
+        over.update(until=until, times=times, **columns)
+
+    def pause(
+        self,
+        alias: str,
+        environment: str,
+        *,
+        scope: str = "alias",
+        reason: str = "",
+        code: str = "",
+        by: Any = None,
+    ) -> Suspension:
+        """Hold back by hand whatever is in this scope, until a person resumes it.
+
+        Args:
+            scope: "alias", "batch:UUID" or "text:FINGERPRINT".
+            code: a word for what holds it back, kept on the rows that fail because of it.
+        """
+        columns = {
+            "until": None,
+            "error": "",
+            "error_code": code,
+            "reason": reason[:255],
+            "created_by": by,
+            "created_at": timezone.now(),
+        }
+        known = self.of(alias, environment).filter(scope=scope)
+        if not known.update(**columns):
+            first = self.model(alias=alias, environment=environment, scope=scope, **columns)
+            self.bulk_create([first], ignore_conflicts=True)
+        return known.get()
+
+    def resume(self, alias: str, environment: str, *, scope: str = "alias") -> bool:
+        """Lift a suspension, whoever imposed it; say whether there was one."""
+        return bool(self.of(alias, environment).filter(scope=scope).delete()[0])
+
+
+def _until(error: SMSError, times: int) -> datetime | None:
+    if isinstance(error, AccountBlocklisted | ContentRefused):
+        return None
+    seconds = min(FIRST_PAUSE * 2 ** min(times - 1, 10), LONGEST_PAUSE)
+    return timezone.now() + timedelta(seconds=seconds)
+
+
+class Suspension(models.Model):
+    """Nothing in its scope is sent: a whole alias, one batch of it, or one text of it."""
+
+    alias = models.CharField(_("alias"), max_length=64)
+    environment = models.CharField(_("environment"), max_length=64, blank=True)
+    scope = models.CharField(_("scope"), max_length=80, default="alias")
+    error = models.CharField(_("error"), max_length=32, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    times = models.PositiveIntegerField(_("times in a row"), default=1)
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    created_at = models.DateTimeField(_("since"), default=timezone.now)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    objects = SuspensionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("suspension")
+        verbose_name_plural = _("suspensions")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "alias", "scope"], name="smsww_suspension_scope"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alias} · {self.scope.partition(':')[0]}"
+
+    def holds(self, *, batch: UUID | None, text: str) -> bool:
+        """Whether a message of this batch and with this fingerprint of a text is held back."""
+        return self.scope in ("alias", f"batch:{batch}", f"text:{text}")
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether a person gave up what is in its scope, so that it need not wait."""
+        return self.error_code == STOPPED and not self.error
+
+    def as_error(self) -> SMSError:
+        """Return the error of a message that was not even tried because of this."""
+        kind = error_kind(self.error) if self.error else SMSUnavailable
+        return kind(
+            "Sending is suspended; nothing was sent",
+            code=self.error_code or "suspended",
+            detail=self.reason,
+            retry_after=self._seconds_left(),
+        )
+
+    def _seconds_left(self) -> float | None:
+        if self.until is None:
+            return None
+        return max(0.0, (self.until - timezone.now()).total_seconds())
+
+
+def suppressed() -> InvalidSMS:
+    """Return the error of a message to a number that asked for no more messages."""
+    return InvalidSMS("recipient is on the do-not-send list.", code="suppressed")
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def among(self, recipients: Iterable[object]) -> set[str]:
+        """Return which of these are numbers that asked for no more messages."""
+        numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
+        # What no database stores as text is on no list either.
+        plain = [number for number in numbers if number.isascii() and "\x00" not in number]
+        return set(self.filter(recipient__in=plain).values_list("recipient", flat=True))
+
+
+class Suppression(models.Model):
+    """A number that asked for no more messages: nothing is sent to it through any alias."""
+
+    recipient = models.CharField(_("recipient"), max_length=32, unique=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    objects = SuppressionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("do-not-send entry")
+        verbose_name_plural = _("do-not-send list")
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Preflight(models.Model):
+    """What a dry run said of one text and sender, before a batch of them leaves."""
+
+    environment = models.CharField(_("environment"), max_length=64, blank=True)
+    alias = models.CharField(_("alias"), max_length=64)
+    batch = models.UUIDField(_("batch"))
+    sender = models.CharField(_("sender"), max_length=32, blank=True)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    passed = models.BooleanField(_("passed"))
+    error = models.CharField(_("error"), max_length=32, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    error_text = models.CharField(_("error text"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("preflight")
+        verbose_name_plural = _("preflights")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "alias", "batch", "sender", "fingerprint"],
+                name="smsww_preflight_group",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alias} · {self.batch}"

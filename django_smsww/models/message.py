@@ -1,0 +1,279 @@
+"""One message: its row, and what may happen to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from .. import facts
+from ..exceptions import InvalidSMS, SMSError, SMSOutcomeUnknown, error_kind
+from ..leases import Lease
+from ..message import SMS, SendResult
+from ..states import FINAL, PROVIDER, Cause, State
+from . import settling
+from .fields import ReversedDigitsField
+from .ledger import Event, Outcome
+from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
+
+MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
+
+
+def fingerprint(body: str) -> str:
+    """Return what recognises a text after it was forgotten; of no use without SECRET_KEY."""
+    return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
+
+
+class Message(models.Model):
+    """One message to one recipient; the row is written before its request leaves."""
+
+    reference = models.UUIDField(_("reference"), unique=True, default=uuid4, editable=False)
+    key = models.CharField(_("key"), max_length=255, null=True, blank=True)
+    alias = models.CharField(_("alias"), max_length=64)
+    environment = models.CharField(_("environment"), max_length=64, blank=True)
+    batch = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
+    tag = models.CharField(_("tag"), max_length=64, blank=True)
+    custom = models.JSONField(_("custom data"), default=dict, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("created by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    resend_of = models.OneToOneField(
+        "self",
+        models.SET_NULL,
+        verbose_name=_("resend of"),
+        null=True,
+        blank=True,
+        related_name="resent_as",
+    )
+
+    recipient = models.CharField(_("recipient"), max_length=32)
+    recipient_reversed = ReversedDigitsField(_("recipient, from its end"), of="recipient")
+    sender = models.CharField(_("sender"), max_length=32, blank=True)
+    body = models.TextField(_("text"), blank=True)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
+    sensitive = models.BooleanField(_("sensitive"), default=False)
+    scrubbed = models.BooleanField(_("scrubbed"), default=False)
+    encoding = models.CharField(_("encoding"), max_length=8, blank=True)
+    characters = models.PositiveIntegerField(_("characters"), null=True, blank=True)
+    segments = models.PositiveSmallIntegerField(_("segments"), null=True, blank=True)
+    route = models.CharField(_("route"), max_length=8, blank=True)
+    dry_run = models.BooleanField(_("dry run"), default=False)
+    fail_on_multiple_messages = models.BooleanField(_("one segment only"), default=False)
+    preflight = models.BooleanField(_("preflight"), default=False)
+
+    state = models.CharField(
+        _("state"), max_length=16, choices=State.choices, default=State.QUEUED, editable=False
+    )
+    error = models.CharField(_("error"), max_length=32, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    error_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
+    error_text = models.CharField(_("error text"), max_length=500, blank=True)
+
+    provider_id = models.CharField(_("provider id"), max_length=64, null=True, blank=True)
+    country = models.CharField(_("country"), max_length=2, blank=True)
+    prefix = models.CharField(_("international prefix"), max_length=8, blank=True)
+    price = models.DecimalField(_("price per segment"), **MONEY)
+    total_price = models.DecimalField(_("total price"), **MONEY)
+    penalty = models.DecimalField(_("estimated penalty"), **MONEY)
+    blocklisted = models.BooleanField(_("blocklisted"), default=False)
+    blocklisted_reason = models.CharField(_("blocklisted because"), max_length=255, blank=True)
+
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    send_at = models.DateTimeField(_("send at"), null=True, blank=True)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires at"))
+    lease_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), default=timezone.now, editable=False)
+    claimed_at = models.DateTimeField(_("handed over at"), null=True, blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    checked_at = models.DateTimeField(_("looked up at"), null=True, blank=True)
+    provider_updated_at = models.DateTimeField(_("updated by provider at"), null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        default_permissions = ("view",)
+        permissions = [
+            ("send_message", _("Can send messages")),
+            ("mass_send_message", _("Can send to many numbers at once")),
+            ("resend_message", _("Can resend messages")),
+            ("refresh_message", _("Can look messages up at the provider")),
+            ("cancel_message", _("Can cancel queued messages")),
+            ("settle_message", _("Can settle messages whose outcome is unknown")),
+            ("pause_message", _("Can pause and resume sending")),
+            ("export_message", _("Can export messages")),
+            ("view_message_costs", _("Can see costs")),
+            ("view_message_content", _("Can see numbers and texts")),
+        ]
+        # What is looked up comes first, so that the index behind the constraint finds it. NULL
+        # stands for "none" in both: it is not compared, and "" would be.
+        constraints = [
+            models.UniqueConstraint(fields=["key", "alias"], name="smsww_message_key"),
+            models.UniqueConstraint(
+                fields=["provider_id", "alias", "environment"], name="smsww_message_provider_id"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["state", "alias", "-priority", "next_attempt_at"], name="smsww_message_due"
+            ),
+            models.Index(fields=["lease_token"], name="smsww_message_lease"),
+            models.Index(fields=["recipient", "-id"], name="smsww_message_recipient"),
+            models.Index(fields=["state", "-id"], name="smsww_message_state"),
+            models.Index(fields=["created_at"], name="smsww_message_created"),
+            # What the admin searches and filters by.
+            models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
+            models.Index(fields=["tag", "-id"], name="smsww_message_tag"),
+            models.Index(fields=["country", "-id"], name="smsww_message_country"),
+            models.Index(fields=["alias", "-id"], name="smsww_message_alias"),
+            models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no callback can move it any more."""
+        return self.state in FINAL
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the provider has it, whatever became of it there."""
+        return self.state in PROVIDER
+
+    def as_sms(self) -> SMS:
+        """Return what a backend sends for this row."""
+        return SMS(
+            self.body,
+            self.recipient,
+            self.sender,
+            reference=self.reference,
+            dry_run=self.dry_run,
+            fail_on_multiple_messages=self.fail_on_multiple_messages,
+            custom=self.custom or None,
+            tag=self.tag,
+            sensitive=self.sensitive,
+        )
+
+    def as_error(self) -> SMSError:
+        """Return the error that this row ended with, to be raised again."""
+        error = error_kind(self.error)(
+            code=self.error_code, status=self.error_status, detail=self.error_text
+        )
+        error.message = self
+        return error
+
+    @classmethod
+    def invalid(cls, error: InvalidSMS, **columns: Any) -> Message:
+        """Return the unsaved row of a message that was never sent because it is not valid."""
+        now = timezone.now()
+        return cls(
+            state=State.FAILED, expires_at=now, finished_at=now, **columns, **error_columns(error)
+        )
+
+    # Moves. The instance itself is left as it is: read the row again to see where it stands.
+
+    def accept(self, result: SendResult) -> Outcome:
+        """Record the provider's answer to the send: it has the message."""
+        rows = self._rows()
+        outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
+        if outcome is not Outcome.MISMATCH:
+            return outcome
+        # Another row bears this provider's id. That the message was accepted counts for more.
+        return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
+
+    def validate(self, result: SendResult, lease: Lease) -> bool:
+        """Record that a dry run was accepted: nothing was sent, so there is no provider's id."""
+        changes = facts.merge(Message, result.nameless(), self._rows().db)
+        return self._rows().advance(
+            State.VALIDATED, Cause.SENDING, where=under(lease.token), **changes, **NO_ERROR
+        )
+
+    def fail(
+        self,
+        error: SMSError,
+        *,
+        token: UUID | None = None,
+        cause: Cause = Cause.SENDING,
+        **changes: Any,
+    ) -> bool:
+        """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
+        may_be_sent = isinstance(error, SMSOutcomeUnknown) and not self.dry_run
+        target = State.UNKNOWN if may_be_sent else State.FAILED
+        return self._stumble(target, error, cause, token, changes)
+
+    def postpone(self, error: SMSError, until: datetime, lease: Lease) -> bool:
+        """Put a row back that certainly was not sent, to be tried again at `until`."""
+        changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
+        return self._stumble(State.QUEUED, error, Cause.SENDING, lease.token, changes)
+
+    def put_back(self, lease: Lease) -> bool:
+        """Put a row back whose request was never begun; it stays under our lease."""
+        return self._rows().advance(
+            State.QUEUED, Cause.SENDING, where=under(lease.token), attempts=F("attempts") - 1
+        )
+
+    def requeue(self, *, body: str, expires_at: datetime) -> bool:
+        """Queue a row again that certainly was not sent: a call with its key was repeated."""
+        return self._rows().advance(
+            State.QUEUED,
+            Cause.KEY,
+            # The number may have been forgotten since the row was read.
+            where=certainly_not_sent() & Q(recipient=self.recipient),
+            body=body,
+            scrubbed=False,
+            next_attempt_at=timezone.now(),
+            expires_at=expires_at,
+            **NO_ERROR,
+        )
+
+    settle, rule_out, hold = settling.settle, settling.rule_out, settling.hold
+    last_attempt_at, was_heard_of = settling.last_attempt_at, settling.was_heard_of
+
+    def _stumble(
+        self,
+        target: State,
+        error: SMSError,
+        cause: Cause,
+        token: UUID | None,
+        changes: dict[str, Any],
+    ) -> bool:
+        """Move the row because of an error, and note the attempt in the same transaction."""
+        rows = self._rows()
+        columns = error_columns(error)
+        with transaction.atomic(using=rows.db):
+            moved = rows.advance(target, cause, where=under(token), **columns, **changes)
+            if moved:
+                Event.objects.using(rows.db).create(
+                    message=self, kind=Event.Kind.ATTEMPT, state=target, **columns
+                )
+        return moved
+
+    def _rows(self) -> MessageQuerySet:
+        return Message.objects.using(self._state.db).filter(pk=self.pk)
+
+
+def under(token: UUID | None) -> Q:
+    """Return the condition that the row is still under this lease; None asks for none."""
+    return Q(lease_token=token) if token else Q()

@@ -1,0 +1,290 @@
+"""The vocabulary of message rows, and the moves between their states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.expressions import RawSQL
+from django.dispatch import Signal
+from django.utils import timezone
+
+from .. import facts
+from ..clock import database_now
+from ..exceptions import (
+    ContentRefused,
+    SMSError,
+    SMSLimited,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+    kinds_of,
+)
+from ..hooks import after_commit
+from ..leases import Lease
+from ..message import SendResult
+from ..signals import message_failed, message_sent, message_state_changed
+from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
+from .ledger import Event, Outcome
+from .limits import Suppression, suppressed
+
+if TYPE_CHECKING:
+    from .message import Message
+
+HELD = frozenset({State.QUEUED, State.SENDING})
+"""The states in which the text is still needed."""
+
+FORGET_IF_SENSITIVE = {
+    "body": RawSQL("CASE WHEN sensitive THEN '' ELSE body END", (), models.TextField()),
+    "scrubbed": RawSQL("sensitive OR scrubbed", (), models.BooleanField()),
+}
+NO_ERROR: dict[str, Any] = {
+    "error": "",
+    "error_code": "",
+    "error_status": None,
+    "error_text": "",
+}
+CLAIM_ORDER = ("-priority", "next_attempt_at", "pk")
+CANCEL_BLOCK = 500
+
+
+def certainly_not_sent() -> Q:
+    """Return the condition under which it is certain that the provider never accepted a row."""
+    # A dry run is never sent, so it may be repeated even if no answer came.
+    return Q(state=State.FAILED) & (
+        Q(error__in=kinds_of(SMSUnavailable, SMSLimited))
+        | Q(dry_run=True, error__in=kinds_of(SMSOutcomeUnknown))
+    )
+
+
+def error_columns(error: SMSError) -> dict[str, Any]:
+    """Return how a row keeps this error."""
+    return {
+        "error": type(error).__name__,
+        "error_code": error.code[:32],
+        "error_status": error.status,
+        "error_text": (error.detail or str(error.args[0]))[:500],
+    }
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Adjectives narrow the rows down; verbs move them."""
+
+    def final(self) -> MessageQuerySet:
+        return self.filter(state__in=FINAL)
+
+    def unfinished(self) -> MessageQuerySet:
+        return self.filter(state__in=UNFINISHED)
+
+    def queued(self) -> MessageQuerySet:
+        return self.filter(state=State.QUEUED)
+
+    def resendable(self) -> MessageQuerySet:
+        """Rows that a person may send once more: the text is there, and was not at fault."""
+        return self.filter(
+            state__in=RESENDABLE,
+            dry_run=False,
+            scrubbed=False,
+            blocklisted=False,
+            penalty=None,
+            resent_as__isnull=True,
+        ).exclude(error__in=kinds_of(ContentRefused))
+
+    def free(self, now: datetime) -> MessageQuerySet:
+        """QUEUED rows that no living worker has leased."""
+        return self.queued().filter(Q(lease_until=None) | Q(lease_until__lt=now))
+
+    def due(self, now: datetime) -> MessageQuerySet:
+        """Free rows whose time has come, the urgent and the oldest first."""
+        return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
+
+    # Moves
+
+    def move(self, target: State, cause: Cause, **changes: Any) -> int:
+        """Move the rows that may move on this cause's word; return how many did.
+
+        This is the one statement that writes `state`. A sensitive text is forgotten in the same
+        UPDATE in which it stops being needed.
+        """
+        now = timezone.now()
+        changes |= {"state": target, "updated_at": now}
+        if target is not State.SENDING:
+            changes["finished_at"] = None if target in UNFINISHED else now
+        if target not in HELD:
+            changes |= {"lease_token": None, "lease_until": None} | FORGET_IF_SENSITIVE
+        return self.filter(state__in=sources(target, cause)).update(**changes)
+
+    def advance(
+        self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any
+    ) -> bool:
+        """Move the one row of this queryset if it may move, and announce it; say whether it did.
+
+        Args:
+            where: what must hold besides, and need not hold any more after the move.
+        """
+        rows = self.filter(where) if where else self
+        for some, signals in _by_signals(rows, target):
+            if some.move(target, cause, **changes):
+                self._announce(signals, target)
+                return True
+        return False
+
+    def accept(
+        self,
+        result: SendResult,
+        cause: Cause,
+        *,
+        otherwise: State | None = None,
+    ) -> Outcome:
+        """Record what the provider says of the one row of this queryset.
+
+        No lease is asked for: that the provider has the message is true whoever heard it.
+
+        Args:
+            otherwise: where the row goes if the provider's word is not one that we know; None
+                leaves it where it is.
+        """
+        speaks_of_it = self._has_id(result.provider_id)
+        changes = facts.merge(self.model, result, self.db)
+        target = State(result.state) if result.state in PROVIDER else otherwise
+        if target and self.advance(target, cause, where=speaks_of_it, **changes, **NO_ERROR):
+            return Outcome.MOVED
+        if self.filter(speaks_of_it).update(**changes, updated_at=timezone.now()):
+            return Outcome.STOOD if target else Outcome.UNKNOWN_WORD
+        return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
+
+    def _has_id(self, provider_id: str) -> Q:
+        """Return the condition that a row has this provider's id, or none while no other has it."""
+        if not provider_id:
+            return Q()
+        # Without this the unique constraint would answer, and spoil the transaction.
+        twins = self.model._default_manager.using(self.db).filter(
+            alias=OuterRef("alias"), environment=OuterRef("environment"), provider_id=provider_id
+        )
+        return Q(provider_id=provider_id) | Q(provider_id=None) & ~Q(Exists(twins))
+
+    # Leases
+
+    def take(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
+        """Lease those of these rows that are still free, and return which."""
+        self.free(database_now(self.db)).filter(pk__in=primary_keys).update(
+            lease_token=lease.token, lease_until=lease.until
+        )
+        mine = self.queued().filter(pk__in=primary_keys, lease_token=lease.token)
+        return list(mine.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
+
+    def take_due(self, lease: Lease, limit: int) -> list[int]:
+        """Lease up to `limit` rows whose time has come, and return their primary keys."""
+        due = self.due(database_now(self.db)).values_list("pk", flat=True)
+        return self.take(list(due[:limit]), lease)
+
+    def renew(self, lease: Lease) -> Lease:
+        """Prolong the lease of the rows that are still ours and not yet on their way."""
+        fresh = lease.renewed(self.db)
+        ours = self.queued().filter(lease_token=lease.token, lease_until__gt=database_now(self.db))
+        ours.update(lease_until=fresh.until)
+        return fresh
+
+    def release(self, lease: Lease) -> int:
+        """Give back the rows that were leased and not sent."""
+        ours = self.queued().filter(lease_token=lease.token)
+        return ours.update(lease_token=None, lease_until=None)
+
+    def claim(self, primary_keys: Sequence[int], lease: Lease) -> list[Message]:
+        """Move leased rows to SENDING, just before their requests leave; return those that moved.
+
+        Rows past their `expires_at` are FAILED instead: an outage sends no old codes at night.
+        So are those whose number has asked for no more messages since they were queued.
+        """
+        now = database_now(self.db)
+        ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
+        ours.give_up(now)
+        ours.filter(expires_at__gt=now).move(
+            State.SENDING, Cause.SENDING, claimed_at=now, attempts=F("attempts") + 1
+        )
+        claimed = self.filter(
+            pk__in=primary_keys, lease_token=lease.token, state=State.SENDING
+        ).order_by(*CLAIM_ORDER)
+        return [message for message in claimed if self._announce_claim(message)]
+
+    def cancel(self, *, by: Any = None, reason: str = "") -> int:
+        """Cancel the QUEUED rows, whoever has leased them; return how many there were."""
+        waiting = list(self.queued().order_by("pk").values_list("pk", flat=True))
+        blocks = (waiting[n : n + CANCEL_BLOCK] for n in range(0, len(waiting), CANCEL_BLOCK))
+        return sum(self.filter(pk__in=block)._cancel(by, reason[:255]) for block in blocks)
+
+    def _cancel(self, by: Any, reason: str) -> int:
+        kind = Event.Kind.CANCELLED
+        with transaction.atomic(using=self.db):
+            self.move(State.CANCELLED, Cause.PERSON)
+            # An UPDATE does not tell which rows it moved; somebody else's have their event already.
+            moved = self.filter(state=State.CANCELLED).exclude(events__kind=kind)
+            moved._announce([message_state_changed], State.CANCELLED)
+            events = [
+                Event(message_id=pk, kind=kind, state=State.CANCELLED, reason=reason, user=by)
+                for pk in moved.values_list("pk", flat=True)
+            ]
+            Event.objects.using(self.db).bulk_create(events)
+        return len(events)
+
+    def give_up(self, now: datetime) -> int:
+        """Fail the QUEUED rows that must not leave any more; return how many there were."""
+        unwanted = Exists(
+            Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
+        )
+        rows = self.queued().filter(Q(expires_at__lte=now) | unwanted)
+        return sum(row.fail(_late() if row.expires_at <= now else suppressed()) for row in rows)
+
+    def abandon(self) -> int:
+        """Settle the rows that a dead worker left SENDING; return how many there were.
+
+        Whether their requests arrived is not known, so they are UNKNOWN and never sent again by
+        themselves. A dry run sends nothing, so it is FAILED.
+        """
+        stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
+        lost = SMSOutcomeUnknown("The process that was sending it ended", code="worker_lost")
+        return sum(row.fail(lost, token=row.lease_token) for row in stale)
+
+    # Signals
+
+    def _announce(self, signals: list[Signal], state: State) -> None:
+        """Send the signals once the move is committed; a receiver that raises undoes nothing."""
+        wanted = [signal for signal in signals if signal.has_listeners(self.model)]
+        if not wanted:
+            return
+        for primary_key in self.values_list("pk", flat=True):
+            after_commit(self.db, _send_signals, self.model, wanted, primary_key, state, self.db)
+
+    def _announce_claim(self, message: Message) -> bool:
+        self.filter(pk=message.pk)._announce([message_state_changed], State.SENDING)
+        return True
+
+
+def _late() -> SMSError:
+    return SMSUnavailable("It was not sent in time; nothing was sent", code="expired_unsent")
+
+
+def _by_signals(
+    rows: MessageQuerySet, target: State
+) -> Iterator[tuple[MessageQuerySet, list[Signal]]]:
+    """Split the rows by the signals that a move of theirs sends.
+
+    `message_sent` is for the first of the provider's words only, and an UPDATE does not tell where
+    a row came from. So where somebody listens, those not yet accepted are tried first.
+    """
+    signals = [message_state_changed]
+    if target in (State.FAILED, State.UNKNOWN):
+        signals.append(message_failed)
+    if target in PROVIDER and message_sent.has_listeners(rows.model):
+        yield rows.exclude(state__in=PROVIDER), [*signals, message_sent]
+    yield rows, signals
+
+
+def _send_signals(
+    model: type[Message], signals: list[Signal], primary_key: int, state: State, using: str
+) -> None:
+    message = model._default_manager.using(using).filter(pk=primary_key).first()
+    for signal in signals if message else ():
+        signal.send_robust(model, message=message, state=state, using=using)

@@ -1,0 +1,239 @@
+"""The way of a block of messages from values to rows, and from rows to their delivery."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, router, transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from .backends.base import BaseSMSBackend
+from .delivery import deliver, is_open_transaction
+from .exceptions import InvalidSMS, SMSError
+from .handler import sms_backends
+from .hooks import after_commit
+from .limits import check_guards
+from .message import SMS
+from .models import Message, Suppression, fingerprint
+from .models.limits import suppressed
+from .segments import count_segments
+from .states import State
+
+logger = logging.getLogger("django_smsww")
+
+SENSITIVE_LIFETIME = timedelta(minutes=10)
+HOOK_GRACE = timedelta(minutes=1)
+"""How long `smsww_deliver` leaves a row to the call or hook that is about to send it."""
+
+
+@dataclass
+class Outgoing:
+    """How the messages of one call leave: through which backend, when, and for whom."""
+
+    backend: BaseSMSBackend
+    queue: bool | str | None = None
+    created_by: Any = None
+    preflight: bool = False
+    errors: dict[int, SMSError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.using = router.db_for_write(Message)
+        if self.queue is None:
+            self.queue = self.backend.queue
+
+    def validate(self, sms: SMS) -> None:
+        """Raise InvalidSMS if this message, or a second use of its key, is not valid.
+
+        Raises:
+            SMSLimited: a guard has no room for it.
+        """
+        prepared = self.backend.prepare(sms)
+        self.backend.validate(prepared)
+        known = self._known([sms]).get(_key(sms))
+        if known and known.recipient != sms.recipient and not known.scrubbed:
+            raise InvalidSMS("The key was used for another recipient: give each its own.")
+        if known is None:
+            check_guards(self.backend, prepared, self.created_by, using=self.using)
+        if known is None and self._suppressed([sms]):
+            raise suppressed()
+
+    def send(self, messages: Sequence[SMS], **extra: Any) -> list[Message]:
+        """Store a block and deliver what is to be delivered now; return the rows in this order."""
+        rows = self.store(messages, extra)
+        ready = [row.pk for row in rows if self._leaves_now(row)]
+        if not ready:
+            return rows
+        if isinstance(self.queue, str):
+            after_commit(self.using, tell_engine, self.queue, self.backend.alias, ready)
+            return rows
+        if self.backend.delivers_on_commit and is_open_transaction(self.using):
+            after_commit(self.using, deliver_committed, self.backend.alias, ready, self.using)
+            return rows
+        self.errors |= deliver(self.backend, ready, using=self.using, inline=True)
+        fresh = Message.objects.using(self.using).in_bulk([row.pk for row in rows])
+        return [fresh[row.pk] for row in rows]
+
+    def _leaves_now(self, row: Message) -> bool:
+        # True means that smsww_deliver takes it; a dotted path, that an engine is told of it.
+        due = row.send_at is None or row.send_at <= timezone.now()
+        return row.state == State.QUEUED and self.queue is not True and due
+
+    # Rows
+
+    def store(self, messages: Sequence[SMS], extra: dict[str, Any]) -> list[Message]:
+        """Return the rows of these messages: new ones, or those that their keys name."""
+        known = self._known(messages)
+        unwanted = self._suppressed(messages)
+        rows: dict[object, Message] = {}
+        for sms in messages:
+            if _name(sms) not in rows:
+                rows[_name(sms)] = self._known_row(known, sms) or self._new_row(
+                    sms, extra, unwanted
+                )
+        rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
+        return [rows[_name(sms)] for sms in messages]
+
+    def _known(self, messages: Sequence[SMS]) -> dict[str | None, Message]:
+        keys = [_key(sms) for sms in messages if _key(sms)]
+        if not keys:
+            return {}
+        rows = Message.objects.using(self.using).filter(alias=self.backend.alias, key__in=keys)
+        return {row.key: row for row in rows}
+
+    def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
+        """Return which of their numbers have asked for no more messages."""
+        return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
+
+    def _known_row(self, known: dict[str | None, Message], sms: SMS) -> Message | None:
+        """Return the row that has this key, queued again if it certainly was not sent."""
+        row = known.get(_key(sms))
+        if row and row.requeue(
+            body=sms.body if row.scrubbed else row.body, expires_at=self._expiry(sms)
+        ):
+            row.refresh_from_db()
+        return row
+
+    def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
+        """Insert these rows; return them, or those of a process that was first with a key."""
+        try:
+            with transaction.atomic(using=self.using):
+                Message.objects.using(self.using).bulk_create(rows.values())
+        except IntegrityError:
+            return {name: self._insert_one(row) for name, row in rows.items()}
+        return rows
+
+    def _insert_one(self, row: Message) -> Message:
+        row.pk = None
+        try:
+            with transaction.atomic(using=self.using):
+                row.save(using=self.using, force_insert=True)
+        except IntegrityError:
+            if row.resend_of_id:
+                text = "It was resent already: resend the newest of the chain."
+                raise InvalidSMS(text, code="not_resendable") from None
+            # Another process was first with the key, or the same SMS was in an earlier block.
+            name = {"key": row.key} if row.key else {"reference": row.reference}
+            return Message.objects.using(self.using).get(alias=row.alias, **name)
+        return row
+
+    def _new_row(self, sms: SMS, extra: dict[str, Any], unwanted: set[str]) -> Message:
+        common = {
+            "reference": sms.reference,
+            "alias": self.backend.alias,
+            "environment": self.backend.environment,
+            "batch": sms.batch,
+            "created_by": self.created_by,
+            **extra,
+        }
+        try:
+            sms = self.backend.prepare(sms)
+            self.backend.validate(sms)
+            if sms.recipient in unwanted:
+                raise suppressed()
+        except InvalidSMS as error:
+            return Message.invalid(error, **common, **_storable_columns(sms))
+        return Message(**common, **self._columns(sms))
+
+    def _columns(self, sms: SMS) -> dict[str, Any]:
+        count = count_segments(sms.body)
+        return {
+            "key": sms.key or None,
+            "recipient": sms.recipient,
+            "sender": sms.sender,
+            "body": sms.body,
+            "fingerprint": fingerprint(sms.body),
+            "sensitive": sms.sensitive,
+            "encoding": count.encoding,
+            "characters": count.characters,
+            "segments": count.segments,
+            "route": self.backend.route_for(sms),
+            "dry_run": sms.dry_run,
+            "fail_on_multiple_messages": sms.fail_on_multiple_messages,
+            "preflight": self.preflight,
+            "custom": dict(sms.custom or {}),
+            "tag": sms.tag,
+            "priority": sms.priority,
+            "send_at": sms.send_at,
+            "next_attempt_at": sms.send_at or self._first_sweep(),
+            "expires_at": self._expiry(sms),
+        }
+
+    def _first_sweep(self) -> datetime:
+        """Return when `smsww_deliver` may take a row that nothing else has sent by then."""
+        return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
+
+    def _expiry(self, sms: SMS) -> datetime:
+        if sms.expires_at:
+            return sms.expires_at
+        lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
+        return (sms.send_at or timezone.now()) + lifetime
+
+
+def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
+    """Deliver rows whose transaction has just committed; nobody is left to raise an error to."""
+    backend = sms_backends[alias]
+    errors = deliver(backend, primary_keys, using=using, inline=True, committed=True)
+    failed = Message.objects.using(using).in_bulk(list(errors))
+    for primary_key, message in failed.items():
+        logger.warning("Message %s: %s", message.reference, errors[primary_key])
+
+
+def tell_engine(path: str, alias: str, primary_keys: Sequence[int]) -> None:
+    """Hand committed rows to the engine of a queue; what it does not take, a sweep will."""
+    import_string(path)(alias, primary_keys)
+
+
+def _name(sms: SMS) -> object:
+    """Return what tells messages of one call apart: the same one given twice has one row."""
+    return _key(sms) or sms.reference
+
+
+def _key(sms: SMS) -> str:
+    return sms.key if isinstance(sms.key, str) else ""
+
+
+def _storable_columns(sms: SMS) -> dict[str, Any]:
+    """Return what can be kept of a message that is not valid, whatever is wrong with it."""
+    return {
+        "key": _storable(sms.key, 255) or None,
+        "recipient": _storable(sms.recipient, 32),
+        "sender": _storable(sms.sender, 32),
+        "body": "" if sms.sensitive else _storable(sms.body),
+        "scrubbed": bool(sms.sensitive),
+        "sensitive": bool(sms.sensitive),
+        "dry_run": sms.dry_run is True,
+        "tag": _storable(sms.tag, 64),
+    }
+
+
+def _storable(value: object, limit: int | None = None) -> str:
+    """Return as much of a string as every database takes, and "" of anything else."""
+    if not isinstance(value, str):
+        return ""
+    clean = value.replace("\x00", "").encode(errors="ignore").decode()
+    return clean[:limit]

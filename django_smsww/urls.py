@@ -1,0 +1,11 @@
+"""Include these where the gateway can reach them: `path("sms/", include("django_smsww.urls"))`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .views import CallbackView
+
+app_name = "django_smsww"
+
+urlpatterns = [path("callback/", CallbackView.as_view(), name="callback")]

@@ -1,0 +1,87 @@
+"""Fixtures that several suites share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib.util import find_spec
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from django_smsww import views
+from django_smsww.models import Message
+
+from .backends import ScriptedBackend
+
+NUMBER = "+393331234567"
+
+# The browser's driver is an extra of the developers; `-m browser` without it finds no test.
+collect_ignore = [] if find_spec("selenium") else ["browser"]
+
+
+@pytest.fixture(autouse=True)
+def no_refusals_of_other_tests():
+    """Begin without refused callbacks that a door would still have to write down."""
+    views.unkept.clear()
+
+
+@pytest.fixture
+def make_message(db):
+    """Return a function that stores a row in whatever state a test needs."""
+
+    def make(**columns):
+        columns = {
+            "alias": "default",
+            "recipient": NUMBER,
+            "body": "Hello",
+            "expires_at": timezone.now() + timedelta(days=1),
+        } | columns
+        return Message.objects.create(**columns)
+
+    return make
+
+
+@pytest.fixture
+def gateway(settings, monkeypatch):
+    """Send through a scripted backend: set `gateway.answer`, read `gateway.sent`.
+
+    Options of the alias are set with `gateway.configure(queue=True)`.
+    """
+    monkeypatch.setattr(ScriptedBackend, "sent", [])
+    monkeypatch.setattr(ScriptedBackend, "answer", staticmethod(ScriptedBackend.answer))
+
+    def configure(**options):
+        settings.SMSWW = {
+            "default": {"BACKEND": "tests.backends.ScriptedBackend", "OPTIONS": options}
+        }
+
+    ScriptedBackend.configure = staticmethod(configure)
+    configure()
+    return ScriptedBackend
+
+
+def raises(error):
+    """Return an answer that raises this error."""
+
+    def answer(sms):
+        raise error
+
+    return staticmethod(answer)
+
+
+@pytest.fixture
+def new_database(settings, tmp_path):
+    """Return the URL of a new, empty database beside the one of the suite, for other processes."""
+    configured = settings.DATABASES["default"]
+    if not configured["ENGINE"].endswith("postgresql"):
+        yield f"sqlite:///{tmp_path}/other.sqlite3"
+        return
+    name = f"smsww_{uuid4().hex}"
+    place = "{USER}@{HOST}:{PORT}".format(**configured)
+    import psycopg
+
+    with psycopg.connect(f"postgres://{place}/postgres", autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield f"postgres://{place}/{name}"
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")

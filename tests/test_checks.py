@@ -1,0 +1,181 @@
+"""What `manage.py check` says of the SMSWW setting."""
+
+import pytest
+from django.core.checks import Tags, registry, run_checks
+from django.core.management import call_command
+from django.urls import path
+
+from django_smsww import checks
+
+LOCMEM = "django_smsww.backends.locmem.SMSBackend"
+CALLBACK = "https://sms.example.com/sms/callback/"
+GOOD = {"token": "s3cr3t", "callback_url": CALLBACK}
+
+
+class CallbackView:
+    """Stands for the class of our view, which carries this mark."""
+
+    smsww_callback = True
+
+
+def callback(request):
+    """Never called."""
+
+
+def other(request):
+    """Never called."""
+
+
+callback.view_class = CallbackView
+urlpatterns = [path("sms/callback/", callback), path("other/", other)]
+
+
+@pytest.fixture(autouse=True)
+def _urlconf(settings):
+    settings.ROOT_URLCONF = __name__
+
+
+@pytest.fixture
+def found(settings):
+    """Return what the checks find with these options in the entry "alerts"."""
+
+    def find(*, deploy=False, backend=None, **options):
+        entry = {"OPTIONS": options} | ({"BACKEND": backend} if backend else {})
+        settings.SMSWW = {"default": {"BACKEND": LOCMEM}, "alerts": entry}
+        return run(deploy=deploy)
+
+    return find
+
+
+def run(*, deploy=False):
+    messages = run_checks(tags=[checks.TAG], include_deployment_checks=deploy)
+    assert all(message.hint for message in messages)
+    assert "s3cr3t" not in repr(messages)
+    return {
+        message.id.removeprefix("smsww."): message
+        for message in messages
+        if not (message.id == "smsww.W003" and "'default'" in message.msg)
+    }
+
+
+@pytest.mark.parametrize("deploy", [False, True])
+def test_good_entry_has_nothing_to_say(found, deploy):
+    assert found(deploy=deploy, **GOOD) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "identifiers"),
+    [
+        ({"tokn": "s3cr3t", **GOOD}, {"E001"}),
+        ({"concurrency": "many", **GOOD}, {"E001"}),
+        ({"callback_url": CALLBACK}, {"E002"}),
+        (GOOD | {"token": ""}, {"E002"}),
+        (GOOD | {"sender": "12345"}, {"E003"}),
+        (GOOD | {"sender": "Acme Limited"}, {"E003"}),
+        (GOOD | {"callback_url": "http://sms.example.com/sms/callback/"}, {"E004"}),
+        (GOOD | {"callback_url": "http://127.0.0.1:8000/sms/callback/"}, set()),
+        (GOOD | {"callback_url": "http://localhost:8000/sms/callback/"}, set()),
+        ({"token": "s3cr3t", "environment": "staging"}, {"W001"}),
+        ({"token": "s3cr3t"}, {"W001", "W005"}),
+        (GOOD | {"callback_url": "https://example.com/other/"}, {"W002"}),
+        (GOOD | {"callback_url": "https://example.com/nowhere/"}, {"W002"}),
+        (GOOD | {"callback_url": "https://example.com"}, {"W002"}),
+        (GOOD | {"callback_url": "https://example.com/sms/callback/?a=b"}, set()),
+        ({"backend": "nowhere.Backend"}, {"E001"}),
+        ({"backend": LOCMEM}, set()),
+        ({"backend": LOCMEM, "sender": "12345"}, {"E003"}),
+    ],
+)
+def test_wrong_options_are_found(found, options, identifiers):
+    messages = found(**options)
+    assert set(messages) == identifiers
+    assert all("SMSWW['alerts']" in message.msg for message in messages.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "identifiers"),
+    [
+        ({"backend": LOCMEM}, {"W003"}),
+        ({"backend": "django_smsww.backends.dummy.SMSBackend"}, {"W003"}),
+        (GOOD | {"host": "http://127.0.0.1:8010"}, {"W004"}),
+        (GOOD | {"host": "https://localhost"}, {"W004"}),
+        (GOOD | {"host": "sandbox"}, set()),
+        (GOOD | {"host": "https://sms.example.com"}, set()),
+    ],
+)
+def test_what_reaches_no_telephone_is_found_on_deploy_alone(found, options, identifiers):
+    assert set(found(deploy=True, **options)) == identifiers
+    assert set(found(**options)) == set()
+
+
+def test_absent_callback_url_names_the_consequence(found):
+    assert "stays at NEW (accepted)" in found(token="s3cr3t")["W001"].hint
+
+
+@pytest.mark.parametrize("entry", [None, "console", {"OPTIONS": "token"}, {"OPTIONS": None}])
+def test_entry_of_the_wrong_shape_is_an_error_and_no_crash(settings, entry):
+    settings.SMSWW = {"default": entry}
+    assert set(run()) == {"E001"}
+
+
+@pytest.mark.parametrize("value", [["default"], "nowhere.resolve", 5])
+def test_setting_of_the_wrong_shape_is_one_error(settings, value):
+    settings.SMSWW = value
+    assert set(run()) == {"E001"}
+
+
+def test_missing_setting_is_a_warning(settings):
+    del settings.SMSWW
+    assert set(run()) == {"W006"}
+
+
+def test_resolver_is_not_asked(settings):
+    def resolver(alias):
+        raise AssertionError("it might ask the database")
+
+    resolver.aliases = resolver
+    settings.SMSWW = resolver
+    assert run() == {}
+
+
+@pytest.mark.parametrize("urlconf", ["nowhere.urls", "tests.settings"])
+def test_urlconf_that_cannot_be_read_is_no_matter_of_ours(found, settings, urlconf):
+    settings.ROOT_URLCONF = urlconf
+    assert found(**GOOD) == {}
+
+
+def test_missing_urlconf_is_no_matter_of_ours(found, settings):
+    del settings.ROOT_URLCONF
+    assert found(**GOOD) == {}
+
+
+def test_path_is_looked_up_below_the_script_name(found):
+    from django.urls import set_script_prefix
+
+    set_script_prefix("/shop/")
+    try:
+        assert found(**GOOD | {"callback_url": "https://example.com/shop/sms/callback/"}) == {}
+    finally:
+        set_script_prefix("/")
+
+
+@pytest.mark.django_db(databases=[])
+def test_no_check_asks_the_database_or_the_network(found, monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", None)
+    monkeypatch.setattr("socket.getaddrinfo", None)
+    assert set(found(deploy=True, **GOOD | {"host": "https://nowhere.invalid"})) == set()
+
+
+def test_every_check_is_registered_with_its_own_identifier():
+    registered = set(registry.registry.get_checks(include_deployment_checks=True))
+    ours = {*checks.ALWAYS, *checks.ON_DEPLOY}
+    assert ours <= registered
+    assert not set(checks.ON_DEPLOY) & set(registry.registry.get_checks())
+    assert len({check.__doc__.partition(":")[0] for check in ours}) == len(ours)
+
+
+def test_command_runs_the_checks(settings, capsys):
+    settings.SMSWW = {}
+    call_command("check", tags=[checks.TAG])
+    assert "smsww.W006" in capsys.readouterr().err
+    assert checks.TAG not in vars(Tags).values()

@@ -1,0 +1,76 @@
+"""The table of moves, tried pair by pair through `advance()`."""
+
+import pytest
+
+from django_smsww.message import SendResult
+from django_smsww.models import Message, Outcome
+from django_smsww.states import FINAL, PROVIDER, SETTLED_BY_PROVIDER, Cause, State, sources
+
+OPEN = set(State) - FINAL
+ORDER = [State.NEW, State.PENDING]
+
+
+def legal(source, target, cause):
+    """Say whether a move is legal, in other words than the table's."""
+    if cause in (Cause.EVIDENCE, Cause.LOOKUP):
+        if target not in PROVIDER:
+            return False
+        if source in FINAL:
+            corrects = cause is Cause.LOOKUP and source != target
+            return corrects and {source, target} <= SETTLED_BY_PROVIDER
+        if source in ORDER and target in ORDER:
+            return ORDER.index(source) < ORDER.index(target)
+        return True
+    return (source, target) in {
+        Cause.SENDING: {
+            (State.QUEUED, State.SENDING),
+            (State.QUEUED, State.FAILED),
+            (State.SENDING, State.QUEUED),
+            (State.SENDING, State.VALIDATED),
+            (State.SENDING, State.FAILED),
+            (State.SENDING, State.UNKNOWN),
+        },
+        Cause.KEY: {(State.FAILED, State.QUEUED)},
+        Cause.PERSON: {
+            (State.QUEUED, State.CANCELLED),
+            (State.UNKNOWN, State.FAILED),
+            (State.UNKNOWN, State.PENDING),
+        },
+        Cause.ABSENCE: {(State.UNKNOWN, State.FAILED)},
+        Cause.RESTORE: {(State.QUEUED, State.UNKNOWN), (State.SENDING, State.UNKNOWN)},
+    }[cause]
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("target", State)
+def test_a_row_moves_exactly_where_the_table_says(make_message, cause, target):
+    for source in State:
+        message = make_message(state=source)
+        moved = Message.objects.filter(pk=message.pk).advance(target, cause)
+        message.refresh_from_db()
+        assert moved is legal(source, target, cause), (source, target)
+        assert message.state == (target if moved else source)
+
+
+def test_no_cause_moves_a_row_onto_itself():
+    assert not [(c, s) for c in Cause for s in State if s in sources(s, c)]
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_an_unknown_word_moves_no_row(make_message, state):
+    message = make_message(state=state)
+    outcome = Message.objects.filter(pk=message.pk).accept(
+        SendResult(provider_id="a1", state="TELEPORTED"), Cause.LOOKUP
+    )
+    message.refresh_from_db()
+    assert (outcome, message.state) == (Outcome.UNKNOWN_WORD, state)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_row_is_finished_when_nothing_is_expected_any_more(make_message, state):
+    message = make_message(state=State.SENDING)
+    cause = Cause.EVIDENCE if state in PROVIDER else Cause.SENDING
+    moved = Message.objects.filter(pk=message.pk).advance(state, cause)
+    message.refresh_from_db()
+    ended = moved and state in FINAL | {State.FAILED}
+    assert bool(message.finished_at) is ended
