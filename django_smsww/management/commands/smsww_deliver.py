@@ -1,0 +1,81 @@
+"""Send what is queued."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
+
+from django_smsww.delivery import deliver_due
+from django_smsww.exceptions import SMSBackendDoesNotExist
+from django_smsww.handler import sms_backends
+from django_smsww.models import Message
+
+
+class Command(BaseCommand):
+    help = (
+        "Send the messages that are queued and due, and settle those that a dead process left. "
+        "Run it from cron with --once, or without as a service; SIGTERM and Ctrl-C stop it when "
+        "the requests under way have been answered."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--using", action="append", metavar="ALIAS", help="only this alias; may be repeated"
+        )
+        parser.add_argument("--once", action="store_true", help="end when nothing is due")
+        parser.add_argument(
+            "--interval",
+            type=float,
+            default=2.0,
+            metavar="SECONDS",
+            help="how long to wait when nothing is due (default: 2)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        aliases = options["using"] or list(sms_backends)
+        if not aliases:
+            raise CommandError("The SMSWW setting names no alias: give one with --using.")
+        with stop_signals() as stopped:
+            total = self.work(aliases, stopped, None if options["once"] else options["interval"])
+        self.stdout.write(f"{total} messages taken from the queue.")
+
+    def work(self, aliases: list[str], stopped: Event, interval: float | None) -> int:
+        """Send until stopped or, without an interval, until nothing is due."""
+        total = 0
+        while not stopped.is_set():
+            taken = sum(self.sweep(alias) for alias in aliases)
+            total += taken
+            if taken:
+                continue
+            if interval is None:
+                break
+            stopped.wait(interval)
+        return total
+
+    def sweep(self, alias: str) -> int:
+        try:
+            backend = sms_backends[alias]
+        except SMSBackendDoesNotExist as error:
+            raise CommandError(str(error)) from error
+        return deliver_due(backend, using=router.db_for_write(Message))
+
+
+@contextmanager
+def stop_signals() -> Iterator[Event]:
+    """Return an event that SIGTERM and Ctrl-C set, instead of ending the process at once."""
+    stopped = Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

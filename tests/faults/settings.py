@@ -1,0 +1,25 @@
+"""Settings of the processes that are killed: their own database, and a gateway over real HTTP."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import env
+
+# What only serves pages would only make each process slower to start.
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django_smsww"]
+MIDDLEWARE = []
+TEMPLATES = []
+ROOT_URLCONF = "django_smsww.urls"
+
+SMSWW = {
+    "default": {
+        "BACKEND": "django_smsww.backends.openapi.SMSBackend",
+        "OPTIONS": {
+            "token": "simulator",
+            "host": env("GATEWAY", default="http://127.0.0.1:1"),
+            "environment": "faults",
+            "timeout": 5,
+            # Nobody listens there: what became of a message is for the row and the gateway to say.
+            "callback_url": "http://127.0.0.1:9/sms/callback/",
+            "callback_retry": 0,
+        },
+    }
+}

@@ -1,0 +1,84 @@
+"""The command that sends what is queued."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_smsww import SMSUnavailable, State, send_mass_sms, send_sms
+from django_smsww.models import Message
+
+from .conftest import NUMBER, raises
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*arguments):
+    output = StringIO()
+    call_command("smsww_deliver", "--once", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_it_sends_what_is_queued_and_says_how_many(gateway):
+    gateway.configure(queue=True)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(300)])
+    assert run() == "300 messages taken from the queue.\n"
+    assert set(Message.objects.values_list("state", flat=True)) == {"NEW"}
+
+
+def test_it_sends_the_urgent_first(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    for priority in (0, 5, -1):
+        send_sms(f"Priority {priority}", NUMBER, priority=priority)
+    run()
+    assert [sms.body for sms in gateway.sent] == ["Priority 5", "Priority 0", "Priority -1"]
+
+
+def test_a_message_that_fails_does_not_keep_the_others_back(gateway):
+    gateway.configure(queue=True)
+    accept = gateway.answer
+
+    def answer(sms):
+        if sms.body == "Poison":
+            raise RuntimeError
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    send_sms("Poison", NUMBER)
+    send_sms("Hello", NUMBER)
+    run()
+    assert list(Message.objects.order_by("pk").values_list("state", flat=True)) == [
+        "UNKNOWN",
+        "NEW",
+    ]
+
+
+def test_it_leaves_a_row_to_the_call_that_is_about_to_send_it(gateway, make_message):
+    make_message(next_attempt_at=timezone.now() + timedelta(minutes=1))
+    assert run() == "0 messages taken from the queue.\n"
+
+
+def test_it_settles_what_a_dead_process_left(gateway, make_message):
+    past = timezone.now() - timedelta(seconds=1)
+    make_message(state=State.SENDING, lease_until=past)
+    run()
+    assert Message.objects.get().state == "UNKNOWN"
+    assert gateway.sent == []
+
+
+def test_it_gives_up_after_ten_attempts(gateway):
+    gateway.configure(queue=True)
+    gateway.answer = raises(SMSUnavailable())
+    message = send_sms("Hello", NUMBER)
+    for _ in range(12):
+        Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        run()
+    message.refresh_from_db()
+    assert (message.state, message.attempts, len(gateway.sent)) == ("FAILED", 10, 10)
+
+
+def test_an_unknown_alias_is_named(gateway):
+    with pytest.raises(CommandError, match="'nowhere'"):
+        run("--using", "nowhere")
