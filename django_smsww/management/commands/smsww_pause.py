@@ -1,0 +1,68 @@
+"""Hold sending back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
+
+from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.exceptions import SMSBackendDoesNotExist
+from django_smsww.handler import sms_backends
+from django_smsww.limits import stop_batch
+from django_smsww.models import Suspension
+
+
+class Command(BaseCommand):
+    help = (
+        "Hold sending back until smsww_resume: whatever leaves through an alias, or one batch of "
+        "it. Every process that sends obeys from its next block of messages on. Queued messages "
+        "wait, or expire; a call that sends at once raises SMSUnavailable with the code "
+        "'suspended'. Exit codes: 0 done, 1 nothing was done."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("alias", help="the key in the SMSWW setting")
+        parser.add_argument("--batch", type=UUID, metavar="UUID", help="only this mass send")
+        parser.add_argument(
+            "--stop",
+            action="store_true",
+            help="with --batch: cancel for good what has not left of it",
+        )
+        parser.add_argument("--reason", default="", help="why, for those who wonder later")
+
+    def handle(
+        self,
+        *args: Any,
+        alias: str,
+        batch: UUID | None,
+        stop: bool,
+        reason: str,
+        **options: Any,
+    ) -> None:
+        if stop and batch is None:
+            raise CommandError("--stop cancels one mass send: say which with --batch UUID.")
+        backend = find_backend(alias)
+        if stop and batch:
+            count = stop_batch(alias, backend.environment, batch, using=database(), reason=reason)
+            self.stdout.write(f"Batch {batch} is stopped; {count} messages were cancelled.")
+            return
+        scope = f"batch:{batch}" if batch else "alias"
+        suspensions = Suspension.objects.using(database())
+        suspensions.pause(alias, backend.environment, scope=scope, reason=reason)
+        what = f"Batch {batch} of {alias!r}" if batch else f"Everything of {alias!r}"
+        self.stdout.write(f"{what} is held back until smsww_resume.")
+
+
+def find_backend(alias: str) -> BaseSMSBackend:
+    """Return the backend, or end the command with a line that names the alias."""
+    try:
+        return sms_backends[alias]
+    except SMSBackendDoesNotExist as error:
+        raise CommandError(str(error)) from error
+
+
+def database() -> str:
+    return router.db_for_write(Suspension)

@@ -1,0 +1,191 @@
+"""Say how sending goes, to a person or to what watches over it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, router
+from django.utils import timezone
+
+from django_smsww.exceptions import SMSBackendDoesNotExist
+from django_smsww.handler import sms_backends
+from django_smsww.models import Message
+from django_smsww.status import STATUSES, collect
+from django_smsww.status.report import MIN_CREDIT
+
+Data = dict[str, Any]
+
+
+class Command(BaseCommand):
+    help = (
+        "Say how sending goes: what waits, what is unknown or overdue, what holds sending back, "
+        "whether callbacks arrive, what the account holds. Exit code 0: all is well; 1: something "
+        "needs a person; 2: it cannot be told."
+    )
+    requires_system_checks: list[str] = []  # it is most needed where something is wrong
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--using", action="append", metavar="ALIAS", help="only this alias; may be repeated"
+        )
+        parser.add_argument("--json", action="store_true", help="write JSON, its keys stable")
+        parser.add_argument("--offline", action="store_true", help="ask nobody outside")
+        parser.add_argument(
+            "--probe",
+            action="store_true",
+            help="post a signed callback that does nothing to callback_url, as the gateway would",
+        )
+        parser.add_argument(
+            "--min-credit",
+            type=_amount,
+            default=MIN_CREDIT,
+            metavar="EUR",
+            help=f"the credit below which a person is needed (default: {MIN_CREDIT})",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = self.collect(options)
+        if options["json"]:
+            self.stdout.write(json.dumps(report, cls=DjangoJSONEncoder, indent=2))
+        else:
+            self.stdout.write("\n".join(_lines(report)))
+        if code := STATUSES.index(report["status"]):
+            sys.exit(code)
+
+    def collect(self, options: Data) -> Data:
+        if options["probe"] and options["offline"]:
+            raise CommandError("--probe asks outside: leave --offline away.", returncode=2)
+        aliases = options["using"] or list(sms_backends)
+        if not aliases:
+            raise CommandError(
+                "The SMSWW setting names no alias: give one with --using.", returncode=2
+            )
+        try:
+            return collect(
+                aliases,
+                using=router.db_for_read(Message),
+                offline=options["offline"],
+                probe=options["probe"],
+                min_credit=options["min_credit"],
+            )
+        except SMSBackendDoesNotExist as error:
+            raise CommandError(str(error), returncode=2) from error
+        except DatabaseError as error:
+            kind = type(error).__name__
+            text = f"The records cannot be read ({kind}): is the database up and migrated?"
+            raise CommandError(text, returncode=2) from error
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise ArgumentTypeError("write an amount in EUR, such as 10")
+    return amount
+
+
+def _lines(report: Data) -> Iterator[str]:
+    for alias, one in report["aliases"].items():
+        yield f"{alias}:"
+        if one["records"]:
+            yield from (f"  {line}" for line in _about(one))
+        for finding in one["findings"]:
+            yield f"  {'!' if finding['level'] == 'attention' else '?'} {finding['text']}"
+    yield {
+        "fine": "All is well.",
+        "attention": "Something needs a person.",
+        "unclear": "Not everything could be told.",
+    }[report["status"]]
+
+
+def _about(one: Data) -> Iterator[str]:
+    records = one["records"]
+    yield f"environment: {one['environment'] or 'none'}"
+    yield f"waiting: {_counts(records['waiting'])}"
+    yield f"last 24 hours: {_counts(records['last_day'])}"
+    if records["due"]["count"]:
+        yield f"due: {records['due']['count']}, the oldest since {_time(records['due'])}"
+    if records["unknown"]["count"]:
+        yield f"unknown: {records['unknown']['count']}, the oldest of {_time(records['unknown'])}"
+    if records["overdue"]["count"]:
+        yield f"overdue: {records['overdue']['count']}, the oldest of {_time(records['overdue'])}"
+    for environment, count in records["foreign"].items():
+        yield f"queued by another deployment ({environment or 'none'}), held: {count}"
+    yield from _suspensions(records["suspensions"])
+    yield from _signs_of_life(records)
+    if records["penalties"]["messages"]:
+        penalties = records["penalties"]
+        yield f"penalties in {penalties['days']} days: {penalties['amount']} EUR (estimated)"
+    yield from _provider(one["provider"])
+    if one["probe"] and one["probe"]["callback_url"]:
+        probe = one["probe"]
+        status = f"HTTP {probe['status']}" if probe["status"] else "no answer"
+        yield f"probe: {probe['outcome']} ({status}, {probe['seconds']:.1f} s). {probe['text']}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing"
+
+
+def _time(span: Data) -> str:
+    return _moment(span["oldest_at"])
+
+
+def _moment(moment: datetime | None) -> str:
+    if moment is None:
+        return "never"
+    local = moment if timezone.is_naive(moment) else timezone.localtime(moment)
+    return f"{local:%Y-%m-%d %H:%M %Z}".strip()
+
+
+def _suspensions(suspensions: list[Data]) -> Iterator[str]:
+    for one in suspensions:
+        what = {"alias": "everything", "batch": f"batch {one['batch']}", "text": "one text"}
+        until = f"until {_moment(one['until'])}" if one["until"] else "until smsww_resume"
+        yield f"suspended: {what.get(one['scope'], one['scope'])}, {until}"
+
+
+def _signs_of_life(records: Data) -> Iterator[str]:
+    yield f"last callback: {_moment(records['callbacks']['last_at'])}"
+    for reason, refused in records["callbacks"]["refused"].items():
+        last = _moment(refused["last_at"])
+        yield f"callbacks refused ({reason}): {refused['times']}, the last by {last}"
+    yield f"last sweep: {_moment(records['last_sweep_at'])}"
+    yield f"last sync: {_moment(records['last_sync_at'])}"
+
+
+def _provider(provider: Data | None) -> Iterator[str]:
+    if provider is None:
+        return
+    accepted = {True: "accepted", False: "refused", None: "no answer"}
+    yield f"token: {accepted[provider['token']['accepted']]} by the host ({provider['host']})"
+    account = provider["account"]
+    if account is None:
+        yield "account: not asked, for there is no account_email and api_key"
+        return
+    if account["token"] and account["token"]["expires_at"]:
+        yield f"token expires: {_moment(account['token']['expires_at'])}"
+    if account["wallet"]:
+        yield f"wallet: {account['wallet']['credit']} EUR"
+    for bundle in account["bundles"] or ():
+        yield f"bundle {bundle['scope']}: {bundle['available']} left"
+    yield from _debits(account["debits"])
+
+
+def _debits(debits: Data | None) -> Iterator[str]:
+    for day in debits["days"] if debits else ():
+        gap = f"gap {day['gap']}" if day["gap"] else "no gap"
+        unpriced = f", {day['unpriced']} without a price yet" if day["unpriced"] else ""
+        yield f"{day['day']}: wallet {day['wallet']}, rows {day['rows']}, {gap}{unpriced}"
+    if debits and not debits["complete"]:
+        yield "not all of the wallet's transactions were read"

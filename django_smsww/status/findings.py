@@ -1,0 +1,164 @@
+"""What of a report needs a person, and what could not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+ATTENTION = "attention"
+UNCLEAR = "unclear"
+
+QUEUE_PATIENCE = timedelta(minutes=10)
+UNKNOWN_PATIENCE = timedelta(minutes=10)
+TOKEN_DAYS = 14
+LATELY = timedelta(days=1)
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know.
+
+    Attributes:
+        level: "attention" (a person is needed) or "unclear" (it could not be told).
+        code: a word that stays the same from version to version.
+        text: what it is, and what to do.
+    """
+
+    level: str
+    code: str
+    text: str
+
+
+Findings = Iterator[Finding]
+
+
+def find(alias: Data, now: datetime, *, min_credit: Decimal) -> list[Finding]:
+    """Return what there is to know of the report of one alias."""
+    found = [finding for rule in _RECORDS for finding in rule(alias["records"], now)]
+    if alias["provider"] is not None:
+        found += _token(alias["provider"])
+        found += _account(alias["provider"]["account"], min_credit)
+        found += _errors(alias["provider"]["errors"])
+    if alias["probe"] is not None:
+        found += _probe(alias["probe"])
+    return found
+
+
+def _needed(code: str, text: str) -> Finding:
+    return Finding(ATTENTION, code, text)
+
+
+def _queue(records: Data, now: datetime) -> Findings:
+    due = records["due"]
+    if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_PATIENCE:
+        return
+    yield _needed(
+        "queue_waits",
+        f"{due['count']} messages should have left by now: is smsww_deliver running?",
+    )
+
+
+def _stalled(records: Data, now: datetime) -> Findings:
+    if count := records["stalled"]:
+        text = f"{count} messages were left SENDING by a process that ended: run smsww_deliver."
+        yield _needed("stalled", text)
+
+
+def _unknown(records: Data, now: datetime) -> Findings:
+    unknown = records["unknown"]
+    if unknown["count"] and now - unknown["oldest_at"] >= UNKNOWN_PATIENCE:
+        text = f"{unknown['count']} messages may have been sent or not: run smsww_sync."
+        yield _needed("unknown", text)
+
+
+def _overdue(records: Data, now: datetime) -> Findings:
+    if count := records["overdue"]["count"]:
+        yield _needed(
+            "overdue",
+            f"{count} messages were accepted more than 48 hours ago, and nobody has said what "
+            "became of them: run smsww_sync, and look at the callbacks.",
+        )
+
+
+def _suspended(records: Data, now: datetime) -> Findings:
+    for one in records["suspensions"]:
+        if one["scope"] == "alias":
+            why = one["error"] or "by hand"
+            yield _needed("suspended", f"Nothing is sent ({why}): mend it, then smsww_resume.")
+
+
+def _silence(records: Data, now: datetime) -> Findings:
+    callbacks = records["callbacks"]
+    if callbacks["silent_since"]:
+        text = "Messages were accepted, and no callback came: run smsww_status --probe."
+        yield _needed("no_callbacks", text)
+
+
+def _refused(records: Data, now: datetime) -> Findings:
+    """Name what the door refused, unless it may be a stranger's tries, which need nobody."""
+    callbacks = records["callbacks"]
+    reasons = ["storage", "not_authentic"] if callbacks["silent_since"] else ["storage"]
+    for reason in reasons:
+        refused = callbacks["refused"].get(reason)
+        if refused and now - refused["last_at"] < LATELY:
+            yield _needed("callbacks_refused", f"Callbacks were refused ({reason}).")
+
+
+def _penalties(records: Data, now: datetime) -> Findings:
+    penalties = records["penalties"]
+    if penalties["messages"] and now - penalties["last_at"] < LATELY:
+        yield _needed("penalties", "Forbidden content was fined: write other texts.")
+
+
+_RECORDS: tuple[Callable[[Data, datetime], Findings], ...] = (
+    _queue,
+    _stalled,
+    _unknown,
+    _overdue,
+    _suspended,
+    _silence,
+    _refused,
+    _penalties,
+)
+
+
+def _token(provider: Data) -> Findings:
+    if provider["token"]["accepted"] is False:
+        text = f"The token is refused by the host ({provider['host']}): correct one of them."
+        yield _needed("token_refused", text)
+    record = (provider["account"] or {}).get("token") or {}
+    days = record.get("days_left")
+    if days is not None and days < TOKEN_DAYS:
+        yield _needed("token_expires", f"The token expires in {days} days: create a new one.")
+
+
+def _account(account: Data | None, min_credit: Decimal) -> Findings:
+    wallet = account and account["wallet"]
+    if not account or not wallet or wallet["credit"] >= min_credit:
+        return
+    if not any(bundle["active"] and bundle["available"] for bundle in account["bundles"] or ()):
+        text = f"The wallet holds {wallet['credit']} EUR, less than {min_credit}: top it up."
+        yield _needed("low_credit", text)
+
+
+def _errors(errors: dict[str, str]) -> Findings:
+    for name, error in errors.items():
+        if error == "InvalidToken":  # the account's e-mail and API key
+            text = "The account host refuses account_email and api_key: correct them."
+            yield _needed("account_refused", text)
+        else:
+            text = f"The gateway did not answer about {name.replace('_', ' ')} ({error})."
+            yield Finding(UNCLEAR, "no_answer", text)
+
+
+def _probe(probe: Data) -> Findings:
+    if not probe["callback_url"]:
+        text = "There is no callback_url to probe."
+        yield Finding(UNCLEAR, "no_callback_url", text)
+    elif not probe["fine"]:
+        yield _needed(f"probe_{probe['outcome']}", probe["text"])

@@ -1,0 +1,173 @@
+"""What the rows of one alias say. Nothing here names a number, a text or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models.functions import Coalesce, TruncDate
+
+from ..backends.base import BaseSMSBackend
+from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
+from ..states import PROVIDER, UNFINISHED, State
+
+DELIVERY_TIME = timedelta(hours=48)
+"""For how long the gateway tries to deliver a message (specification 1.2.7)."""
+
+CALLBACK_PATIENCE = timedelta(hours=1)
+PENALTY_DAYS = 30
+DEBIT_DAYS = 7
+REFUSED = "refused:"
+
+Data = dict[str, Any]
+
+
+def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
+    """Return counts, ages and signs of life of this alias in this environment."""
+    everywhere = Message.objects.using(using).filter(alias=backend.alias)
+    rows = everywhere.filter(environment=backend.environment)
+    return {
+        "waiting": _waiting(rows),
+        "last_day": _counts(rows.filter(created_at__gte=now - timedelta(days=1))),
+        "due": _due(rows, now),
+        "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
+        "unknown": _unknown(rows),
+        "overdue": _overdue(rows, now),
+        "foreign": _foreign(everywhere, backend.environment),
+        "suspensions": _suspensions(backend, using, now),
+        "callbacks": _callbacks(rows, backend, using, now),
+        "last_sweep_at": _last_beat(using, backend, "sweep"),
+        "last_sync_at": _last_beat(using, backend, "sync"),
+        "penalties": _penalties(rows, now),
+    }
+
+
+def _counts(rows: MessageQuerySet) -> dict[str, int]:
+    return dict(rows.order_by("state").values_list("state").annotate(count=Count("pk")))
+
+
+def _waiting(rows: MessageQuerySet) -> dict[str, int]:
+    # Only what is unfinished: to count all that ever ended would read the whole table.
+    found = _counts(rows.unfinished())
+    return {state.value: found.get(state, 0) for state in State if state in UNFINISHED}
+
+
+def _span(rows: MessageQuerySet, name: str) -> Data:
+    return rows.aggregate(count=Count("pk"), oldest_at=Min(name))
+
+
+def _due(rows: MessageQuerySet, now: datetime) -> Data:
+    """Return what could have left by now, and since when the oldest could have."""
+    return _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at")
+
+
+def _unknown(rows: MessageQuerySet) -> Data:
+    unknown = rows.filter(state=State.UNKNOWN)
+    return unknown.aggregate(count=Count("pk"), oldest_at=Min(Coalesce("claimed_at", "created_at")))
+
+
+def _overdue(rows: MessageQuerySet, now: datetime) -> Data:
+    """Return what was accepted so long ago that its delivery must have ended."""
+    open_rows = rows.filter(state__in=(State.NEW, State.PENDING))
+    open_rows = open_rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
+    return _span(open_rows.filter(left_at__lt=now - DELIVERY_TIME), "left_at")
+
+
+def _foreign(rows: MessageQuerySet, environment: str) -> dict[str, int]:
+    """Count the QUEUED rows of other deployments; they are never sent from here."""
+    foreign = rows.queued().exclude(environment=environment).order_by("environment")
+    return dict(foreign.values_list("environment").annotate(count=Count("pk")))
+
+
+def _suspensions(backend: BaseSMSBackend, using: str, now: datetime) -> list[Data]:
+    known = Suspension.objects.using(using).of(backend.alias, backend.environment)
+    return [
+        {
+            "scope": one.scope.partition(":")[0],
+            "batch": one.scope.partition(":")[2] if one.scope.startswith("batch:") else "",
+            "error": one.error,
+            "error_code": one.error_code,
+            "since": one.created_at,
+            "until": one.until,
+        }
+        for one in known.active(now).order_by("pk")
+    ]
+
+
+def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: datetime) -> Data:
+    heard = Callback.objects.using(using).filter(
+        source=Callback.Source.CALLBACK,
+        message__alias=backend.alias,
+        message__environment=backend.environment,
+    )
+    newest = heard.order_by("-received_at").values_list("received_at", flat=True).first()
+    expected_since = _first_awaited(rows, now) if getattr(backend, "callback_url", "") else None
+    return {
+        "last_at": newest,
+        "silent_since": expected_since
+        if expected_since and (newest is None or newest < expected_since)
+        else None,
+        "refused": _refused(backend, using),
+    }
+
+
+def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
+    """Return when the first message of the last day left of which we should have heard by now."""
+    accepted = rows.filter(
+        created_at__gte=now - timedelta(days=1),
+        claimed_at__lt=now - CALLBACK_PATIENCE,
+        state__in=PROVIDER,
+    )
+    return accepted.aggregate(first=Min("claimed_at"))["first"]
+
+
+def _refused(backend: BaseSMSBackend, using: str) -> Data:
+    beats = Heartbeat.objects.using(using).filter(
+        environment=backend.environment, name__startswith=REFUSED
+    )
+    return {
+        beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
+        for beat in beats.order_by("name")
+    }
+
+
+def _last_beat(using: str, backend: BaseSMSBackend, name: str) -> datetime | None:
+    beats = Heartbeat.objects.using(using).filter(
+        environment=backend.environment, name=f"{name}:{backend.alias}"
+    )
+    return beats.aggregate(last=Max("beat_at"))["last"]
+
+
+def _penalties(rows: MessageQuerySet, now: datetime) -> Data:
+    fined = rows.filter(created_at__gte=now - timedelta(days=PENALTY_DAYS), penalty__gt=0)
+    sums = fined.aggregate(messages=Count("pk"), amount=Sum("penalty"), last_at=Max("created_at"))
+    return sums | {"days": PENALTY_DAYS, "amount": sums["amount"] or Decimal(0)}
+
+
+def spent_by_day(using: str, aliases: list[str], since: datetime) -> Mapping[Any, Data]:
+    """Return what the rows of these aliases say was spent on each day, fines included.
+
+    The day is that of the hand-over, in the current time zone.
+    """
+    days = (
+        Message.objects.using(using)
+        .filter(alias__in=aliases, claimed_at__gte=since, dry_run=False)
+        .annotate(day=TruncDate("claimed_at"))
+        .order_by("day")
+        .values("day")
+        .annotate(
+            prices=Sum("total_price"),
+            fines=Sum("penalty"),
+            unpriced=Count("pk", filter=Q(total_price=None, state__in=PROVIDER)),
+        )
+    )
+    return {
+        day["day"]: {
+            "rows": (day["prices"] or Decimal(0)) + (day["fines"] or Decimal(0)),
+            "unpriced": day["unpriced"],
+        }
+        for day in days
+    }
