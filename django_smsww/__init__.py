@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .content import render_sms as render_sms
     from .exceptions import AccountBlocklisted as AccountBlocklisted
     from .exceptions import ContentRefused as ContentRefused
     from .exceptions import InsufficientCredit as InsufficientCredit
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "content": ("render_sms",),
     "exceptions": (
         "AccountBlocklisted",
         "ContentRefused",

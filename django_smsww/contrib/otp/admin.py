@@ -1,0 +1,26 @@
+"""The devices in the admin; there is no code to see, for none is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+
+from .models import SMSDevice
+
+
+@admin.register(SMSDevice)
+class SMSDeviceAdmin(admin.ModelAdmin):
+    """Add, confirm and remove devices."""
+
+    list_display = ("user", "name", "created_at", "last_used_at", "confirmed")
+    list_filter = ("confirmed", "created_at", "last_used_at")
+    raw_id_fields = ("user",)
+    fields = ("user", "name", "number", "confirmed", "created_at", "last_used_at")
+    readonly_fields = ("created_at", "last_used_at")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[Any, ...]:
+        """Search users, and no numbers."""
+        return (f"user__{get_user_model().USERNAME_FIELD}", "name")

@@ -1,0 +1,15 @@
+"""The Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class OTPConfig(AppConfig):
+    """Codes by SMS for django-otp."""
+
+    name = "django_smsww.contrib.otp"
+    label = "otp_smsww"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = _("Codes by SMS")

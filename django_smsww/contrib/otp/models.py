@@ -1,0 +1,173 @@
+"""A telephone that gets codes by SMS."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db import models, router
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django_otp.models import CooldownMixin, SideChannelDevice, ThrottlingMixin, TimestampMixin
+from django_otp.util import random_number_token
+
+from django_smsww.content import render_sms
+from django_smsww.contrib.guards import Guards, reason
+from django_smsww.delivery import is_open_transaction
+from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
+from django_smsww.handler import sms_backends
+from django_smsww.hooks import after_commit
+from django_smsww.models import Message
+from django_smsww.sending import send_sms
+
+from .conf import settings
+from .provider import send_provider_code
+from .validators import validate_number
+
+logger = logging.getLogger("django_smsww")
+
+TAG = "otp"
+
+
+class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevice):
+    """A device of django-otp; `token` holds a digest of the last code, never the code."""
+
+    number = models.CharField(_("number"), max_length=16, validators=[validate_number])
+    token = models.CharField(max_length=64, blank=True, null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("SMS device")
+        verbose_name_plural = _("SMS devices")
+
+    def generate_challenge(self, extra_context: dict[str, Any] | None = None) -> str:
+        """Send a code, and return what to tell the user: that, or why not and for how long.
+
+        Args:
+            extra_context: more names for the template of the text.
+        """
+        earlier = self.last_generated_timestamp
+        if not self._begin_cooldown():
+            return self._wait()
+        try:
+            self._send(extra_context or {})
+        except SMSError as error:
+            logger.warning("A code for an SMS device: %s", error)
+            self._take_back(error, earlier)
+            return reason(error)
+        return gettext("sent by text message")
+
+    def verify_token(self, token: str) -> bool:
+        """Tell whether this is the code that was sent last; it is good once."""
+        allowed, _why = self.verify_is_allowed()
+        if not allowed:
+            return False
+        if not super().verify_token(self._digest(str(token))):
+            self.throttle_increment()
+            return False
+        self.throttle_reset(commit=False)
+        self.set_last_used_timestamp(commit=False)
+        self.save()
+        return True
+
+    def get_cooldown_duration(self) -> float:
+        """Return OTP_SMSWW_COOLDOWN_DURATION."""
+        return settings.OTP_SMSWW_COOLDOWN_DURATION
+
+    def get_throttle_factor(self) -> float:
+        """Return OTP_SMSWW_THROTTLE_FACTOR."""
+        return settings.OTP_SMSWW_THROTTLE_FACTOR
+
+    # The cool-down
+
+    def _begin_cooldown(self) -> bool:
+        """Say whether a code may be sent now; of two requests at once, one may."""
+        now = timezone.now()
+        since = now - timedelta(seconds=self.get_cooldown_duration())
+        rested = Q(last_generated_timestamp=None) | Q(last_generated_timestamp__lte=since)
+        if not self._row().filter(rested).update(last_generated_timestamp=now):
+            return False
+        self.last_generated_timestamp = now
+        return True
+
+    def _wait(self) -> str:
+        self.refresh_from_db(fields=["last_generated_timestamp"])
+        again = self.last_generated_timestamp + timedelta(seconds=self.get_cooldown_duration())
+        left = max(1.0, (again - timezone.now()).total_seconds())
+        return reason(SMSLimited(code="cooldown", retry_after=left))
+
+    def _take_back(self, error: SMSError, earlier: Any) -> None:
+        """Let the user try again at once, unless the code may be on its way."""
+        if not isinstance(error, SMSOutcomeUnknown):
+            self._store(last_generated_timestamp=earlier)
+
+    # Sending
+
+    def _send(self, context: dict[str, Any]) -> None:
+        backend = sms_backends[settings.OTP_SMSWW_USING]
+        guards = Guards(
+            cooldown=0,  # the device has its own
+            max_per_number=settings.OTP_SMSWW_MAX_PER_NUMBER,
+            max_per_user=settings.OTP_SMSWW_MAX_PER_USER,
+        )
+        with guards.hold(self.number, self.user, environment=backend.environment, tag=TAG):
+            if not settings.OTP_SMSWW_PROVIDER_CODES:
+                self._send_ours(context)
+            elif backend.delivers_on_commit and is_open_transaction(_database()):
+                after_commit(_database(), self._send_theirs)
+            else:
+                self._send_theirs()
+
+    def _send_ours(self, context: dict[str, Any]) -> None:
+        code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
+        validity = settings.OTP_SMSWW_TOKEN_VALIDITY
+        names = {"token": code, "minutes": validity // 60, "device": self, **context}
+        body = render_sms(settings.OTP_SMSWW_BODY_TEMPLATE_PATH, names)
+        self._accept_code(code)
+        send_sms(
+            body,
+            self.number,
+            using=settings.OTP_SMSWW_USING,
+            tag=TAG,
+            sensitive=True,
+            expires_at=self.valid_until,
+            created_by=self.user,
+        )
+
+    def _send_theirs(self) -> None:
+        sent = send_provider_code(
+            self.number,
+            using=settings.OTP_SMSWW_USING,
+            length=settings.OTP_SMSWW_TOKEN_LENGTH,
+            tag=TAG,
+            created_by=self.user,
+        )
+        self._accept_code(sent.code)
+
+    def _accept_code(self, code: str) -> None:
+        """Take this code, and no earlier one, from now on."""
+        validity = timedelta(seconds=settings.OTP_SMSWW_TOKEN_VALIDITY)
+        self._store(token=self._digest(code), valid_until=timezone.now() + validity)
+
+    def _digest(self, code: str) -> str:
+        # Whether the gateway's letters are large or small is not documented.
+        plain = code.strip().upper().encode("ascii", "backslashreplace").decode()
+        value = f"{self.pk}:{plain}"
+        return salted_hmac("django_smsww.contrib.otp", value, algorithm="sha256").hexdigest()
+
+    # The row. Only these fields, for others may be changed meanwhile.
+
+    def _row(self) -> models.QuerySet[SMSDevice]:
+        return type(self)._default_manager.filter(pk=self.pk)
+
+    def _store(self, **values: Any) -> None:
+        self._row().update(**values)
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+def _database() -> str:
+    return router.db_for_write(Message)

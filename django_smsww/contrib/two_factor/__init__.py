@@ -1,0 +1,12 @@
+"""A gateway for django-two-factor-auth.
+
+    TWO_FACTOR_SMS_GATEWAY = "django_smsww.contrib.two_factor.SMSGateway"
+
+Nothing has to stand in INSTALLED_APPS for it.
+"""
+
+from __future__ import annotations
+
+from .gateway import SMSGateway
+
+__all__ = ["SMSGateway"]

@@ -1,0 +1,39 @@
+"""The same for `manage.py test`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..backends.locmem import SentSMS, outbox
+from .assertions import assert_sms_sent
+from .deliveries import sms_callback
+from .isolation import all_at_locmem, start_afresh
+
+
+class SMSTestMixin:
+    """Put it before Django's TestCase: `class ReminderTests(SMSTestMixin, TestCase)`.
+
+    Every alias is at locmem, and each test starts with an empty outbox. What the class or a test
+    overrides with `override_settings(SMSWW=…)` has the last word.
+    """
+
+    smsoutbox: ClassVar[list[SentSMS]] = outbox
+    sms_callback = staticmethod(sms_callback)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # First, so that what the class overrides comes on top, and is undone before.
+        cls.enterClassContext(all_at_locmem())  # type: ignore[attr-defined]
+        super().setUpClass()  # type: ignore[misc]
+
+    def run(self, result: Any = None) -> Any:
+        """Run one test. Not in setUp(), which a subclass may define without calling this one."""
+        start_afresh()
+        try:
+            return super().run(result)  # type: ignore[misc]
+        finally:
+            start_afresh()  # a class without this mixin may come next
+
+    def assertSMSSent(self, *, count: int | None = None, **wanted: Any) -> list[SentSMS]:  # noqa: N802
+        """Assert that messages with these fields were sent, as `assert_sms_sent` does."""
+        return assert_sms_sent(count=count, **wanted)

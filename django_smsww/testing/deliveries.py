@@ -1,0 +1,117 @@
+"""Report a delivery as the gateway would: over HTTP, through the project's own callback URL."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from django.db import router
+from django.http import HttpResponse
+from django.test import Client, TestCase
+from django.urls import reverse
+from django.utils import timezone
+
+from ..message import RESERVED_CUSTOM_KEY
+from ..models import Message
+from ..signing import HEADER, header_value, sign
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def sms_callback(
+    message: Message,
+    state: str = "DELIVERED",
+    *,
+    method: str = "JSON",
+    at: datetime | None = None,
+    times: int = 1,
+    forged: bool = False,
+    **facts: Any,
+) -> HttpResponse:
+    """Post a delivery callback of this message, and return the (last) answer.
+
+    What waits for its commit is done as well, so that receivers of the signals run in a TestCase
+    too. Read the row again to see what it has become.
+
+    Args:
+        state: the provider's word.
+        method: "JSON", or "POST" for a form, as in the option `callback_method`.
+        at: when the provider says that it happened; earlier than what is known already, it is a
+            late callback. None for now.
+        times: how often the same callback is posted.
+        forged: sign it with another key. It is answered with 401, and moves nothing.
+        facts: fields of the provider's message, such as `price=0.05, totalPrice=0.05`.
+
+    Raises:
+        AssertionError: the callback was authentic, and was not answered with 200.
+    """
+    if method not in _BODIES or times < 1:
+        raise ValueError("method must be 'JSON' or 'POST', and times at least 1.")
+    document = _document(message, state, at or timezone.now(), facts)
+    using = router.db_for_write(Message)
+    for _ in range(times):
+        with TestCase.captureOnCommitCallbacks(using=using, execute=True):
+            answer = _post(message, document, method, forged)
+    if not forged and answer.status_code != 200:
+        raise AssertionError(
+            f"The callback was answered with {answer.status_code}: {answer.content[:200]!r}"
+        )
+    return answer
+
+
+def _post(message: Message, document: dict[str, Any], method: str, forged: bool) -> Any:
+    # What is forged bears the signature of another message.
+    signed = uuid4() if forged else message.reference
+    stamp = {
+        "reference": str(message.reference),
+        "environment": message.environment,
+        "signature": sign(signed, message.environment),
+    }
+    header = header_value(signed, message.environment)
+    content_type, body = _BODIES[method](document, {**message.custom, RESERVED_CUSTOM_KEY: stamp})
+    return Client(enforce_csrf_checks=True).post(
+        reverse("django_smsww:callback"),
+        body,
+        content_type=content_type,
+        headers={HEADER: header.replace(str(signed), str(message.reference))},
+        secure=True,  # a project may redirect what is not
+    )
+
+
+def _json(document: dict[str, Any], custom: dict[str, Any]) -> tuple[str, str]:
+    return "application/json", json.dumps({"data": document, "custom": custom})
+
+
+def _form(document: dict[str, Any], custom: dict[str, Any]) -> tuple[str, str]:
+    fields = {"data": json.dumps(document), "custom": json.dumps(custom)}
+    return _FORM, urlencode(fields)
+
+
+_BODIES = {"JSON": _json, "POST": _form}
+
+
+def _document(message: Message, state: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the provider's object of a message (specification 1.2.7)."""
+    moment = _iso(at)
+    return {
+        "id": message.provider_id or f"test-{message.reference.hex}",
+        "state": state,
+        "sender": message.sender or "Openapi",
+        "recipient": message.recipient,
+        "message": message.body,
+        "encoding": message.encoding,
+        "charactersCount": message.characters,
+        "messageCount": message.segments,
+        "createdAt": _iso(message.created_at),
+        "updatedAt": moment,
+        "sentAt": _iso(message.claimed_at or message.created_at),
+        "deliveredAt": moment if state == "DELIVERED" else None,
+    } | facts
+
+
+def _iso(moment: datetime) -> str:
+    aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    return aware.isoformat()

@@ -1,0 +1,30 @@
+"""A project with the packages that this one joins."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
+
+ROOT_URLCONF = "tests.ecosystem.urls"
+# The suite that starts these tests has a test database by its own name.
+DATABASES["default"]["TEST"] = {"NAME": "test_smsww_ecosystem"}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {}
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
+    "django_smsww.contrib.otp",
+    "two_factor",
+    "two_factor.plugins.phonenumber",
+    "drf_spectacular",
+]
+MIDDLEWARE = [
+    *MIDDLEWARE,
+    "django_otp.middleware.OTPMiddleware",
+    "two_factor.middleware.threadlocals.ThreadLocals",
+]
+LOGIN_URL = "two_factor:login"
+LOGIN_REDIRECT_URL = "two_factor:profile"
+TWO_FACTOR_SMS_GATEWAY = "django_smsww.contrib.two_factor.SMSGateway"
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}

@@ -1,0 +1,40 @@
+"""The guide to two-factor authentication does what it says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.conf import settings as project
+from django.utils.module_loading import import_string
+
+from django_smsww.contrib.guards import Guards
+from django_smsww.contrib.otp.conf import DEFAULTS
+from tests import guides
+
+
+@pytest.fixture
+def guide():
+    return guides.run("two_factor.md", INSTALLED_APPS=[], MIDDLEWARE=[])
+
+
+def test_its_settings_are_those_of_this_suite(guide):
+    assert {*guide["INSTALLED_APPS"]} <= {*project.INSTALLED_APPS}
+    assert {*guide["MIDDLEWARE"]} <= {*project.MIDDLEWARE}
+    assert import_string(guide["TWO_FACTOR_SMS_GATEWAY"]) is guide["SMSGateway"]
+    assert guide["Gateway"].guards.cooldown == 30
+
+
+def test_its_device_logs_in(guide, user):
+    user.phone = "+393331234567"
+    guide["test_the_code_logs_in"](user)
+
+
+def test_its_table_has_every_setting_with_its_default():
+    text = (guides.DOCS / "two_factor.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(OTP_\w+)` \| `(.*?)` \|", text, re.MULTILINE))
+    assert {name: repr(value).replace("'", '"') for name, value in DEFAULTS.items()} == rows
+
+
+def test_its_limits_are_the_defaults():
+    assert Guards() == Guards(cooldown=60, max_per_number=(5, 3600), max_per_user=(10, 3600))

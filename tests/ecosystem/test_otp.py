@@ -1,0 +1,349 @@
+"""The device of django-otp."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from unittest.mock import Mock
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone, translation
+from django_otp import verify_token
+from django_otp.forms import OTPTokenForm
+from django_otp.models import GenerateNotAllowed
+
+from django_smsww import SMSUnavailable, outgoing
+from django_smsww.contrib.otp.models import SMSDevice
+from django_smsww.contrib.otp.provider import send_provider_code
+from django_smsww.contrib.simulator.process import SimulatorProcess
+from django_smsww.delivery import deliver_due
+from django_smsww.exceptions import InvalidSMSBackend
+from django_smsww.handler import sms_backends
+from django_smsww.models import Counter, Message
+from django_smsww.testing import assert_sms_sent
+from tests.backends import ScriptedBackend
+from tests.conftest import raises
+
+NUMBER = "+393331234567"
+LIMITED = r"No other code was sent. You can ask for one in (\d+) seconds?\."
+
+
+@pytest.fixture
+def device(user):
+    return SMSDevice.objects.create(user=user, name="phone", number=NUMBER)
+
+
+def code_of(sms):
+    return re.search(r"\d{6}", sms.body)[0]
+
+
+def ask(device):
+    """Ask for a code and return it."""
+    assert device.generate_challenge() == "sent by text message"
+    return code_of(assert_sms_sent(recipient=device.number)[-1])
+
+
+def rest(device, seconds=61):
+    """Let the cool-down of the device be over."""
+    earlier = device.last_generated_timestamp - timedelta(seconds=seconds)
+    SMSDevice.objects.filter(pk=device.pk).update(last_generated_timestamp=earlier)
+    device.refresh_from_db()
+
+
+def test_a_code_is_sent_and_good_once(device, user):
+    code = ask(device)
+    assert verify_token(user, device.persistent_id, code) == device
+    device.refresh_from_db()
+    assert device.last_used_at is not None
+    assert verify_token(user, device.persistent_id, code) is None
+
+
+def test_another_device_does_not_take_the_code(device, user):
+    other = SMSDevice.objects.create(user=user, name="other", number="+34612345678")
+    ask(other)
+    assert not other.verify_token(ask(device))
+
+
+def test_a_wrong_code_is_refused_and_slows_down(device):
+    code = ask(device)
+    assert not device.verify_token("000000" if code != "000000" else "111111")
+    allowed, why = device.verify_is_allowed()
+    assert (allowed, why["failure_count"]) == (False, 1)
+    assert not device.verify_token(code)  # too soon
+
+
+def test_a_code_is_too_old_in_the_end(device):
+    code = ask(device)
+    SMSDevice.objects.update(valid_until=timezone.now())
+    device.refresh_from_db()
+    assert not device.verify_token(code)
+
+
+@pytest.mark.parametrize("token", ["", None, 0, "not a code", "\x00", "\ud800"])
+def test_what_is_no_code_is_refused(device, token):
+    assert not device.verify_token(token)
+
+
+def test_the_code_is_nowhere_in_clear(device):
+    code = ask(device)
+    [message] = Message.objects.all()
+    device.refresh_from_db()
+    assert (message.sensitive, message.scrubbed, message.body) == (True, True, "")
+    assert (message.tag, message.created_by) == ("otp", device.user)
+    tables = connection.introspection.table_names()
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f'SELECT * FROM "{table}"')
+            assert not re.search(rf"\b{code}\b", repr(cursor.fetchall())), table
+
+
+def test_the_text_is_in_the_active_language_and_can_be_replaced(device, settings, tmp_path):
+    (tmp_path / "code.txt").write_text("{{ site }}: {{ token }} ({{ minutes }} min) <{{ 'x' }}>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    settings.OTP_SMSWW_BODY_TEMPLATE_PATH = "code.txt"
+    device.generate_challenge({"site": "Acme & Co"})
+    assert_sms_sent(body=re.compile(r"^Acme & Co: \d{6} \(5 min\) <x>$"))
+
+
+def test_the_text_of_the_package_fits_into_one_segment(device):
+    with translation.override("en"):
+        ask(device)
+    [sms] = assert_sms_sent()
+    assert re.fullmatch(
+        r"\d{6} is your security code\. Do not give it to anybody\.\n"
+        r"It is valid for 5 minutes\.",
+        sms.body,
+    )
+    assert Message.objects.get().segments == 1
+
+
+# Limits, on by default
+
+
+def test_a_second_code_has_to_wait_and_the_seconds_are_told(device):
+    ask(device)
+    told = re.fullmatch(LIMITED, device.generate_challenge())
+    assert 55 <= int(told[1]) <= 60
+    allowed, why = device.generate_is_allowed()
+    assert (allowed, why["reason"]) == (False, GenerateNotAllowed.COOLDOWN_DURATION_PENDING)
+    rest(device)
+    ask(device)
+    assert_sms_sent(count=2)
+
+
+def test_a_used_code_ends_the_cooldown(device):
+    device.verify_token(ask(device))
+    ask(device)
+
+
+def test_the_latest_code_alone_is_good(device):
+    first = ask(device)
+    rest(device)
+    second = ask(device)
+    if first != second:
+        assert not device.verify_token(first)
+        device.throttle_reset()
+    assert device.verify_token(second)
+
+
+def test_a_number_gets_five_codes_an_hour_whoever_asks(device, django_user_model):
+    for n in range(5):
+        owner = django_user_model.objects.create_user(f"user{n}")
+        ask(SMSDevice.objects.create(user=owner, name="x", number=NUMBER))
+    told = re.fullmatch(LIMITED, device.generate_challenge())
+    assert 1 <= int(told[1]) <= 3600
+    device.refresh_from_db()
+    assert device.last_generated_timestamp is None
+    assert_sms_sent(count=5)
+
+
+def test_a_user_gets_ten_codes_an_hour_wherever_to(user):
+    devices = [
+        SMSDevice.objects.create(user=user, name="x", number=f"+3933312345{n}")
+        for n in range(10, 21)
+    ]
+    for device in devices[:10]:
+        ask(device)
+    assert re.fullmatch(LIMITED, devices[10].generate_challenge())
+    assert_sms_sent(count=10)
+
+
+def test_limits_can_be_lifted(device, settings):
+    settings.OTP_SMSWW_COOLDOWN_DURATION = 0
+    settings.OTP_SMSWW_MAX_PER_NUMBER = settings.OTP_SMSWW_MAX_PER_USER = None
+    for _ in range(12):
+        ask(device)
+    assert not Counter.objects.exists()
+
+
+@pytest.fixture
+def scripted(settings, monkeypatch):
+    """Send through a backend that reaches outside and answers as a test says."""
+    settings.SMSWW = {"default": {"BACKEND": "tests.backends.ScriptedBackend"}}
+    monkeypatch.setattr(ScriptedBackend, "sent", [])
+    monkeypatch.setattr(ScriptedBackend, "answer", staticmethod(ScriptedBackend.answer))
+    return ScriptedBackend
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_not_sent_costs_no_place_and_no_time(scripted, device):
+    scripted.answer = raises(SMSUnavailable())
+    for _ in range(6):
+        assert device.generate_challenge() == "The code could not be sent. Try again later."
+    assert [counter.used for counter in Counter.objects.all()] == [0, 0]
+    scripted.answer = raises(ValueError)  # nobody knows
+    assert "may not arrive" in device.generate_challenge()
+    assert re.fullmatch(LIMITED, device.generate_challenge())
+    assert [counter.used for counter in Counter.objects.all()] == [1, 1]
+
+
+def test_of_two_requests_at_once_one_sends(device):
+    one, other = SMSDevice.objects.get(), SMSDevice.objects.get()
+    ask(one)
+    assert other.last_generated_timestamp is None
+    assert re.fullmatch(LIMITED, other.generate_challenge())
+    assert_sms_sent(count=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_that_waits_too_long_is_not_sent(scripted, device, settings):
+    settings.SMSWW["default"]["OPTIONS"] = {"queue": True}
+    device.generate_challenge()
+    [message] = Message.objects.all()
+    assert message.expires_at == device.valid_until
+    Message.objects.update(expires_at=timezone.now())
+    deliver_due(sms_backends.default, using="default")
+    message.refresh_from_db()
+    assert (message.state, message.error_code) == ("FAILED", "expired_unsent")
+    assert scripted.sent == []
+
+
+# Inside a transaction, as in the forms of django-otp
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_form_of_django_otp_asks_and_verifies(scripted, device, user):
+    asked = OTPTokenForm(user, None, {"otp_device": device.persistent_id, "otp_challenge": "1"})
+    assert not asked.is_valid()
+    assert asked.errors == {"__all__": ["OTP Challenge: sent by text message"]}
+    [sms] = scripted.sent  # the transaction of the form is committed
+    form = OTPTokenForm(user, None, {"otp_device": device.persistent_id, "otp_token": code_of(sms)})
+    assert form.is_valid(), form.errors
+    assert user.otp_device == device
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollback_sends_nothing_and_counts_nothing(scripted, device):
+    with transaction.atomic():
+        device.generate_challenge()
+        transaction.set_rollback(True)
+    assert (scripted.sent, Counter.objects.exists()) == ([], False)
+    device.refresh_from_db()
+    assert device.last_generated_timestamp is None
+
+
+# Codes of the provider
+
+
+@pytest.fixture
+def provider(settings):
+    """Have codes made up by a simulator of the gateway; return it."""
+    with SimulatorProcess(pace=0.02, token="a-token") as simulator:
+        settings.OTP_SMSWW_PROVIDER_CODES = True
+        settings.SMSWW = {"default": {"OPTIONS": {"token": "a-token", "host": simulator.url}}}
+        yield simulator
+
+
+def code_in(simulator):
+    return re.search(r"\d{6}", simulator.ledger()[-1]["body"])[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_of_the_provider_is_checked(provider, device):
+    assert device.generate_challenge() == "sent by text message"
+    code = code_in(provider)
+    device.refresh_from_db()
+    assert code not in str(vars(device))
+    assert not device.verify_token("0" * 6 if code != "0" * 6 else "1" * 6)
+    device.throttle_reset()
+    assert device.verify_token(code)
+    [message] = Message.objects.all()
+    assert (message.state, message.body, message.scrubbed) == ("NEW", "", True)
+    assert (message.route, message.tag) == ("OTP", "otp")
+    assert message.provider_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_within_a_transaction_the_provider_is_asked_after_the_commit(provider, device):
+    with transaction.atomic():
+        assert device.generate_challenge() == "sent by text message"
+        assert provider.ledger() == []
+    device.refresh_from_db()
+    assert device.verify_token(code_in(provider))
+
+
+def test_the_provider_is_not_asked_in_a_transaction_by_mistake(device, provider):
+    with pytest.raises(transaction.TransactionManagementError, match="on_commit"):
+        send_provider_code(NUMBER, using="default", length=6, tag="otp")
+    assert not Message.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_worker_sends_what_a_dead_process_left(provider, device, monkeypatch):
+    monkeypatch.setattr(outgoing, "deliver", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        device.generate_challenge()
+    later = {name: F(name) - timedelta(minutes=1) for name in ("expires_at", "next_attempt_at")}
+    Message.objects.update(**later)
+    deliver_due(sms_backends.default, using="default")
+    assert Message.objects.get().error_code == "expired_unsent"
+    assert provider.requests() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dry_run_is_no_code(provider, device, settings):
+    settings.SMSWW["default"]["OPTIONS"]["dry_run"] = True
+    device.generate_challenge()
+    device.refresh_from_db()
+    assert provider.ledger() == []
+    assert not device.verify_token("")
+
+
+def test_in_tests_a_code_of_the_provider_is_in_the_outbox(device, settings):
+    settings.OTP_SMSWW_PROVIDER_CODES = True
+    assert device.verify_token(ask(device))
+
+
+def test_another_backend_cannot_do_it(device, settings):
+    settings.OTP_SMSWW_PROVIDER_CODES = True
+    settings.SMSWW = {"default": {"BACKEND": "tests.backends.ScriptedBackend"}}
+    with pytest.raises(InvalidSMSBackend, match="needs an alias of the openapi backend"):
+        send_provider_code(NUMBER, using="default", length=6, tag="otp")
+
+
+# The model
+
+
+@pytest.mark.django_db
+def test_its_migrations_are_complete():
+    call_command("makemigrations", "otp_smsww", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.parametrize("number", ["3331234567", "+39 333", "+39", "", "+abc"])
+def test_a_number_must_be_written_in_full(user, number):
+    with pytest.raises(ValidationError):
+        SMSDevice(user=user, name="x", number=number).full_clean()
+
+
+def test_the_admin_shows_no_digest_and_finds_by_user(device, admin_client):
+    ask(device)
+    device.refresh_from_db()
+    page = admin_client.get(f"/admin/otp_smsww/smsdevice/{device.pk}/change/")
+    assert NUMBER in page.text
+    assert device.token not in page.text
+    found = admin_client.get("/admin/otp_smsww/smsdevice/", {"q": "ada"})
+    assert (NUMBER in found.text, "phone" in found.text) == (False, True)

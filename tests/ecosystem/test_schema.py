@@ -1,0 +1,58 @@
+"""The callback door in a project's OpenAPI schema."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from django.core.management import call_command
+
+from django_smsww.models import Outcome
+from django_smsww.urls import urlpatterns as ours
+from django_smsww.views import CallbackView
+from tests.door import FORM, document, mark, post
+
+
+def schema(tmp_path):
+    """Return the schema of the project; any warning is an error."""
+    path = tmp_path / "schema.yaml"
+    call_command("spectacular", "--validate", "--fail-on-warn", file=str(path))
+    return yaml.safe_load(path.read_text())
+
+
+def test_the_door_is_described_without_warnings(tmp_path):
+    paths = schema(tmp_path)["paths"]
+    assert list(paths) == ["/sms/callback/"]
+    [(method, door)] = paths["/sms/callback/"].items()
+    assert (method, door["tags"]) == ("post", ["SMS"])
+    assert set(door["requestBody"]["content"]) == {"application/json", FORM}
+    assert list(door["responses"]) == ["200", "400", "401", "413", "415", "503"]
+    assert [each["name"] for each in door["parameters"]] == ["X-SMSWW-Signature"]
+    assert "security" not in door
+
+
+def test_every_outcome_is_named(tmp_path):
+    door = schema(tmp_path)["paths"]["/sms/callback/"]["post"]
+    answer = door["responses"]["200"]["content"]["application/json"]["schema"]
+    assert set(answer["properties"]["outcome"]["enum"]) == {*Outcome.values, "probe"}
+
+
+def test_the_schema_class_of_the_project_does_not_matter(tmp_path, settings):
+    settings.REST_FRAMEWORK = {}
+    assert list(schema(tmp_path)["paths"]) == ["/sms/callback/"]
+
+
+def test_a_view_of_the_projects_own_is_described_too(tmp_path, monkeypatch):
+    class OwnView(CallbackView):
+        pass
+
+    [pattern] = ours
+    monkeypatch.setattr(pattern, "callback", OwnView.as_view())
+    assert "/sms/callback/" in schema(tmp_path)["paths"]
+
+
+@pytest.mark.django_db
+def test_the_door_works_as_before(make_message, tmp_path):
+    schema(tmp_path)
+    message = make_message(state="NEW", environment="door.example.com")
+    answer = post({"data": document("DELIVERED"), "custom": mark(message)})
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "moved"})
