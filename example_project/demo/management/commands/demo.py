@@ -1,0 +1,174 @@
+"""The whole loop on this machine: send, be called back, browse."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from django_smsww.contrib.simulator.process import SimulatorProcess
+from django_smsww.models import Message
+
+from ...history import as_expected, differences, format_table, refresh
+from ...scenario import TOTAL, Sent, send_everything
+from ...site import Site, open_site
+
+PASSWORD = "admin"  # noqa: S105  for this machine alone, and told on the screen
+PACE = 0.3
+TIMEOUT = 3.0
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total}"
+
+
+class Command(BaseCommand):
+    help = "Send messages to a simulator, wait for their callbacks, and show both in the admin."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="end after the table")
+        parser.add_argument("--port", type=int, help="of the site; default: 8000, or a free one")
+        parser.add_argument("--simulator-port", type=int, default=0, help="default: a free one")
+        parser.add_argument("--wait", type=float, default=60, help="seconds for the callbacks")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The demo makes an admin with a known password: not in production.")
+        signal.signal(signal.SIGTERM, _interrupt)
+        prepare_database()
+        with (
+            open_port(options["port"]) as site,
+            open_simulator(options["simulator_port"]) as simulator,
+        ):
+            use(simulator, site)
+            try:
+                self.run(simulator, site, options)
+            except KeyboardInterrupt:
+                self.stdout.write("\nStopped.")
+                if options["once"]:
+                    sys.exit(130)
+
+    def run(self, simulator: SimulatorProcess, site: Site, options: dict[str, Any]) -> None:
+        """Send, wait, report; then serve, or end with what was found."""
+        self.stdout.write(f"The simulator of the gateway listens on {simulator.url}.")
+        self.stdout.write(f"It calls back to {site.url}/sms/callback/.\n\n")
+        # Forged callbacks and the like are logged as they should be, across the progress bar.
+        logging.disable(logging.WARNING)
+        sent = wait_for_callbacks(send_with_progress(), simulator, options["wait"])
+        logging.disable(logging.NOTSET)
+        self.stdout.write(f"\n{format_table(sent)}\n\n")
+        found = differences(sent, simulator.ledger())
+        self.report(found)
+        if not options["once"]:
+            self.serve(simulator, site)
+        elif found:
+            sys.exit(1)
+
+    def report(self, found: Sequence[str]) -> None:
+        """Say whether the history is what it must be."""
+        if found:
+            self.stdout.write(self.style.ERROR("Not as expected:"))
+            self.stdout.write("\n".join(f"  {one}" for one in found))
+            return
+        text = "Every message is in the state that its test number stands for."
+        self.stdout.write(self.style.SUCCESS(text))
+
+    def serve(self, simulator: SimulatorProcess, site: Site) -> None:
+        """Leave everything running until Ctrl-C."""
+        self.stdout.write(f"\nThe messages:    {site.url}/admin/django_smsww/message/")
+        self.stdout.write(f"  {describe_admin()}")
+        self.stdout.write(f"The telephones:  {simulator.url}/_simulator/")
+        self.stdout.write(f"The database:    {Message.objects.count()} messages by now")
+        self.stdout.write("\nCtrl-C ends both.")
+        threading.Event().wait()
+
+
+def prepare_database() -> None:
+    """Bring the tables up to date, and make sure that somebody can log in."""
+    call_command("migrate", verbosity=0, interactive=False)
+    users = get_user_model()._default_manager
+    if not users.filter(username="admin").exists():
+        users.create_superuser("admin", "", PASSWORD)
+
+
+def describe_admin() -> str:
+    """Say how to log in. A password that somebody has changed is left alone."""
+    admin = get_user_model()._default_manager.get(username="admin")
+    known = admin.check_password(PASSWORD)
+    return f"User admin, password {PASSWORD}" if known else "User admin, with your password"
+
+
+def open_port(port: int | None) -> Site:
+    """Return the site, or say that its port is taken."""
+    try:
+        return open_site(port)
+    except OSError as error:
+        raise CommandError(f"Port {port} cannot be used ({error.strerror}): try another.") from None
+
+
+@contextmanager
+def open_simulator(port: int) -> Iterator[SimulatorProcess]:
+    """Run a simulator during the block, or say that it did not start."""
+    simulator = SimulatorProcess(port=port, pace=PACE)
+    try:
+        simulator.start()
+    except RuntimeError as error:
+        raise CommandError(f"{error} If its port is taken, try another --simulator-port.") from None
+    try:
+        yield simulator
+    finally:
+        simulator.stop()
+
+
+def use(simulator: SimulatorProcess, site: Site) -> None:
+    """Point the setting at both. Backends read it at each use, and none is in use by now."""
+    settings.SMSWW = {
+        "default": {
+            "BACKEND": "django_smsww.backends.openapi.SMSBackend",
+            # Whatever the environment says, the demo never speaks to the real gateway.
+            "OPTIONS": {
+                "token": "simulator",
+                "host": simulator.url,
+                "callback_url": f"{site.url}/sms/callback/",
+                # Rows of other environments are left alone, such as those queued for the gateway.
+                "environment": "demo",
+                "timeout": TIMEOUT,
+                # The forged callbacks are refused each time, and the demo waits for the last.
+                "callback_retry": 2,
+            },
+        }
+    }
+
+
+def send_with_progress() -> list[Sent]:
+    """Send everything."""
+    return list(tqdm(send_everything(), "Sending", TOTAL, bar_format=BAR))
+
+
+def wait_for_callbacks(sent: list[Sent], simulator: SimulatorProcess, seconds: float) -> list[Sent]:
+    """Wait until every row is as it must be and nothing is under way; return the rows."""
+    deadline = time.monotonic() + seconds
+    with tqdm(desc="Waiting", total=len(sent), bar_format=BAR) as bar:
+        while bar.n < len(sent) and time.monotonic() < deadline:
+            bar.n = sum(map(as_expected, refresh(sent)))
+            bar.refresh()
+            time.sleep(0.1)
+    try:
+        simulator.wait_until_idle(max(0.1, deadline - time.monotonic()))
+    except TimeoutError:
+        tqdm.write("Some callbacks are still under way.")
+    return refresh(sent)
+
+
+def _interrupt(*args: Any) -> NoReturn:
+    """End as by Ctrl-C, so that the simulator ends too."""
+    raise KeyboardInterrupt

@@ -1,0 +1,182 @@
+"""The example project, run as a user runs it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from socket import create_server
+from types import SimpleNamespace
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.utils import timezone
+
+from django_smsww import State
+
+MANAGE = Path(__file__).parent.parent / "example_project" / "manage.py"
+PRODUCTION = {
+    "DJANGO_ENV": "production",
+    "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEF",
+    "ALLOWED_HOSTS": "sms.example.com",
+    "SITE_URL": "https://sms.example.com",
+    "SMS_TOKEN": "a-token",
+}
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The variables that a command sees: a database of its own, and nothing else that is set."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    own = {"ENV_FILE": os.devnull, "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    return kept | own
+
+
+@pytest.fixture
+def manage(environment):
+    """Return a function that runs a command."""
+
+    def run(*arguments, **variables):
+        return subprocess.run(
+            [sys.executable, "-W", "error", MANAGE, *arguments],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    return run
+
+
+@pytest.fixture
+def show(environment):
+    """Return a function that evaluates an expression with the project's settings."""
+
+    def evaluate(expression, **variables):
+        code = f"from example import settings; print({expression})"
+        return subprocess.check_output(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=MANAGE.parent,
+            env=environment | variables,
+            text=True,
+        ).strip()
+
+    return evaluate
+
+
+def test_development_needs_no_settings_and_has_the_simulator(show):
+    expression = "settings.SMSWW['default']['OPTIONS']['host'], settings.DEBUG"
+    assert show(expression) == "http://127.0.0.1:8026 True"
+
+
+def test_a_token_switches_to_the_gateway(show):
+    options = "settings.SMSWW['default']['OPTIONS']"
+    expression = f"{options}['host'], {options}['token']"
+    assert show(expression, SMS_TOKEN="a-token") == "production a-token"
+
+
+def test_a_database_url_switches_the_database(show):
+    url = "postgres://user@127.0.0.1/sms"
+    engine = show("settings.DATABASES['default']['ENGINE']", DATABASE_URL=url)
+    assert engine == "django.db.backends.postgresql"
+
+
+def test_production_passes_the_deployment_checks(manage):
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", sorted(PRODUCTION.keys() - {"DJANGO_ENV"}))
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_production_does_not_start_without(manage, missing, how):
+    left = {name: value for name, value in PRODUCTION.items() if name != missing}
+    done = manage("check", **left, **({missing: ""} if how == "empty" else {}))
+    assert done.returncode != 0
+    assert f"ImproperlyConfigured: Set {missing}" in done.stderr
+
+
+def test_an_unknown_environment_is_not_taken_for_development(manage):
+    done = manage("check", DJANGO_ENV="prod")
+    assert "DJANGO_ENV must be 'development' or 'production'" in done.stderr
+
+
+def test_the_demo_refuses_to_run_in_production(manage):
+    done = manage("demo", "--once", **PRODUCTION)
+    assert done.returncode == 1
+    assert "not in production" in done.stderr
+
+
+def test_the_demo_says_which_port_is_taken(manage, busy_port):
+    for option in ("--port", "--simulator-port"):
+        done = manage("demo", "--once", option, str(busy_port))
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert re.search("CommandError: .*(port|Port).*another", done.stderr)
+
+
+@pytest.fixture
+def busy_port():
+    with create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_the_demo_ends_with_every_message_as_expected(manage):
+    done = manage("demo", "--once")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Every message is in the state that its test number stands for." in done.stdout
+    assert len(re.findall(r"\bDELIVERED\b.* EUR +\d+\.\d s", done.stdout)) == 12
+
+
+@pytest.fixture
+def history(monkeypatch):
+    """Return what judges the demo."""
+    monkeypatch.syspath_prepend(MANAGE.parent)
+    modules = import_module("demo.history"), import_module("demo.scenario")
+    return SimpleNamespace(**(vars(modules[0]) | vars(modules[1])))
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"state": State.SENDING}, "is SENDING, must be DELIVERED"),
+        ({"delivered_at": None}, "has no time of delivery"),
+        ({"total_price": None}, "has no price"),
+        ({"total_price": 0}, "has no price"),
+        ({"sensitive": True}, "still has its text"),
+        ({}, "was accepted 2 times"),
+    ],
+)
+def test_the_demo_finds_what_is_not_as_expected(history, make_message, columns, found):
+    delivered = {"state": State.DELIVERED, "total_price": 1, "delivered_at": timezone.now()}
+    message = make_message(**(delivered | columns))
+    case = history.Case("Plain", message.recipient, State.DELIVERED)
+    entry = {"reference": str(message.reference), "recipient": message.recipient}
+    twice = [entry] * (1 if columns else 2)
+    [difference] = history.differences([history.Sent(case, message)], twice)
+    assert found in difference
+
+
+@pytest.fixture
+def demo(environment):
+    """A demo that has sent everything and serves the admin."""
+    command = [sys.executable, "-u", MANAGE, "demo"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_ends_the_site_and_the_simulator(demo):
+    shown = "".join(iter(demo.stdout.readline, "Ctrl-C ends both.\n"))
+    simulator, site = sorted(set(re.findall(r"http://[\d.]+:\d+", shown)), key=shown.index)
+    for url in (f"{site}/admin/", f"{site}/static/admin/css/base.css", f"{simulator}/_simulator/"):
+        assert urlopen(url, timeout=10).status == 200
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(20) == 0
+    for url in (site, simulator):
+        with pytest.raises(URLError):
+            urlopen(url, timeout=10)
