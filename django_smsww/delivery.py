@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,14 +16,15 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import Subquery
 from django.db.models.expressions import Combinable
 from django.db.transaction import TransactionManagementError
-from django.utils import timezone
 
 from . import facts
 from .backends.base import BaseSMSBackend
+from .clock import database_now
 from .exceptions import (
     ContentRefused,
     SMSError,
     SMSLimited,
+    SMSOutcomeUnknown,
     SMSUnavailable,
 )
 from .gate import Gate, delay
@@ -82,6 +84,7 @@ def deliver_due(backend: BaseSMSBackend, *, using: str, limit: int = 250) -> int
     sweep.beat(backend.environment, f"sweep:{backend.alias}", every=BEAT)
     delivery.rows.abandon()
     if delivery.gate.is_shut:
+        delivery.rows.give_up_late()  # a text must not outlive its time because of a pause
         return 0
     lease = Lease.begin(using)
     primary_keys = delivery.rows.take_due(lease, limit)
@@ -114,13 +117,29 @@ class _Delivery:
             primary_keys = self.rows.take(primary_keys, lease)
         waiting = list(primary_keys)
         size = self.backend.concurrency * ROUNDS
-        with self.backend:
-            while waiting:
-                if lease.is_half_gone:
-                    lease = self.rows.renew(lease)
-                block, waiting = waiting[:size], waiting[size:]
-                waiting = self.send(block, lease) + waiting
+        try:
+            with self.backend:
+                while waiting:
+                    if lease.is_half_gone:
+                        lease = self.rows.renew(lease)
+                    block, waiting = waiting[:size], waiting[size:]
+                    waiting = self.send(block, lease) + waiting
+        except Exception:
+            self._let_go(lease)
+            raise
         return self.errors
+
+    def _let_go(self, lease: Lease) -> None:
+        """End what has not left, before an error leaves: whoever is told must be right.
+
+        What is SENDING stays so. Where nobody waits, the rest goes on in another worker.
+        """
+        with suppress(DatabaseError):  # then the lease has to run out
+            if not self.inline:
+                self.rows.release(lease)
+                return
+            for message in self.rows.queued().filter(lease_token=lease.token):
+                message.fail(SMSUnavailable(code="interrupted"), token=lease.token)
 
     def send(self, block: Sequence[int], lease: Lease) -> list[int]:
         """Send one block, and return the rows whose requests were never begun."""
@@ -152,20 +171,22 @@ class _Delivery:
                 for message, result in outcomes:
                     self.record_one(message, result, lease)
         except DatabaseError:
-            if len(outcomes) == 1:
+            if connections[self.using].in_atomic_block:
                 raise
             self._record_singly(outcomes, lease)
 
     def _record_singly(self, outcomes: Sequence[tuple[Message, SendResult]], lease: Lease) -> None:
         for outcome in outcomes:
             try:
-                self.record([outcome], lease)
+                with transaction.atomic(using=self.using):
+                    self.record_one(*outcome, lease)
             except DatabaseError as error:
                 # One answer that cannot be stored must not lose the others. This row stays
                 # SENDING, and becomes UNKNOWN when its lease is over. The error's text quotes
                 # what was to be stored, so its class has to do.
                 reference, kind = outcome[0].reference, type(error).__name__
                 logger.error("The result of message %s was not stored: %s", reference, kind)
+                self.errors[outcome[0].pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
 
     def record_one(self, message: Message, result: SendResult, lease: Lease) -> None:
         if _never_begun(result):
@@ -182,7 +203,10 @@ class _Delivery:
         self, message: Message, result: SendResult, error: SMSError, lease: Lease
     ) -> None:
         if self._may_retry(message, error):
-            message.postpone(error, timezone.now() + delay(message, error), lease)
+            # By the clock that it will be compared with, and not later than it expires, so that
+            # the next look at it says so.
+            again = database_now(self.using) + delay(message, error)
+            message.postpone(error, min(again, message.expires_at), lease)
         else:
             changes = facts.merge(Message, result, self.using)
             if isinstance(error, ContentRefused) and not message.dry_run:

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from .backends.base import BaseSMSBackend
 from .clock import database_now
 from .exceptions import (
@@ -121,8 +119,9 @@ class Gate:
         """Forget the pauses that had run out, now that a message was accepted."""
         over = [one.pk for one in self.suspensions if one.until is not None]
         if over:
+            now = database_now(self.using)
             pauses = Suspension.objects.using(self.using).filter(pk__in=over)
-            pauses.filter(until__lte=timezone.now()).delete()  # but none that was imposed since
+            pauses.filter(until__lte=now).delete()  # but none that was imposed since
 
     def _hold_suspended(self, block: Sequence[int], lease: Lease) -> None:
         self._read_suspensions()
@@ -151,7 +150,7 @@ class Gate:
             row.cancel(by=suspension.created_by, reason=suspension.reason)
             return
         error = suspension.as_error()
-        again = suspension.until or timezone.now() + timedelta(seconds=FIRST_DELAY)
+        again = suspension.until or database_now(self.using) + timedelta(seconds=FIRST_DELAY)
         is_over = isinstance(error, ContentRefused)
         self._keep_back(message, error, lease, None if is_over else again)
 
@@ -173,7 +172,8 @@ class Gate:
         for message in messages:
             error = self.rehearsal.verdict(message)
             if isinstance(error, SMSUnavailable):
-                self._keep_back(message, error, lease, timezone.now() + delay(message, error))
+                again = database_now(self.using) + delay(message, error)
+                self._keep_back(message, error, lease, again)
             elif error is not None:
                 self._keep_back(message, error, lease, None)
 

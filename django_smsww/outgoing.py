@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, connections, router, transaction
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -63,7 +65,13 @@ class Outgoing:
             raise suppressed()
 
     def send(self, messages: Sequence[SMS], **extra: Any) -> list[Message]:
-        """Store a block and deliver what is to be delivered now; return the rows in this order."""
+        """Store a block and deliver what is to be delivered now; return the rows in this order.
+
+        Raises:
+            TransactionManagementError: autocommit is off and no transaction is managed, so that
+                nothing would say when the rows are committed.
+        """
+        self._refuse_manual_transactions()
         rows = self.store(messages, extra)
         ready = [row.pk for row in rows if self._leaves_now(row)]
         if not ready:
@@ -77,6 +85,13 @@ class Outgoing:
         self.errors |= deliver(self.backend, ready, using=self.using, inline=True)
         fresh = Message.objects.using(self.using).in_bulk([row.pk for row in rows])
         return [fresh[row.pk] for row in rows]
+
+    def _refuse_manual_transactions(self) -> None:
+        connection = connections[self.using]
+        if not connection.in_atomic_block and not connection.get_autocommit():
+            raise TransactionManagementError(
+                "Autocommit is off: send inside transaction.atomic(), which says when it commits."
+            )
 
     def _leaves_now(self, row: Message) -> bool:
         # True means that smsww_deliver takes it; a dotted path, that an engine is told of it.
@@ -92,9 +107,9 @@ class Outgoing:
         rows: dict[object, Message] = {}
         for sms in messages:
             if _name(sms) not in rows:
-                rows[_name(sms)] = self._known_row(known, sms) or self._new_row(
-                    sms, extra, unwanted
-                )
+                row = self._new_row(sms, extra, unwanted)
+                first = known.get(row.key)
+                rows[_name(sms)] = self._take_up(first, sms, row) if first else row
         rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
         return [rows[_name(sms)] for sms in messages]
 
@@ -109,14 +124,23 @@ class Outgoing:
         """Return which of their numbers have asked for no more messages."""
         return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
 
-    def _known_row(self, known: dict[str | None, Message], sms: SMS) -> Message | None:
-        """Return the row that has this key, queued again if it certainly was not sent."""
-        row = known.get(_key(sms))
-        if row and row.requeue(
-            body=sms.body if row.scrubbed else row.body, expires_at=self._expiry(sms)
-        ):
-            row.refresh_from_db()
-        return row
+    def _take_up(self, first: Message, sms: SMS, row: Message) -> Message:
+        """Return the row that has this key, queued again if it certainly was not sent.
+
+        Args:
+            row: the one that the message would have without it.
+        """
+        if not _is_same(first, row):
+            return _without_key(row)
+        if first.state != State.FAILED:
+            return first
+        is_valid = row.state == State.QUEUED
+        text = _text_columns(row.body) if first.scrubbed and is_valid else {}
+        if text or not first.scrubbed:
+            expires_at = row.expires_at if is_valid else first.expires_at
+            first.requeue(expires_at=expires_at, **text)
+        first.refresh_from_db()  # or what another call with the key has made of it
+        return first.newest
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
         """Insert these rows; return them, or those of a process that was first with a key."""
@@ -136,9 +160,22 @@ class Outgoing:
             if row.resend_of_id:
                 text = "It was resent already: resend the newest of the chain."
                 raise InvalidSMS(text, code="not_resendable") from None
-            # Another process was first with the key, or the same SMS was in an earlier block.
-            name = {"key": row.key} if row.key else {"reference": row.reference}
-            return Message.objects.using(self.using).get(alias=row.alias, **name)
+            return self._insert_beside(row)
+        return row
+
+    def _insert_beside(self, row: Message) -> Message:
+        """Return the row that was first with this key or reference, or insert this one anew."""
+        rows = Message.objects.using(self.using)
+        if row.key:
+            first = rows.filter(alias=row.alias, key=row.key).first()
+        else:  # the same SMS was in an earlier block
+            first = rows.filter(alias=row.alias, reference=row.reference).first()
+        if first and _is_same(first, row):
+            return first
+        if first and row.key:
+            row = _without_key(row)
+        row.reference = uuid4()  # the other one stands under another alias
+        row.save(using=self.using, force_insert=True)
         return row
 
     def _new_row(self, sms: SMS, extra: dict[str, Any], unwanted: set[str]) -> Message:
@@ -160,17 +197,12 @@ class Outgoing:
         return Message(**common, **self._columns(sms))
 
     def _columns(self, sms: SMS) -> dict[str, Any]:
-        count = count_segments(sms.body)
         return {
+            **_text_columns(sms.body),
             "key": sms.key or None,
             "recipient": sms.recipient,
             "sender": sms.sender,
-            "body": sms.body,
-            "fingerprint": fingerprint(sms.body),
             "sensitive": sms.sensitive,
-            "encoding": count.encoding,
-            "characters": count.characters,
-            "segments": count.segments,
             "route": self.backend.route_for(sms),
             "dry_run": sms.dry_run,
             "fail_on_multiple_messages": sms.fail_on_multiple_messages,
@@ -208,9 +240,33 @@ def tell_engine(path: str, alias: str, primary_keys: Sequence[int]) -> None:
     import_string(path)(alias, primary_keys)
 
 
+def _is_same(first: Message, row: Message) -> bool:
+    """Whether a key, as far as the database tells keys apart, was used for the same recipient."""
+    return first.key == row.key and (first.scrubbed or first.recipient == row.recipient)
+
+
+def _without_key(row: Message) -> Message:
+    """Return the row of a message whose key belongs to a message to somebody else."""
+    kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
+    columns = {name: getattr(row, name) for name in kept}
+    error = InvalidSMS("The key was used for another recipient: give each its own.")
+    return Message.invalid(error, body="" if row.sensitive else row.body, **columns)
+
+
+def _text_columns(body: str) -> dict[str, Any]:
+    count = count_segments(body)
+    return {
+        "body": body,
+        "fingerprint": fingerprint(body),
+        "encoding": count.encoding,
+        "characters": count.characters,
+        "segments": count.segments,
+    }
+
+
 def _name(sms: SMS) -> object:
     """Return what tells messages of one call apart: the same one given twice has one row."""
-    return _key(sms) or sms.reference
+    return (_key(sms), str(sms.recipient)) if _key(sms) else sms.reference
 
 
 def _key(sms: SMS) -> str:

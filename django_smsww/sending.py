@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
@@ -24,8 +24,6 @@ logger = logging.getLogger("django_smsww")
 
 BLOCK = 250
 """How many rows are written, and delivered, at a time."""
-
-T = TypeVar("T")
 
 
 def send_sms(
@@ -59,7 +57,8 @@ def send_sms(
         key: your own idempotency key, unique per alias. A second call with it makes no second
             row: it returns the first while that is under way or accepted, raises the same error
             again if it was refused or its outcome is unknown, and tries the same row again if it
-            certainly was not sent.
+            certainly was not sent. A row that a person cancelled is returned as it is; if one was
+            resent, the newest stands for it. The texts are not compared.
         dry_run: let the gateway validate it; nothing is sent and nothing is paid.
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.
@@ -240,7 +239,8 @@ def send_one(outgoing: Outgoing, sms: SMS, **extra: Any) -> Message:
     """Send one message and raise what became of it, if that is already known."""
     outgoing.validate(sms)
     [message] = outgoing.send([sms], **extra)
-    if message.state in (State.FAILED, State.UNKNOWN):
+    is_lost = message.state == State.SENDING and message.pk in outgoing.errors
+    if is_lost or message.state in (State.FAILED, State.UNKNOWN):
         raise _outcome(outgoing, message)
     return message
 

@@ -30,9 +30,14 @@ COMMANDS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def token(monkeypatch):
+    monkeypatch.setenv("SMS_TOKEN", "a-token")
+
+
 def run(blocks):
     """Run the blocks one after the other, as one module; return its names."""
-    names = {"INSTALLED_APPS": [], "env": str.lower}
+    names = {"INSTALLED_APPS": []}
     for number, block in enumerate(blocks, start=1):
         exec(compile(block, f"README.md, block {number}", "exec"), names)
     return names

@@ -789,7 +789,7 @@ def test_the_command_repeats_until_it_is_stopped(command, unknown):
             os.kill(os.getpid(), signal.SIGTERM)
 
     backend.on_page = stop_at_the_second
-    text = command("--interval", "0.01", default=backend)
+    text = command("--interval", "0.1", default=backend)
     assert (len(runs), text.count("still unknown (")) == (2, 2)
 
 

@@ -591,3 +591,133 @@ def test_one_result_that_cannot_be_stored_loses_no_other(gateway, caplog):
     assert [row.state for row in rows] == ["NEW", "SENDING", "NEW"]
     assert str(rows[1].reference) in caplog.text
     assert "quotes" not in caplog.text
+
+
+# Keys, resends and what goes wrong between a row and its request
+
+
+def unavailable_once(gateway, **options):
+    accept = gateway.answer
+    gateway.answer = raises(SMSUnavailable())
+    with pytest.raises(SMSUnavailable) as caught:
+        send_sms("Hello", NUMBER, key="k", **options)
+    gateway.answer = staticmethod(accept)
+    gateway.sent.clear()
+    return caught.value.message
+
+
+def test_a_repeated_key_does_not_send_what_was_resent(gateway):
+    newest = resend(unavailable_once(gateway))
+    assert send_sms("Hello", NUMBER, key="k") == newest
+    assert len(gateway.sent) == 1
+
+
+def test_a_repeated_key_returns_what_another_call_has_made_of_the_row(gateway, monkeypatch):
+    row = unavailable_once(gateway)
+    requeue = Message.requeue
+
+    def overtaken(self, **changes):
+        Message.objects.get(pk=row.pk).accept(SendResult(provider_id="a1", state="NEW"))
+        return requeue(self, **changes)
+
+    monkeypatch.setattr(Message, "requeue", overtaken)
+    assert send_sms("Hello", NUMBER, key="k").state == "NEW"
+    assert gateway.sent == []
+
+
+def test_a_sensitive_text_that_is_sent_again_is_counted_again(gateway):
+    unavailable_once(gateway, sensitive=True)
+    row = send_sms("x" * 300, NUMBER, key="k", sensitive=True)
+    assert (row.segments, row.characters) == (2, 300)
+
+
+def test_a_key_for_two_recipients_fails_the_second_in_a_mass_send(gateway):
+    messages = [SMS("Hello", NUMBER, key="k"), SMS("Hello", OTHER, key="k")]
+    rows = send_messages(messages)
+    assert [(row.recipient, row.state) for row in rows] == [(NUMBER, "NEW"), (OTHER, "FAILED")]
+    [again] = send_messages(messages[1:])
+    assert (again.state, again.error_code, again.key) == ("FAILED", "invalid", None)
+
+
+def test_the_same_message_through_another_alias_is_another_row(gateway, settings):
+    settings.SMSWW = {**settings.SMSWW, "other": settings.SMSWW["default"]}
+    sms = SMS("Hello", NUMBER)
+    [first] = send_messages([sms])
+    [second] = send_messages([sms], using="other")
+    assert (first.alias, second.alias) == ("default", "other")
+    assert {first.state, second.state} == {"NEW"}
+
+
+def test_what_breaks_before_the_request_ends_the_row(gateway, monkeypatch):
+    def broken(self):
+        raise OSError("no route")
+
+    monkeypatch.setattr(gateway, "open", broken)
+    with pytest.raises(OSError, match="no route"):
+        send_sms("Hello", NUMBER)
+    row = Message.objects.get()
+    assert (row.state, row.error_code, gateway.sent) == ("FAILED", "interrupted", [])
+
+
+def test_what_breaks_a_worker_gives_the_rows_back(gateway, monkeypatch):
+    gateway.configure(queue=True)
+    send_sms("Hello", NUMBER)
+
+    def broken(self):
+        raise OSError("no route")
+
+    monkeypatch.setattr(gateway, "open", broken)
+    with pytest.raises(OSError, match="no route"):
+        deliver_due(sms_backends["default"], using="default")
+    row = Message.objects.get()
+    assert (row.state, row.lease_token) == ("QUEUED", None)
+
+
+def test_a_single_answer_that_cannot_be_stored_is_said_to_be_unknown(gateway):
+    def refuse(execute, sql, params, many, context):
+        if "poison" in str(params) and sql.startswith("UPDATE"):
+            raise DataError
+        return execute(sql, params, many, context)
+
+    gateway.answer = staticmethod(lambda sms: SendResult(provider_id="poison", state="NEW"))
+    with connection.execute_wrapper(refuse), pytest.raises(SMSOutcomeUnknown) as caught:
+        send_sms("Hello", NUMBER)
+    assert (caught.value.code, caught.value.message.state) == ("not_stored", "SENDING")
+
+
+def test_without_autocommit_nothing_is_stored(gateway):
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(TransactionManagementError, match="atomic"):
+            send_sms("Hello", NUMBER)
+        assert not Message.objects.exists()
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+def test_a_text_does_not_outlive_its_time_because_of_a_pause(gateway):
+    gateway.configure(queue=True)
+    Suspension.objects.pause("default", "")
+    soon = timezone.now() + timedelta(seconds=-1)
+    send_sms("Your code is 123456", NUMBER, sensitive=True, expires_at=soon)
+    deliver_due(sms_backends["default"], using="default")
+    row = Message.objects.get()
+    assert (row.state, row.error_code, row.body) == ("FAILED", "expired_unsent", "")
+
+
+def test_a_retry_is_not_put_off_for_longer_than_the_message_lives(gateway):
+    gateway.configure(queue=True)
+    gateway.answer = raises(SMSUnavailable(retry_after=86400))
+    row = send_sms("Your code is 123456", NUMBER, sensitive=True)
+    deliver_due(sms_backends["default"], using="default")
+    assert Message.objects.get().next_attempt_at == row.expires_at
+
+
+def test_nothing_that_is_said_of_a_dry_run_moves_it(make_message):
+    message = make_message(dry_run=True)
+    Message.objects.filter(pk=message.pk).accept(
+        SendResult(provider_id="a1", state="DELIVERED"), Cause.EVIDENCE
+    )
+    message.refresh_from_db()
+    assert (message.state, message.provider_id) == ("QUEUED", None)

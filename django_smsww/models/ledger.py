@@ -66,7 +66,7 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
             # What it did the first time stands, unless only now it moved the row.
             changes = {"outcome": outcome, "message": row} if outcome is Outcome.MOVED else {}
             heard.filter(pk=known[digest])._count(**changes)
-        elif len(known) >= MAX_CALLBACKS:
+        elif len(known) >= MAX_CALLBACKS and outcome is not Outcome.MOVED:
             heard.filter(pk=max(known.values()))._count()
         else:
             self.create(

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..clock import database_now
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -50,19 +51,20 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
             alias=alias,
             environment=environment,
             scope=scope,
-            defaults=columns | {"until": _until(error, 1)},
+            defaults=columns | {"until": _until(error, 1, database_now(self.db))},
         )
         if not is_new:
             self.filter(pk=known.pk)._prolong(error, known.times + 1, columns)
 
     def _prolong(self, error: SMSError, times: int, columns: dict[str, Any]) -> None:
-        until = _until(error, times)
+        now = database_now(self.db)
+        until = _until(error, times, now)
         if until is None:
             self.update(until=None, **columns)
             return
         # The requests that were under way together are one reason to pause, not many. And what
         # only a person ends, no error shortens.
-        over = self.filter(until__lte=timezone.now())
+        over = self.filter(until__lte=now)
         over.update(until=until, times=times, **columns)
 
     def pause(
@@ -100,11 +102,11 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return bool(self.of(alias, environment).filter(scope=scope).delete()[0])
 
 
-def _until(error: SMSError, times: int) -> datetime | None:
+def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
     if isinstance(error, AccountBlocklisted | ContentRefused):
         return None
     seconds = min(FIRST_PAUSE * 2 ** min(times - 1, 10), LONGEST_PAUSE)
-    return timezone.now() + timedelta(seconds=seconds)
+    return now + timedelta(seconds=seconds)
 
 
 class Suspension(models.Model):

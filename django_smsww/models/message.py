@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -147,6 +147,10 @@ class Message(models.Model):
             models.Index(fields=["country", "-id"], name="smsww_message_country"),
             models.Index(fields=["alias", "-id"], name="smsww_message_alias"),
             models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
+            # Where few rows have a key, SQLite does not use the index behind the constraint.
+            models.Index(
+                fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -234,19 +238,32 @@ class Message(models.Model):
             State.QUEUED, Cause.SENDING, where=under(lease.token), attempts=F("attempts") - 1
         )
 
-    def requeue(self, *, body: str, expires_at: datetime) -> bool:
-        """Queue a row again that certainly was not sent: a call with its key was repeated."""
+    def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
+        """Queue a row again that certainly was not sent: a call with its key was repeated.
+
+        Args:
+            text: the columns of the text, where the row has forgotten it.
+        """
+        resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(
             State.QUEUED,
             Cause.KEY,
-            # The number may have been forgotten since the row was read.
-            where=certainly_not_sent() & Q(recipient=self.recipient),
-            body=body,
+            # Not if it was touched since it was read: its number forgotten, or itself resent.
+            where=certainly_not_sent() & Q(updated_at=self.updated_at) & ~Q(Exists(resent)),
             scrubbed=False,
             next_attempt_at=timezone.now(),
             expires_at=expires_at,
+            **text,
             **NO_ERROR,
         )
+
+    @property
+    def newest(self) -> Message:
+        """The last of the chain of resends that this row began."""
+        row = self
+        while hasattr(row, "resent_as"):
+            row = row.resent_as
+        return row
 
     settle, rule_out, hold = settling.settle, settling.rule_out, settling.hold
     last_attempt_at, was_heard_of = settling.last_attempt_at, settling.was_heard_of

@@ -146,7 +146,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
             otherwise: where the row goes if the provider's word is not one that we know; None
                 leaves it where it is.
         """
-        speaks_of_it = self._has_id(result.provider_id)
+        # A dry run was never sent, whatever anybody says of it.
+        speaks_of_it = self._has_id(result.provider_id) & Q(dry_run=False)
         changes = facts.merge(self.model, result, self.db)
         target = State(result.state) if result.state in PROVIDER else otherwise
         if target and self.advance(target, cause, where=speaks_of_it, **changes, **NO_ERROR):
@@ -235,7 +236,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
             Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
         )
         rows = self.queued().filter(Q(expires_at__lte=now) | unwanted)
-        return sum(row.fail(_late() if row.expires_at <= now else suppressed()) for row in rows)
+        return sum(
+            row.fail(_late() if row.expires_at <= now else suppressed(), token=row.lease_token)
+            for row in rows
+        )
+
+    def give_up_late(self, limit: int = 250) -> int:
+        """Fail those that no worker has and that were not sent in time, up to a limit."""
+        now = database_now(self.db)
+        late = list(self.free(now).filter(expires_at__lte=now)[:limit])
+        return sum(row.fail(_late(), token=row.lease_token) for row in late)
 
     def abandon(self) -> int:
         """Settle the rows that a dead worker left SENDING; return how many there were.

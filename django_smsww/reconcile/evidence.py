@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from uuid import UUID
 
+from .. import leases
 from ..message import SendResult
 from ..models import Event, Message, MessageQuerySet, fingerprint
 from ..models.settling import PROVED_ABSENT, SETTLED_UNSENT
@@ -34,18 +35,21 @@ class Attempt:
 
 def attempts_of(rows: MessageQuerySet) -> list[Attempt]:
     """Return the attempts of these UNKNOWN rows."""
-    held = dict(
-        Event.objects.using(rows.db)
-        .filter(kind=Event.Kind.HELD, message__in=rows.values("pk"))
-        .values_list("message", "created_at")
-        .order_by("created_at")
-    )
-    return [_attempt(message, held.get(message.pk)) for message in rows]
+    ends = Event.objects.using(rows.db).filter(message__in=rows.values("pk"), state=State.UNKNOWN)
+    ended = dict(ends.values_list("message", "created_at").order_by("created_at"))
+    return [_attempt(message, ended.get(message.pk)) for message in rows]
 
 
-def _attempt(message: Message, held: datetime | None) -> Attempt:
+def _attempt(message: Message, ended: datetime | None) -> Attempt:
+    """Return when the attempt was under way.
+
+    A row that was handed over may have waited for its request for half a lease. It was over when
+    the row became UNKNOWN: by a time-out, by a dead worker's lease, or held after a restore.
+    """
     begun = message.claimed_at or message.created_at
-    return Attempt(message, begun, max(begun, held or begun))
+    if ended is not None and ended < begun:  # by a host's clock that is slow
+        ended = begun + timedelta(seconds=leases.SECONDS)
+    return Attempt(message, begun, ended or begun)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Reading:
         """Return how far back the list must be read for what is unknown; None if for nothing."""
         work, since = self.work, self.since
         begun = [one.begun for one in work.unknown.values() if not work.was_given_up(one)]
+        begun += work.nameless()
         if not begun:
             return since and since - SLACK
         first = min(begun)

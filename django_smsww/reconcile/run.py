@@ -56,6 +56,7 @@ def sync(
         backend = sms_backends[backend]
     using = using or router.db_for_write(Message)
     report = SyncReport(backend.alias, backend.environment)
+    rows_of(backend, using).abandon()
     if after_restore:
         report.held = hold(backend, after_restore, using=using)
     if not (backend.supports_fetch or backend.supports_fetch_page):

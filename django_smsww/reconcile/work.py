@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -102,6 +102,12 @@ class Work:
         )
         rows = self.rows.filter(is_open | lacks_price, claimed_at__gt=self.now - FORGET)
         return {row.provider_id: row for row in rows.order_by("-pk") if row.provider_id}
+
+    def nameless(self) -> list[datetime]:
+        """Return when the first was handed over of what was accepted and has no id to ask by."""
+        accepted = self.rows.filter(state__in=(State.NEW, State.PENDING), provider_id=None)
+        first = accepted.filter(claimed_at__gt=self.now - OVERDUE).order_by("claimed_at").first()
+        return [first.claimed_at] if first and first.claimed_at else []
 
     def was_given_up(self, attempt: Attempt) -> bool:
         checked_at = attempt.message.checked_at

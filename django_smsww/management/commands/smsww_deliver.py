@@ -14,6 +14,7 @@ from django.db import router
 from django_smsww.delivery import deliver_due
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.handler import sms_backends
+from django_smsww.management.arguments import seconds
 from django_smsww.models import Message
 
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end when nothing is due")
         parser.add_argument(
             "--interval",
-            type=float,
+            type=seconds,
             default=2.0,
             metavar="SECONDS",
             help="how long to wait when nothing is due (default: 2)",

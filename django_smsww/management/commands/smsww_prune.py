@@ -112,7 +112,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{count} messages are held. Nothing was changed.")
             return
         if options["interactive"] and not _agreed(count):
-            raise CommandError("Nothing was erased.")
+            raise CommandError("Nothing was erased. --no-input asks no question.")
         erasure = privacy.erase(using, number)
         self.stdout.write(f"{erasure.messages} messages erased.")
         if erasure.suppressed:
@@ -159,6 +159,8 @@ def _batch_size(text: str) -> int:
 def _number(text: str) -> str:
     """Return the number as rows hold it. One that is not valid may have a FAILED row, too."""
     number = text.strip()
+    if re.fullmatch(r"(\+|00)?[\d\s()./-]+", number):  # as people write one; rows hold E.164
+        number = "+" + re.sub(r"\D", "", number).removeprefix("00")
     if privacy.FORGOTTEN in number or len(re.sub(r"\D", "", number)) < 5:
         raise CommandError("Write the whole number, for example +393331234567.", returncode=2)
     return number

@@ -16,6 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.handler import sms_backends
+from django_smsww.management.arguments import seconds
 from django_smsww.models.settling import GRACE
 from django_smsww.reconcile import SyncReport, hold, sync
 from django_smsww.reconcile.work import Watch
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--interval",
-            type=float,
+            type=seconds,
             metavar="SECONDS",
             help="run again and again, so far apart, until SIGTERM or Ctrl-C",
         )
