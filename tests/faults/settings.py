@@ -16,10 +16,11 @@ SMSWW = {
             "token": "simulator",
             "host": env("GATEWAY", default="http://127.0.0.1:1"),
             "environment": "faults",
-            "timeout": 5,
+            "timeout": env.float("TIMEOUT", default=5.0),
+            "concurrency": env.int("CONCURRENCY", default=16),
             # Nobody listens there: what became of a message is for the row and the gateway to say.
-            "callback_url": "http://127.0.0.1:9/sms/callback/",
-            "callback_retry": 0,
+            "callback_url": env("CALLBACKS", default="http://127.0.0.1:9/sms/callback/"),
+            "callback_retry": env.int("RETRIES", default=0),
         },
     }
 }

@@ -1,56 +1,70 @@
-"""A process that sends, and is killed at a named step: `python -m tests.faults.worker ACTION …`.
+"""A process that sends, and is struck at a named step: `python -m tests.faults.worker ACTION …`.
 
-Run from the test suite only, with DATABASE_URL, GATEWAY and, for the killing, STEP.
+Run from the test suite only, with DATABASE_URL and GATEWAY, and with what is to go wrong:
+STEP, and SIGNAL if it is not SIGKILL; CLOCK, by how many seconds it is fast. LEASE is how many
+seconds a lease lasts, and LIMIT for how many rows; TIMEOUT and CONCURRENCY are the alias's.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import sys
+import time
+from datetime import timedelta
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.faults.settings")
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def strike() -> None:
+    """Kill or stop this process; a stopped one goes on here."""
+    # Only once: who goes on comes by the same step with the next message.
+    if number := os.environ.pop("SIGNAL", ""):
+        os.kill(os.getpid(), int(number))
 
 
 def before(owner, name):
-    """Die when this function is called."""
+    """Strike when this function is called."""
+    original = getattr(owner, name)
 
-    def dying(*args, **kwargs):
-        die()
+    def struck(*args, **kwargs):
+        strike()
+        return original(*args, **kwargs)
 
-    setattr(owner, name, dying)
+    setattr(owner, name, struck)
 
 
 def after(owner, name):
-    """Die when this function returns."""
+    """Strike when this function returns."""
     original = getattr(owner, name)
 
-    def dying(*args, **kwargs):
-        original(*args, **kwargs)
-        die()
+    def struck(*args, **kwargs):
+        answer = original(*args, **kwargs)
+        strike()
+        return answer
 
-    setattr(owner, name, dying)
+    setattr(owner, name, struck)
 
 
 def when_answer_is_on_the_wire(connection_class):
-    """Die when the first bytes of the answer have come, and none of them was read."""
+    """Strike when the first bytes of the answer have come, and none of them was read."""
+    original = connection_class.getresponse
 
-    def dying(connection):
+    def struck(connection):
         select.select([connection.sock], [], [], 10)
-        die()
+        strike()
+        return original(connection)
 
-    connection_class.getresponse = dying
+    connection_class.getresponse = struck
 
 
 def arrange(step: str) -> None:
-    """Arrange for this process to die at this step."""
+    """Arrange for this process to be struck at this step."""
+    os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
     from django_smsww import connections
     from django_smsww.backends.openapi import SMSBackend
     from django_smsww.delivery import _Delivery
@@ -78,19 +92,54 @@ def send(*numbers: str) -> None:
         send_sms("Hello", number, key=f"fault-{number}")
 
 
-def sweep() -> None:
-    """Go on where the dead left off, as if their leases were over."""
-    from datetime import timedelta
+def queue(first: str, *endings: str) -> None:
+    """Queue a message for each ending of a number, counted from `first`, each with its text."""
+    from django_smsww import send_sms
 
+    for number, ending in enumerate(endings, int(first)):
+        send_sms(f"Text {number}", f"+39333{number:04}{ending:0>3}", key=str(number), queue=True)
+
+
+def deliver(*words: str) -> None:
+    from django.core.management import call_command
+
+    call_command("smsww_deliver", *(words or ["--once"]))
+
+
+def sync(*words: str) -> None:
+    from django.core.management import call_command
+
+    call_command("smsww_sync", "--grace", "0", *words)
+
+
+def hurry() -> None:
+    """Let what was put off and what holds back be over."""
     from django.utils import timezone
 
-    from django_smsww import sms_backends
-    from django_smsww.delivery import deliver_due
+    from django_smsww.models import Message, Suspension
+
+    Suspension.objects.all().delete()
+    past = timezone.now() - timedelta(seconds=1)
+    Message.objects.filter(state="QUEUED").update(next_attempt_at=past)
+
+
+def outlive() -> None:
+    """Let the leases of the dead be over."""
+    from django.utils import timezone
+
     from django_smsww.models import Message
 
     past = timezone.now() - timedelta(seconds=1)
     Message.objects.exclude(lease_until=None).update(lease_until=past)
-    Message.objects.update(next_attempt_at=past)
+
+
+def sweep() -> None:
+    """Go on where the dead left off, as if their leases were over."""
+    from django_smsww import sms_backends
+    from django_smsww.delivery import deliver_due
+
+    outlive()
+    hurry()
     while deliver_due(sms_backends["default"], using="default"):
         pass
 
@@ -102,16 +151,90 @@ def show() -> None:
         print(message.reference, message.state, message.attempts, message.error_code or "-")
 
 
+def rows() -> None:
+    from django_smsww.models import Message
+
+    names = (
+        "reference",
+        "state",
+        "provider_id",
+        "recipient",
+        "segments",
+        "total_price",
+        "blocklisted",
+    )
+    print(json.dumps(list(Message.objects.order_by("pk").values(*names)), default=str))
+
+
 def migrate() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
 
 
-ACTIONS = {"send": send, "sweep": sweep, "show": show, "migrate": migrate}
+def flush() -> None:
+    from django.core.management import call_command
 
-if __name__ == "__main__":
-    django.setup()
+    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+
+
+def serve() -> None:
+    """Take callbacks, at the address that CALLBACKS names, until killed."""
+    from urllib.parse import urlsplit
+
+    from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+    from django.core.wsgi import get_wsgi_application
+
+    port = urlsplit(os.environ["CALLBACKS"]).port
+    server = ThreadedWSGIServer(("127.0.0.1", port), WSGIRequestHandler)
+    server.set_app(get_wsgi_application())
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+def advance_clock(seconds: float) -> None:
+    """Let the clocks of this process be fast; to be called before any model is loaded."""
+    from django.utils import timezone
+
+    now, posix = timezone.now, time.time
+    timezone.now = lambda: now() + timedelta(seconds=seconds)
+    time.time = lambda: posix() + seconds
+
+
+def prepare() -> None:
+    """Arrange for what is to go wrong in this process."""
+    from django.conf import settings
+
+    from django_smsww import delivery, leases
+
+    # A worker that is forked has the settings of its parent.
+    options = settings.SMSWW["default"]["OPTIONS"]
+    options["concurrency"] = int(os.environ.get("CONCURRENCY", options["concurrency"]))
+    options["timeout"] = float(os.environ.get("TIMEOUT", options["timeout"]))
+    if "LIMIT" in os.environ:
+        delivery.deliver_due.__kwdefaults__["limit"] = int(os.environ["LIMIT"])
+    if "LEASE" in os.environ:
+        leases.SECONDS = float(os.environ["LEASE"])
     if "STEP" in os.environ:
         arrange(os.environ["STEP"])
-    ACTIONS[sys.argv[1]](*sys.argv[2:])
+
+
+def act(actions: list[list[str]]) -> None:
+    for name, *words in actions:
+        ACTIONS[name](*words)
+
+
+ACTIONS = {
+    action.__name__: action
+    for action in (
+        *(send, queue, deliver, sync, hurry, outlive, sweep),
+        *(show, rows, migrate, flush, serve),
+    )
+}
+
+if __name__ == "__main__":
+    if "CLOCK" in os.environ:
+        advance_clock(float(os.environ["CLOCK"]))
+    django.setup()
+    prepare()
+    act([sys.argv[1:]])
