@@ -158,3 +158,13 @@ def _cut(encoding: str, units: bytes) -> Iterator[bytes]:
             end -= 1
         yield units[start:end]
         start = end
+
+
+def tables() -> dict[str, object]:
+    """Return what a count in another language needs, such as the one in a browser."""
+    return {
+        "basic": _BASIC,
+        "extension": _EXTENSION,
+        "limits": {encoding: list(limits) for encoding, limits in _LIMITS.items()},
+        "replacements": {chr(code): plain for code, plain in _REPLACEMENTS.items()},
+    }

@@ -47,4 +47,12 @@ class Migration(migrations.Migration):
                 fields=["-id"], condition=models.Q(("dry_run", True)), name="smsww_message_dry"
             ),
         ),
+        migrations.AddIndex(
+            model_name="message",
+            index=models.Index(
+                fields=["key"],
+                condition=models.Q(("key__isnull", False)),
+                name="smsww_message_named",
+            ),
+        ),
     ]

@@ -1,0 +1,151 @@
+"""Show a text as a phone does, and what a phone does not show of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from ..segments import (
+    SegmentCount,
+    count_segments,
+    guilty_characters,
+    replace_characters,
+    split_segments,
+)
+
+MOST_GUILTY = 12
+"""With more of them the whole text is at fault, such as one in Arabic: none is marked then."""
+
+# What turns the direction of what follows, and so can make a text look like another one.
+BIDI_CONTROLS = {
+    "\u061c": "ALM",
+    "\u200e": "LRM",
+    "\u200f": "RLM",
+    "\u202a": "LRE",
+    "\u202b": "RLE",
+    "\u202c": "PDF",
+    "\u202d": "LRO",
+    "\u202e": "RLO",
+    "\u2066": "LRI",
+    "\u2067": "RLI",
+    "\u2068": "FSI",
+    "\u2069": "PDI",
+}
+# Joiners shape emoji and letters, and so do the tags of flags: they show by what they do.
+JOINERS = frozenset("\u200c\u200d")
+PLAIN, GUILTY, CONTROL = "plain", "guilty", "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Guilty:
+    """A character that makes the whole text travel as UCS-2."""
+
+    shown: SafeString
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """A text as it is shown, and what there is to know of it."""
+
+    marked: SafeString
+    count: SegmentCount
+    guilty: list[Guilty]
+    more_guilty: int
+    saving: str
+
+    @classmethod
+    def of(cls, text: str) -> Anatomy:
+        """Take a text apart."""
+        guilty = guilty_characters(text)
+        marks = frozenset(guilty) if len(guilty) <= MOST_GUILTY else frozenset()
+        return cls(
+            marked=_marked(split_segments(text), marks),
+            count=count_segments(text),
+            guilty=[_accuse(character) for character in guilty[:MOST_GUILTY]],
+            more_guilty=len(guilty[MOST_GUILTY:]),
+            saving=_saving(text),
+        )
+
+
+def visible(text: str) -> SafeString:
+    """Return a text in which what is invisible has a name; nothing else is marked."""
+    return _pieces(text, frozenset())
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is not seen, but changes what is."""
+    if character in "\n" or character in JOINERS or "\U000e0020" <= character <= "\U000e007f":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+
+
+def code_of(character: str) -> str:
+    """Return "U+2019"."""
+    return f"U+{ord(character):04X}"
+
+
+def _marked(segments: list[str], marks: frozenset[str]) -> SafeString:
+    if len(segments) == 1:
+        return _pieces(segments[0], marks)
+    numbered = ((number, _pieces(text, marks)) for number, text in enumerate(segments, 1))
+    return format_html_join(
+        "",
+        '<span class="smsww-cut" title="{}">{}</span><span class="smsww-segment">{}</span>',
+        ((gettext("Segment %d") % number, number, pieces) for number, pieces in numbered),
+    )
+
+
+def _pieces(text: str, marks: frozenset[str]) -> SafeString:
+    return format_html_join("", "{}", ((piece,) for piece in _each_piece(text, marks)))
+
+
+def _each_piece(text: str, marks: frozenset[str]) -> Iterator[str | SafeString]:
+    def kind(character: str) -> str:
+        if is_control(character):
+            return CONTROL
+        return GUILTY if character in marks else PLAIN
+
+    for what, characters in groupby(text, kind):
+        if what == CONTROL:
+            yield from map(_control, characters)
+        elif what == GUILTY:
+            run = "".join(characters)
+            title = ", ".join(f"{code_of(one)} {_name(one)}" for one in dict.fromkeys(run))
+            yield format_html('<mark class="smsww-guilty" title="{}">{}</mark>', title, run)
+        else:
+            yield "".join(characters)
+
+
+def _control(character: str) -> SafeString:
+    short = BIDI_CONTROLS.get(character, code_of(character))
+    title = f"{code_of(character)} {_name(character)}"
+    return format_html('<bdi class="smsww-control" dir="ltr" title="{}">{}</bdi>', title, short)
+
+
+def _accuse(character: str) -> Guilty:
+    shown = _control(character) if is_control(character) else format_html("{}", character)
+    return Guilty(shown, code_of(character), _name(character))
+
+
+def _name(character: str) -> str:
+    return unicodedata.name(character, "")
+
+
+def _saving(text: str) -> str:
+    before, after = count_segments(text), count_segments(replace_characters(text))
+    if after.encoding == before.encoding:
+        return ""
+    message = ngettext(
+        "With plain punctuation it would travel as %(encoding)s, in %(n)d segment.",
+        "With plain punctuation it would travel as %(encoding)s, in %(n)d segments.",
+        after.segments,
+    )
+    return message % {"encoding": after.encoding, "n": after.segments}

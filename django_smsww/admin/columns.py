@@ -1,0 +1,179 @@
+"""The columns and facts of a message. Those named `hidden_…` stand in for what is not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Message
+from .anatomy import visible
+from .display import badge, moment, money, phone_number, pretty
+from .viewer import HIDDEN, Viewer
+
+EXCERPT = 60
+
+MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run_fact", "sensitive_fact")
+PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
+ERROR = ("error", "error_code", "error_status")
+COSTS = ("unit_price", "total", "fine")
+TIMES = (
+    "created_at",
+    "send_at",
+    "claimed_at",
+    "sent_at",
+    "delivered_at",
+    "finished_at",
+    "expires_at",
+    "checked_at",
+    "provider_updated_at",
+    "attempts",
+)
+EMPTY: tuple[Any, ...] = ("", None, {})
+# What a fact is read from, where it has a name of its own.
+SOURCES = {
+    "dry_run_fact": "dry_run",
+    "sensitive_fact": "sensitive",
+    "custom_fact": "custom",
+    "unit_price": "price",
+    "total": "total_price",
+    "fine": "penalty",
+}
+
+
+def list_columns(viewer: Viewer) -> tuple[str, ...]:
+    """Return the columns of the list that this viewer may see."""
+    costs = ("total",) if viewer.sees_costs else ()
+    return (
+        "created",
+        "number" if viewer.sees_content else "hidden_number",
+        "state_badge",
+        "excerpt" if viewer.sees_content else "hidden_text",
+        "segment_count",
+        *costs,
+        "tag_name",
+        "alias_name",
+        "sent_by",
+    )
+
+
+def fact_groups(message: Message, viewer: Viewer) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the fieldsets of the page: what is known of the message and may be seen."""
+    content = ("key", "custom_fact") if viewer.sees_content else ()
+    reasons = ("blocklisted_reason",) if viewer.sees_content else ()
+    text = ("error_text",) if viewer.may_read_error(message) else ()
+    error = ERROR if text else ("error",)
+    groups = [
+        (_("Message"), (*MESSAGE, *content)),
+        (_("At the gateway"), (*PROVIDER, *reasons)),
+        (_("Error"), (*error, *text)),
+        (_("Costs"), COSTS if viewer.sees_costs else ()),
+        (_("Times"), TIMES),
+    ]
+    shown = ((title, _filled(message, names)) for title, names in groups)
+    return [(title, {"fields": fields}) for title, fields in shown if fields]
+
+
+def _filled(message: Message, names: tuple[str, ...]) -> list[str]:
+    values = {name: getattr(message, SOURCES.get(name, name)) for name in names}
+    # A price of zero is a fact, and equal to False.
+    return [name for name, value in values.items() if value is not False and value not in EMPTY]
+
+
+class MessageColumns:
+    """Each method shows one thing of a row; none of them is a field, so none can be sorted by."""
+
+    @admin.display(description=_("created"))
+    def created(self, message: Message) -> SafeString:
+        """Return when the row was written."""
+        return moment(message.created_at)
+
+    @admin.display(description=_("recipient"))
+    def number(self, message: Message) -> SafeString:
+        """Return the number, with its country."""
+        return self._with_country(phone_number(message.recipient), message)
+
+    @admin.display(description=_("recipient"))
+    def hidden_number(self, message: Message) -> SafeString:
+        """Return the country alone."""
+        return self._with_country(HIDDEN, message)
+
+    @staticmethod
+    def _with_country(number: str, message: Message) -> SafeString:
+        country = message.country
+        return format_html('{} <span class="smsww-country">{}</span>', number, country)
+
+    @admin.display(description=_("text"))
+    def excerpt(self, message: Message) -> str | SafeString:
+        """Return how the text begins."""
+        if message.scrubbed:
+            return format_html("<em>{}</em>", _("forgotten"))
+        text = Truncator(message.body).chars(EXCERPT)
+        return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
+
+    @admin.display(description=_("text"))
+    def hidden_text(self, message: Message) -> str:
+        """Return the same for every text."""
+        return HIDDEN
+
+    @admin.display(description=_("state"))
+    def state_badge(self, message: Message) -> SafeString:
+        """Return the state, and whether it is that of a dry run."""
+        if not message.dry_run:
+            return badge(message.state)
+        mark = format_html('<span class="smsww-mark">{}</span>', _("dry run"))
+        return format_html("{} {}", badge(message.state), mark)
+
+    @admin.display(description=_("segments"))
+    def segment_count(self, message: Message) -> int | None:
+        """Return how many segments are paid."""
+        return message.segments
+
+    @admin.display(description=_("total price"))
+    def total(self, message: Message) -> str:
+        """Return what it cost, once that is known."""
+        return money(message.total_price)
+
+    @admin.display(description=_("price per segment"))
+    def unit_price(self, message: Message) -> str:
+        """Return what one segment cost."""
+        return money(message.price)
+
+    @admin.display(description=_("estimated penalty"))
+    def fine(self, message: Message) -> str:
+        """Return what forbidden content may have cost."""
+        return money(message.penalty)
+
+    @admin.display(description=_("tag"))
+    def tag_name(self, message: Message) -> str:
+        """Return the tag."""
+        return message.tag
+
+    @admin.display(description=_("alias"))
+    def alias_name(self, message: Message) -> str:
+        """Return the alias."""
+        return message.alias
+
+    @admin.display(description=_("created by"))
+    def sent_by(self, message: Message) -> str:
+        """Return the user on whose behalf it was sent, or that it was a program's own doing."""
+        return str(message.created_by or _("program"))
+
+    @admin.display(description=_("custom data"))
+    def custom_fact(self, message: Message) -> SafeString:
+        """Return the custom data, readable."""
+        return pretty(message.custom)
+
+    @admin.display(description=_("dry run"), boolean=True)
+    def dry_run_fact(self, message: Message) -> bool:
+        """Return whether it was only tried."""
+        return message.dry_run
+
+    @admin.display(description=_("sensitive"), boolean=True)
+    def sensitive_fact(self, message: Message) -> bool:
+        """Return whether its text is forgotten once it was handed over."""
+        return message.sensitive

@@ -1,0 +1,120 @@
+"""The do-not-send list: numbers that asked for no more messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ..backends.validation import check_recipient
+from ..exceptions import InvalidSMS
+from ..models import Suppression
+from .display import moment, phone_number
+from .history import HistoryAdmin
+from .search import as_number
+from .viewer import HIDDEN, Viewer
+
+
+class SuppressionForm(forms.ModelForm):
+    """Take a number as people write it, and keep it as messages are addressed."""
+
+    class Meta:
+        model = Suppression
+        fields = ("recipient", "reason")
+        help_texts = {
+            "recipient": _("With the plus sign and the country code, such as +393331234567."),
+        }
+
+    def clean_recipient(self) -> str:
+        """Return the number in E.164; without a plus sign or 00 it would be a guess."""
+        typed = self.cleaned_data["recipient"].strip()
+        number = as_number(typed) if typed.startswith(("+", "00")) else typed
+        try:
+            check_recipient(number or typed)
+        except InvalidSMS as error:
+            raise ValidationError(str(error.args[0]), code="invalid") from None
+        return number
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(HistoryAdmin):
+    """Add numbers and take them off; an entry is never changed into another."""
+
+    form = SuppressionForm
+    list_select_related = ("created_by",)
+    search_help_text = _("A complete number, with its country code.")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever has the permission may."""
+        return bool(request.user.has_perm("django_smsww.add_suppression"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever has the permission may."""
+        return bool(request.user.has_perm("django_smsww.delete_suppression"))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns that this user may see."""
+        return ("entry", *_shown(request), "since", "added_by")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return what is typed for a new entry, and what may be seen of one that is there."""
+        if obj is None:
+            return ("recipient", "reason")
+        return (*_shown(request), "since", "added_by")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return nothing to search by for those who may not see numbers."""
+        return ("recipient",) if Viewer.of(request).sees_content else ()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
+    ) -> tuple[QuerySet[Suppression], bool]:
+        """Find a complete number, through the index."""
+        if not search_term.strip() or not Viewer.of(request).sees_content:
+            return queryset, False
+        return queryset.filter(recipient=as_number(search_term)), False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Note who added it."""
+        obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("entry"))
+    def entry(self, suppression: Suppression) -> str:
+        """Return the name of the entry, which is not its number."""
+        return str(suppression)
+
+    @admin.display(description=_("recipient"))
+    def number(self, suppression: Suppression) -> SafeString:
+        """Return the number."""
+        return phone_number(suppression.recipient)
+
+    @admin.display(description=_("recipient"))
+    def hidden_number(self, suppression: Suppression) -> str:
+        """Return the same for every number."""
+        return HIDDEN
+
+    @admin.display(description=_("reason"))
+    def why(self, suppression: Suppression) -> str:
+        """Return the reason; a person may be named in it."""
+        return suppression.reason
+
+    @admin.display(description=_("since"))
+    def since(self, suppression: Suppression) -> SafeString:
+        """Return when it was added."""
+        return moment(suppression.created_at)
+
+    @admin.display(description=_("by"))
+    def added_by(self, suppression: Suppression) -> str:
+        """Return who added it."""
+        return str(suppression.created_by or "")
+
+
+def _shown(request: HttpRequest) -> tuple[str, ...]:
+    return ("number", "why") if Viewer.of(request).sees_content else ("hidden_number",)

@@ -1,0 +1,263 @@
+"""Support finds a message, reads its page and sends it once more, in Chromium."""
+
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import urlparse
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+from django_smsww import State
+from django_smsww.models import Callback, Event, Message, Suspension
+
+from ..conftest import NUMBER
+from ..people import EVERYTHING, staff
+
+LIST = reverse("admin:django_smsww_message_changelist")
+TEXTS = (
+    "Your code is 4711.",
+    "Your table for four is booked for Saturday at 20:30. Reply STOP to receive no more of these.",
+    "مرحبا، موعدك غدا الساعة العاشرة صباحا",
+    "Happy birthday 🎂🎉 from all of us!",
+    "x" * 300,
+    "“Nice to see you” – your code is \u202eFDP.exe\u202c. " + "Bring it along, please. " * 6,
+)
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def user(db):
+    return staff(*EVERYTHING)
+
+
+@pytest.fixture
+def history(make_message, user):
+    """One message in every state, with its callbacks and events where it has some."""
+    messages = []
+    for number, state in enumerate(State):
+        sent_at = timezone.now() - timedelta(minutes=60 - number)
+        messages.append(
+            make_message(
+                recipient=f"+39333000{number:04}",
+                body=TEXTS[number % len(TEXTS)],
+                state=state,
+                created_at=sent_at,
+                claimed_at=None if state in (State.QUEUED, State.CANCELLED) else sent_at,
+                country="IT",
+                segments=1 + number % 3,
+                encoding="GSM-7",
+                total_price=Decimal("0.07") * (1 + number % 3),
+                tag=("otp", "reminder", "")[number % 3],
+                created_by=user if number % 2 else None,
+                dry_run=state == State.VALIDATED,
+                error="SMSRefused" if state == State.FAILED else "",
+            )
+        )
+    return messages
+
+
+@pytest.fixture
+def refused(make_message):
+    message = make_message(
+        state=State.FAILED,
+        body=TEXTS[1],
+        segments=1,
+        country="IT",
+        encoding="GSM-7",
+        total_price=Decimal("0.07"),
+        error="SMSRefused",
+        error_code="2011",
+        error_status=422,
+        error_text="Sender not approved for country",
+        custom={"order": "A-1", "customer": {"id": 7}},
+        tag="reminder",
+        provider_id="5f1c2a",
+    )
+    Event.objects.create(
+        message=message, kind="attempt", state="QUEUED", error="SMSUnavailable", error_status=503
+    )
+    for state, outcome in (("NEW", "stood"), ("LOST", "unknown_word")):
+        Callback.objects.create(
+            message=message,
+            reference=message.reference,
+            state=state,
+            outcome=outcome,
+            digest=state,
+            payload={"id": "5f1c2a", "state": state, "totalPrice": 0.07, "custom": {"order": "A"}},
+        )
+    return message
+
+
+@pytest.fixture
+def past(make_message):
+    """A month of messages, for the plots."""
+    states = (State.DELIVERED,) * 7 + (State.EXPIRED, State.FAILED, State.UNKNOWN, State.PENDING)
+    for number in range(240):
+        sent_at = timezone.now() - timedelta(days=number % 27, hours=number % 5)
+        state = states[number * 7 % 11]
+        make_message(
+            state=state,
+            created_at=sent_at,
+            claimed_at=sent_at,
+            delivered_at=sent_at + timedelta(seconds=2 + number % 60)
+            if state == State.DELIVERED
+            else None,
+            country=("IT", "IT", "ES", "DE")[number % 4],
+            tag=("otp", "reminder", "")[number % 3],
+            segments=1 + number % 3,
+            total_price=Decimal("0.07") * (1 + number % 3),
+            penalty=Decimal(2) if number == 90 else None,
+        )
+
+
+def log_in(driver, live_server):
+    driver.get(live_server.url + LIST)
+    driver.find_element(By.ID, "id_username").send_keys("ann")
+    driver.find_element(By.ID, "id_password").send_keys("secret")
+    press(driver, "#login-form [type=submit]")
+
+
+def find(driver, typed):
+    box = driver.find_element(By.ID, "searchbar")
+    box.clear()
+    box.send_keys(typed)
+    press(driver, "#changelist-search [type=submit]")
+
+
+def press(driver, selector):
+    """Click on something that leads to another page, and wait for that."""
+    before = driver.find_element(By.TAG_NAME, "html")
+    driver.find_element(By.CSS_SELECTOR, selector).click()
+    WebDriverWait(driver, 10).until(staleness_of(before))
+
+
+def page(message):
+    return reverse("admin:django_smsww_message_change", args=(message.pk,))
+
+
+def shown(driver):
+    return driver.find_element(By.ID, "content").text
+
+
+def overflows(driver):
+    """Tell whether the page is wider than the window."""
+    return driver.execute_script(
+        "return document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
+    )
+
+
+def test_find_read_and_resend_with_a_double_click(
+    driver, live_server, user, history, refused, smsoutbox
+):
+    log_in(driver, live_server)
+    find(driver, "+39 333 123")
+    assert driver.find_element(By.PARTIAL_LINK_TEXT, NUMBER)
+    press(driver, "#result_list .field-number a")
+    for words in (str(refused.reference), NUMBER, TEXTS[1], "Failed", "Sender not approved"):
+        assert words in shown(driver)
+    press(driver, ".smsww-resend")
+    assert "0.07 EUR" in shown(driver)
+    assert smsoutbox == []
+    button = driver.find_element(By.CSS_SELECTOR, ".smsww-buttons [type=submit]")
+    ActionChains(driver).double_click(button).perform()
+    WebDriverWait(driver, 10).until(
+        lambda _: (
+            "the new message" in driver.page_source or ("resent already" in driver.page_source)
+        )
+    )
+    fresh = Message.objects.get(resend_of=refused)
+    assert urlparse(driver.current_url).path == page(fresh)
+    assert [sms.reference for sms in smsoutbox] == [fresh.reference]
+
+
+def test_select_several_and_resend_them(driver, live_server, user, history, smsoutbox):
+    log_in(driver, live_server)
+    driver.find_element(By.ID, "action-toggle").click()
+    driver.find_element(By.CSS_SELECTOR, "option[value=resend_selected]").click()
+    press(driver, ".actions button")
+    assert "These are not resent" in shown(driver)
+    press(driver, ".smsww-buttons [type=submit]")
+    notes = driver.find_element(By.CSS_SELECTOR, ".messagelist").text
+    assert "1 was skipped: It was delivered." in notes
+    assert len(smsoutbox) == Message.objects.filter(resend_of__isnull=False).count() == 5
+
+
+def test_the_statistics_of_another_period_are_shown(driver, live_server, user, past):
+    log_in(driver, live_server)
+    press(driver, ".object-tools a[href$='/statistics/']")
+    assert len(driver.find_elements(By.CSS_SELECTOR, ".smsww-plot svg[role=img]")) == 5
+    press(driver, ".smsww-period a")
+    assert "Messages: 6" in shown(driver)
+    driver.find_element(By.CSS_SELECTOR, ".smsww-plot summary").click()
+    assert driver.find_element(By.CSS_SELECTOR, ".smsww-plot details table").is_displayed()
+
+
+def test_settle_and_cancel_ask_and_then_do_so(driver, live_server, user, history):
+    log_in(driver, live_server)
+    driver.get(live_server.url + page(history[-1]))
+    press(driver, ".smsww-settle")
+    driver.find_element(By.CSS_SELECTOR, "input[value=unsent]").click()
+    driver.find_element(By.NAME, "reason").send_keys("she never got it")
+    press(driver, ".smsww-buttons [type=submit]")
+    assert "settled as not sent" in driver.find_element(By.CSS_SELECTOR, ".messagelist").text
+    driver.get(live_server.url + page(history[0]))
+    press(driver, ".smsww-cancel")
+    press(driver, ".smsww-buttons [type=submit]")
+    assert "It was cancelled" in driver.find_element(By.CSS_SELECTOR, ".messagelist").text
+    states = [Message.objects.get(pk=row.pk).state for row in (history[-1], history[0])]
+    assert states == [State.FAILED, State.CANCELLED]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_pages_fit_the_window(
+    driver, live_server, user, past, history, refused, show, theme, width
+):
+    log_in(driver, live_server)
+    Suspension.objects.create(alias="default", reason="maintenance of the gateway")
+    callback = refused.callbacks.first()
+    addresses = {
+        "list": LIST,
+        "message": page(refused),
+        "long": page(history[4]),
+        "arabic": page(history[2]),
+        "marks": page(history[5]),
+        "settle": reverse("admin:django_smsww_message_settle", args=(history[-1].pk,)),
+        "pause": reverse("admin:django_smsww_suspension_pause"),
+        "statistics": reverse("admin:django_smsww_message_statistics"),
+        "resend": reverse("admin:django_smsww_message_resend", args=(refused.pk,)),
+        "callback": reverse("admin:django_smsww_callback_change", args=(callback.pk,)),
+    }
+    for name, address in addresses.items():
+        picture = show(address, name, theme=theme, width=width, height=1900)
+        assert picture.stat().st_size > 5000
+        assert not overflows(driver), name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_badges_can_be_read(driver, live_server, user, history, show, theme):
+    """The contrast that the Web Content Accessibility Guidelines ask of small text is 4.5."""
+    log_in(driver, live_server)
+    show(LIST, "badges", theme=theme)
+    badges = driver.find_elements(By.CSS_SELECTOR, "#result_list .smsww-badge")
+    assert len(badges) == len(State)
+    lightness = set()
+    for badge in badges:
+        front, back = (
+            luminance(badge.value_of_css_property(name)) for name in ("color", "background-color")
+        )
+        assert (max(front, back) + 0.05) / (min(front, back) + 0.05) >= 4.5, badge.text
+        lightness.add(back > 0.5)
+    assert lightness == {theme == "light"}
+
+
+def luminance(color):
+    """Return the relative luminance of "rgba(1, 2, 3, 1)", as those guidelines define it."""
+    channels = [int(part) / 255 for part in color[color.index("(") + 1 :].split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
