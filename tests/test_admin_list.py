@@ -117,7 +117,15 @@ def test_filters_narrow_the_list_down(browser, make_message, query, found):
 
 
 @pytest.mark.parametrize(
-    "query", ["state=LOST", "since=x", "since=0001-01-01", "until=9999-12-31", "until=2026-02-30"]
+    "query",
+    [
+        "state=LOST",
+        "since=x",
+        "since=0001-01-01",
+        "until=9999-12-31",
+        "until=2026-02-30",
+        "tag=%00",
+    ],
 )
 def test_a_choice_that_is_none_shows_no_list(browser, make_message, query):
     make_message()

@@ -42,6 +42,8 @@ class TypedFilter(ListFilter):
     ) -> None:
         super().__init__(request, params, model, model_admin)
         popped = {name: params.pop(name, [""])[-1].strip() for name in self.names()}
+        if any("\0" in value for value in popped.values()):  # PostgreSQL would not compare it
+            raise IncorrectLookupParameters
         self.typed = {name: value for name, value in popped.items() if value}
         self.used_parameters |= self.typed
 
