@@ -35,7 +35,13 @@ def django_db_modify_db_settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def live_server(django_db_setup, live_server):
+def strict_policy():
+    """Have the server, which reads its settings when it starts, send a strict policy."""
+    django_settings.MIDDLEWARE = [*django_settings.MIDDLEWARE, "tests.browser.policy.strict"]
+
+
+@pytest.fixture(scope="session")
+def live_server(strict_policy, django_db_setup, live_server):
     """Start the server once the database is there: before that it would share a connection."""
     return live_server
 
@@ -47,6 +53,7 @@ def chromium(tmp_path_factory):
     options.binary_location = CHROMIUM
     for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     driver.set_page_load_timeout(20)
     yield driver
@@ -57,7 +64,10 @@ def chromium(tmp_path_factory):
 def driver(chromium, live_server):
     chromium.get(live_server.url + "/admin/login/")
     chromium.delete_all_cookies()
-    return chromium
+    chromium.get_log("browser")
+    yield chromium
+    said = [entry["message"] for entry in chromium.get_log("browser")]
+    assert [line for line in said if "Content Security Policy" in line] == []
 
 
 @pytest.fixture
