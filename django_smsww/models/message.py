@@ -14,6 +14,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from .. import facts
+from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSError, SMSOutcomeUnknown, error_kind
 from ..leases import Lease
 from ..message import SMS, SendResult
@@ -282,8 +283,13 @@ class Message(models.Model):
         with transaction.atomic(using=rows.db):
             moved = rows.advance(target, cause, where=under(token), **columns, **changes)
             if moved:
+                # By the shared clock: reconcile compares it with `claimed_at`.
                 Event.objects.using(rows.db).create(
-                    message=self, kind=Event.Kind.ATTEMPT, state=target, **columns
+                    message=self,
+                    kind=Event.Kind.ATTEMPT,
+                    state=target,
+                    created_at=database_now(rows.db),
+                    **columns,
                 )
         return moved
 

@@ -113,6 +113,9 @@ def _move(
         if moved:
             noted = {} if cause is Cause.PERSON else columns
             Event.objects.using(using).create(
-                message=self, kind=kind, state=target, **noted, **details
+                message=self,
+                kind=kind,
+                state=target,
+                **{"created_at": database_now(using)} | noted | details,
             )
     return moved
