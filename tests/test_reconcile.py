@@ -442,6 +442,29 @@ def test_without_references_all_must_fit(unknown, change):
     assert (state_of(message), report.adopted) == ("UNKNOWN", 0)
 
 
+def test_a_message_that_left_before_the_attempt_was_over_is_no_control(unknown, accepted):
+    message = unknown(40)
+    # It waited for its request, and then for an answer, for seven minutes.
+    message.events.create(kind="attempt", state="UNKNOWN", created_at=ago(33))
+    before, within, after = accepted(60), accepted(36), accepted(30)
+    seen = newest_first(entry(before), entry(within))
+    assert reasons(sync(ListedBackend(*seen))) == [Reason.NO_CONTROL_AFTER]
+    assert sync(ListedBackend(entry(after), *seen)).proved_absent == 1
+
+
+def test_what_was_accepted_without_an_id_is_found_by_its_reference(row):
+    message = row("PENDING", 20, provider_id=None)
+    sync(ListedBackend(entry(message, state="DELIVERED")))
+    assert state_of(message) == "DELIVERED"
+    assert message.provider_id
+
+
+def test_what_a_dead_worker_left_is_looked_for_too(row):
+    message = row("SENDING", 20, lease_until=ago(15))
+    sync(ListedBackend(entry(message, state="DELIVERED")))
+    assert state_of(message) == "DELIVERED"
+
+
 def test_where_references_are_echoed_nothing_is_taken_without(unknown, bracket):
     message = unknown()
     sync(ListedBackend(*newest_first(entry(message, echo=False), *bracket)))
