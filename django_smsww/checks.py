@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from .backends.local import LocalSMSBackend
 from .backends.validation import SENDER_RULE, is_sender
 from .exceptions import InvalidSMSBackend
 from .handler import DEFAULT_ALIAS, DEFAULT_BACKEND, ResolvedSettings, sms_backends
+from .loopback import is_loopback
 from .models import Heartbeat, Message
 
 TAG = "sms"
@@ -80,7 +80,7 @@ def check_callback_https(**kwargs: Any) -> Messages:
             id="smsww.E004",
         )
         for alias, url in _callback_urls()
-        if url and urlsplit(url).scheme != "https" and not _is_loopback(url)
+        if url and urlsplit(url).scheme != "https" and not is_loopback(_host_of(url))
     ]
 
 
@@ -135,7 +135,7 @@ def check_host(**kwargs: Any) -> Messages:
             id="smsww.W004",
         )
         for alias, _ in _outward_backends()
-        if _is_loopback(str(_options(alias).get("host", "")))
+        if is_loopback(_host_of(str(_options(alias).get("host", ""))))
     ]
 
 
@@ -269,12 +269,8 @@ def _lacks_token(alias: str) -> bool:
         return False
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost" or host.endswith(".localhost")
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _leads_to_view(url: str) -> bool:

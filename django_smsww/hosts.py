@@ -10,12 +10,12 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
-from ipaddress import ip_address
 from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from .exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
+from .loopback import is_loopback
 from .payload import load_json
 from .refusals import error_of
 from .transport import Answer, Exchange, ExchangeError, transport_for
@@ -64,16 +64,6 @@ def account_url(messages: str) -> str:
     A simulator plays both.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether this host name can only be this machine."""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Host:

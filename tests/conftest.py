@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib.util import find_spec
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django.utils import timezone
 from django_smsww import views
 from django_smsww.models import Message
 
+from . import databases
 from .backends import ScriptedBackend
 
 NUMBER = "+393331234567"
@@ -71,17 +71,7 @@ def raises(error):
 
 
 @pytest.fixture
-def new_database(settings, tmp_path):
+def new_database(tmp_path):
     """Return the URL of a new, empty database beside the one of the suite, for other processes."""
-    configured = settings.DATABASES["default"]
-    if not configured["ENGINE"].endswith("postgresql"):
-        yield f"sqlite:///{tmp_path}/other.sqlite3"
-        return
-    name = f"smsww_{uuid4().hex}"
-    place = "{USER}@{HOST}:{PORT}".format(**configured)
-    import psycopg
-
-    with psycopg.connect(f"postgres://{place}/postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"postgres://{place}/{name}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with databases.new_database(tmp_path) as url:
+        yield url

@@ -16,7 +16,10 @@ PACKAGE = "django_smsww"
 
 WORDS, TRANSPORT, RECORDS, VERBS, DOORS = "words", "transport", "records", "verbs", "doors"
 LAYERS = {
-    WORDS: "callbacks content csvfile exceptions message payload segments signals signing states",
+    WORDS: (
+        "callbacks content csvfile exceptions loopback message payload segments signals signing "
+        "states"
+    ),
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",
     VERBS: (

@@ -14,7 +14,8 @@ from django.utils import timezone
 from ..account import Account
 from ..backends.openapi import SMSBackend
 from ..exceptions import InvalidToken, SMSError, SMSRefused
-from ..hosts import NAMED_HOSTS, is_loopback
+from ..hosts import NAMED_HOSTS
+from ..loopback import is_loopback
 from ..payload import read_money, read_time
 
 _PAGE = 100

@@ -11,9 +11,9 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
+from ..databases import new_database
 from .accounts import NOTHING, Account, balance
 from .crew import Crew, await_true
-from .databases import new_database
 
 SILENT = {"custom-not-echoed", "callback-not-echoed"}
 """Profiles under which the list brings no references back."""

@@ -1,4 +1,4 @@
-"""New, empty databases for the processes of a module, beside the one of the suite."""
+"""New, empty databases for other processes, beside the one of the suite."""
 
 from __future__ import annotations
 
