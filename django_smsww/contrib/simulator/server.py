@@ -23,7 +23,7 @@ from .world import build_world
 
 _LARGEST_BODY = 1024 * 1024
 _IDLE_SECONDS = 75
-_LINGER_SECONDS = 0.2
+_LINGER_SECONDS = 5
 
 
 class _Handler(BaseHTTPRequestHandler):
