@@ -16,7 +16,8 @@ from django.db.models.expressions import RawSQL
 from .message import SendResult
 from .states import SETTLED_BY_PROVIDER
 
-_PLAIN = ("encoding", "characters", "segments", "country", "prefix", "sent_at", "delivered_at")
+_COUNTS = ("encoding", "characters", "segments")
+_PLAIN = (*_COUNTS, "country", "prefix", "sent_at", "delivered_at")
 _PRICES = ("price", "total_price")
 
 FINE = Decimal(1)
@@ -45,6 +46,25 @@ def merge(model: type[Model], result: SendResult, using: str) -> dict[str, Any]:
     if result.updated_at:
         changes["provider_updated_at"] = merging.newer("provider_updated_at", result.updated_at)
     return changes
+
+
+def replace(result: SendResult) -> dict[str, Any]:
+    """Return what `update()` takes to have the facts of this result in place of all others."""
+    counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
+    plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
+    prices = {name: getattr(result, name) for name in _PRICES}
+    if result.state not in SETTLED_BY_PROVIDER:  # until then zero is "not known yet"
+        prices = {name: price or None for name, price in prices.items()}
+    return {
+        **counts,
+        **plain,
+        **prices,
+        "provider_id": result.provider_id,
+        "provider_updated_at": result.updated_at,
+        "blocklisted": result.blocklisted,
+        "blocklisted_reason": result.blocklisted_reason,
+        "penalty": None,
+    }
 
 
 def _prices(merging: _Merging, result: SendResult) -> dict[str, RawSQL]:

@@ -201,6 +201,14 @@ def test_a_callback_with_the_id_of_another_message_is_a_mismatch(make_message):
     assert message.callbacks.get().outcome == "mismatch"
 
 
+def test_a_callback_that_the_answer_belies_is_a_mismatch_after_all(make_message):
+    message = make_message(state=State.SENDING, environment=ENVIRONMENT)
+    assert [hear(message, id="another"), hear(message, id="a1")] == ["moved", "mismatch"]
+    message.accept(SendResult(provider_id="a1", state="NEW"))
+    assert {each.outcome for each in message.callbacks.all()} == {"mismatch"}
+    assert hear(message, id="a1", price=0.06) == "moved"
+
+
 def test_an_id_that_another_row_has_is_a_mismatch(make_message, message):
     make_message(environment=ENVIRONMENT, state=State.NEW, provider_id="theirs")
     assert hear(message, id="theirs") == "mismatch"

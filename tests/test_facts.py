@@ -95,6 +95,35 @@ def test_an_acceptance_counts_even_if_its_id_is_another_rows(make_message):
     assert (message.provider_id, message.state) == (None, "NEW")
 
 
+FOREIGN = {"provider_id": "b2", "state": "REJECTED", "country": "ES", "price": Decimal(9)}
+
+
+@pytest.mark.parametrize("heard", [FOREIGN, FOREIGN | {"state": "SHREDDED"}])
+@pytest.mark.parametrize("word", ["NEW", "REJECTED", "SHREDDED"])
+def test_the_answer_to_a_send_overrules_what_was_heard_of_another_message(
+    make_message, heard, word
+):
+    message = make_message(state=State.SENDING)
+    hear(message, blocklisted=True, segments=3, updated_at=NOON, **heard)
+    answer = SendResult(provider_id="a1", state=word, country="IT", segments=1)
+    assert message.accept(answer) is Outcome.MOVED
+    message.refresh_from_db()
+    assert (message.provider_id, message.country, message.segments) == ("a1", "IT", 1)
+    assert message.state == ("REJECTED" if word == "REJECTED" else "NEW")
+    left = (message.price, message.penalty, message.blocklisted, message.provider_updated_at)
+    assert left == (None, None, False, None)
+
+
+def test_an_answer_does_not_overrule_the_id_of_a_later_attempt(make_message):
+    message = make_message(state=State.SENDING, claimed_at=NOON)
+    Message.objects.filter(pk=message.pk).update(claimed_at=NOON + timedelta(hours=1))
+    hear(message, provider_id="b2", state="NEW")
+    message.claimed_at = NOON
+    message.accept(SendResult(provider_id="a1", state="NEW"))
+    message.refresh_from_db()
+    assert message.provider_id == "b2"
+
+
 def test_the_same_id_in_another_environment_is_no_twin(make_message):
     make_message(provider_id="a1", environment="staging")
     message = make_message(environment="production")

@@ -21,6 +21,8 @@ def legal(source, target, cause):
         if source in ORDER and target in ORDER:
             return ORDER.index(source) < ORDER.index(target)
         return True
+    if cause is Cause.ANSWER:
+        return target in PROVIDER and source not in (target, State.VALIDATED)
     return (source, target) in {
         Cause.SENDING: {
             (State.QUEUED, State.SENDING),

@@ -19,7 +19,7 @@ from ..exceptions import InvalidSMS, SMSError, SMSOutcomeUnknown, error_kind
 from ..leases import Lease
 from ..message import SMS, SendResult
 from ..states import FINAL, PROVIDER, Cause, State
-from . import settling
+from . import correcting, settling
 from .fields import ReversedDigitsField
 from .ledger import Event, Outcome
 from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
@@ -205,6 +205,8 @@ class Message(models.Model):
         outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
         if outcome is not Outcome.MISMATCH:
             return outcome
+        if self._correct(result):  # see Note [Whose id it is]
+            return Outcome.MOVED
         # Another row bears this provider's id. That the message was accepted counts for more.
         return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
 
@@ -266,6 +268,7 @@ class Message(models.Model):
             row = row.resent_as
         return row
 
+    _correct = correcting.correct
     settle, rule_out, hold = settling.settle, settling.rule_out, settling.hold
     last_attempt_at, was_heard_of = settling.last_attempt_at, settling.was_heard_of
 

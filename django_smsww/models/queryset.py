@@ -160,11 +160,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Return the condition that a row has this provider's id, or none while no other has it."""
         if not provider_id:
             return Q()
+        return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
+
+    def free_id(self, provider_id: str) -> Q:
+        """Return the condition that no row beside this one has the provider's id."""
         # Without this the unique constraint would answer, and spoil the transaction.
         twins = self.model._default_manager.using(self.db).filter(
             alias=OuterRef("alias"), environment=OuterRef("environment"), provider_id=provider_id
         )
-        return Q(provider_id=provider_id) | Q(provider_id=None) & ~Q(Exists(twins))
+        return ~Q(Exists(twins))
 
     # Leases
 

@@ -48,7 +48,6 @@ def test_the_accounts_balance_after_all_of_them_at_once(scene, profile):
     scene.settle("all at once")
 
 
-@pytest.mark.xfail(strict=True, reason="the row keeps the id of the callback, not of its answer")
 def test_an_answer_overrules_the_id_of_a_callback_that_came_before_it(scene):
     """The answers of a block are written down together, so the slow one lets callbacks overtake."""
     scene.open_door()
