@@ -69,3 +69,13 @@ def send_all(scene, but):
     scene.crew.run(scene.queue(*endings, "2", *endings))
     drain(scene)
     scene.send("3")
+
+
+@pytest.mark.parametrize("profile", PROFILES if everything() else [""])
+def test_the_accounts_balance_after_requests_that_were_not_read(scene, profile):
+    scene.send("1")
+    scene.crew.run(scene.queue("2", "2", "2", "2"))
+    scene.simulator.arm("reset", times=2, method="CONNECT")
+    drain(scene)
+    scene.send("3")
+    assert scene.settle("reset unread").accepted == 4

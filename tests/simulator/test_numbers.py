@@ -59,6 +59,12 @@ def test_number_ends_in_its_state(door, prefix, ending, state):
         ("942", 503, "text/html", 0),
         ("943", 500, "application/json", 1),
         ("944", 500, "application/json", 0),
+        ("945", 503, "application/json", 0),
+        ("946", 502, "application/json", 1),
+        ("947", 502, "application/json", 0),
+        ("948", 504, "application/json", 1),
+        ("949", 504, "application/json", 0),
+        ("950", 201, "text/plain", 1),
     ],
 )
 def test_number_answers_with_its_status(door, ending, status, content_type, accepted):
@@ -69,7 +75,7 @@ def test_number_answers_with_its_status(door, ending, status, content_type, acce
     assert door.requests()[0]["status"] == status
 
 
-@pytest.mark.parametrize("ending", ["916", "920", "943", "944"])
+@pytest.mark.parametrize("ending", ["916", "920", "943", "944", "947", "948"])
 def test_these_numbers_answer_in_the_envelope_of_the_platform(door, ending):
     body = door.post(recipient=number(ending)).json()
     assert set(body) == {"success", "message", "error", "data"}

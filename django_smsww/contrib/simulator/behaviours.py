@@ -90,6 +90,16 @@ TEST_NUMBERS: dict[str, Behaviour] = {
     "942": _refused("503 with a proxy's HTML", "503-html"),
     "943": _accepted("500 with the platform's JSON", "500-platform"),
     "944": _refused("500 with the platform's JSON", "500-platform"),
+    # There is no 503 with JSON after accepting: in either envelope it is the gateway's own word
+    # that it did not accept.
+    "945": _refused("503 with the gateway's JSON", "503-gateway"),
+    "946": _accepted("502 with the gateway's JSON", "502"),
+    "947": _refused("502 with the platform's JSON", "502-platform"),
+    "948": _accepted("504 with the platform's JSON", "504-platform"),
+    "949": _refused("504 with the gateway's JSON", "504"),
+    "950": _accepted("201 with JSON that is said to be plain text", "text"),
+    "951": _accepted("TLS breaks in the middle of the answer", "broken-tls"),
+    "952": _refused("TLS breaks in the middle of the answer", "broken-tls"),
 }
 
 

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token", default="", help='the only valid token; default: any but "wrong"'
     )
     parser.add_argument(
+        "--certificate", default="", help="PEM file with certificate and key, to speak TLS"
+    )
+    parser.add_argument(
         "--profile",
         action="append",
         default=[],

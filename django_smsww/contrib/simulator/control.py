@@ -6,10 +6,11 @@ Loopback only. A POST needs ``Content-Type: application/json``, which no foreign
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from .accepting import FAULTS
 from .auth import check_local
 from .behaviours import TEST_NUMBERS, describe_numbers
 from .exchange import Request, Response, json_response, platform_error
@@ -17,6 +18,10 @@ from .phones import render_phones
 from .profiles import UnknownProfileError
 from .world import World
 
+_ENDINGS: dict[Any, Collection[str]] = {
+    **dict.fromkeys(("GET", "POST"), TEST_NUMBERS),
+    "CONNECT": FAULTS,
+}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -109,11 +114,14 @@ class Control:
     def arm(self, request: Request) -> Response:
         """Give the next requests the behaviour of a test number, whatever their recipient.
 
-        {"ending": "914", "times": 2, "method": "POST"}; with "GET" the answers to reading.
+        {"ending": "914", "times": 2, "method": "POST"}; with "GET" the answers to reading; with
+        "CONNECT" and one of accepting.FAULTS what goes wrong before a request is read.
         """
         fields = {"times": 1, "method": "POST", **self._fields(request)}
-        if fields.get("ending") not in TEST_NUMBERS or fields["method"] not in ("GET", "POST"):
-            raise platform_error(422, "ending must be one of the test numbers; method GET or POST")
+        if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
+            raise platform_error(
+                422, "ending must be a test number with GET or POST, a fault with CONNECT"
+            )
         if type(fields["times"]) is not int or not 0 < fields["times"] <= 10_000:
             raise platform_error(422, "times must be between 1 and 10000")
         waiting = self._world.armed.setdefault(fields["method"], deque())

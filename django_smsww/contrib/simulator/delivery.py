@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from .exchange import Response
 
-_NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def deliver(
@@ -40,13 +40,21 @@ def _hang(connection: socket.socket, response: Response, stopping: threading.Eve
 
 def _reset(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
     """Close with RST. Detached, because a shutdown by the server would send FIN before it."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     os.close(connection.detach())
     return False
 
 
 def _cut_short(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
     connection.sendall(_head(response) + response.body[: len(response.body) // 2])
+    return False
+
+
+def _broken_tls(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Go on in clear in the middle of the answer; without TLS it ends in rubbish."""
+    whole = _head(response) + response.body
+    connection.sendall(whole[: len(whole) // 2])
+    os.write(connection.fileno(), b"this is no record of TLS")
     return False
 
 
@@ -67,6 +75,7 @@ MANNERS: dict[str, Manner] = {
     "hang": _hang,
     "reset": _reset,
     "cut-short": _cut_short,
+    "broken-tls": _broken_tls,
 }
 
 

@@ -12,7 +12,8 @@ class Options:
 
     ``pace`` is the time in seconds between two states of a message, ``drip`` the time between two
     bytes of a slow answer, ``latency`` what passes before any answer. ``store`` is the path of an
-    SQLite file; without one a temporary file is used and removed.
+    SQLite file; without one a temporary file is used and removed. ``certificate`` is the path of a
+    PEM file with a certificate and its key, to speak TLS.
     """
 
     host: str = "127.0.0.1"
@@ -22,6 +23,7 @@ class Options:
     drip: float = 0.2
     latency: float = 0.0
     token: str = ""
+    certificate: str = ""
     profiles: tuple[str, ...] = ()
     credit: Decimal = Decimal("10000")
     bundle: int = 0

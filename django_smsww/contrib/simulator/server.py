@@ -6,14 +6,18 @@ import os
 import signal
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from .accepting import reset_unread, server_context
 from .delivery import deliver
 from .exchange import Refusal, Request, Response, platform_error
 from .options import Options
@@ -52,6 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Say nothing: the standard line would show queries."""
+
+    def handle(self) -> None:
+        if not reset_unread(self.connection, partial(self.server.take_fault, "reset")):
+            super().handle()
 
     def _deliver(self, response: Response) -> None:
         drip = self.server.options.drip
@@ -102,10 +110,15 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, options: Options, routes: Routes) -> None:
+    def __init__(self, options: Options, routes: Routes, take_fault: Callable[[str], str]) -> None:
         if ":" in options.host:
             self.address_family = socket.AF_INET6
-        self.options, self.routes = options, routes
+        self.options, self.routes, self.take_fault = options, routes, take_fault
+        self._context = (
+            server_context(options.certificate, partial(take_fault, "handshake"))
+            if options.certificate
+            else None
+        )
         self.stopping = threading.Event()
         self._connections: set[Any] = set()
         super().__init__((options.host, options.port), _Handler)
@@ -113,6 +126,15 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without asking a name server for our own name, as the standard one does."""
         socketserver.TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; the handshake comes with the first reading, in its own thread."""
+        connection, address = super().get_request()
+        if self._context is not None:
+            connection = self._context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
@@ -125,7 +147,7 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Report what is our mistake; a caller who went away is none."""
         error = sys.exception()
-        gone = isinstance(error, (ConnectionError, TimeoutError, StoreClosed))
+        gone = isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError, StoreClosed))
         if not gone and not self.stopping.is_set():
             super().handle_error(request, client_address)
 
@@ -149,7 +171,7 @@ class Simulator:
         self.options = options or Options()
         self._world = build_world(self.options)
         try:
-            self._server = _Server(self.options, Routes(self._world))
+            self._server = _Server(self.options, Routes(self._world), self._world.take_fault)
         except BaseException:
             self._world.store.close()
             raise
@@ -160,7 +182,7 @@ class Simulator:
         """Where it listens, with the port that was chosen."""
         host, port = self._server.server_address[:2]
         name = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"http://{name}:{port}"
+        return f"{'https' if self.options.certificate else 'http'}://{name}:{port}"
 
     def start(self) -> None:
         """Listen, and let the messages of an existing store go on."""

@@ -62,6 +62,11 @@ class World:
         except (KeyError, IndexError):
             return ""
 
+    def take_fault(self, name: str) -> str:
+        """Return this fault if it is what the next connection is to suffer; else ""."""
+        waiting = self.armed.get("CONNECT")
+        return self.take_armed("CONNECT") if waiting and waiting[0] == name else ""
+
 
 def build_world(options: Options) -> World:
     """Open the store and join the parts."""
