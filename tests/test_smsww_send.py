@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_smsww import SMSOutcomeUnknown, SMSRefused, SMSUnavailable
 from django_smsww.contrib.simulator.process import SimulatorProcess
@@ -252,6 +255,17 @@ def test_ctrl_c_says_how_to_go_on(gateway, csv_file):
     gateway.configure(concurrency=1)
     code, _, errors = send("--csv", csv_file(f"recipient,body\n{NUMBER},Hello\n"))
     assert (code, "Run the same command again" in errors) == (130, True)
+
+
+def test_a_repeated_run_says_that_it_waits_for_the_lease_of_another(gateway, csv_file):
+    path = csv_file(f"recipient,body\n{NUMBER},Hello\n{OTHER},Hello\n")
+    send("--csv", path, "--queue")
+    until = timezone.now() + timedelta(seconds=0.3)
+    Message.objects.filter(recipient=OTHER).update(lease_token=uuid4(), lease_until=until)
+    code, _, errors = send("--csv", path)
+    assert (code, left(gateway)) == (0, [(NUMBER, "Hello"), (OTHER, "Hello")])
+    assert "Another process has 1 of them, or died with them: waiting" in errors
+    assert "5 minutes at most" in errors
 
 
 # SIGKILL in the middle

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import BooleanOptionalAction
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import uuid4
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
+from django_smsww import leases
 from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.csvfile import UnusableFileError, read_columns, read_rows
 from django_smsww.exceptions import SMSBackendDoesNotExist
@@ -72,7 +74,13 @@ class Command(BaseCommand):
         backend = _backend(options["using"])
         mailing = _mailing(backend, options)
         checked = self.examine(mailing, skip_invalid=options["skip_invalid"])
-        run = Run(mailing, checked, queue=options["queue"], preflight=options["preflight"])
+        run = Run(
+            mailing,
+            checked,
+            queue=options["queue"],
+            preflight=options["preflight"],
+            say=self.stderr.write,
+        )
         self.stderr.write(f"Batch {mailing.template.batch} of {checked.lines} messages.")
         try:
             run.send()
@@ -111,6 +119,7 @@ class Run:
     checked: Checked
     queue: bool
     preflight: bool | None
+    say: Callable[[str], Any]
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     left: list[int] = field(default_factory=list)
@@ -147,9 +156,11 @@ class Run:
         if not left:
             return
         waits = finish(self.mailing.backend, left, using=database())
-        for count in waits:
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\rWaiting for another process that has {count} of them … ")
+        for n, count in enumerate(waits):
+            if n == 0:
+                self.say(_waiting(count))
+            elif sys.stderr.isatty():
+                sys.stderr.write(f"\r{count} left … ")
         for row in Message.objects.using(database()).filter(pk__in=left):
             self._count(row)
 
@@ -179,6 +190,13 @@ class Run:
         if self.checked.problems:
             lines.append(f"{len(self.checked.problems)} lines are not valid and were left out.")
         return "\n".join(lines)
+
+
+def _waiting(count: int) -> str:
+    return (
+        f"Another process has {count} of them, or died with them: waiting until its lease is over, "
+        f"{math.ceil(leases.SECONDS / 60)} minutes at most if it is dead."
+    )
 
 
 def _said(word: str) -> str:
