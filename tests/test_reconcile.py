@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.signals import post_init
 from django.utils import timezone
 
 from django_smsww.exceptions import InvalidSMS, InvalidToken, SMSUnavailable
@@ -555,6 +556,19 @@ def test_one_message_that_cannot_be_read_does_not_keep_the_others(accepted):
     backend.records = {poison.provider_id: SMSUnavailable(), good.provider_id: entry(good)}
     assert sync(backend).error is None
     assert state_of(good) == "DELIVERED"
+
+
+def test_no_text_is_loaded_of_what_was_accepted(accepted):
+    rows = [accepted(n + 10, state="PENDING", total_price=None) for n in range(4)]
+    backend = ListedBackend(*(entry(each, state="PENDING") for each in rows[:2]))
+    backend.records = {each.provider_id: entry(each) for each in rows[2:]}
+    loaded = []
+    keep = lambda instance, **extra: loaded.append(instance.get_deferred_fields())  # noqa: E731
+    post_init.connect(keep, sender=Message)
+    report = sync(backend)
+    post_init.disconnect(keep, sender=Message)
+    assert (report.looked, report.moved, len(loaded)) == (4, 2, 4)
+    assert all("body" in fields for fields in loaded)
 
 
 def test_a_single_message_is_looked_up_on_request(accepted, settings, monkeypatch):

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
 from ..models import Message, Outcome
-from .work import Work
+from ..states import FINAL
+from .work import Open, Work
 
 logger = logging.getLogger("django_smsww")
 
@@ -17,12 +18,13 @@ _HOPELESS = (InvalidToken, InsufficientCredit, AccountBlocklisted)
 
 def look_up_the_others(work: Work, limit: int) -> None:
     """Look up to `limit` messages up, those first that were not for the longest."""
-    rows = [row for row in work.wanted.values() if _is_worth_a_request(row, work)]
-    rows.sort(key=lambda row: (row.checked_at is not None, row.checked_at or work.now, row.pk))
-    rows = work.disputed + rows
-    work.report.left = len(rows[limit:])
+    open_rows = [row for row in work.wanted.values() if _is_worth_a_request(row, work)]
+    open_rows.sort(key=lambda row: (row.checked_at is not None, row.checked_at or work.now, row.pk))
+    chosen = [row.pk for row in work.disputed] + [row.pk for row in open_rows]
+    work.report.left = len(chosen[limit:])
+    rows = work.rows.defer("body").in_bulk(chosen[:limit])
     failures = 0
-    for row in rows[:limit]:
+    for row in (rows[pk] for pk in chosen[:limit] if pk in rows):
         try:
             _look_up(work, row)
             failures = 0
@@ -33,10 +35,10 @@ def look_up_the_others(work: Work, limit: int) -> None:
                 raise
 
 
-def _is_worth_a_request(row: Message, work: Work) -> bool:
+def _is_worth_a_request(row: Open, work: Work) -> bool:
     # A price that is still missing can wait for the list, or for the next hour.
     is_recent = row.checked_at is not None and row.checked_at > work.now - timedelta(hours=1)
-    return not row.is_final or (row.total_price is None and not is_recent)
+    return row.state not in FINAL or (row.total_price is None and not is_recent)
 
 
 def _look_up(work: Work, row: Message) -> None:

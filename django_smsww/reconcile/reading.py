@@ -31,11 +31,12 @@ class Reading:
     def read(self) -> None:
         """Read the list as far as something that is looked for may be in it."""
         work, floor = self.work, self._floor()
-        claims = [row.claimed_at - SLACK for row in work.wanted.values() if row.claimed_at]
-        if floor is None and not claims:
+        first = min((row.claimed_at for row in work.wanted.values()), default=None)
+        needed = [moment for moment in (first and first - SLACK, floor) if moment]
+        if not needed:
             return
         idle = 0
-        for page in work.listing.read(min([*claims, *([floor] if floor else [])])):
+        for page in work.listing.read(min(needed)):
             before = len(work.wanted)
             self.take(page)
             idle = idle + 1 if len(work.wanted) == before else 0
@@ -71,7 +72,9 @@ class Reading:
     def take(self, page: Sequence[SendResult]) -> None:
         work = self.work
         ids = [result.provider_id for result in page]
-        owners = {row.provider_id: row for row in work.rows.filter(provider_id__in=ids)}
+        owners = {
+            row.provider_id: row for row in work.rows.defer("body").filter(provider_id__in=ids)
+        }
         stamps = {result.provider_id: stamp_of(result) for result in page}
         named = self._rows_named([stamps[name] for name in ids if name not in owners])
         checked = [row.pk for name, row in owners.items() if name in work.wanted]
@@ -89,7 +92,7 @@ class Reading:
         """Return the rows of this deployment, of whatever alias, that these stamps name."""
         ours = self.work.backend.environment
         references = [one.reference for one in stamps if one and one.environment == ours]
-        rows = Message.objects.using(self.work.using).filter(environment=ours)
+        rows = Message.objects.using(self.work.using).defer("body").filter(environment=ours)
         return {row.reference: row for row in rows.filter(reference__in=references)}
 
     def _take_known(self, row: Message, result: SendResult, stamp: Stamp | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -26,6 +27,9 @@ LATE_PRICE = timedelta(hours=72)
 FORGET = timedelta(days=30)
 GIVE_UP = timedelta(days=7)
 """A look-up later than this after an UNKNOWN attempt was the last."""
+
+BLOCK = 2000
+"""How many rows are read from the database at once."""
 
 Watch = Callable[[SyncReport], None]
 T = TypeVar("T")
@@ -54,6 +58,17 @@ def enter(message: Message, result: SendResult, *, is_authority: bool = False) -
     except IntegrityError:  # another row took the provider's id at this moment
         return Outcome.MISMATCH
     return outcome
+
+
+class Open(NamedTuple):
+    """What is kept of an accepted row while it is looked for: there may be a million."""
+
+    provider_id: str
+    pk: int
+    state: str
+    claimed_at: datetime
+    checked_at: datetime | None
+    total_price: Decimal | None
 
 
 class Work:
@@ -93,7 +108,7 @@ class Work:
     def attempts(self) -> list[Attempt]:
         return attempts_of(self.rows.filter(state=State.UNKNOWN).order_by("pk"))
 
-    def unfinished(self) -> dict[str, Message]:
+    def unfinished(self) -> dict[str, Open]:
         is_open = Q(state__in=(State.NEW, State.PENDING, State.UNKNOWN)) & (
             Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + OVERDUE)
         )
@@ -101,7 +116,8 @@ class Work:
             state__in=SETTLED_BY_PROVIDER, claimed_at__gt=self.now - LATE_PRICE
         )
         rows = self.rows.filter(is_open | lacks_price, claimed_at__gt=self.now - FORGET)
-        return {row.provider_id: row for row in rows.order_by("-pk") if row.provider_id}
+        named = rows.exclude(provider_id=None).order_by("-pk").values_list(*Open._fields)
+        return {row.provider_id: row for row in map(Open._make, named.iterator(BLOCK))}
 
     def nameless(self) -> list[datetime]:
         """Return when the first was handed over of what was accepted and has no id to ask by."""
