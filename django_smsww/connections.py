@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from threading import Lock
-from time import monotonic
 from typing import Any
 
 from requests import PreparedRequest
@@ -23,6 +22,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry
+
+from .stopwatch import elapsed
 
 PIECE = 16384
 _POOL_SIZE = 128  # more than that many threads at once open connections that are not kept
@@ -34,7 +35,7 @@ class Attempt:
     """One exchange, as its connection sees it.
 
     Attributes:
-        ends: the time of `time.monotonic()` by which it must be over.
+        ends: the time of `stopwatch.elapsed()` by which it must be over.
         written: whether a byte of the request may have left.
     """
 
@@ -43,7 +44,7 @@ class Attempt:
 
     def remaining(self) -> float:
         """Return the seconds left; raises TimeoutError when there are none."""
-        left = self.ends - monotonic()
+        left = self.ends - elapsed()
         if left <= 0:
             raise TimeoutError
         return left
@@ -87,7 +88,7 @@ class _Observed(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        return monotonic() - self._last_used < _IDLE_SECONDS and super().is_connected
+        return elapsed() - self._last_used < _IDLE_SECONDS and super().is_connected
 
     def connect(self) -> None:
         self._opening = True  # what is sent meanwhile is for a proxy
@@ -122,7 +123,7 @@ class _Observed(HTTPConnection):
             self.sock.settimeout(attempt.remaining())
             attempt.written = attempt.written or not self._opening
             super().send(data[start : start + PIECE])
-        self._last_used = monotonic()
+        self._last_used = elapsed()
 
 
 class _ObservedTLS(_Observed, HTTPSConnection):

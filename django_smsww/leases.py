@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from .clock import database_now
+from .stopwatch import elapsed
 
 SECONDS = 300
 """How long a lease lasts. A request must not take longer than half of it."""
@@ -19,7 +19,7 @@ class Lease:
 
     Attributes:
         until: by the database's clock; past it the rows are anybody's.
-        deadline: by this process's `time.monotonic()`, which no change of the clock moves; no
+        deadline: by this process's `elapsed()`, which no change of the clock moves; no
             request starts after it, so that the last one has ended well before `until`.
     """
 
@@ -29,8 +29,8 @@ class Lease:
 
     @classmethod
     def begin(cls, using: str) -> Lease:
-        # The monotonic clock first: a process that is stopped in between has the shorter time.
-        deadline = time.monotonic() + SECONDS / 2
+        # Our own clock first: a process that is stopped in between has the shorter time.
+        deadline = elapsed() + SECONDS / 2
         return cls(database_now(using) + timedelta(seconds=SECONDS), deadline)
 
     def renewed(self, using: str) -> Lease:
@@ -39,4 +39,4 @@ class Lease:
 
     @property
     def is_half_gone(self) -> bool:
-        return time.monotonic() >= self.deadline
+        return elapsed() >= self.deadline

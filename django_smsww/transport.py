@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 
 from requests import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from .connections import PIECE, Adapter, Attempt, attempt_under_way
+from .stopwatch import elapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Transport:
         Raises:
             ExchangeError: it says whether the request can have arrived.
         """
-        attempt = Attempt(ends=monotonic() + asked.timeout)
+        attempt = Attempt(ends=elapsed() + asked.timeout)
         mark = attempt_under_way.set(attempt)
         try:
             return self._answer(asked, attempt)

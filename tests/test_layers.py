@@ -18,7 +18,7 @@ WORDS, TRANSPORT, RECORDS, VERBS, DOORS = "words", "transport", "records", "verb
 LAYERS = {
     WORDS: (
         "callbacks content csvfile exceptions loopback message payload segments signals signing "
-        "states"
+        "states stopwatch"
     ),
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",

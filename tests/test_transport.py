@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from django_smsww import connections, transport
+from django_smsww.stopwatch import elapsed
 
 from .raw_client import TOKEN, exchange, failure
 from .raw_server import (
@@ -135,6 +136,20 @@ def test_pieces_of_an_answer_do_not_renew_the_time():
         assert time.monotonic() - started < 0.75
 
 
+def test_a_request_does_not_leave_after_the_machine_was_suspended(monkeypatch):
+    """Others have taken its message over meanwhile, since its lease was over."""
+    connect = connections._Observed.connect
+
+    def lid_closed(connection):
+        connect(connection)
+        monkeypatch.setattr(connections, "elapsed", lambda: elapsed() + 3600)
+
+    monkeypatch.setattr(connections._Observed, "connect", lid_closed)
+    with RawServer(answers()) as server:
+        assert failure(server.url).written is False
+        assert server.requests == []
+
+
 def test_break_of_tls_after_the_request_is_not_certain(monkeypatch):
     """It has the exception class of a failed handshake."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
@@ -187,7 +202,7 @@ def test_connection_that_idled_for_thirty_seconds_is_not_used(monkeypatch, idle,
     with RawServer(answers()) as server:
         exchange(server.url)
         for module in (connections, transport):
-            monkeypatch.setattr(module, "monotonic", lambda: time.monotonic() + idle)
+            monkeypatch.setattr(module, "elapsed", lambda: elapsed() + idle)
         exchange(server.url)
         assert server.connections == opened
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -23,6 +22,7 @@ from ..exceptions import (
 )
 from ..message import SMS, SendResult
 from ..segments import MAX_SEGMENTS, replace_characters
+from ..stopwatch import elapsed
 from .options import (
     POLICY,
     Limit,
@@ -221,7 +221,7 @@ class BaseSMSBackend:
         account, none at all.
 
         Args:
-            deadline: a time of `time.monotonic()`; what has not started by then stays unsent.
+            deadline: a time of `stopwatch.elapsed()`; what has not started by then stays unsent.
                 The error of a message that was not started is an SMSUnavailable with the code
                 "not_started".
         """
@@ -235,7 +235,7 @@ class BaseSMSBackend:
             return list(threads.map(attempt, messages))
 
     def _attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
-        is_late = deadline is not None and time.monotonic() >= deadline
+        is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):
             text = "The message was not started; nothing was sent"
             return SendResult(error=SMSUnavailable(text, code="not_started"))
