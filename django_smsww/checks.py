@@ -12,12 +12,14 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router, transaction
 from django.urls import Resolver404, get_script_prefix, resolve
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from .backends.base import BaseSMSBackend
 from .backends.local import LocalSMSBackend
@@ -28,6 +30,7 @@ from .loopback import is_loopback
 from .models import Heartbeat, Message
 
 TAG = "sms"
+CONTRIB = "django_smsww.contrib."
 TOO_LONG = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 
@@ -166,6 +169,16 @@ def check_default(**kwargs: Any) -> Messages:
     return [Warning("SMSWW has no alias 'default'.", hint=hint, id="smsww.W006")]
 
 
+def check_engine(**kwargs: Any) -> Messages:
+    """E021: the engine of a queue can be called."""
+    return [
+        Error(f"SMSWW[{alias!r}]: OPTIONS['queue'] {problem}.", hint=hint, id="smsww.E021")
+        for alias, backend in _backends()
+        if isinstance(backend.queue, str)
+        for problem, hint in _engine_problems(backend.queue)
+    ]
+
+
 def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
     """W010 (database): somebody sends what is queued."""
     using = router.db_for_read(Message)
@@ -192,6 +205,7 @@ ALWAYS: tuple[Callable[..., Messages], ...] = (
     check_callback_view,
     check_environment,
     check_default,
+    check_engine,
 )
 ON_DEPLOY: tuple[Callable[..., Messages], ...] = (check_development_backend, check_host)
 
@@ -203,6 +217,22 @@ def register_all() -> None:
     for check in ON_DEPLOY:
         checks.register(check, TAG, deploy=True)
     checks.register(check_sweeper, checks.Tags.database)
+
+
+def _engine_problems(path: str) -> Iterator[tuple[str, str]]:
+    app = path.removesuffix(".tasks.enqueue")
+    if path.startswith(CONTRIB) and not apps.is_installed(app):
+        hint = f"Add {app!r} to INSTALLED_APPS: its workers look for their tasks there."
+        yield f"is an engine of {app}, which is not installed", hint
+        return
+    hint = f"Write True, or the path of a function such as '{CONTRIB}tasks.tasks.enqueue'."
+    try:
+        engine = import_string(path)
+    except (ImportError, ImproperlyConfigured) as error:
+        yield f"cannot be imported: {error}", hint
+        return
+    if not callable(engine):
+        yield "is not a function", hint
 
 
 def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:

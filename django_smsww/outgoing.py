@@ -12,8 +12,8 @@ from uuid import uuid4
 from django.db import IntegrityError, connections, router, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
+from . import engines
 from .backends.base import BaseSMSBackend
 from .delivery import deliver, is_open_transaction
 from .exceptions import InvalidSMS, SMSError
@@ -77,7 +77,7 @@ class Outgoing:
         if not ready:
             return rows
         if isinstance(self.queue, str):
-            after_commit(self.using, tell_engine, self.queue, self.backend.alias, ready)
+            after_commit(self.using, engines.tell, self.queue, self.backend.alias, ready)
             return rows
         if self.backend.delivers_on_commit and is_open_transaction(self.using):
             after_commit(self.using, deliver_committed, self.backend.alias, ready, self.using)
@@ -233,11 +233,6 @@ def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> No
     failed = Message.objects.using(using).in_bulk(list(errors))
     for primary_key, message in failed.items():
         logger.warning("Message %s: %s", message.reference, errors[primary_key])
-
-
-def tell_engine(path: str, alias: str, primary_keys: Sequence[int]) -> None:
-    """Hand committed rows to the engine of a queue; what it does not take, a sweep will."""
-    import_string(path)(alias, primary_keys)
 
 
 def _is_same(first: Message, row: Message) -> bool:

@@ -23,7 +23,7 @@ LAYERS = {
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",
     VERBS: (
-        "delivery gate limits mailing outgoing preflight privacy probe provider_callbacks "
+        "delivery engines gate limits mailing outgoing preflight privacy probe provider_callbacks "
         "reconcile sending status"
     ),
     DOORS: "admin apps checks management testing urls views",

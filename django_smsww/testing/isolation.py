@@ -28,6 +28,8 @@ def start_afresh() -> None:
         locmem.outbox.clear()
     if views := sys.modules.get("django_smsww.views"):
         views.forget_refusals()
+    if engines := sys.modules.get("django_smsww.engines"):
+        engines.forget_failures()
 
 
 def all_at_locmem() -> override_settings:

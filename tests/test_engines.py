@@ -1,0 +1,61 @@
+"""What every engine of a queue can rely on, and what relies on no engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_smsww import engines, send_sms
+
+from .conftest import NUMBER
+from .test_checks import GOOD, found  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.django_db(transaction=True)
+calls = []
+NO_FUNCTION = 7
+
+
+def down(alias, primary_keys):
+    calls.append(primary_keys)
+    raise ConnectionError("redis://:s3cr3t@broker")
+
+
+@pytest.fixture(autouse=True)
+def _no_calls():
+    calls.clear()
+
+
+def test_an_engine_that_is_down_is_named_without_its_secrets(gateway, caplog):
+    send_sms("Hello", NUMBER, queue="tests.test_engines.down")
+    assert "tests.test_engines.down did not take 1 messages" in caplog.text
+    assert "ConnectionError" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_an_engine_that_is_down_is_left_alone_for_a_while(gateway, monkeypatch):
+    for _ in range(2):
+        send_sms("Hello", NUMBER, queue="tests.test_engines.down")
+    assert len(calls) == 1
+    monkeypatch.setattr(engines, "REST", 0)
+    engines.forget_failures()
+    for _ in range(2):
+        send_sms("Hello", NUMBER, queue="tests.test_engines.down")
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("tests.test_engines.nothing", "cannot be imported"),
+        ("no.such.module", "cannot be imported"),
+        ("tests.test_engines.NO_FUNCTION", "is not a function"),
+        ("django_smsww.contrib.celery.tasks.enqueue", "celery, which is not installed"),
+        ("django_smsww.contrib.tasks.tasks.enqueue", "tasks, which is not installed"),
+    ],
+)
+def test_an_engine_that_cannot_be_called_is_reported(found, path, problem):  # noqa: F811
+    assert problem in found(**GOOD, queue=path)["E021"].msg
+
+
+@pytest.mark.parametrize("queue", [True, False, "tests.test_engines.down"])
+def test_a_queue_that_works_is_not_reported(found, queue):  # noqa: F811
+    assert "E021" not in found(**GOOD, queue=queue)
