@@ -1,4 +1,4 @@
-"""The tests of a project with django-otp, django-two-factor-auth and drf-spectacular pass."""
+"""The tests of projects with other packages pass; each suite has settings of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_suite_of_such_a_project_passes():
-    command = [sys.executable, "-m", "pytest", "-q", "--ds", "tests.ecosystem.settings"]
+@pytest.mark.parametrize("suite", ["ecosystem", "engines"])
+def test_the_suite_of_such_a_project_passes(suite):
+    command = [sys.executable, "-m", "pytest", "-q", "--ds", f"tests.{suite}.settings"]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "tests/ecosystem"],
+        [*command, "-p", "no:cacheprovider", f"tests/{suite}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

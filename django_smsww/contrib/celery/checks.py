@@ -1,0 +1,22 @@
+"""What `manage.py check` says of Celery as our engine finds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app
+from django.core.checks import CheckMessage, Warning, register  # noqa: A004
+
+
+@register("sms")
+def check_broker(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W022: the project's own Celery app is there, and names its broker."""
+    settings = current_app.conf
+    if settings.task_always_eager or settings.broker_write_url or settings.broker_url:
+        return []
+    hint = (
+        "Import the Celery app in the __init__.py of the project's package, so that it is there "
+        "before a message is sent, and set its broker_url (CELERY_BROKER_URL)."
+    )
+    text = "No broker is configured: tasks go to the default, an AMQP server on this machine."
+    return [Warning(text, hint=hint, id="smsww.W022")]

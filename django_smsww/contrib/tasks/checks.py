@@ -1,0 +1,28 @@
+"""What `manage.py check` says of the tasks framework as our engine finds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Warning, register  # noqa: A004
+
+from .tasks import deliver
+
+NOT_IN_BACKGROUND = {
+    "ImmediateBackend": "the process that sends waits for the gateway all the same",
+    "DummyBackend": "no task is ever run, and smsww_deliver has to send everything",
+}
+
+
+@register("sms")
+def check_backend(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W021: tasks are run, and by another process."""
+    name = type(deliver.get_backend()).__name__
+    if name not in NOT_IN_BACKGROUND:
+        return []
+    hint = (
+        "Give TASKS['default'] a backend with workers, such as "
+        "'django_tasks_db.DatabaseBackend', and run its `manage.py db_worker`."
+    )
+    text = f"TASKS['default'] is {name}: {NOT_IN_BACKGROUND[name]}."
+    return [Warning(text, hint=hint, id="smsww.W021")]

@@ -1,0 +1,16 @@
+"""A project that has both ready-made engines."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "django_tasks_db",
+    "django_smsww.contrib.tasks",
+    "django_smsww.contrib.celery",
+]
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+# Nobody is there, and nothing of a test may wait for that.
+CELERY_BROKER_URL = "amqp://127.0.0.1:1//"
+CELERY_TASK_ALWAYS_EAGER = False
