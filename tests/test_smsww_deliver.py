@@ -1,14 +1,18 @@
 """The command that sends what is queued."""
 
+import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from django_smsww import SMSUnavailable, State, send_mass_sms, send_sms
-from django_smsww.models import Message
+from django_smsww.delivery import deliver_due
+from django_smsww.models import Message, MessageQuerySet
 
 from .conftest import NUMBER, raises
 
@@ -77,6 +81,44 @@ def test_it_gives_up_after_ten_attempts(gateway):
         run()
     message.refresh_from_db()
     assert (message.state, message.attempts, len(gateway.sent)) == ("FAILED", 10, 10)
+
+
+def test_what_another_worker_has_just_taken_does_not_hide_the_rest(gateway, monkeypatch):
+    gateway.configure(queue=True)
+    first, *_ = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(3)])
+    taken = threading.Event()
+
+    def overtaken(rows, primary_keys, lease):
+        if not taken.is_set():
+            taken.set()
+            Message.objects.filter(pk=first.pk).update(lease_until=lease.until)
+        return take(rows, primary_keys, lease)
+
+    take = MessageQuerySet.take
+    monkeypatch.setattr(MessageQuerySet, "take", overtaken)
+    monkeypatch.setitem(deliver_due.__kwdefaults__, "limit", 1)
+    monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
+    assert run() == "2 messages taken from the queue.\n"
+
+
+@pytest.mark.postgresql
+def test_a_worker_passes_by_what_another_is_just_taking(gateway):
+    gateway.configure(queue=True)
+    rows = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(3)])
+    with another_connection() as other, transaction.atomic(using=other):
+        Message.objects.using(other).select_for_update().get(pk=rows[0].pk)
+        assert run() == "2 messages taken from the queue.\n"
+    assert run() == "1 messages taken from the queue.\n"
+
+
+@contextmanager
+def another_connection():
+    connections["other"] = connection.copy("other")
+    try:
+        yield "other"
+    finally:
+        connections["other"].close()
+        del connections["other"]
 
 
 def test_an_unknown_alias_is_named(gateway):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
@@ -181,9 +181,19 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return list(mine.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
 
     def take_due(self, lease: Lease, limit: int) -> list[int]:
-        """Lease up to `limit` rows whose time has come, and return their primary keys."""
-        due = self.due(database_now(self.db)).values_list("pk", flat=True)
-        return self.take(list(due[:limit]), lease)
+        """Lease up to `limit` rows whose time has come, and return their primary keys.
+
+        Where the database can pass by rows that another worker is just taking, nobody waits for
+        anybody. Where it cannot, one of two finds them taken, and looks further down.
+        """
+        due = self.due(database_now(self.db)).values_list("pk", flat=True)[:limit]
+        if connections[self.db].features.has_select_for_update_skip_locked:
+            with transaction.atomic(using=self.db):
+                return self.take(list(due.select_for_update(skip_locked=True)), lease)
+        while seen := list(due.all()):
+            if taken := self.take(seen, lease):
+                return taken
+        return []
 
     def renew(self, lease: Lease) -> Lease:
         """Prolong the lease of the rows that are still ours and not yet on their way."""
