@@ -7,11 +7,12 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from django_smsww import SMSUnavailable, State, send_mass_sms, send_sms
 from django_smsww.delivery import deliver_due
+from django_smsww.management.commands.smsww_deliver import Command
 from django_smsww.models import Message, MessageQuerySet
 
 from .conftest import NUMBER, raises
@@ -119,6 +120,51 @@ def another_connection():
     finally:
         connections["other"].close()
         del connections["other"]
+
+
+class Away:
+    """A database that cannot be reached, for so many statements."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __call__(self, execute, sql, params, many, context):
+        if self.times:
+            self.times -= 1
+            raise OperationalError("connection to s3cr3t refused")
+        return execute(sql, params, many, context)
+
+
+def test_a_database_that_is_away_is_named(gateway):
+    with connection.execute_wrapper(Away(1)), pytest.raises(CommandError) as caught:
+        run()
+    assert "The database is away (OperationalError)" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_service_goes_on_when_the_database_is_back(gateway):
+    gateway.configure(queue=True)
+    send_sms("Hello", NUMBER)
+    errors = StringIO()
+
+    def until_sent(*signal):
+        return len(gateway.sent) == 1
+
+    with connection.execute_wrapper(Away(2)):
+        service = Command(stdout=StringIO(), stderr=errors)
+        total = service.work(["default"], StopWhen(until_sent), interval=0.01)
+    assert (total, len(gateway.sent)) == (1, 1)
+    assert errors.getvalue().count("is away") == 2
+
+
+class StopWhen:
+    """Stands for the event that a signal sets."""
+
+    def __init__(self, is_over):
+        self.is_set = is_over
+
+    def wait(self, seconds):
+        """Return at once."""
 
 
 def test_an_unknown_alias_is_named(gateway):

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import router
+from django.db import InterfaceError, OperationalError, close_old_connections, router
 
 from django_smsww.delivery import deliver_due
 from django_smsww.exceptions import SMSBackendDoesNotExist
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         """Send until stopped or, without an interval, until nothing is due."""
         total = 0
         while not stopped.is_set():
-            taken = sum(self.sweep(alias) for alias in aliases)
+            taken = self.sweep_all(aliases, is_service=interval is not None)
             total += taken
             if taken:
                 continue
@@ -58,6 +58,22 @@ class Command(BaseCommand):
                 break
             stopped.wait(interval)
         return total
+
+    def sweep_all(self, aliases: list[str], *, is_service: bool) -> int:
+        """Send a block of each alias; a service outlives a database that is away for a while.
+
+        What was on its way then is settled when its lease is over, as if this process had died.
+        """
+        try:
+            return sum(self.sweep(alias) for alias in aliases)
+        except (OperationalError, InterfaceError) as error:
+            # The error's own text may name a host and a user.
+            text = f"The database is away ({type(error).__name__}); nothing more is sent until it"
+            if not is_service:
+                raise CommandError(f"{text} is back and this command is run again.") from error
+            self.stderr.write(f"{text} is back.")
+            close_old_connections()
+            return 0
 
     def sweep(self, alias: str) -> int:
         try:
