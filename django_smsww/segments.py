@@ -75,6 +75,10 @@ _REPLACEMENTS = str.maketrans(
     }
 )
 
+# A long dash between words parts them, and a hyphen in its place would join them. Between numbers
+# it stands for "to", as a hyphen does. (A browser reads this expression too.)
+_PARTING_DASH = re.compile(r"(?<=[^\s\d—―])[—―](?=[^\s—―.,;:!?)])|(?<=\d)[—―](?=[^\s\d—―.,;:!?)])")
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:
@@ -120,14 +124,16 @@ def replace_characters(text: str) -> str:
     """Return `text` with plain punctuation where that makes it GSM-7, else `text` itself.
 
     Quotation marks, dashes, spaces and the like become their plain forms, invisible characters
-    go, and letters written with a separate accent are composed. Letters and digits are never
+    go, and letters written with a separate accent are composed. A long dash that parts two words
+    without spaces gets them, as a hyphen would join the words. Letters and digits are never
     changed, and the result never has more segments. One character that cannot be replaced keeps
     the whole text in UCS-2, where the typography costs nothing: it is all left as it was written.
     """
     if not _find_stranger(text):
         return text
     # Composed first: an accent after a character that goes must not move to the one before.
-    replaced = unicodedata.normalize("NFC", text).translate(_REPLACEMENTS)
+    composed = unicodedata.normalize("NFC", text)
+    replaced = _PARTING_DASH.sub(" - ", composed).translate(_REPLACEMENTS)
     if _find_stranger(replaced):
         return text
     # An ellipsis becomes three septets, so a text of little else could grow.
@@ -167,4 +173,5 @@ def tables() -> dict[str, object]:
         "extension": _EXTENSION,
         "limits": {encoding: list(limits) for encoding, limits in _LIMITS.items()},
         "replacements": {chr(code): plain for code, plain in _REPLACEMENTS.items()},
+        "parting_dash": _PARTING_DASH.pattern,
     }

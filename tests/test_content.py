@@ -113,10 +113,29 @@ REAL_TEXTS = {
     "English": (
         "We’ve moved your 3–5\u00a0pm slot to Monday—reply “YES” to keep it… "
         "Total: £12\u00a0• Ref −4′",
-        "We've moved your 3-5 pm slot to Monday-reply \"YES\" to keep it... Total: £12 * Ref -4'",
+        "We've moved your 3-5 pm slot to Monday - reply \"YES\" to keep it... Total: £12 * Ref -4'",
     ),
     "Polish": ("Państwa wizyta – „jutro” o 9:00. Prosimy nie się spóźnić…", None),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("Your code—do not share it", "Your code - do not share it"),
+        ("“Sì”—disse", '"Sì" - disse'),
+        ("Room 12—ask for Ada", "Room 12 - ask for Ada"),
+        ("parole\u200b—\u200bparole", "parole - parole"),
+        ("9—11 Uhr", "9-11 Uhr"),
+        ("Mailand–Rom", "Mailand-Rom"),
+        ("—Hola —dijo—.", "-Hola -dijo-."),
+        ("Yes — no", "Yes - no"),
+        ("wait——what", "wait--what"),
+        ("Ada—", "Ada-"),
+    ],
+)
+def test_a_dash_that_parts_words_never_joins_them(text, plain):
+    assert replace_characters(text) == plain
 
 
 def words(text):

@@ -24,6 +24,7 @@ TEXTS = (
     "[" * 80,
     "[" * 81,
     "so’n “Text” – und…",
+    "Monday—reply “YES”—or 9—11",
     "é" * 160,
     "e\u0301 ciao",
     "ç",

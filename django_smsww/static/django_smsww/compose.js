@@ -39,7 +39,8 @@
   /* Return the text in plain characters if that makes it GSM-7, else the text itself. */
   function plain(text) {
     const replace = (one) => tables.replacements[one] ?? one;
-    const replaced = [...text.normalize("NFC")].map(replace).join("");
+    const parted = text.normalize("NFC").replace(new RegExp(tables.parting_dash, "gu"), " - ");
+    const replaced = [...parted].map(replace).join("");
     const isBetter =
       ![...replaced].some(isGuilty) &&
       measure(replaced).segments.length <= measure(text).segments.length;
