@@ -1,6 +1,6 @@
 """What `manage.py check` says of the SMSWW setting. None of it asks the network.
 
-Only one asks the database, and so runs where Django runs such checks: `check --database default`.
+Two ask the database, and so run where Django runs such checks: `check --database default`.
 
 Aliases that a resolver looks up are not checked, for its answers may come from the database.
 """
@@ -16,7 +16,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, router, transaction
+from django.db import DatabaseError, connections, router, transaction
 from django.urls import Resolver404, get_script_prefix, resolve
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -196,6 +196,22 @@ def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Mess
     ]
 
 
+def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
+    """E005 (database): the database can tell on which day a message was sent."""
+    using = router.db_for_write(Message)
+    if using not in (databases or ()) or _knows_time_zones(using):
+        return []
+    return [
+        Error(
+            f"The database {using!r} does not know the time zone "
+            f"{timezone.get_default_timezone_name()!r}, so it can sum up no day.",
+            hint="Load the time zones: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql "
+            "(with MySQL: mysql_tzinfo_to_sql, and mysql).",
+            id="smsww.E005",
+        )
+    ]
+
+
 ALWAYS: tuple[Callable[..., Messages], ...] = (
     check_aliases,
     check_token,
@@ -217,6 +233,16 @@ def register_all() -> None:
     for check in ON_DEPLOY:
         checks.register(check, TAG, deploy=True)
     checks.register(check_sweeper, checks.Tags.database)
+    checks.register(check_time_zones, checks.Tags.database)
+
+
+def _knows_time_zones(using: str) -> bool:
+    connection, name = connections[using], timezone.get_default_timezone_name()
+    if connection.vendor != "mysql" or name == connection.timezone_name:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CONVERT_TZ('2000-01-01', 'UTC', %s) IS NOT NULL", [name])
+        return bool(cursor.fetchone()[0])
 
 
 def _engine_problems(path: str) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import pytest
 from django.core.checks import Tags, registry, run_checks
 from django.core.management import call_command
+from django.db import connection
 from django.urls import path
 
 from django_smsww import checks
@@ -179,3 +180,11 @@ def test_command_runs_the_checks(settings, capsys):
     call_command("check", tags=[checks.TAG])
     assert "smsww.W006" in capsys.readouterr().err
     assert checks.TAG not in vars(Tags).values()
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="the others know every time zone")
+@pytest.mark.parametrize(("zone", "count"), [("Europe/Rome", 0), ("UTC", 0), ("Mars/Olympus", 1)])
+def test_mariadb_without_its_time_zones_is_an_error(db, monkeypatch, zone, count):
+    monkeypatch.setattr("django.utils.timezone.get_default_timezone_name", lambda: zone)
+    found = run_checks(tags=[Tags.database], databases=["default"])
+    assert [message.id for message in found].count("smsww.E005") == count

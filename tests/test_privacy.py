@@ -9,6 +9,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+from django.db.models import DateField, Value
 from django.utils import timezone
 
 from django_smsww import InvalidSMS, SMSUnavailable, State, send_mass_sms, send_sms
@@ -175,6 +177,15 @@ def test_deleting_keeps_the_sums_of_each_day(old_message):
         (day, "news", "IT", "DELIVERED", 2, 4, Decimal("0.10"), Decimal(2)),
         (day, "news", "IT", "FAILED", 1, 2, Decimal("0.10"), 0),
     ]
+
+
+def test_nothing_is_deleted_on_a_day_that_the_database_cannot_tell(old_message, monkeypatch):
+    old_message()
+    no_day = Value(None, output_field=DateField())
+    monkeypatch.setattr("django_smsww.privacy.TruncDate", lambda name: no_day)
+    with pytest.raises(IntegrityError):
+        prune("--delete-after", "90")
+    assert Message.objects.count() == 1
 
 
 def test_a_later_run_adds_to_the_totals_of_the_day(old_message):

@@ -195,6 +195,14 @@ def test_a_key_used_for_another_recipient_is_refused(gateway):
     assert len(gateway.sent) == 1
 
 
+def test_keys_that_differ_in_case_accent_or_space_are_different_keys(gateway):
+    keys = ["invoice-1", "Invoice-1", "invoicè-1", "invoice-1 "]
+    rows = [send_sms("Hello", NUMBER, key=key) for key in keys]
+    assert [message.key for message in rows] == keys
+    assert len({message.pk for message in rows}) == len(gateway.sent) == 4
+    assert send_sms("Hello", NUMBER, key="Invoice-1") == rows[1]
+
+
 @pytest.mark.parametrize("error", [SMSRefused(code="2011"), SMSOutcomeUnknown()])
 def test_a_second_call_with_a_key_raises_the_same_error_again(gateway, error):
     gateway.answer = raises(error)

@@ -1,10 +1,27 @@
-"""A column that is derived from another one when a row is written."""
+"""Columns of kinds of our own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class ExactCharField(models.CharField):
+    """A text that equals itself alone, on every database.
+
+    MariaDB and MySQL hold "INVOICE-1", "invoice-1" and "invoice-1 " for the same, unless a column
+    is told better; the others have no such collation.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+        """Return how the column is made in this database."""
+        parameters: dict[str, Any] = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            is_mariadb = getattr(connection, "mysql_is_mariadb", False)
+            parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        return parameters
 
 
 class ReversedDigitsField(models.CharField):

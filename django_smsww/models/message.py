@@ -20,7 +20,7 @@ from ..leases import Lease
 from ..message import SMS, SendResult
 from ..states import FINAL, PROVIDER, Cause, State
 from . import correcting, settling
-from .fields import ReversedDigitsField
+from .fields import ExactCharField, ReversedDigitsField
 from .ledger import Event, Outcome
 from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
 
@@ -36,7 +36,7 @@ class Message(models.Model):
     """One message to one recipient; the row is written before its request leaves."""
 
     reference = models.UUIDField(_("reference"), unique=True, default=uuid4, editable=False)
-    key = models.CharField(_("key"), max_length=255, null=True, blank=True)
+    key = ExactCharField(_("key"), max_length=255, null=True, blank=True)
     alias = models.CharField(_("alias"), max_length=64)
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     batch = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
@@ -82,7 +82,7 @@ class Message(models.Model):
     error_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
     error_text = models.CharField(_("error text"), max_length=500, blank=True)
 
-    provider_id = models.CharField(_("provider id"), max_length=64, null=True, blank=True)
+    provider_id = ExactCharField(_("provider id"), max_length=64, null=True, blank=True)
     country = models.CharField(_("country"), max_length=2, blank=True)
     prefix = models.CharField(_("international prefix"), max_length=8, blank=True)
     price = models.DecimalField(_("price per segment"), **MONEY)

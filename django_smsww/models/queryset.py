@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 HELD = frozenset({State.QUEUED, State.SENDING})
 """The states in which the text is still needed."""
 
+# With its table, for alone `sensitive` is a word of MariaDB's own.
 FORGET_IF_SENSITIVE = {
-    "body": RawSQL("CASE WHEN sensitive THEN '' ELSE body END", (), models.TextField()),
-    "scrubbed": RawSQL("sensitive OR scrubbed", (), models.BooleanField()),
+    "body": RawSQL(
+        "CASE WHEN django_smsww_message.sensitive THEN '' ELSE body END", (), models.TextField()
+    ),
+    "scrubbed": RawSQL("django_smsww_message.sensitive OR scrubbed", (), models.BooleanField()),
 }
 NO_ERROR: dict[str, Any] = {
     "error": "",

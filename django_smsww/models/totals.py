@@ -29,8 +29,10 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
         try:
             with transaction.atomic(using=self.db):
                 self.create(**group, **sums)
-        except IntegrityError:  # another process was first to begin it
-            self._grow(group, sums)
+        except IntegrityError:
+            # Another process was first to begin it. If not, nothing may be lost in silence.
+            if not self._grow(group, sums):
+                raise
 
     def _grow(self, group: dict[str, Any], sums: dict[str, Any]) -> bool:
         grown = {name: F(name) + value for name, value in sums.items()}
