@@ -82,15 +82,14 @@ class ExportAdmin(DeedAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> StreamingHttpResponse | TemplateResponse | None:
         """Count what was selected and ask; answer the confirmed question with the file."""
-        some = queryset[: MOST_EXPORTED + 1]
-        sums = _sums(some)
-        if sums["count"] > MOST_EXPORTED:
+        if queryset.order_by()[: MOST_EXPORTED + 1].count() > MOST_EXPORTED:
             text = gettext("At most %d messages can be exported at once: choose a shorter period.")
             self.message_user(request, text % MOST_EXPORTED, messages.ERROR)
             return None
         viewer = Viewer.of(request)
         if CONFIRMED in request.POST:
-            return _file(some, viewer)
+            return _file(queryset[:MOST_EXPORTED], viewer)
+        sums = _sums(queryset)
         return framed(
             self,
             request,
@@ -150,11 +149,10 @@ def _value(message: Message, name: str, viewer: Viewer) -> str:
 
 
 def _sums(rows: QuerySet[Any]) -> dict[str, Any]:
-    """Return the counts of a confirmation; the rows are limited, so this is no full COUNT."""
-    inner = Message.objects.using(rows.db).filter(pk__in=rows.values("pk"))
+    """Return the counts of a confirmation."""
     counted = (
-        inner.values_list("country", "state")
-        .order_by("country")
+        rows.order_by("country")
+        .values_list("country", "state")
         .annotate(count=Count("pk"), parts=Sum("segments"), cost=Sum("total_price"))
     )
     countries: Counter[str] = Counter()

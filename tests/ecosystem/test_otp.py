@@ -97,7 +97,7 @@ def test_the_code_is_nowhere_in_clear(device):
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         for table in tables:
-            cursor.execute(f'SELECT * FROM "{table}"')
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
             assert not re.search(rf"\b{code}\b", repr(cursor.fetchall())), table
 
 
