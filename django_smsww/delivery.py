@@ -6,42 +6,34 @@ result. Nothing here holds a transaction open over a request.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Self
 
-from django.db import DatabaseError, connections, transaction
-from django.db.models import Subquery
-from django.db.models.expressions import Combinable
+from django.db import DatabaseError, connections
 from django.db.transaction import TransactionManagementError
 
-from . import facts
 from .backends.base import BaseSMSBackend
-from .clock import database_now
-from .exceptions import (
-    ContentRefused,
-    SMSError,
-    SMSLimited,
-    SMSOutcomeUnknown,
-    SMSUnavailable,
-)
-from .gate import Gate, delay
+from .exceptions import SMSError, SMSUnavailable
+from .gate import Gate
 from .leases import Lease
-from .limits import cost_nothing
-from .message import SendResult
 from .models import Heartbeat, Message, MessageQuerySet
+from .results import LARGEST_FLUSH, Results
+from .senders import Senders
 
-logger = logging.getLogger("django_smsww")
+BLOCK = 250
+"""How many rows are leased at a time."""
 
 ROUNDS = 4
-"""How many requests a worker has in SENDING for each that is on its way."""
-
-MAX_ATTEMPTS = 10
+"""How many rows a worker has in SENDING for each request that is on its way."""
 
 BEAT = 10
 """Seconds between two signs of life of `smsww_deliver`."""
+
+GLANCE = 5.0
+"""Seconds after which a worker looks at its lease, though no answer has come."""
 
 
 def is_open_transaction(using: str) -> bool:
@@ -69,40 +61,86 @@ def deliver(
         TransactionManagementError: a transaction is open, and the backend reaches outside: a
             rollback would erase a message that was paid for.
     """
-    if backend.delivers_on_commit and not committed and is_open_transaction(using):
-        raise TransactionManagementError(
-            "deliver() must not run inside a transaction: "
-            "call it from transaction.on_commit(), or use send_sms(), which does."
-        )
-    return _Delivery(backend, using, inline).run(primary_keys)
+    with Delivery(backend, using, inline=inline, committed=committed) as delivery:
+        for start in range(0, len(primary_keys), BLOCK):
+            delivery.add(primary_keys[start : start + BLOCK])
+            delivery.work_until(delivery.has_room)
+        delivery.work_until(delivery.is_done)
+    return delivery.errors
 
 
-def deliver_due(backend: BaseSMSBackend, *, using: str, limit: int = 250) -> int:
-    """Send up to `limit` queued rows of this backend whose time has come; return how many."""
-    delivery = _Delivery(backend, using, inline=False)
+def deliver_due(
+    backend: BaseSMSBackend,
+    *,
+    using: str,
+    limit: int = 5000,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Send up to `limit` queued rows of this backend whose time has come; return how many.
+
+    Rows are leased in blocks while others are on their way, the urgent and the oldest first.
+
+    Args:
+        stop: asked now and then; once it says True, what has not left goes back to the queue, and
+            this returns when the requests under way have been answered.
+    """
+    delivery = Delivery(backend, using, inline=False)
     sweep = Heartbeat.objects.using(using)
     sweep.beat(backend.environment, f"sweep:{backend.alias}", every=BEAT)
     delivery.rows.abandon()
     if delivery.gate.is_shut:
         delivery.rows.give_up_late()  # a text must not outlive its time because of a pause
         return 0
-    lease = Lease.begin(using)
-    primary_keys = delivery.rows.take_due(lease, limit)
-    delivery.run(primary_keys, lease)
-    return len(primary_keys)
+    with delivery:
+        return _take_turns(delivery, limit, stop)
 
 
-@dataclass
-class _Delivery:
-    """One worker's way through a block of rows."""
+def _take_turns(delivery: Delivery, limit: int, stop: Callable[[], bool]) -> int:
+    """Lease a block whenever the last one runs low, until nothing is due; return how many rows."""
+    taken, is_empty = 0, False
+    while True:
+        if stop():
+            return taken - delivery.give_back()
+        if not is_empty and delivery.has_room():
+            wanted = min(BLOCK, limit - taken)
+            found = delivery.add_due(wanted) if wanted else 0
+            taken, is_empty = taken + found, found < BLOCK
+        if is_empty and delivery.is_done():
+            return taken
+        delivery.step()
 
-    backend: BaseSMSBackend
-    using: str
-    inline: bool
-    errors: dict[int, SMSError] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.gate = Gate(self.backend, self.rows, self.inline, self.errors)
+class Delivery:
+    """One worker's way through rows that it leases: `with Delivery(…) as delivery:`.
+
+    Rows are added and steps are taken in turns; only the steps send anything. In the end nothing is
+    under way, whatever was raised: what had not left goes back to the queue or, where somebody
+    waits for it, is FAILED.
+
+    Attributes:
+        errors: of the messages that were not accepted, by primary key.
+        unfinished: the primary keys of the rows that were added, and are still this worker's.
+    """
+
+    def __init__(
+        self,
+        backend: BaseSMSBackend,
+        using: str,
+        *,
+        inline: bool,
+        committed: bool = False,
+        errors: dict[int, SMSError] | None = None,
+    ) -> None:
+        self.backend, self.using, self.inline = backend, using, inline
+        self.errors: dict[int, SMSError] = {} if errors is None else errors
+        self.unfinished: set[int] = set()
+        self._may_be_in_transaction = committed or not backend.delivers_on_commit
+        self._waiting: deque[int] = deque()
+        self._lease: Lease | None = None
+        self._opened, self._is_open = ExitStack(), False
+        self.gate = Gate(backend, self.rows, inline, self.errors)
+        self._results = Results(self.rows, self.gate, inline, self.errors)
+        self._senders = Senders(backend)
 
     @property
     def rows(self) -> MessageQuerySet:
@@ -111,130 +149,166 @@ class _Delivery:
             alias=self.backend.alias, environment=self.backend.environment
         )
 
-    def run(self, primary_keys: Sequence[int], lease: Lease | None = None) -> dict[int, SMSError]:
-        if lease is None:
-            lease = Lease.begin(self.using)
-            primary_keys = self.rows.take(primary_keys, lease)
-        waiting = list(primary_keys)
-        size = self.backend.concurrency * ROUNDS
-        try:
-            with self.backend:
-                while waiting:
-                    if lease.is_half_gone:
-                        lease = self.rows.renew(lease)
-                    block, waiting = waiting[:size], waiting[size:]
-                    waiting = self.send(block, lease) + waiting
-        except Exception:
-            self._let_go(lease)
-            raise
-        return self.errors
+    def __enter__(self) -> Self:
+        self._refuse_transactions()
+        return self
 
-    def _let_go(self, lease: Lease) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is not None:
+                self._break_off()
+        finally:
+            self._senders.close()
+            self._opened.close()
+
+    # What is to be sent
+
+    def add(self, primary_keys: Sequence[int]) -> None:
+        """Lease those of these rows that are free, and send them in the steps to come."""
+        self._added(self.rows.take(primary_keys, self._fresh_lease()) if primary_keys else [])
+
+    def add_due(self, limit: int) -> int:
+        """Lease up to `limit` rows whose time has come; return how many."""
+        found = self.rows.take_due(self._fresh_lease(), limit)
+        self._added(found)
+        return len(found)
+
+    def _added(self, primary_keys: Sequence[int]) -> None:
+        self._waiting += primary_keys
+        self.unfinished.update(primary_keys)
+
+    def has_room(self) -> bool:
+        """Whether more rows should be added, so that no thread will have to wait."""
+        return len(self._waiting) < self.backend.concurrency * ROUNDS
+
+    def is_done(self) -> bool:
+        return not (self._waiting or self._senders.under_way or self._results.unwritten)
+
+    def work_until(self, is_enough: Callable[[], bool]) -> None:
+        while not is_enough():
+            self.step()
+
+    def step(self) -> None:
+        """Hand over what fits, and write down what is answered; wait if there is neither."""
+        self._refuse_transactions()
+        self._hand_over()
+        self._collect()
+        self._senders.check()
+        if self._must_write():
+            self.record()
+
+    def _refuse_transactions(self) -> None:
+        if not self._may_be_in_transaction and is_open_transaction(self.using):
+            raise TransactionManagementError(
+                "Messages must not be delivered inside a transaction: call deliver() from "
+                "transaction.on_commit(), or use send_sms(), which does; and open none between "
+                "two messages of iter_send()."
+            )
+
+    # On the way out
+
+    def _hand_over(self) -> None:
+        if not (size := self._space()):
+            return
+        lease = self._fresh_lease()
+        self._open()
+        block = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
+        if self.gate.hold(block, lease):
+            # Requests were made for that: time has passed, and what holds back must be looked at
+            # again.
+            self._waiting.extendleft(reversed(block))
+            return
+        self.gate.count(block, lease)
+        messages = self.rows.claim(block, lease)
+        left = set(block) - {message.pk for message in messages}
+        self.gate.allowance.give_back(left)
+        self.unfinished -= left
+        if messages:
+            self._senders.hand_over(messages, lease, is_last=not self._waiting)
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._opened.enter_context(self.backend)
+            self._is_open = True
+
+    def _space(self) -> int:
+        """Return how many rows may be moved to SENDING now.
+
+        Not a few at a time, for each claim has its price, however many rows it is for.
+        """
+        most = self.backend.concurrency * ROUNDS
+        space = most - self._senders.under_way - len(self._results.unwritten)
+        return space if self._waiting and space >= self.backend.concurrency else 0
+
+    def _fresh_lease(self) -> Lease:
+        if self._lease is None:
+            self._lease = Lease.begin(self.using)
+        elif self._lease.is_half_gone:
+            self._lease = self.rows.renew(self._lease)
+        return self._lease
+
+    # On the way back
+
+    def _collect(self) -> None:
+        self._results.add(self._senders.collect(self._patience()))
+
+    def _patience(self) -> float:
+        """Return for how many seconds there is nothing better to do than to wait for an answer."""
+        if self._results.is_refused:
+            return self._results.wait
+        if not self._senders.under_way:
+            return 0.0
+        return self._results.wait if self._results.unwritten else GLANCE
+
+    def _must_write(self) -> bool:
+        results = self._results
+        if not results.unwritten:
+            return False
+        if results.is_refused:
+            return not results.wait
+        enough = min(self.backend.concurrency, LARGEST_FLUSH)
+        return not (self._senders.under_way and len(results.unwritten) < enough and results.wait)
+
+    def record(self) -> None:
+        """Write down what was answered."""
+        written = self._results.write()
+        never_begun = [answer.message.pk for answer in written if answer.never_begun]
+        self._waiting.extendleft(reversed(never_begun))
+        self.unfinished -= {answer.message.pk for answer in written} - set(never_begun)
+        self.gate.settle((answer.message.pk, answer.result.error) for answer in written)
+        if any(answer.holds_others_back for answer in written):
+            self._senders.forget_stops()
+
+    # The end
+
+    def give_back(self) -> int:
+        """Let others have what has not left, and see to what has; return how many were let go."""
+        self._finish()
+        self._waiting.clear()
+        return self.rows.release(self._lease) if self._lease else 0
+
+    def _break_off(self) -> None:
         """End what has not left, before an error leaves: whoever is told must be right.
 
-        What is SENDING stays so. Where nobody waits, the rest goes on in another worker.
+        Where nobody waits, it goes on in another worker.
         """
         with suppress(DatabaseError):  # then the lease has to run out
+            self._finish()
             if not self.inline:
-                self.rows.release(lease)
-                return
-            for message in self.rows.queued().filter(lease_token=lease.token):
-                message.fail(SMSUnavailable(code="interrupted"), token=lease.token)
+                self.give_back()
+            elif self._lease:
+                for message in self.rows.queued().filter(lease_token=self._lease.token):
+                    message.fail(SMSUnavailable(code="interrupted"), token=self._lease.token)
 
-    def send(self, block: Sequence[int], lease: Lease) -> list[int]:
-        """Send one block, and return the rows whose requests were never begun."""
-        if self.gate.hold(block, lease):
-            return list(block)
-        allowance = self.gate.count(block, lease)
-        messages = self.rows.claim(block, lease)
-        allowance.keep_only(messages)
-        if not messages:
-            return []
-        results = self.backend.send_messages(
-            [message.as_sms() for message in messages], deadline=lease.deadline
-        )
-        outcomes = list(zip(messages, results, strict=True))
-        self.record(outcomes, lease)
-        allowance.keep_only(
-            message for message, result in outcomes if not cost_nothing(result.error)
-        )
-        if any(result.error is None for result in results):
-            self.gate.forgive()
-        return [message.pk for message, result in outcomes if _never_begun(result)]
-
-    # Results
-
-    def record(self, outcomes: Sequence[tuple[Message, SendResult]], lease: Lease) -> None:
-        """Write the results down, all at once, or one by one if that fails."""
-        try:
-            with transaction.atomic(using=self.using):
-                for message, result in outcomes:
-                    self.record_one(message, result, lease)
-        except DatabaseError:
-            if connections[self.using].in_atomic_block:
-                raise
-            self._record_singly(outcomes, lease)
-
-    def _record_singly(self, outcomes: Sequence[tuple[Message, SendResult]], lease: Lease) -> None:
-        for outcome in outcomes:
-            try:
-                with transaction.atomic(using=self.using):
-                    self.record_one(*outcome, lease)
-            except DatabaseError as error:
-                # One answer that cannot be stored must not lose the others. This row stays
-                # SENDING, and becomes UNKNOWN when its lease is over. The error's text quotes
-                # what was to be stored, so its class has to do.
-                reference, kind = outcome[0].reference, type(error).__name__
-                logger.error("The result of message %s was not stored: %s", reference, kind)
-                self.errors[outcome[0].pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
-
-    def record_one(self, message: Message, result: SendResult, lease: Lease) -> None:
-        if _never_begun(result):
-            message.put_back(lease)
-        elif result.error is not None:
-            self.errors[message.pk] = result.error
-            self._record_error(message, result, result.error, lease)
-        elif message.dry_run:
-            message.validate(result, lease)
-        else:
-            message.accept(result)
-
-    def _record_error(
-        self, message: Message, result: SendResult, error: SMSError, lease: Lease
-    ) -> None:
-        if self._may_retry(message, error):
-            # By the clock that it will be compared with, and not later than it expires, so that
-            # the next look at it says so.
-            again = database_now(self.using) + delay(message, error)
-            message.postpone(error, min(again, message.expires_at), lease)
-        else:
-            changes = facts.merge(Message, result, self.using)
-            if isinstance(error, ContentRefused) and not message.dry_run:
-                changes["penalty"] = self._penalty(message, result)
-            message.fail(error, token=lease.token, **changes)
-        # Not first: SQLite refuses a transaction that reads first and writes then, if another
-        # one has written in between.
-        self.gate.suspend(message, error)
-
-    def _penalty(self, message: Message, result: SendResult) -> Decimal | Combinable:
-        """Estimate what forbidden content cost: a fine, or the price of the message (IT, ES)."""
-        segments = result.segments or message.segments or 1
-        if message.route not in ("IT", "ES"):
-            return facts.FINE * segments
-        if result.total_price:
-            return result.total_price
-        # A refusal names no price, so it is the one of the message before. It is read in the
-        # UPDATE itself, for a transaction must not begin with reading.
-        priced = self.rows.filter(route=message.route, price__gt=0).order_by("-pk")
-        return Subquery(priced.values("price")[:1]) * segments
-
-    def _may_retry(self, message: Message, error: SMSError) -> bool:
-        return (
-            not self.inline
-            and isinstance(error, SMSUnavailable | SMSLimited)
-            and message.attempts < MAX_ATTEMPTS
-        )
-
-
-def _never_begun(result: SendResult) -> bool:
-    return result.error is not None and result.error.code == "not_started"
+    def _finish(self) -> None:
+        """Start nothing more, and write down what comes of the requests under way."""
+        self._senders.end()
+        while self._senders.under_way or self._results.unwritten:
+            self._collect()
+            if self._must_write():
+                self.record()

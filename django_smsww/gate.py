@@ -22,7 +22,7 @@ from .exceptions import (
     SMSUnavailable,
 )
 from .leases import Lease
-from .limits import Allowance, has_limits
+from .limits import Allowance, cost_nothing, has_limits
 from .models import Message, MessageQuerySet, Suspension
 from .models.message import error_columns
 from .models.queryset import CLAIM_ORDER
@@ -51,6 +51,7 @@ class Gate:
     def __post_init__(self) -> None:
         self.using = self.rows.db
         self.rehearsal = Rehearsal(self.backend, self.using)
+        self.allowance = Allowance(self.backend, self.using)
 
     def hold(self, block: Sequence[int], lease: Lease) -> bool:
         """Take out of the block what must not leave now.
@@ -61,16 +62,22 @@ class Gate:
         self._hold_suspended(block, lease)
         return self.backend.supports_dry_run and self._rehearse(block, lease)
 
-    def count(self, block: Sequence[int], lease: Lease) -> Allowance:
+    def count(self, block: Sequence[int], lease: Lease) -> None:
         """Take out of the block what is beyond a cap, and count the rest."""
-        allowance = Allowance(self.backend, self.using)
         if not has_limits(self.backend):
-            return allowance
+            return
         now = database_now(self.using)
-        for message, cap in allowance.admit(self._waiting(block, lease, dry_run=False)):
+        for message, cap in self.allowance.admit(self._waiting(block, lease, dry_run=False)):
             again = cap.ends if cap.is_daily else None
             self._keep_back(message, cap.as_error(now), lease, again)
-        return allowance
+
+    def settle(self, outcomes: Iterable[tuple[int, SMSError | None]]) -> None:
+        """Let it be known what came of messages that were counted, by their primary keys."""
+        known = list(outcomes)
+        self.allowance.give_back(pk for pk, error in known if cost_nothing(error))
+        self.allowance.use(pk for pk, _error in known)
+        if any(error is None for _pk, error in known):
+            self.forgive()
 
     def _waiting(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
         """Return the rows of the block that are still ours; the claim settles those too late."""

@@ -64,7 +64,7 @@ class Cap:
 
 @dataclass
 class Allowance:
-    """What a worker has taken from the counters for a block of messages."""
+    """What a worker has taken from the counters for the messages that it has at hand."""
 
     backend: BaseSMSBackend
     using: str
@@ -73,8 +73,7 @@ class Allowance:
     def admit(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
         """Count these messages, and return those that are beyond a cap, each with that cap.
 
-        What those have taken by then is given back with `keep_only`, as all is that does not
-        leave.
+        What those have taken by then is to be given back, as all is that does not leave.
         """
         now = database_now(self.using)
         waiting, beyond = list(messages), []
@@ -85,18 +84,19 @@ class Allowance:
             waiting = [message for message in waiting if message.pk not in refused]
         return beyond
 
-    def keep_only(self, messages: Iterable[Message]) -> None:
-        """Give back what was taken for any other message."""
-        kept = {message.pk for message in messages}
-        self._give_back([pk for pk in self.taken if pk not in kept])
-
-    def _give_back(self, primary_keys: Iterable[int]) -> None:
+    def give_back(self, primary_keys: Iterable[int]) -> None:
+        """Give back what was taken for messages that do not leave."""
         unused: dict[Cap, int] = defaultdict(int)
         for primary_key in primary_keys:
             for cap, amount in self.taken.pop(primary_key, ()):
                 unused[cap] += amount
         for cap, amount in unused.items():
             self._counters.give_back(cap.scope, cap.begins, amount)
+
+    def use(self, primary_keys: Iterable[int]) -> None:
+        """Let go of what was taken for messages that have left: it is used."""
+        for primary_key in primary_keys:
+            self.taken.pop(primary_key, None)
 
     def _without_room(self, cap: Cap, group: Sequence[Message]) -> list[Message]:
         """Take the cap for as many of the group as it has room for, and return the others."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, islice, takewhile
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +17,7 @@ from django.utils import timezone
 
 from . import engines
 from .backends.base import BaseSMSBackend
-from .delivery import deliver, is_open_transaction
+from .delivery import Delivery, deliver, is_open_transaction
 from .exceptions import InvalidSMS, SMSError
 from .handler import sms_backends
 from .hooks import after_commit
@@ -29,6 +31,10 @@ from .states import State
 logger = logging.getLogger("django_smsww")
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
+STRIDE = 250
+"""How many rows are read at a time when they are done."""
+MOST_AHEAD = 50_000
+"""How many rows may be done and wait for one before them, in the order of the caller."""
 HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_deliver` leaves a row to the call or hook that is about to send it."""
 
@@ -71,20 +77,66 @@ class Outgoing:
             TransactionManagementError: autocommit is off and no transaction is managed, so that
                 nothing would say when the rows are committed.
         """
+        return list(self.stream([messages], **extra))
+
+    def stream(self, blocks: Iterable[Sequence[SMS]], **extra: Any) -> Iterator[Message]:
+        """Store and deliver one block after the other; yield the rows as they are done, in order.
+
+        A block is stored while the one before it is on its way.
+
+        Raises:
+            TransactionManagementError: as `send` does; or a transaction was opened meanwhile.
+        """
         self._refuse_manual_transactions()
-        rows = self.store(messages, extra)
-        ready = [row.pk for row in rows if self._leaves_now(row)]
-        if not ready:
-            return rows
-        if isinstance(self.queue, str):
+        pending = iter(blocks)
+        for block in pending:
+            if self._delivers_now:
+                yield from self._deliver(chain([block], pending), extra)
+            else:
+                yield from self._hand_on(self.store(block, extra))
+
+    @property
+    def _delivers_now(self) -> bool:
+        if self.queue:
+            return False
+        return not (self.backend.delivers_on_commit and is_open_transaction(self.using))
+
+    def _hand_on(self, rows: list[Message]) -> list[Message]:
+        """Let an engine, the commit or `smsww_deliver` see to these rows."""
+        ready = [row.pk for row in rows if self._is_due(row)]
+        if ready and isinstance(self.queue, str):
             after_commit(self.using, engines.tell, self.queue, self.backend.alias, ready)
-            return rows
-        if self.backend.delivers_on_commit and is_open_transaction(self.using):
+        elif ready and not self.queue:
             after_commit(self.using, deliver_committed, self.backend.alias, ready, self.using)
-            return rows
-        self.errors |= deliver(self.backend, ready, using=self.using, inline=True)
-        fresh = Message.objects.using(self.using).in_bulk([row.pk for row in rows])
-        return [fresh[row.pk] for row in rows]
+        return rows
+
+    def _deliver(self, blocks: Iterator[Sequence[SMS]], extra: dict[str, Any]) -> Iterator[Message]:
+        order: deque[int] = deque()
+        failure: list[Exception] = []
+        with Delivery(self.backend, self.using, inline=True, errors=self.errors) as delivery:
+            for block in _until_failure(blocks, failure):
+                rows = self.store(block, extra)
+                order += [row.pk for row in rows]
+                delivery.add([row.pk for row in rows if self._is_due(row)])
+                while not delivery.has_room() or len(order) > MOST_AHEAD:
+                    delivery.step()
+                    yield from self._done(order, delivery.unfinished)
+            while not delivery.is_done():
+                delivery.step()
+                yield from self._done(order, delivery.unfinished)
+        yield from self._done(order, delivery.unfinished)
+        if failure:
+            raise failure[0]
+
+    def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
+        """Take those off the front of the order that are done, and yield their rows as they are."""
+        while order and order[0] not in unfinished:
+            size = min(len(order), STRIDE)
+            done = list(takewhile(lambda pk: pk not in unfinished, islice(order, size)))
+            fresh = Message.objects.using(self.using).in_bulk(done)
+            for primary_key in done:
+                order.popleft()
+                yield fresh[primary_key]
 
     def _refuse_manual_transactions(self) -> None:
         connection = connections[self.using]
@@ -93,10 +145,9 @@ class Outgoing:
                 "Autocommit is off: send inside transaction.atomic(), which says when it commits."
             )
 
-    def _leaves_now(self, row: Message) -> bool:
-        # True means that smsww_deliver takes it; a dotted path, that an engine is told of it.
+    def _is_due(self, row: Message) -> bool:
         due = row.send_at is None or row.send_at <= timezone.now()
-        return row.state == State.QUEUED and self.queue is not True and due
+        return row.state == State.QUEUED and due
 
     # Rows
 
@@ -224,6 +275,21 @@ class Outgoing:
             return sms.expires_at
         lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
         return (sms.send_at or timezone.now()) + lifetime
+
+
+def _until_failure(
+    blocks: Iterator[Sequence[SMS]], failure: list[Exception]
+) -> Iterator[Sequence[SMS]]:
+    """Yield the blocks before the caller's iterable fails, so that these still leave."""
+    while True:
+        try:
+            block = next(blocks, None)
+        except Exception as error:  # raised again when they have left
+            failure.append(error)
+            return
+        if block is None:
+            return
+        yield block
 
 
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:

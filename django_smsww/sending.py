@@ -195,17 +195,28 @@ def iter_send(
     """Send different messages, yielding their rows as they are done, in the same order.
 
     Messages are taken from the iterable in blocks of 250, so memory does not grow with their
-    number. What is not iterated is not sent.
+    number, and one block is written while another is on its way. So when you stop iterating, up to
+    two blocks have been taken: what had left is finished, and the rest is FAILED ("interrupted").
+
+    Raises:
+        TransactionManagementError: a transaction was opened between two messages: what is sent
+            must be written down whether that is committed or not.
     """
     outgoing = Outgoing(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)
     )
-    batch = uuid4()
+    if preflight:  # which is made for each text and sender of a batch
+        batch = uuid4()
+        messages = (sms if sms.batch else sms.replace(batch=batch) for sms in messages)
+    for message in outgoing.stream(_blocks(messages)):
+        outgoing.errors.pop(message.pk, None)  # nobody asks, and memory must not grow
+        yield message
+
+
+def _blocks(messages: Iterable[SMS]) -> Iterator[list[SMS]]:
     pending = iter(messages)
     while block := list(islice(pending, BLOCK)):
-        if preflight:  # which is made for each text and sender of a batch
-            block = [sms if sms.batch else sms.replace(batch=batch) for sms in block]
-        yield from outgoing.send(block)
+        yield block
 
 
 def resend(message: Message, *, created_by: Any = None) -> Message:

@@ -24,7 +24,7 @@ LAYERS = {
     RECORDS: "clock facts hooks leases models",
     VERBS: (
         "delivery engines gate limits mailing outgoing preflight privacy probe provider_callbacks "
-        "reconcile sending status"
+        "reconcile results senders sending status"
     ),
     DOORS: "admin apps checks management testing urls views",
 }

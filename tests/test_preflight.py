@@ -254,7 +254,8 @@ def test_nothing_is_tried_while_the_alias_is_paused(gateway):
 
 def test_nothing_is_tried_for_messages_that_came_too_late(gateway):
     gateway.configure(queue=True)
-    send_mass_sms("Hello", NUMBERS[:20], expires_at=timezone.now() - timedelta(seconds=1))
+    send_mass_sms("Hello", NUMBERS[:20])
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     sweep()
     assert (gateway.sent, states()) == ([], {"FAILED"})
 

@@ -177,6 +177,14 @@ def test_bad_input_is_refused_before_any_row_or_request(gateway, arguments, text
     assert (gateway.sent, Message.objects.count()) == ([], 0)
 
 
+@pytest.mark.parametrize("send", [send_sms, send_mass_sms])
+def test_what_would_expire_before_it_leaves_is_refused_before_any_row(gateway, send):
+    past = timezone.now() - timedelta(seconds=1)
+    with pytest.raises(InvalidSMS, match="in the future"):
+        send("Hello", NUMBER if send is send_sms else [NUMBER], expires_at=past)
+    assert (gateway.sent, Message.objects.count()) == ([], 0)
+
+
 def test_an_unknown_alias_is_named(gateway):
     with pytest.raises(SMSBackendDoesNotExist, match="'nowhere'"):
         send_sms("Hello", NUMBER, using="nowhere")
@@ -373,7 +381,8 @@ def test_a_queued_message_that_was_not_sent_is_tried_again_later(gateway):
 
 def test_a_message_that_waited_too_long_is_failed_and_not_sent(gateway):
     gateway.configure(queue=True)
-    message = send_sms("Hello", NUMBER, expires_at=timezone.now() - timedelta(seconds=1))
+    message = send_sms("Hello", NUMBER)
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     deliver_due(sms_backends["default"], using="default")
     message.refresh_from_db()
     assert (message.state, message.error_code) == ("FAILED", "expired_unsent")
@@ -707,8 +716,8 @@ def test_without_autocommit_nothing_is_stored(gateway):
 def test_a_text_does_not_outlive_its_time_because_of_a_pause(gateway):
     gateway.configure(queue=True)
     Suspension.objects.pause("default", "")
-    soon = timezone.now() + timedelta(seconds=-1)
-    send_sms("Your code is 123456", NUMBER, sensitive=True, expires_at=soon)
+    send_sms("Your code is 123456", NUMBER, sensitive=True)
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     deliver_due(sms_backends["default"], using="default")
     row = Message.objects.get()
     assert (row.state, row.error_code, row.body) == ("FAILED", "expired_unsent", "")

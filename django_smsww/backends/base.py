@@ -55,6 +55,8 @@ class BaseSMSBackend:
     An object is cheap and short-lived, one for each look-up; what is dear to open (a connection
     pool) is kept by the module, or opened in `open()`.
 
+    Whoever can hand over many messages with one request defines `send_messages` instead.
+
     Args:
         alias: the key in the SMSWW setting.
         sender: the sender of messages that name none; "" leaves it to the provider.
@@ -225,7 +227,7 @@ class BaseSMSBackend:
                 The error of a message that was not started is an SMSUnavailable with the code
                 "not_started".
         """
-        attempt = partial(self._attempt, deadline=deadline, stopped=set())
+        attempt = partial(self.attempt, deadline=deadline, stopped=set())
         if len(messages) < 2:
             return [attempt(sms) for sms in messages]
         with ThreadPoolExecutor(
@@ -234,13 +236,19 @@ class BaseSMSBackend:
             # Where KeyboardInterrupt ends the list, those that have not started are cancelled.
             return list(threads.map(attempt, messages))
 
-    def _attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
+    def attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
+        """Hand over one message of several, unless it must not be started any more.
+
+        Args:
+            stopped: the texts of which none is started; None among them stands for all. What
+                comes of this message adds to it.
+        """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):
             text = "The message was not started; nothing was sent"
             return SendResult(error=SMSUnavailable(text, code="not_started"))
         result = self._result(sms)
-        stopped |= _stopped_by(result.error, sms)
+        stopped |= stopped_by(result.error, sms.body)
         return result
 
     def _result(self, sms: SMS) -> SendResult:
@@ -261,10 +269,10 @@ class BaseSMSBackend:
         return sms.fail_on_multiple_messages
 
 
-def _stopped_by(error: SMSError | None, sms: SMS) -> set[str | None]:
-    """Return the texts that must not be sent after this error; None stands for all of them."""
+def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
+    """Return the texts of which none may be sent after this error; None stands for all texts."""
     if isinstance(error, ContentRefused):
-        return {sms.body}
+        return {body}
     if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
         return {None}
     return set()

@@ -139,6 +139,8 @@ def _check_times(sms: SMS) -> None:
     _check_time("expires_at", sms.expires_at)
     if sms.send_at and sms.expires_at and sms.expires_at <= sms.send_at:
         raise InvalidSMS("expires_at must be later than send_at.")
+    if sms.expires_at and sms.expires_at <= timezone.now():
+        raise InvalidSMS("expires_at must be in the future: the message would not be sent.")
 
 
 def _check_time(name: str, value: datetime | None) -> None:

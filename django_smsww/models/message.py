@@ -8,20 +8,19 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from .. import facts
 from ..clock import database_now
-from ..exceptions import InvalidSMS, SMSError, SMSOutcomeUnknown, error_kind
-from ..leases import Lease
+from ..exceptions import InvalidSMS, SMSError, error_kind
 from ..message import SMS, SendResult
 from ..states import FINAL, PROVIDER, Cause, State
 from . import correcting, settling
 from .fields import ExactCharField, ReversedDigitsField
 from .ledger import Event, Outcome
+from .moves import end_of
 from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
 
 MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
@@ -210,13 +209,6 @@ class Message(models.Model):
         # Another row bears this provider's id. That the message was accepted counts for more.
         return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
 
-    def validate(self, result: SendResult, lease: Lease) -> bool:
-        """Record that a dry run was accepted: nothing was sent, so there is no provider's id."""
-        changes = facts.merge(Message, result.nameless(), self._rows().db)
-        return self._rows().advance(
-            State.VALIDATED, Cause.SENDING, where=under(lease.token), **changes, **NO_ERROR
-        )
-
     def fail(
         self,
         error: SMSError,
@@ -226,20 +218,7 @@ class Message(models.Model):
         **changes: Any,
     ) -> bool:
         """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
-        may_be_sent = isinstance(error, SMSOutcomeUnknown) and not self.dry_run
-        target = State.UNKNOWN if may_be_sent else State.FAILED
-        return self._stumble(target, error, cause, token, changes)
-
-    def postpone(self, error: SMSError, until: datetime, lease: Lease) -> bool:
-        """Put a row back that certainly was not sent, to be tried again at `until`."""
-        changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
-        return self._stumble(State.QUEUED, error, Cause.SENDING, lease.token, changes)
-
-    def put_back(self, lease: Lease) -> bool:
-        """Put a row back whose request was never begun; it stays under our lease."""
-        return self._rows().advance(
-            State.QUEUED, Cause.SENDING, where=under(lease.token), attempts=F("attempts") - 1
-        )
+        return self._stumble(end_of(self, error), error, cause, token, changes)
 
     def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
         """Queue a row again that certainly was not sent: a call with its key was repeated.

@@ -72,6 +72,19 @@ def error_columns(error: SMSError) -> dict[str, Any]:
     }
 
 
+def changes_of(target: State, now: datetime, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return all that a move to this state writes: these changes, and what goes with the state.
+
+    A sensitive text is forgotten in the same UPDATE in which it stops being needed.
+    """
+    values = {**changes, "state": target, "updated_at": now}
+    if target is not State.SENDING:
+        values["finished_at"] = None if target in UNFINISHED else now
+    if target not in HELD:
+        values |= {"lease_token": None, "lease_until": None} | FORGET_IF_SENSITIVE
+    return values
+
+
 class MessageQuerySet(models.QuerySet["Message"]):
     """Adjectives narrow the rows down; verbs move them."""
 
@@ -108,16 +121,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Move the rows that may move on this cause's word; return how many did.
 
-        This is the one statement that writes `state`. A sensitive text is forgotten in the same
-        UPDATE in which it stops being needed.
+        Besides `moves.move_together`, this is the one statement that writes `state`.
         """
-        now = timezone.now()
-        changes |= {"state": target, "updated_at": now}
-        if target is not State.SENDING:
-            changes["finished_at"] = None if target in UNFINISHED else now
-        if target not in HELD:
-            changes |= {"lease_token": None, "lease_until": None} | FORGET_IF_SENSITIVE
-        return self.filter(state__in=sources(target, cause)).update(**changes)
+        values = changes_of(target, timezone.now(), changes)
+        return self.filter(state__in=sources(target, cause)).update(**values)
 
     def advance(
         self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any
@@ -128,9 +135,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
             where: what must hold besides, and need not hold any more after the move.
         """
         rows = self.filter(where) if where else self
-        for some, signals in _by_signals(rows, target):
+        for some, is_first in _by_signals(rows, target):
             if some.move(target, cause, **changes):
-                self._announce(signals, target)
+                self.announce(target, is_first=is_first)
                 return True
         return False
 
@@ -220,12 +227,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
         ours.give_up(now)
         ours.filter(expires_at__gt=now).move(
-            State.SENDING, Cause.SENDING, claimed_at=now, attempts=F("attempts") + 1
+            State.SENDING,
+            Cause.SENDING,
+            claimed_at=now,
+            attempts=F("attempts") + 1,
+            lease_until=lease.until,  # which may have been renewed since the row was leased
         )
-        claimed = self.filter(
-            pk__in=primary_keys, lease_token=lease.token, state=State.SENDING
-        ).order_by(*CLAIM_ORDER)
-        return [message for message in claimed if self._announce_claim(message)]
+        claimed = self.filter(pk__in=primary_keys, lease_token=lease.token, state=State.SENDING)
+        messages: list[Message] = list(claimed.order_by(*CLAIM_ORDER))
+        self.filter(pk__in=[message.pk for message in messages]).announce(State.SENDING)
+        return messages
 
     def cancel(self, *, by: Any = None, reason: str = "") -> int:
         """Cancel the QUEUED rows, whoever has leased them; return how many there were."""
@@ -239,7 +250,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             self.move(State.CANCELLED, Cause.PERSON)
             # An UPDATE does not tell which rows it moved; somebody else's have their event already.
             moved = self.filter(state=State.CANCELLED).exclude(events__kind=kind)
-            moved._announce([message_state_changed], State.CANCELLED)
+            moved.announce(State.CANCELLED)
             events = [
                 Event(message_id=pk, kind=kind, state=State.CANCELLED, reason=reason, user=by)
                 for pk in moved.values_list("pk", flat=True)
@@ -276,37 +287,37 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     # Signals
 
-    def _announce(self, signals: list[Signal], state: State) -> None:
-        """Send the signals once the move is committed; a receiver that raises undoes nothing."""
+    def announce(self, state: State, *, is_first: bool = False) -> None:
+        """Send the signals of a move once it is committed; a receiver that raises undoes nothing.
+
+        Args:
+            is_first: before it, the provider had not said that it has them.
+        """
+        signals = [message_state_changed]
+        if state in (State.FAILED, State.UNKNOWN):
+            signals.append(message_failed)
+        if state in PROVIDER and is_first:
+            signals.append(message_sent)
         wanted = [signal for signal in signals if signal.has_listeners(self.model)]
         if not wanted:
             return
         for primary_key in self.values_list("pk", flat=True):
             after_commit(self.db, _send_signals, self.model, wanted, primary_key, state, self.db)
 
-    def _announce_claim(self, message: Message) -> bool:
-        self.filter(pk=message.pk)._announce([message_state_changed], State.SENDING)
-        return True
-
 
 def _late() -> SMSError:
     return SMSUnavailable("It was not sent in time; nothing was sent", code="expired_unsent")
 
 
-def _by_signals(
-    rows: MessageQuerySet, target: State
-) -> Iterator[tuple[MessageQuerySet, list[Signal]]]:
-    """Split the rows by the signals that a move of theirs sends.
+def _by_signals(rows: MessageQuerySet, target: State) -> Iterator[tuple[MessageQuerySet, bool]]:
+    """Split the rows by whether a move is the first of the provider's words.
 
-    `message_sent` is for the first of the provider's words only, and an UPDATE does not tell where
-    a row came from. So where somebody listens, those not yet accepted are tried first.
+    Only that sends `message_sent`, and an UPDATE does not tell where a row came from. So where
+    somebody listens, those not yet accepted are tried first.
     """
-    signals = [message_state_changed]
-    if target in (State.FAILED, State.UNKNOWN):
-        signals.append(message_failed)
     if target in PROVIDER and message_sent.has_listeners(rows.model):
-        yield rows.exclude(state__in=PROVIDER), [*signals, message_sent]
-    yield rows, signals
+        yield rows.exclude(state__in=PROVIDER), True
+    yield rows, False
 
 
 def _send_signals(

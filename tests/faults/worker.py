@@ -67,7 +67,7 @@ def arrange(step: str) -> None:
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
     from django_smsww import connections
     from django_smsww.backends.openapi import SMSBackend
-    from django_smsww.delivery import _Delivery
+    from django_smsww.delivery import Delivery
     from django_smsww.models import MessageQuerySet
     from django_smsww.outgoing import Outgoing
 
@@ -79,8 +79,8 @@ def arrange(step: str) -> None:
         "last byte written": lambda: before(connections._Observed, "getresponse"),
         "answer on the wire": lambda: when_answer_is_on_the_wire(connections._Observed),
         "answer read": lambda: after(SMSBackend, "send"),
-        "before the flush": lambda: before(_Delivery, "record"),
-        "after the flush": lambda: after(_Delivery, "record"),
+        "before the flush": lambda: before(Delivery, "record"),
+        "after the flush": lambda: after(Delivery, "record"),
     }
     steps[step]()
 

@@ -1,0 +1,246 @@
+"""Write down what came of messages: many at once, and nothing is lost that one of them spoils.
+
+An answer that the database does not take at once is kept and tried again, for as long as the lease
+lasts under which its message left; where somebody waits, for a few seconds. After that the row is
+still SENDING, and becomes UNKNOWN as if its worker had died.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+
+from . import facts, leases
+from .backends.base import stopped_by
+from .clock import database_now
+from .exceptions import (
+    ContentRefused,
+    SMSError,
+    SMSLimited,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+)
+from .gate import Gate, delay
+from .models import Message, MessageQuerySet
+from .models.moves import (
+    Move,
+    OvertakenError,
+    accepted,
+    failed,
+    move_together,
+    postponed,
+    put_back,
+    validated,
+)
+from .senders import Answer
+from .stopwatch import elapsed
+
+logger = logging.getLogger("django_smsww")
+
+MAX_ATTEMPTS = 10
+LARGEST_FLUSH = 250
+LONGEST_WAIT = 0.5
+"""Seconds for which an answer may wait for others to be written with it."""
+PATIENCE = 10
+"""Seconds for which a call waits for a database that is away; a worker waits for its lease."""
+REFUSALS = 3
+"""How often a database that can be reached may refuse an answer before that is given up."""
+
+
+@dataclass
+class Results:
+    """The answers of one delivery, from when they come until they are written.
+
+    Attributes:
+        errors: where the errors of messages that did not leave are noted, by primary key.
+        unwritten: those that wait.
+        is_refused: the database has just refused some of them for now.
+    """
+
+    rows: MessageQuerySet
+    gate: Gate
+    inline: bool
+    errors: dict[int, SMSError]
+    unwritten: list[Answer] = field(default_factory=list)
+    is_refused: bool = False
+    since: float = 0.0
+
+    @property
+    def using(self) -> str:
+        return self.rows.db
+
+    def add(self, answers: Sequence[Answer]) -> None:
+        if answers and not self.unwritten:
+            self.since = elapsed()
+        self.unwritten += answers
+
+    @property
+    def wait(self) -> float:
+        """For how many seconds more they may wait for others to be written with them."""
+        return max(0.0, self.since + LONGEST_WAIT - elapsed())
+
+    def write(self) -> list[Answer]:
+        """Write down what waits; return the answers that need not be thought of any more."""
+        answers, self.unwritten = self.unwritten, []
+        for start in range(0, len(answers), LARGEST_FLUSH):
+            self._write(answers[start : start + LARGEST_FLUSH])
+        kept = {id(answer) for answer in self.unwritten}
+        self.is_refused, self.since = bool(kept), elapsed()
+        return [answer for answer in answers if id(answer) not in kept]
+
+    def _write(self, answers: Sequence[Answer]) -> None:
+        try:
+            self._write_together(answers)
+        except (OvertakenError, IntegrityError):
+            self._write_overtaken(answers)
+        except DatabaseError as error:
+            self._write_refused(answers, error)
+
+    def _write_together(self, answers: Sequence[Answer]) -> None:
+        # What is read is read before: SQLite refuses a transaction that reads first and writes
+        # then, if another one has written in between.
+        moves = [self._move(answer) for answer in answers]
+        with transaction.atomic(using=self.using):
+            move_together(moves, answers[0].lease.token, self.using)
+            for message, error in _distinct(answers):
+                self.gate.suspend(message, error)
+        for move in moves:
+            if move.error is not None:
+                self.errors[move.message.pk] = move.error
+
+    def _write_overtaken(self, answers: Sequence[Answer]) -> None:
+        """Write them, but for one whose row is not where we left it, or whose id another has."""
+        if len(answers) > 1:
+            self._write_halves(answers)
+            return
+        try:
+            with transaction.atomic(using=self.using):
+                self._write_late(answers[0])
+        except DatabaseError as error:
+            self._write_refused(answers, error)
+
+    def _write_late(self, answer: Answer) -> None:
+        message, error = answer.message, answer.result.error
+        if error is not None and not answer.never_begun:
+            message.fail(error, token=answer.lease.token)  # if it is still ours
+            self.gate.suspend(message, error)
+            self.errors[message.pk] = error
+        elif error is None and not message.dry_run:
+            # No lease is asked for: that the provider has it is true whoever heard it.
+            message.accept(answer.result)
+
+    def _write_refused(self, answers: Sequence[Answer], error: DatabaseError) -> None:
+        """Write them, but for one that the database does not take; keep what it may yet take."""
+        if connections[self.using].in_atomic_block:
+            raise error  # whoever opened the transaction has to roll it back
+        is_passing = isinstance(error, OperationalError | InterfaceError)
+        if is_passing and self._is_away():
+            self._keep(answers, error)
+        elif len(answers) > 1:
+            self._write_halves(answers)
+        elif is_passing and answers[0].refusals < REFUSALS:
+            answers[0].refusals += 1
+            self._keep(answers, error)
+        else:
+            self._give_up(answers[0], error)
+
+    def _write_halves(self, answers: Sequence[Answer]) -> None:
+        middle = len(answers) // 2
+        self._write(answers[:middle])
+        self._write(answers[middle:])
+
+    def _is_away(self) -> bool:
+        """Whether the database cannot be reached; a connection that broke is opened anew."""
+        connection = connections[self.using]
+        try:
+            connection.close_if_unusable_or_obsolete()
+            connection.ensure_connection()
+        except DatabaseError:
+            return True
+        return False
+
+    def _keep(self, answers: Sequence[Answer], error: DatabaseError) -> None:
+        for answer in answers:
+            if elapsed() < self._ends(answer):
+                self.unwritten.append(answer)
+            else:
+                self._give_up(answer, error)
+
+    def _ends(self, answer: Answer) -> float:
+        """Return until when it may be tried to write this down."""
+        lease_ends = answer.lease.deadline + leases.SECONDS / 2
+        return min(lease_ends, answer.came_at + PATIENCE) if self.inline else lease_ends
+
+    def _give_up(self, answer: Answer, error: DatabaseError) -> None:
+        # The row stays SENDING, and becomes UNKNOWN when its lease is over. The error's text
+        # quotes what was to be stored, so its class has to do.
+        reference, kind = answer.message.reference, type(error).__name__
+        logger.error(
+            "The result of message %s was not stored (%s): it will be UNKNOWN", reference, kind
+        )
+        self.errors[answer.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
+
+    # Where each answer moves its row
+
+    def _move(self, answer: Answer) -> Move:
+        message, result = answer.message, answer.result
+        if answer.never_begun:
+            return put_back(message)
+        if result.error is not None:
+            return self._move_of_error(answer, result.error)
+        if message.dry_run:
+            return validated(message, result, self.using)
+        return accepted(message, result, self.using)
+
+    def _move_of_error(self, answer: Answer, error: SMSError) -> Move:
+        message = answer.message
+        if self._may_retry(message, error):
+            # By the clock that it will be compared with, and not later than it expires, so that
+            # the next look at it says so.
+            again = database_now(self.using) + delay(message, error)
+            return postponed(message, error, min(again, message.expires_at))
+        changes = facts.merge(Message, answer.result, self.using)
+        if isinstance(error, ContentRefused) and not message.dry_run:
+            changes["penalty"] = self._penalty(answer)
+        return failed(message, error, **changes)
+
+    def _may_retry(self, message: Message, error: SMSError) -> bool:
+        return (
+            not self.inline
+            and isinstance(error, SMSUnavailable | SMSLimited)
+            and message.attempts < MAX_ATTEMPTS
+        )
+
+    def _penalty(self, answer: Answer) -> Decimal | None:
+        """Estimate what forbidden content cost: a fine, or the price of the message (IT, ES)."""
+        message, result = answer.message, answer.result
+        segments = result.segments or message.segments or 1
+        if message.route not in ("IT", "ES"):
+            return facts.FINE * segments
+        if result.total_price:
+            return result.total_price
+        # A refusal names no price, so it is the one of the message before.
+        priced = self.rows.filter(route=message.route, price__gt=0).order_by("-pk")
+        price = priced.values_list("price", flat=True).first()
+        return price and price * segments
+
+
+def _distinct(answers: Sequence[Answer]) -> list[tuple[Message, SMSError]]:
+    """Return one error of each kind that holds others back, with its message."""
+    found = {}
+    for answer in answers:
+        error = answer.result.error
+        for text in stopped_by(error, answer.message.body):
+            found[type(error), text] = (answer.message, error)
+    return [(message, error) for message, error in found.values() if error]

@@ -1,0 +1,421 @@
+"""Many messages at once: none waits for a slow one, and what came of each is written in batches."""
+
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+from django.db.transaction import TransactionManagementError
+from django.utils import timezone
+
+from django_smsww import (
+    SMS,
+    ContentRefused,
+    InvalidToken,
+    SendResult,
+    SMSRefused,
+    State,
+    iter_send,
+    send_mass_sms,
+    send_messages,
+    send_sms,
+)
+from django_smsww.delivery import ROUNDS, deliver, deliver_due
+from django_smsww.handler import sms_backends
+from django_smsww.models import Event, Message, Suspension
+from django_smsww.models.moves import Move, move_together
+from django_smsww.signals import message_failed, message_sent, message_state_changed
+from django_smsww.states import Cause
+
+from .conftest import NUMBER, raises
+
+NUMBERS = [f"+39333{n:07}" for n in range(400)]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def accept(sms):
+    return SendResult(provider_id=f"id-{sms.reference}", state="NEW")
+
+
+def in_thread(function):
+    """Call it until no other thread is in the way, and close this thread's connection."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return function()
+        except OperationalError:  # a database in memory does not wait for a lock
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        finally:
+            connection.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def states():
+    return Counter(Message.objects.values_list("state", flat=True))
+
+
+# No barrier
+
+
+def test_one_slow_request_keeps_no_other_row_waiting(gateway):
+    gateway.configure(concurrency=4)
+    seen = []
+
+    def answer(sms):
+        if sms.recipient == NUMBERS[0]:
+            wait_until(lambda: in_thread(lambda: states()["NEW"]) == 39)
+            seen.append(in_thread(states))
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    send_mass_sms("Hello", NUMBERS[:40], preflight=False)
+    assert seen == [{"NEW": 39, "SENDING": 1}]
+
+
+def test_few_rows_are_sending_at_a_time(gateway):
+    gateway.configure(concurrency=3)
+    seen = []
+
+    def answer(sms):
+        with gateway.lock:
+            seen.append(in_thread(lambda: Message.objects.filter(state="SENDING").count()))
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    send_mass_sms("Hello", NUMBERS[:60], preflight=False)
+    assert 1 <= max(seen) <= 3 * ROUNDS
+
+
+def test_the_threads_leave_the_database_alone(gateway):
+    seen = []
+
+    def answer(sms):
+        seen.append(connection.connection)
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    assert seen == [None] * 20
+
+
+def test_rows_come_in_the_order_of_the_caller_whoever_is_slow(gateway):
+    def answer(sms):
+        time.sleep(0.02 if sms.recipient.endswith("0") else 0)
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    rows = send_mass_sms("Hello", NUMBERS, preflight=False)
+    assert [row.recipient for row in rows] == NUMBERS
+    assert {row.state for row in rows} == {"NEW"}
+
+
+def test_an_urgent_message_overtakes_a_large_batch(gateway):
+    gateway.configure(queue=True, concurrency=2)
+    send_mass_sms("Hello", NUMBERS, preflight=False)
+
+    def answer(sms):
+        if len(gateway.sent) == 1:
+            in_thread(lambda: send_sms("Urgent", NUMBER, priority=9))
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    deliver_due(sms_backends["default"], using="default")
+    place = [sms.body for sms in gateway.sent].index("Urgent")
+    assert place <= 250 < len(gateway.sent) == 401
+
+
+def test_a_worker_that_is_told_to_stop_gives_back_what_has_not_left(gateway):
+    gateway.configure(queue=True, concurrency=2)
+    send_mass_sms("Hello", NUMBERS[:100], preflight=False)
+    taken = deliver_due(
+        sms_backends["default"], using="default", stop=lambda: len(gateway.sent) > 10
+    )
+    assert 10 < taken == len(gateway.sent) < 100
+    assert states() == {"NEW": taken, "QUEUED": 100 - taken}
+    assert not Message.objects.exclude(lease_token=None).exists()
+
+
+# A backend with its own way of sending several
+
+
+def test_a_backend_may_hand_over_many_with_one_request(gateway, monkeypatch):
+    calls = []
+
+    def send_messages_at_once(self, messages, *, deadline=None):
+        calls.append(len(messages))
+        return [accept(sms) for sms in messages]
+
+    monkeypatch.setattr(gateway, "send_messages", send_messages_at_once, raising=False)
+    gateway.configure(concurrency=5)
+    rows = send_mass_sms("Hello", NUMBERS[:50], preflight=False)
+    assert {row.state for row in rows} == {"NEW"}
+    assert (calls, gateway.sent) == ([20, 20, 10], [])
+
+
+def test_a_backend_that_breaks_over_many_leaves_them_to_be_settled(gateway, monkeypatch):
+    def broken(self, messages, *, deadline=None):
+        raise RuntimeError("half of them may have left")
+
+    monkeypatch.setattr(gateway, "send_messages", broken, raising=False)
+    gateway.configure(concurrency=1)
+    with pytest.raises(RuntimeError):
+        send_mass_sms("Hello", NUMBERS[:10], preflight=False)
+    assert states() == {"SENDING": 4, "FAILED": 6}
+
+
+# What stops others
+
+
+@pytest.mark.parametrize("error", [ContentRefused(code="2044"), InvalidToken()])
+def test_after_a_stop_no_other_is_started_in_any_thread(gateway, error):
+    gateway.configure(concurrency=8)
+    together = threading.Barrier(8)
+
+    def answer(sms):
+        together.wait(5)
+        raise error
+
+    gateway.answer = staticmethod(answer)
+    rows = send_mass_sms("Hello", NUMBERS[:300], preflight=False)
+    assert len(gateway.sent) == 8  # those that were under way together
+    assert {(row.state, row.error) for row in rows} == {("FAILED", type(error).__name__)}
+    assert sum(row.attempts for row in rows) == 8
+
+
+def test_a_text_that_is_resumed_while_it_is_sent_goes_on(gateway):
+    gateway.configure(concurrency=1, queue=True)
+    send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    gateway.answer = raises(ContentRefused(code="2044"))
+    deliver_due(sms_backends["default"], using="default")
+    Suspension.objects.all().delete()
+    gateway.answer = staticmethod(accept)
+    rows = send_mass_sms("Hello", NUMBERS[20:40], queue=False, preflight=False)
+    assert {row.state for row in rows} == {"NEW"}
+
+
+# Batches of results
+
+
+def test_what_a_callback_has_moved_meanwhile_is_not_undone(gateway):
+    def answer(sms):
+        if int(sms.recipient) % 3 == 0:
+            heard = SendResult(provider_id=f"id-{sms.reference}", state="DELIVERED", country="IT")
+            with gateway.lock:
+                in_thread(
+                    lambda: Message.objects.filter(reference=sms.reference).accept(
+                        heard, Cause.EVIDENCE
+                    )
+                )
+        return SendResult(provider_id=f"id-{sms.reference}", state="NEW", prefix="39")
+
+    gateway.answer = staticmethod(answer)
+    gateway.configure(concurrency=4)
+    rows = send_mass_sms("Hello", NUMBERS[:60], preflight=False)
+    for row in rows:
+        state = "DELIVERED" if int(row.recipient) % 3 == 0 else "NEW"
+        assert (row.state, row.prefix) == (state, "39")
+        assert row.provider_id == f"id-{row.reference}"
+    assert not Event.objects.exists()
+
+
+def test_a_callback_after_the_answer_and_before_the_flush_finds_its_row(gateway, monkeypatch):
+    from django_smsww.delivery import Delivery
+
+    record = Delivery.record
+
+    def late(self):
+        for message in Message.objects.filter(state="SENDING"):
+            heard = SendResult(provider_id=f"id-{message.reference}", state="PENDING")
+            Message.objects.filter(pk=message.pk).accept(heard, Cause.EVIDENCE)
+        record(self)
+
+    monkeypatch.setattr(Delivery, "record", late)
+    rows = send_mass_sms("Hello", NUMBERS[:30], preflight=False)
+    assert {row.state for row in rows} == {"PENDING"}
+
+
+def test_each_failed_attempt_is_noted_once(gateway):
+    def answer(sms):
+        if int(sms.recipient) % 2:
+            raise SMSRefused(code="2011", status=422, detail="Invalid number")
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    rows = send_mass_sms("Hello", NUMBERS[:50], preflight=False)
+    failed = {row.pk for row in rows if row.state == "FAILED"}
+    assert len(failed) == 25
+    events = list(Event.objects.values_list("message", "kind", "state", "error_code"))
+    assert sorted(events) == [(pk, "attempt", "FAILED", "2011") for pk in sorted(failed)]
+
+
+def test_the_signals_of_a_batch_are_sent_once_each_and_when_it_is_committed(gateway):
+    heard = []
+
+    def receiver(sender, message, state, signal, **extra):
+        heard.append((signal, message.pk, str(state), connection.in_atomic_block))
+
+    def answer(sms):
+        if sms.recipient == NUMBERS[0]:
+            raise SMSRefused(code="2011")
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    signals = (message_sent, message_failed, message_state_changed)
+    for signal in signals:
+        signal.connect(receiver)
+    try:
+        failed, *others = send_mass_sms("Hello", NUMBERS[:10], preflight=False)
+    finally:
+        for signal in signals:
+            signal.disconnect(receiver)
+    expected = [(message_failed, failed.pk, "FAILED", False)]
+    for row in (failed, *others):
+        expected.append((message_state_changed, row.pk, "SENDING", False))
+        expected.append((message_state_changed, row.pk, row.state, False))
+    expected += [(message_sent, row.pk, "NEW", False) for row in others]
+    assert Counter(heard) == Counter(expected)
+
+
+def failing(error, times, *, where="UPDATE"):
+    """Return a wrapper that lets so many writes of results fail."""
+    left = [times]
+
+    def wrapper(execute, sql, params, many, context):
+        if many and sql.startswith(where) and left[0]:
+            left[0] -= 1
+            raise error
+        return execute(sql, params, many, context)
+
+    return connection.execute_wrapper(wrapper)
+
+
+def test_what_the_database_does_not_take_at_once_is_kept(gateway, monkeypatch):
+    monkeypatch.setattr("django_smsww.results.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("django_smsww.results.Results._is_away", lambda self: True)
+    with failing(OperationalError("server closed the connection"), 5):
+        rows = send_mass_sms("Hello", NUMBERS[:40], preflight=False)
+    assert {row.state for row in rows} == {"NEW"}
+
+
+def test_a_lock_that_passes_loses_nothing(gateway, monkeypatch):
+    monkeypatch.setattr("django_smsww.results.LONGEST_WAIT", 0.01)
+    with failing(OperationalError("database is locked"), 3):
+        [row] = send_mass_sms("Hello", NUMBERS[:1], preflight=False)
+    assert row.state == "NEW"
+
+
+def test_one_that_the_database_never_takes_loses_no_other(gateway, caplog):
+    def refuse(execute, sql, params, many, context):
+        if many and "poison" in str(params):
+            raise DataError("quotes what was to be stored")
+        return execute(sql, params, many, context)
+
+    def answer(sms):
+        poisoned = sms.recipient in (NUMBERS[3], NUMBERS[37])
+        return SendResult(provider_id=f"{'poison' * poisoned}{sms.reference}", state="NEW")
+
+    gateway.answer = staticmethod(answer)
+    with connection.execute_wrapper(refuse):
+        rows = send_mass_sms("Hello", NUMBERS[:60], preflight=False)
+    assert [row.recipient for row in rows if row.state == "SENDING"] == [NUMBERS[3], NUMBERS[37]]
+    assert states() == {"NEW": 58, "SENDING": 2}
+    assert str(rows[3].reference) in caplog.text
+    assert "quotes" not in caplog.text
+
+
+def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
+    gateway, monkeypatch, caplog
+):
+    monkeypatch.setattr("django_smsww.results.PATIENCE", 0)
+    monkeypatch.setattr("django_smsww.results.Results._is_away", lambda self: True)
+    gateway.configure(queue=True)
+    message = send_sms("Hello", NUMBER)
+    with failing(OperationalError("away"), 100):
+        errors = deliver(sms_backends["default"], [message.pk], using="default", inline=True)
+    assert errors[message.pk].code == "not_stored"
+    assert "will be UNKNOWN" in caplog.text
+    Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    deliver_due(sms_backends["default"], using="default")
+    assert states() == {"UNKNOWN": 1}
+    assert len(gateway.sent) == 1
+
+
+def test_a_move_that_no_table_allows_is_refused(make_message):
+    message = make_message(state=State.SENDING)
+    with pytest.raises(ValueError, match="Nothing moves from SENDING to CANCELLED"):
+        move_together([Move(message, State.CANCELLED)], message.reference, "default")
+
+
+# Those who iterate
+
+
+def test_who_stops_iterating_sends_no_more(gateway):
+    gateway.configure(concurrency=2)
+    rows = iter_send(SMS("Hello", number) for number in NUMBERS)
+    next(rows)
+    rows.close()
+    sent = len(gateway.sent)
+    assert sent <= 2 * 2 * ROUNDS
+    assert states() == {"NEW": sent, "FAILED": 250 - sent}
+    assert set(Message.objects.filter(state="FAILED").values_list("error_code", flat=True)) == {
+        "interrupted"
+    }
+
+
+def test_what_came_before_a_failure_of_the_callers_own_still_leaves(gateway):
+    def texts():
+        for number in NUMBERS[:300]:
+            yield SMS("Hello", number)
+        raise LookupError("the file ends here")
+
+    done = []
+    with pytest.raises(LookupError):
+        done.extend(iter_send(texts()))
+    assert states() == {"NEW": 250}
+    assert len(gateway.sent) == 250
+
+
+def test_a_transaction_that_is_opened_meanwhile_is_refused_and_nothing_is_sent_twice(gateway):
+    gateway.configure(concurrency=2)
+    rows = iter_send(SMS("Hello", number) for number in NUMBERS[:100])
+    next(rows)
+    with pytest.raises(TransactionManagementError, match="between two messages"):
+        iterate_inside_a_transaction(rows)
+    assert len(gateway.sent) < 100
+    past = timezone.now() - timedelta(seconds=1)
+    Message.objects.exclude(lease_until=None).update(lease_until=past, next_attempt_at=past)
+    deliver_due(sms_backends["default"], using="default")
+    # Those under way are unknown, as the end of the transaction has erased what came of them.
+    assert set(states()) == {"NEW", "UNKNOWN"}
+    assert states()["UNKNOWN"] <= 2 * ROUNDS
+    assert set(Counter(sms.reference for sms in gateway.sent).values()) == {1}
+
+
+def iterate_inside_a_transaction(rows):
+    with transaction.atomic():
+        list(rows)
+
+
+def test_ctrl_c_keeps_what_was_answered_and_starts_no_more(gateway):
+    gateway.configure(concurrency=2)
+
+    def answer(sms):
+        if sms.recipient == NUMBERS[5]:
+            raise KeyboardInterrupt
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    with pytest.raises(KeyboardInterrupt):
+        send_messages([SMS("Hello", number) for number in NUMBERS[:100]])
+    assert states()["SENDING"] == 1
+    assert states()["NEW"] == len(gateway.sent) - 1 < 50
+    assert states()["FAILED"] == 100 - len(gateway.sent)
