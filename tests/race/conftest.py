@@ -28,7 +28,7 @@ GRACE = 5
 
 UNDER_WAY = {"QUEUED", "SENDING"}
 WORKERS = {
-    "SECONDS": "900",
+    "SECONDS": "3600",
     "LEASE": str(LEASE),
     "CONCURRENCY": str(THREADS),
     "GRACE": str(GRACE),

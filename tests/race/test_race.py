@@ -72,4 +72,5 @@ def test_each_message_is_sent_once_whoever_dies(race):
     assert account.asked == MESSAGES
     assert account.unknown <= THREADS * fate.kills
     assert fate.kills > 0
+    assert not fate.broker
     assert all(taken.values())
