@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -124,6 +125,18 @@ def test_after_a_kill_and_a_restart_in_the_middle_of_a_batch(scene, profile):
     go_on(scene)
     scene.send("3")
     assert scene.settle("SIGKILL in a batch").accepted > 20
+
+
+def test_a_service_that_is_told_to_stop_gives_back_what_has_not_left(scene):
+    scene.crew.run(scene.queue(*["2"] * 60))
+    service = scene.crew.start(["deliver", "--interval", "1"], CONCURRENCY="2")
+    scene.wait_for_ledger(10)
+    os.kill(service.pid, signal.SIGTERM)
+    taken = int(re.search(r"(\d+) messages taken", service.wait())[1])
+    assert taken == len(scene.simulator.ledger())
+    assert 10 <= taken < 60
+    scene.crew.run(["deliver"])  # no lease has to run out
+    assert scene.settle("SIGTERM").accepted == 60
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -20,11 +20,11 @@ BLOCK = 100
 
 
 def queue_all(race):
-    """Start the process that leaves blocks of messages to the three engines in turn."""
-    engines = ["tasks", "celery", "deliver"]
+    """Start the process that leaves blocks of messages to one engine or to all at once."""
+    engines = ["all", "tasks", "all", "celery"]
     blocks = zip(count(), range(0, MESSAGES, BLOCK))
     return race.crew.start(
-        *(["send_many", engines[n % 3], str(first), str(BLOCK)] for n, first in blocks),
+        *(["send_many", engines[n % 4], str(first), str(BLOCK)] for n, first in blocks),
         **WORKERS,
     )
 

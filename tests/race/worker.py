@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from celery.bin.celery import celery as celery_command
 from django.core.management import load_command_class
+from django.utils.module_loading import import_string
+from kombu.exceptions import OperationalError
 
 from tests.faults import worker as faults
 
@@ -17,6 +20,7 @@ ENGINES = {
     "tasks": "django_smsww.contrib.tasks.tasks.enqueue",
     "celery": "django_smsww.contrib.celery.tasks.enqueue",
     "deliver": True,
+    "all": "tests.race.worker.tell_all",
 }
 # Loaded before the workers are forked, so that none of them has to.
 db_worker_command = load_command_class("django_tasks_db", "db_worker")
@@ -36,6 +40,18 @@ def send_many(engine: str, first: str, count: str, minutes: str = "600") -> None
         SMS(f"Text {number}", f"+39333{number:06}001", expires_at=expires_at) for number in numbers
     ]
     send_messages(messages, queue=ENGINES[engine])
+
+
+def tell_all(alias: str, primary_keys: list[int]) -> None:
+    """Let every engine have the same messages, some twice, and the sweep as well."""
+    from django.utils import timezone
+
+    from django_smsww.models import Message
+
+    Message.objects.filter(pk__in=primary_keys).update(next_attempt_at=timezone.now())
+    for engine in ("tasks", "celery", "tasks", "celery"):
+        with suppress(OperationalError):  # the broker is being restarted
+            import_string(ENGINES[engine])(alias, primary_keys)
 
 
 def db_worker() -> None:

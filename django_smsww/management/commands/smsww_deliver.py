@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = (
         "Send the messages that are queued and due, and settle those that a dead process left. "
         "Run it from cron with --once, or without as a service; SIGTERM and Ctrl-C stop it when "
-        "the requests under way have been answered."
+        "the requests under way have been answered, and give the rest back."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         """Send until stopped or, without an interval, until nothing is due."""
         total = 0
         while not stopped.is_set():
-            taken = self.sweep_all(aliases, is_service=interval is not None)
+            taken = self.sweep_all(aliases, stopped.is_set, is_service=interval is not None)
             total += taken
             if taken:
                 continue
@@ -59,13 +59,13 @@ class Command(BaseCommand):
             stopped.wait(interval)
         return total
 
-    def sweep_all(self, aliases: list[str], *, is_service: bool) -> int:
+    def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send a block of each alias; a service outlives a database that is away for a while.
 
         What was on its way then is settled when its lease is over, as if this process had died.
         """
         try:
-            return sum(self.sweep(alias) for alias in aliases)
+            return sum(self.sweep(alias, stop) for alias in aliases)
         except (OperationalError, InterfaceError) as error:
             # The error's own text may name a host and a user.
             text = f"The database is away ({type(error).__name__}); nothing more is sent until it"
@@ -75,12 +75,12 @@ class Command(BaseCommand):
             close_old_connections()
             return 0
 
-    def sweep(self, alias: str) -> int:
+    def sweep(self, alias: str, stop: Callable[[], bool]) -> int:
         try:
             backend = sms_backends[alias]
         except SMSBackendDoesNotExist as error:
             raise CommandError(str(error)) from error
-        return deliver_due(backend, using=router.db_for_write(Message))
+        return deliver_due(backend, using=router.db_for_write(Message), stop=stop)
 
 
 @contextmanager
