@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .account import Account, CallbackRecord
 from .backends.openapi import SMSBackend
+from .exceptions import InvalidSMSBackend
 from .handler import sms_backends
 from .message import RESERVED_CUSTOM_KEY
 from .models import Message
@@ -58,6 +59,16 @@ class ProviderCallbacks:
     callbacks: list[NotedCallback] = field(default_factory=list)
     opened: int = 0
     complete: bool = True
+
+
+def can_be_asked(message: Message) -> bool:
+    """Tell whether the message's alias has an account that keeps such records."""
+    try:
+        backend = sms_backends[message.alias]
+    except InvalidSMSBackend:
+        return False
+    is_ours = message.environment == backend.environment
+    return is_ours and isinstance(backend, SMSBackend) and backend.account.is_configured
 
 
 def provider_callbacks(message: Message) -> ProviderCallbacks:
