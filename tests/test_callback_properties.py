@@ -14,13 +14,14 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from django_smsww import SendResult, SMSOutcomeUnknown, State, callbacks, facts, signing, states
-from django_smsww.models import Callback, Message, MessageQuerySet
+from django_smsww.models import Callback, Message, MessageQuerySet, Outcome
 
 from .door import ENVIRONMENT, FORM, mark, post, signed
 
@@ -64,6 +65,7 @@ class Event:
     said: Said
     way: str = "custom"
     form: bool = False
+    step: int = 0  # at which of its statements the storage fails
 
 
 def at(minute):
@@ -82,16 +84,20 @@ said = st.builds(
 )
 AUTHENTIC = ["authentic"] * 6
 UNHEARD = ["forged", "unsigned", "staging", "borrowed", "unreadable", "two_faced"]
+CRASHES = ["crashed"] * 3
+ANSWERS = ["answered", "unanswered"]
 ELSEWHERE = ["foreign", "other", "disagreeing"]
 events = st.builds(
     Event,
-    kind=st.sampled_from([*AUTHENTIC, *UNHEARD, *ELSEWHERE, "answered", "unanswered", "repeated"]),
+    kind=st.sampled_from([*AUTHENTIC, *UNHEARD, *ELSEWHERE, *ANSWERS, *CRASHES, "repeated"]),
     said=said,
     way=st.sampled_from(["custom", "header", "both"]),
     form=st.booleans(),
+    step=st.integers(0, 7),
 )
 starts = st.sampled_from(list(State))
 sequences = st.lists(events, min_size=1, max_size=8)
+long_sequences = st.lists(events, min_size=50, max_size=50)
 
 
 # What the design allows
@@ -118,6 +124,16 @@ class Model:
             return "stood"
         self.state = said.word
         return "moved"
+
+    def answer(self, ids, others):
+        """Take the answer to the send: its id is right, whatever was heard before."""
+        said = Said("NEW", None, None, None, None, "own")
+        if self.hear(said, ids, others) != "mismatch":
+            return
+        if ids["own"] in others or self.state == "VALIDATED":
+            self.hear(replace(said, owner="none"), ids)
+        else:
+            self.state, self.provider_id, self.minute, self.facts = "NEW", ids["own"], None, {}
 
     def _may_adopt(self, provider_id, others):
         return not provider_id or (self.provider_id is None and provider_id not in others)
@@ -214,11 +230,35 @@ class World:
         assert status == (400 if event.kind == "unreadable" else 401)
 
     def do_answered(self, event):
-        """The send's own answer is read: accepted, even if another id is known by now."""
-        plain = Said("NEW", None, None, None, None, "own")
-        if self.model.hear(plain, self.ids, {self.other_model.provider_id}) == "mismatch":
-            self.model.hear(replace(plain, owner="none"), self.ids)
+        """The send's own answer is read."""
+        self.model.answer(self.ids, {self.other_model.provider_id})
         self.message.accept(SendResult(provider_id=self.ids["own"], state="NEW"))
+
+    def do_crashed(self, event):
+        """The storage fails in the middle: nothing is kept, and the gateway posts it again."""
+        left = iter(range(event.step))
+
+        def fail_once(execute, sql, *args):
+            if next(left, None) is None and not failed:
+                failed.append(sql)
+                raise OperationalError
+            return execute(sql, *args)
+
+        failed, before = [], self.stored()
+        with connection.execute_wrapper(fail_once):
+            answer = self.deliver(event, self.message)
+        if failed:
+            assert (answer[0], self.stored()) == (503, before)
+            answer = self.deliver(event, self.message)
+        others = {self.other_model.provider_id}
+        assert answer == (200, self.model.hear(event.said, self.ids, others))
+        self.heard[self.message.reference] += 1
+
+    def stored(self):
+        """Return all that the door may write of these messages."""
+        references = list(self.heard)
+        models = (Message, Callback)
+        return [list(each.objects.filter(reference__in=references).values()) for each in models]
 
     def do_unanswered(self, event):
         """The answer never comes. This is the one move here on a word other than the provider's."""
@@ -272,6 +312,12 @@ def test_any_sequence_of_callbacks_leaves_what_the_design_allows(start, sequence
     check_sequence(start, sequence)
 
 
+@settings(max_examples=10, deadline=None, database=None)
+@given(starts, long_sequences)
+def test_fifty_callbacks_with_crashes_between_leave_it_too(start, sequence):
+    check_sequence(start, sequence)
+
+
 @settings(max_examples=60, deadline=None, database=None)
 @given(starts, st.lists(events.filter(lambda event: event.kind in UNHEARD), max_size=6))
 def test_nothing_but_authentic_input_moves_or_stores_anything(start, sequence):
@@ -310,6 +356,19 @@ def take_any_id(monkeypatch):
     )
 
 
+def thank_for_what_was_lost(monkeypatch):
+    queryset = type(Callback.objects.all())
+    receive = queryset.receive
+
+    def careless(rows, callback):
+        try:
+            return receive(rows, callback)
+        except OperationalError:
+            return Outcome.MOVED
+
+    monkeypatch.setattr(queryset, "receive", careless)
+
+
 def ignore_versions(monkeypatch):
     merging = facts._Merging
     monkeypatch.setattr(
@@ -328,6 +387,7 @@ def forget_repeats(monkeypatch):
         let_the_latest_win,
         forget_prices,
         take_any_id,
+        thank_for_what_was_lost,
         ignore_versions,
         forget_repeats,
     ],
