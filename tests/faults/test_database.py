@@ -9,7 +9,6 @@ import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from django_smsww.contrib.simulator.process import SimulatorProcess
 
 from .conftest import Scene
 from .crew import Crew
+from .test_backup import go_back_to_a_backup
 from .test_interruptions import LEASE
 
 pytestmark = pytest.mark.postgresql
@@ -130,17 +130,4 @@ def test_after_the_database_was_killed_and_restarted_in_the_middle(scene, server
 
 
 def test_after_a_backup_from_the_middle_was_restored(scene, server):
-    scene.send("1")
-    scene.crew.run(scene.queue(*["2", "912", "913"] * 20))
-    worker = scene.crew.start(["deliver"], CONCURRENCY="2", LIMIT="10")
-    scene.wait_for_ledger(11)
-    since = datetime.now(UTC).isoformat()
-    server.dump()
-    worker.wait()
-    sent_before = len(scene.simulator.ledger())
-    server.restore()
-    scene.crew.run(["sync", "--after-restore", since])
-    assert len(scene.simulator.ledger()) == sent_before
-    scene.crew.run(["outlive"], ["hurry"], ["deliver"])
-    scene.send("3")
-    assert scene.settle("backup restored").accepted > 40
+    go_back_to_a_backup(scene, server.dump, server.restore)

@@ -1,0 +1,34 @@
+"""Everybody at once: senders, reconciliations and callbacks, all on the same rows."""
+
+import pytest
+
+from .conftest import everything
+from .test_faults import ABOUT_THE_ACCOUNT, FAULTS, OF_ANOTHER, PROFILES
+
+pytestmark = pytest.mark.postgresql
+LEAVING = [ending for ending in FAULTS if ending not in (*ABOUT_THE_ACCOUNT, OF_ANOTHER)]
+
+
+def deadlocks(scene):
+    """Return how many transactions the server has had to break off."""
+    import psycopg  # only where there is such a server
+
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    with psycopg.connect(scene.crew.environment["DATABASE_URL"]) as database:
+        return database.execute(query).fetchone()[0]
+
+
+@pytest.mark.parametrize("profile", PROFILES if everything() else [""])
+def test_two_reconciliations_and_four_senders_lose_and_double_nothing(scene, profile):
+    before = deadlocks(scene)
+    scene.open_door()
+    scene.send("1")
+    scene.crew.run(scene.queue(*LEAVING, *["2"] * 60, *LEAVING))
+    crowd = [scene.crew.start(["deliver"], CONCURRENCY="4", LIMIT="10") for _ in range(4)]
+    crowd += [scene.crew.start(*[["sync"]] * 8) for _ in range(2)]
+    for member in crowd:
+        member.wait()
+    scene.crew.run(["outlive"], ["hurry"], ["deliver"])
+    scene.send("3")
+    assert scene.settle("a crowd").accepted > 80
+    assert deadlocks(scene) == before
