@@ -1,0 +1,64 @@
+"""What a fuzzer makes of the door's own schema, signed and unsigned: never a server error."""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+import yaml
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from django_smsww.models import Callback
+from django_smsww.signing import HEADER
+from tests.door import ENVIRONMENT, signed
+
+CHECKS = [
+    not_a_server_error,
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+]
+
+
+@pytest.fixture
+def door(tmp_path):
+    """Return the callback door as its schema describes it, in this process."""
+    path = tmp_path / "schema.yaml"
+    call_command("spectacular", file=str(path))
+    schema = schemathesis.openapi.from_dict(yaml.safe_load(path.read_text()))
+    schema.app = get_wsgi_application()
+    return schema["/sms/callback/"]["POST"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_the_door_answers_as_its_schema_says(door, make_message, mode):
+    message = make_message(state="NEW", environment=ENVIRONMENT)
+    seen = set()
+
+    @settings(
+        max_examples=150,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+    )
+    @given(case=door.as_strategy(generation_mode=mode), is_signed=st.booleans())
+    def check(case, is_signed):
+        if is_signed:
+            case.headers[HEADER] = signed(message)[HEADER]
+        response = case.call()
+        seen.add(response.status_code)
+        case.validate_response(response, checks=CHECKS)
+
+    check()
+    assert {200, 401} <= seen
+    assert Callback.objects.exists()
