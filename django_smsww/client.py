@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation import gettext_noop as _
+
 from .account import Account, Token
 from .exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
 from .hosts import Host, account_url, messages_url, parse, unreadable
@@ -209,7 +211,7 @@ def _accepted(answer: Answer) -> SendResult:
     result = _result(answer)
     if result is None:
         raise SMSOutcomeUnknown(
-            "The gateway's answer cannot be read: it may have been sent", status=answer.status
+            _("The gateway's answer cannot be read: it may have been sent"), status=answer.status
         )
     if result.blocklisted:
         refusal = ContentRefused(status=answer.status)

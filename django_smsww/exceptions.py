@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 if TYPE_CHECKING:
     from .models import Message
@@ -30,7 +33,8 @@ class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
 class SMSError(Exception):
     """Something kept a message from being accepted.
 
-    The text never holds a number, a body or a token, so it may be logged.
+    The text never holds a number, a body or a token, so it may be logged. It is English there and
+    on rows, whoever's language is active; `explain` says it in the language of who reads a page.
 
     Attributes:
         message: the row, or None where the call ended before there was one.
@@ -41,18 +45,21 @@ class SMSError(Exception):
     """
 
     code: str = "error"
-    summary = "The message was not accepted"
+    summary = _("The message was not accepted")
 
     def __init__(
         self,
         text: str = "",
         *,
+        params: Mapping[str, Any] | None = None,
         code: str = "",
         status: int | None = None,
         detail: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(text or self.summary)
+        self._text = text or self.summary
+        self._params = dict(params or {})
+        super().__init__(self._filled(self._text))
         self.code = code or type(self).code
         self.status = status
         self.detail = detail
@@ -66,6 +73,13 @@ class SMSError(Exception):
         text = str(self.args[0])
         return f"{text} ({', '.join(facts)})" if facts else text
 
+    def explain(self) -> str:
+        """Return the text without its codes, in the language that is active."""
+        return self._filled(gettext(self._text))
+
+    def _filled(self, text: str) -> str:
+        return text % self._params if self._params else text
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave the row behind: a queue's result backend is no place for numbers and bodies."""
         state = {**self.__dict__, "message": None}
@@ -76,63 +90,63 @@ class InvalidSMS(SMSError, ValueError):
     """Our own validation refused it, before any row or request."""
 
     code = "invalid"
-    summary = "The message is not valid"
+    summary = _("The message is not valid")
 
 
 class SMSLimited(SMSError):
     """A cap or a guard of this project held it back. Nothing was sent."""
 
     code = "limited"
-    summary = "A limit held the message back"
+    summary = _("A limit held the message back")
 
 
 class SMSRefused(SMSError):
     """The provider refused this message; sent again as it is, it would be refused again."""
 
     code = "refused"
-    summary = "The gateway refused the message"
+    summary = _("The gateway refused the message")
 
 
 class ContentRefused(SMSRefused):
     """Forbidden content. It may have cost a fine; it can never be resent as it is."""
 
     code = "content"
-    summary = "The gateway refused the content of the message"
+    summary = _("The gateway refused the content of the message")
 
 
 class SMSUnavailable(SMSError):
     """It was certainly not sent, and not through any fault of the message."""
 
     code = "unavailable"
-    summary = "The gateway could not be reached; nothing was sent"
+    summary = _("The gateway could not be reached; nothing was sent")
 
 
 class InvalidToken(SMSUnavailable):
     """The token was refused: wrong, expired, or one of the other environment."""
 
     code = "invalid_token"
-    summary = "The gateway refused the token; nothing was sent"
+    summary = _("The gateway refused the token; nothing was sent")
 
 
 class InsufficientCredit(SMSUnavailable):
     """The wallet does not cover the message."""
 
     code = "insufficient_credit"
-    summary = "The wallet does not cover the message; nothing was sent"
+    summary = _("The wallet does not cover the message; nothing was sent")
 
 
 class AccountBlocklisted(SMSUnavailable):
     """The account is blocked; only the provider's support can lift that."""
 
     code = "account_blocklisted"
-    summary = "The account is blocklisted; nothing was sent"
+    summary = _("The account is blocklisted; nothing was sent")
 
 
 class SMSOutcomeUnknown(SMSError):
     """It may have been sent: no answer came that says. Look before sending it again."""
 
     code = "outcome_unknown"
-    summary = "No answer says whether the message was sent"
+    summary = _("No answer says whether the message was sent")
 
 
 _KINDS: dict[str, type[SMSError]] = {

@@ -14,6 +14,8 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.utils.translation import gettext_noop as _
+
 from .exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from .loopback import is_loopback
 from .payload import load_json
@@ -139,7 +141,7 @@ class Host:
         try:
             answer = self.ask(asked, label=label)
         except ExchangeError as exc:
-            raise SMSUnavailable("The gateway gave no answer", detail=str(exc)) from exc
+            raise SMSUnavailable(_("The gateway gave no answer"), detail=str(exc)) from exc
         if answer.status == 404 and (not answer.body.strip() or parse(answer) is not None):
             return None
         if not 200 <= answer.status < 300:
@@ -170,4 +172,4 @@ def parse(answer: Answer) -> Any:
 
 def unreadable(status: int | None = None) -> SMSUnavailable:
     """Return the error for an answer to a look-up that makes no sense."""
-    return SMSUnavailable("The gateway's answer cannot be read", status=status)
+    return SMSUnavailable(_("The gateway's answer cannot be read"), status=status)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_noop as _
 
 from .backends.base import BaseSMSBackend
 from .backends.validation import country_of
@@ -27,6 +28,12 @@ from .models.limits import STOPPED
 
 DAILY = "max_segments_per_day"
 GUARDS = ("max_per_user", "max_per_number", "max_per_country")
+
+
+_UNTIL = _("SMSWW[%(alias)r]: %(option)s (%(most)d) is used up until %(end)s; nothing was sent")
+_FOR_SECONDS = _(
+    "SMSWW[%(alias)r]: %(option)s (%(most)d) is used up for %(seconds)d seconds; nothing was sent"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,15 @@ class Cap:
     def as_error(self, now: datetime) -> SMSLimited:
         """Return the error of a message that is beyond the cap."""
         seconds = (self.ends - now).total_seconds()
-        end = f"{self.ends:%Y-%m-%d %H:%M} {timezone.get_default_timezone_name()}"
-        until = f"until {end}" if self.is_daily else f"for {max(1, round(seconds))} seconds"
         return SMSLimited(
-            f"SMSWW[{self.alias!r}]: {self.option} ({self.most}) is used up {until}; "
-            "nothing was sent",
+            _UNTIL if self.is_daily else _FOR_SECONDS,
+            params={
+                "alias": self.alias,
+                "option": self.option,
+                "most": self.most,
+                "end": f"{self.ends:%Y-%m-%d %H:%M} {timezone.get_default_timezone_name()}",
+                "seconds": max(1, round(seconds)),
+            },
             code=self.option,
             retry_after=max(0.0, seconds),
         )

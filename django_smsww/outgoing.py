@@ -14,6 +14,7 @@ from uuid import uuid4
 from django.db import IntegrityError, connections, router, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from . import engines
 from .backends.base import BaseSMSBackend
@@ -209,7 +210,7 @@ class Outgoing:
                 row.save(using=self.using, force_insert=True)
         except IntegrityError:
             if row.resend_of_id:
-                text = "It was resent already: resend the newest of the chain."
+                text = _("It was resent already: resend the newest of the chain.")
                 raise InvalidSMS(text, code="not_resendable") from None
             return self._insert_beside(row)
         return row

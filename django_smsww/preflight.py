@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from django.utils.translation import gettext_noop as _
+
 from .backends.base import BaseSMSBackend
 from .exceptions import ContentRefused, SMSError, SMSRefused, SMSUnavailable, error_kind
 from .message import SMS
@@ -145,7 +147,7 @@ def _unavailable(error: SMSError) -> SMSError:
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(
-        "The preflight got no answer; nothing was sent",
+        _("The preflight got no answer; nothing was sent"),
         code="preflight_unanswered",
         status=error.status,
         detail=error.detail,

@@ -16,6 +16,8 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from .exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -34,8 +36,8 @@ _BY_CODE: dict[str, type[SMSError]] = {
     "2050": ContentRefused,
 }
 _DAY = 86400.0
-_REDIRECTS = "The host redirects, which is not followed: configure the host it redirects to"
-_UNUSABLE = "The gateway gave no usable answer"
+_REDIRECTS = _("The host redirects, which is not followed: configure the host it redirects to")
+_UNUSABLE = _("The gateway gave no usable answer")
 _HIDDEN = "***"
 
 

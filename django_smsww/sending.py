@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
+from django.utils.translation import gettext_noop as _
 
 from .exceptions import InvalidSMS, SMSError
 from .handler import sms_backends
@@ -271,13 +272,13 @@ def _key_for(key: str, recipient: object) -> str:
 
 def _why_not(message: Message) -> str:
     if message.state == State.UNKNOWN:
-        return "Its outcome is unknown: settle it first, as it may have been sent."
+        return _("Its outcome is unknown: settle it first, as it may have been sent.")
     if message.state not in RESENDABLE:
-        return "It is still under way."
+        return _("It is still under way.")
     if hasattr(message, "resent_as"):
-        return "It was resent already: resend the newest of the chain."
+        return _("It was resent already: resend the newest of the chain.")
     if message.dry_run:
-        return "It is a dry run: send it as a message of its own."
+        return _("It is a dry run: send it as a message of its own.")
     if message.scrubbed:
-        return "Its text was forgotten."
-    return "Its content was refused: write another text."
+        return _("Its text was forgotten.")
+    return _("Its content was refused: write another text.")

@@ -44,7 +44,7 @@ def test_the_page_tells_the_whole_story(browser, make_message):
     text = text_of(browser.get(page(message)))
     for shown in (NUMBER, "Hello", "would refuse it again", "2011", "422", "invalid mobile number"):
         assert shown in text
-    for shown in ("A-1", "On its way", "Moved the state", "SMSUnavailable", "Attempt"):
+    for shown in ("A-1", "On its way", "Moved the state", "nothing was sent", "Attempt"):
         assert shown in text
 
 

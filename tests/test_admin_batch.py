@@ -53,7 +53,14 @@ def browser(db):
 
 def test_the_page_tells_how_far_it_is(browser, batch):
     text = text_of(browser.get(PAGE))
-    for shown in ("3 of 6 are through", "12 segments", "IT (1)", "0.14 EUR", "SMSRefused", "2011"):
+    for shown in (
+        "3 of 6 are through",
+        "12 segments",
+        "IT (1)",
+        "0.14 EUR",
+        "refused the message",
+        "2011",
+    ):
         assert shown in text
     assert 'http-equiv="refresh"' in text
     assert STOP in text

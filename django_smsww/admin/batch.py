@@ -19,7 +19,7 @@ from ..limits import stop_batch
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.limits import STOPPED
 from ..states import UNFINISHED, State
-from .display import badge, money
+from .display import badge, error_name, money
 from .doing import DeedAdmin
 from .frame import framed
 from .question import named_countries
@@ -126,4 +126,4 @@ def _reasons(rows: MessageQuerySet) -> list[tuple[str, str, int]]:
     """Return what went wrong, how it is called, and how often; the most frequent first."""
     failed = rows.exclude(error="").order_by().values_list("error", "error_code")
     counted = failed.annotate(count=Count("pk")).order_by("-count", "error", "error_code")
-    return [(error, code, count) for error, code, count in counted[:MOST_REASONS]]
+    return [(error_name(error), code, count) for error, code, count in counted[:MOST_REASONS]]

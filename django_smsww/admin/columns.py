@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
 from .anatomy import visible
-from .display import badge, moment, money, phone_number, pretty
+from .display import badge, error_name, kept_text, moment, money, phone_number, pretty
 from .viewer import HIDDEN, Viewer
 
 EXCERPT = 60
 
 MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run_fact", "sensitive_fact")
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
-ERROR = ("error", "error_code", "error_status")
+ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
 TIMES = (
     "created_at",
@@ -39,6 +39,8 @@ SOURCES = {
     "dry_run_fact": "dry_run",
     "sensitive_fact": "sensitive",
     "custom_fact": "custom",
+    "error_fact": "error",
+    "error_text_fact": "error_text",
     "unit_price": "price",
     "total": "total_price",
     "fine": "penalty",
@@ -65,8 +67,8 @@ def fact_groups(message: Message, viewer: Viewer) -> list[tuple[Any, dict[str, A
     """Return the fieldsets of the page: what is known of the message and may be seen."""
     content = ("key", "custom_fact") if viewer.sees_content else ()
     reasons = ("blocklisted_reason",) if viewer.sees_content else ()
-    text = ("error_text",) if viewer.may_read_error(message) else ()
-    error = ERROR if text else ("error",)
+    text = ("error_text_fact",) if viewer.may_read_error(message) else ()
+    error = ERROR if text else ("error_fact",)
     groups = [
         (_("Message"), (*MESSAGE, *content)),
         (_("At the gateway"), (*PROVIDER, *reasons)),
@@ -162,6 +164,16 @@ class MessageColumns:
     def sent_by(self, message: Message) -> str:
         """Return the user on whose behalf it was sent, or that it was a program's own doing."""
         return str(message.created_by or _("program"))
+
+    @admin.display(description=_("error"))
+    def error_fact(self, message: Message) -> str:
+        """Return what went wrong, in words."""
+        return error_name(message.error)
+
+    @admin.display(description=_("error text"))
+    def error_text_fact(self, message: Message) -> SafeString | str:
+        """Return what was said of it."""
+        return kept_text(message.error_text)
 
     @admin.display(description=_("custom data"))
     def custom_fact(self, message: Message) -> SafeString:

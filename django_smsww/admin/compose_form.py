@@ -92,7 +92,7 @@ class ComposeForm(forms.Form):
                 _("The alias cannot be used as it is configured now.")
             ) from None
         except InvalidSMS as error:
-            raise forms.ValidationError(gettext(str(error.args[0]))) from None
+            raise forms.ValidationError(error.explain()) from None
         if not data["draft"].numbers:
             raise forms.ValidationError(_no_numbers(data["draft"]))
         return data

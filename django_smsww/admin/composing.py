@@ -93,7 +93,7 @@ class ComposeAdmin(DeedAdmin):
                 created_by=request.user,
             )
         except SMSError as error:
-            return self._show_form(request, form, tried={"trouble": gettext(str(error.args[0]))})
+            return self._show_form(request, form, tried={"trouble": error.explain()})
         costs = money(row.total_price) if Viewer.of(request).sees_costs else ""
         tried = {"badge": badge(row.state), "row": row, "cost": costs, "of": len(draft.numbers)}
         return self._show_form(request, form, tried=tried)
@@ -145,7 +145,7 @@ class ComposeAdmin(DeedAdmin):
         except SMSError as error:
             if error.message is not None:
                 return self._sent(request, error.message, error)
-            form.add_error(None, gettext(str(error.args[0])))
+            form.add_error(None, error.explain())
             return self._show_form(request, form)
         return self._sent_many(request, rows)
 
@@ -154,7 +154,7 @@ class ComposeAdmin(DeedAdmin):
     ) -> HttpResponse:
         self.log_addition(request, row, "Composed.")
         if error is not None:
-            said = gettext("It was tried: %s") % gettext(str(error.args[0]))
+            said = gettext("It was tried: %s") % error.explain()
             self.message_user(request, said, messages.WARNING)
         elif row.state == State.QUEUED:
             self.message_user(request, gettext("It waits to be sent."), messages.SUCCESS)

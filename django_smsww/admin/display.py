@@ -15,7 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from ..exceptions import error_kind
 from ..states import State
+from .anatomy import visible
 
 TONES: dict[str, str] = {
     State.DELIVERED: "good",
@@ -60,6 +62,16 @@ def money(amount: Decimal | None) -> str:
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return gettext("%s EUR") % number_format(Decimal(plain))
+
+
+def error_name(kept: str) -> str:
+    """Return in words the class of an error that a row keeps, or "" for none."""
+    return gettext(error_kind(kept).summary) if kept else ""
+
+
+def kept_text(kept: str) -> SafeString | str:
+    """Return a text that a row keeps; what is our own is English there and is translated."""
+    return visible(gettext(kept)) if kept else ""
 
 
 def pretty(payload: Any) -> SafeString:

@@ -78,7 +78,7 @@ class Draft:
                     check_country(number, self.backend.allowed_countries)
             except InvalidSMS as error:
                 if line > 1 or any(character.isdigit() for character in number):
-                    self.problems.append((line, gettext(str(error.args[0]))))
+                    self.problems.append((line, error.explain()))
                 continue  # the first line of a file may be the names of its columns
             yield line, number
 

@@ -103,7 +103,7 @@ class Settle(Deed):
         try:
             moved = message.settle(was_sent, by=user, reason=answers["reason"])
         except InvalidSMS as error:
-            return Done(trouble=gettext(str(error.args[0])))
+            return Done(trouble=error.explain())
         if not moved:
             return Done(trouble=gettext("It was settled meanwhile."))
         if was_sent:

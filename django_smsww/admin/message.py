@@ -13,6 +13,7 @@ from ..models import Message
 from .batch import BatchAdmin
 from .columns import MessageColumns, fact_groups, list_columns
 from .composing import ComposeAdmin
+from .display import error_name
 from .doing import DEEDS, as_action
 from .exporting import ExportAdmin
 from .filters import AliasFilter, AttentionFilter, DryRunFilter, PeriodFilter, StateFilter
@@ -97,4 +98,4 @@ def banner(request: HttpRequest) -> dict[str, Any]:
     may_pause = request.user.has_perms(
         ["django_smsww.pause_message", "django_smsww.view_suspension"]
     )
-    return {"paused": paused(), "may_pause": may_pause}
+    return {"paused": [(row, error_name(row.error)) for row in paused()], "may_pause": may_pause}

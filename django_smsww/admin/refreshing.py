@@ -15,6 +15,7 @@ from ..models import Message
 from ..reconcile import look_up, sync
 from ..states import State
 from .deeds import Deed, Done, Text
+from .display import kept_text
 
 
 class Refresh(Deed):
@@ -86,12 +87,12 @@ def _told(message: Message) -> Done:
     message.refresh_from_db()
     said = gettext("The gateway was asked. It is now: %s.") % State(message.state).label
     if message.state == State.UNKNOWN:
-        return Done(message, said, message.error_text or said, _log(message))
+        return Done(message, said, kept_text(message.error_text) or said, _log(message))
     return Done(message, said, logged=_log(message))
 
 
 def _unanswered(message: Message, error: SMSError) -> Done:
-    said = gettext("The gateway gave no answer: %s") % gettext(str(error.args[0]))
+    said = gettext("The gateway gave no answer: %s") % error.explain()
     return Done(message, said, said, is_pointless_to_go_on=True)
 
 

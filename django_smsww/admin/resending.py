@@ -89,7 +89,7 @@ def _again(delivered: int, many: bool) -> forms.BooleanField:
 
 
 def _troubled(message: Message, error: SMSError) -> Done:
-    trouble = gettext(str(error.args[0]))
+    trouble = error.explain()
     if isinstance(error, SMSOutcomeUnknown):
         said = gettext("It was tried once more, and may have been sent: %s") % trouble
     else:

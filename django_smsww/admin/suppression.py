@@ -38,7 +38,7 @@ class SuppressionForm(forms.ModelForm):
         try:
             check_recipient(number or typed)
         except InvalidSMS as error:
-            raise ValidationError(str(error.args[0]), code="invalid") from None
+            raise ValidationError(error.explain(), code="invalid") from None
         return number
 
 

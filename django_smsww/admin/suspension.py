@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
 from ..handler import sms_backends
 from ..models import Message, Suspension
+from .display import error_name
 from .frame import framed
 from .history import HistoryAdmin
 from .search import as_reference
@@ -43,7 +44,7 @@ class PauseForm(forms.Form):
 class SuspensionAdmin(HistoryAdmin):
     """Look at the suspensions; they are few. Sending imposes and lifts them, and so may staff."""
 
-    list_display = ("alias", "environment", "held", "error", "reason", "until", "created_at")
+    list_display = ("alias", "environment", "held", "error_fact", "reason", "until", "created_at")
     fields = (*list_display, "times", "created_by")
 
     @admin.display(description=_("held back"))
@@ -51,6 +52,11 @@ class SuspensionAdmin(HistoryAdmin):
         """Return what is held back, without the fingerprint of a text."""
         kind = suspension.scope.partition(":")[0]
         return str(SCOPES.get(kind, kind))
+
+    @admin.display(description=_("error"))
+    def error_fact(self, suspension: Suspension) -> str:
+        """Return in words which error imposed it."""
+        return error_name(suspension.error)
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         """Whether the user may pause and resume sending."""

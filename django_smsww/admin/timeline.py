@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Callback, Event, Message
 from ..payload import read_money
 from .anatomy import visible
-from .display import badge, money, page_of
+from .display import badge, error_name, kept_text, money, page_of
 from .viewer import HIDDEN, Viewer
 
 MOST_SHOWN = 100
@@ -119,11 +119,11 @@ def _done(message: Message, viewer: Viewer) -> Iterator[Entry]:
 
 def _details(event: Event, viewer: Viewer) -> Iterator[Text]:
     if event.error:
-        yield event.error
+        yield error_name(event.error)
     if not viewer.may_read_error(event):
         return
     status = f"HTTP {event.error_status}" if event.error_status else ""
-    yield from filter(None, (event.error_code, status, visible(event.error_text)))
+    yield from filter(None, (event.error_code, status, kept_text(event.error_text)))
     if event.reason:  # a person wrote it, and may have named a number
         yield visible(event.reason) if viewer.sees_content else HIDDEN
 

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_noop as _
+
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -152,7 +154,7 @@ class BaseSMSBackend:
     def validate_content(self, sms: SMS) -> None:
         """Raise InvalidSMS unless this could be sent to somebody, whoever that is."""
         check_content(sms)
-        check_segments(sms.body, MAX_SEGMENTS, "the most that a message can have")
+        check_segments(sms.body, MAX_SEGMENTS)
         if self.max_segments is not None:
             check_segments(sms.body, self.max_segments, "max_segments")
         if self.max_segments_per_day is not None and not sms.dry_run:
@@ -245,7 +247,7 @@ class BaseSMSBackend:
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):
-            text = "The message was not started; nothing was sent"
+            text = _("The message was not started; nothing was sent")
             return SendResult(error=SMSUnavailable(text, code="not_started"))
         result = self._result(sms)
         stopped |= stopped_by(result.error, sms.body)

@@ -1,6 +1,7 @@
 """What a message must be before there is any row or request, the same in every backend.
 
-The texts say what to write instead, and none of them holds a number or a body.
+The texts say what to write instead, and none of them holds a number or a body. Those that what is
+typed into a form can call forth are marked for translation; the others speak to programmers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from ..exceptions import InvalidSMS
 from ..message import RESERVED_CUSTOM_KEY, SMS
@@ -22,6 +24,10 @@ from ..segments import MAX_SEGMENTS, count_segments
 MAX_CUSTOM_BYTES = 16 * 1024
 MAX_CUSTOM_DEPTH = 32
 SENDER_RULE = "3 to 11 letters, digits and spaces, a letter among them and no space at the ends"
+_WRONG_SENDER = _(
+    "sender must have 3 to 11 letters, digits and spaces, a letter among them and no space at the "
+    "ends."
+)
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "body": ((str,), "a string (str() makes one of a lazy translation)"),
@@ -42,12 +48,35 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 # The shortest numbers in use, those of Niue, have seven digits with the country code; E.164
 # allows fifteen.
 _RECIPIENT_RULES = (
-    (r"\+.*", "start with the plus sign and the country code"),
-    (r"\+[0-9]*", "hold nothing but digits after the plus sign: no spaces, dashes or letters"),
-    (r"\+(?!0).*", "not start with a zero: write the country code, without 00 or a trunk zero"),
-    (r"\+[0-9]{7,15}", "have 7 to 15 digits with the country code"),
+    (
+        r"\+.*",
+        _(
+            "recipient must start with the plus sign and the country code. "
+            "Write it in E.164 with the plus sign, for example +393331234567."
+        ),
+    ),
+    (
+        r"\+[0-9]*",
+        _(
+            "recipient must hold nothing but digits after the plus sign: no spaces, dashes or "
+            "letters. Write it in E.164 with the plus sign, for example +393331234567."
+        ),
+    ),
+    (
+        r"\+(?!0).*",
+        _(
+            "recipient must not start with a zero: write the country code, without 00 or a trunk "
+            "zero. Write it in E.164 with the plus sign, for example +393331234567."
+        ),
+    ),
+    (
+        r"\+[0-9]{7,15}",
+        _(
+            "recipient must have 7 to 15 digits with the country code. "
+            "Write it in E.164 with the plus sign, for example +393331234567."
+        ),
+    ),
 )
-_HOW_TO_WRITE = "Write it in E.164 with the plus sign, for example +393331234567."
 
 # PostgreSQL stores neither of them, and no alphabet of a telephone has them.
 _find_unstorable = re.compile("[\x00\ud800-\udfff]").search
@@ -59,7 +88,7 @@ def check_content(sms: SMS) -> None:
     _check_types(sms)
     _check_body(sms.body)
     if not is_sender(sms.sender):
-        raise InvalidSMS(f"sender must have {SENDER_RULE}.")
+        raise InvalidSMS(_WRONG_SENDER)
     _check_label("key", sms.key, 200)
     _check_label("tag", sms.tag, 64)
     if not -32768 <= sms.priority <= 32767:
@@ -68,13 +97,20 @@ def check_content(sms: SMS) -> None:
     _check_custom(sms.custom)
 
 
-def check_segments(body: str, limit: int, reason: str) -> None:
-    """Raise InvalidSMS if the text needs more than `limit` segments."""
+def check_segments(body: str, limit: int, option: str = "") -> None:
+    """Raise InvalidSMS if the text needs more than the `limit` of segments that an option sets."""
     # A text that long is past any limit in either alphabet; counting it would only take time.
     too_long = len(body) > MAX_SEGMENTS * 153
     if too_long or count_segments(body).segments > limit:
-        what = "1 segment" if limit == 1 else f"{limit} segments"
-        raise InvalidSMS(f"body must fit into {what} ({reason}). Shorten it.")
+        raise InvalidSMS(_too_long(limit, option), params={"limit": limit, "option": option})
+
+
+def _too_long(limit: int, option: str) -> str:
+    if not option:
+        return _("body must fit into %(limit)d segments. Shorten it.")
+    if limit == 1:
+        return _("body must fit into 1 segment (%(option)s). Shorten it.")
+    return _("body must fit into %(limit)d segments (%(option)s). Shorten it.")
 
 
 def check_country(recipient: str, allowed: frozenset[str]) -> None:
@@ -82,8 +118,8 @@ def check_country(recipient: str, allowed: frozenset[str]) -> None:
     country = country_of(recipient)
     if country not in allowed:
         raise InvalidSMS(
-            f"recipient is not in a country that allowed_countries names: "
-            f"{', '.join(sorted(allowed))}."
+            _("recipient is not in a country that allowed_countries names: %(countries)s."),
+            params={"countries": ", ".join(sorted(allowed))},
         )
 
 
@@ -114,17 +150,17 @@ def _check_types(sms: SMS) -> None:
 def check_recipient(recipient: str) -> None:
     """Raise InvalidSMS unless the number is written in E.164."""
     if not isinstance(recipient, str):
-        raise InvalidSMS(f"recipient must be a string. {_HOW_TO_WRITE}")
-    for pattern, wanted in _RECIPIENT_RULES:
+        raise InvalidSMS("recipient must be a string, for example '+393331234567'.")
+    for pattern, text in _RECIPIENT_RULES:
         if not re.fullmatch(pattern, recipient, re.DOTALL):
-            raise InvalidSMS(f"recipient must {wanted}. {_HOW_TO_WRITE}")
+            raise InvalidSMS(text)
 
 
 def _check_body(body: str) -> None:
     if not body.strip():
-        raise InvalidSMS("body must not be empty.")
+        raise InvalidSMS(_("body must not be empty."))
     if _find_unstorable(body):
-        raise InvalidSMS("body must hold neither NUL characters nor lone surrogates.")
+        raise InvalidSMS(_("body must hold neither NUL characters nor lone surrogates."))
 
 
 def _check_label(name: str, value: str, limit: int) -> None:
@@ -138,9 +174,9 @@ def _check_times(sms: SMS) -> None:
     _check_time("send_at", sms.send_at)
     _check_time("expires_at", sms.expires_at)
     if sms.send_at and sms.expires_at and sms.expires_at <= sms.send_at:
-        raise InvalidSMS("expires_at must be later than send_at.")
+        raise InvalidSMS(_("expires_at must be later than send_at."))
     if sms.expires_at and sms.expires_at <= timezone.now():
-        raise InvalidSMS("expires_at must be in the future: the message would not be sent.")
+        raise InvalidSMS(_("expires_at must be in the future: the message would not be sent."))
 
 
 def _check_time(name: str, value: datetime | None) -> None:
@@ -152,7 +188,8 @@ def _check_time(name: str, value: datetime | None) -> None:
         kind = "an aware" if wanted else "a naive"
         raise InvalidSMS(f"{name} must be {kind} datetime, as django.utils.timezone.now() is.")
     if not 2000 <= value.year < 3000:
-        raise InvalidSMS(f"{name} must be in the years 2000 to 2999.")
+        text = _("%(name)s must be in the years 2000 to 2999.")
+        raise InvalidSMS(text, params={"name": name})
 
 
 def _check_custom(custom: Mapping[str, Any] | None) -> None:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from ..clock import database_now
 from ..exceptions import (
@@ -158,7 +159,7 @@ class Suspension(models.Model):
         """Return the error of a message that was not even tried because of this."""
         kind = error_kind(self.error) if self.error else SMSUnavailable
         return kind(
-            "Sending is suspended; nothing was sent",
+            gettext_noop("Sending is suspended; nothing was sent"),
             code=self.error_code or "suspended",
             detail=self.reason,
             retry_after=self._seconds_left(),
@@ -172,7 +173,7 @@ class Suspension(models.Model):
 
 def suppressed() -> InvalidSMS:
     """Return the error of a message to a number that asked for no more messages."""
-    return InvalidSMS("recipient is on the do-not-send list.", code="suppressed")
+    return InvalidSMS(gettext_noop("recipient is on the do-not-send list."), code="suppressed")
 
 
 class SuppressionQuerySet(models.QuerySet["Suppression"]):

@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from .. import facts
 from ..clock import database_now
@@ -306,7 +307,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 def _late() -> SMSError:
-    return SMSUnavailable("It was not sent in time; nothing was sent", code="expired_unsent")
+    return SMSUnavailable(_("It was not sent in time; nothing was sent"), code="expired_unsent")
 
 
 def _by_signals(rows: MessageQuerySet, target: State) -> Iterator[tuple[MessageQuerySet, bool]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Exists, Max, OuterRef, Q
+from django.utils.translation import gettext_noop as _
 
 from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
@@ -43,15 +44,17 @@ def settle(self: Message, sent: bool, by: Any, reason: str, *, grace: timedelta 
         InvalidSMS: there is no reason, or the grace period is not over.
     """
     if not reason.strip():
-        raise InvalidSMS("Give a reason: what says that it was sent, or was not.", code="no_reason")
+        raise InvalidSMS(
+            _("Give a reason: what says that it was sent, or was not."), code="no_reason"
+        )
     if database_now(_database(self)) < last_attempt_at(self) + grace:
-        text = "It is too early: its request may still be under way."
+        text = _("It is too early: its request may still be under way.")
         raise InvalidSMS(text, code="too_early")
     details = {"user": by, "reason": reason.strip()[:255]}
     if sent:
         return _move(self, State.PENDING, Cause.PERSON, NO_ERROR, **details)
     if was_heard_of(self):
-        raise InvalidSMS("The provider knows it: settle it as sent.", code="known")
+        raise InvalidSMS(_("The provider knows it: settle it as sent."), code="known")
     error = SMSUnavailable("A person settled it as not sent", code=SETTLED_UNSENT)
     columns = error_columns(error)
     return _move(self, State.FAILED, Cause.PERSON, columns, where=_unheard(self), **details)

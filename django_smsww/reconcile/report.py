@@ -7,23 +7,25 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext_noop as _
+
 from ..exceptions import SMSError
 
 
 class Reason(Enum):
     """Why a message stays UNKNOWN; the value is what its row says."""
 
-    TOO_EARLY = "Not settled: its request may still be under way"
-    KNOWN = "Not settled: the provider knows it, but did not say what became of it"
-    CONTESTED = "Not settled: the message with its reference contradicts this row"
-    NOT_ECHOED = "Not settled: the provider's list shows no references, and no one match"
-    TWIN = "Not settled: a message of unknown origin has its number and text"
-    NO_CONTROL_BEFORE = "Not settled: the list shows no message of ours from before it"
-    NO_CONTROL_AFTER = "Not settled: the list shows no message of ours from after it"
-    NOT_READ = "Not settled: the list could not be read far enough"
-    HOLE = "Not settled: the list lacks messages that were accepted at about its time"
-    NO_LIST = "Not settled: the provider's list cannot be read"
-    GIVEN_UP = "Not settled: it was looked for long enough, and a person must decide"
+    TOO_EARLY = _("Not settled: its request may still be under way")
+    KNOWN = _("Not settled: the provider knows it, but did not say what became of it")
+    CONTESTED = _("Not settled: the message with its reference contradicts this row")
+    NOT_ECHOED = _("Not settled: the provider's list shows no references, and no one match")
+    TWIN = _("Not settled: a message of unknown origin has its number and text")
+    NO_CONTROL_BEFORE = _("Not settled: the list shows no message of ours from before it")
+    NO_CONTROL_AFTER = _("Not settled: the list shows no message of ours from after it")
+    NOT_READ = _("Not settled: the list could not be read far enough")
+    HOLE = _("Not settled: the list lacks messages that were accepted at about its time")
+    NO_LIST = _("Not settled: the provider's list cannot be read")
+    GIVEN_UP = _("Not settled: it was looked for long enough, and a person must decide")
 
 
 @dataclass(frozen=True, slots=True)
