@@ -148,7 +148,7 @@ def test_pausing_and_resuming_are_in_the_log(browser):
     browser.post(PAUSE, {"alias": "default"})
     browser.post(resume_page(Suspension.objects.get()))
     said = list(LogEntry.objects.order_by("pk").values_list("object_repr", "change_message"))
-    assert said == [("default · alias", "Paused."), ("default · alias", "Resumed.")]
+    assert said == [("default · everything", "Paused."), ("default · everything", "Resumed.")]
 
 
 def test_resuming_what_is_gone_is_not_found(browser):

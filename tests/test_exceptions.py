@@ -5,7 +5,7 @@ import pickle
 import pytest
 from django.utils.translation import override
 
-from django_smsww import InvalidSMS
+from django_smsww import InvalidSMS, SMSRefused
 
 TEXT = "%(name)s must be in the years 2000 to 2999."
 
@@ -18,6 +18,13 @@ def error():
 def test_an_error_is_english_in_every_language(error):
     with override("it"):
         assert str(error) == "send_at must be in the years 2000 to 2999."
+
+
+def test_an_error_is_explained_in_the_language_of_the_reader(error):
+    with override("it"):
+        assert error.explain() == "send_at deve essere negli anni dal 2000 al 2999."
+        assert SMSRefused().explain() == "Il gateway ha rifiutato il messaggio"
+    assert error.explain() == str(error)
 
 
 def test_an_error_explains_itself_after_a_queue_has_carried_it(error):

@@ -24,6 +24,12 @@ def test_the_texts_in_the_guide_to_content_are_as_it_says(db, smsoutbox, setting
     assert sms.body.splitlines() == lines
 
 
+def test_the_guide_to_languages_explains_an_error_in_two(db):
+    said = guides.run("languages.md")
+    assert said["logged"].startswith("recipient must start with the plus sign")
+    assert said["shown"].startswith("Il destinatario (recipient) deve iniziare con il segno più")
+
+
 def test_what_the_guides_link_to_is_there():
     for path in guides.DOCS.glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text("utf-8")):

@@ -144,7 +144,7 @@ def _times(figures: Figures) -> Plot:
 
 
 def _percent(value: float) -> str:
-    return f"{number_format(Decimal(f'{value:g}'))} %"
+    return gettext("%s %%") % number_format(Decimal(f"{value:g}"))
 
 
 def _duration(seconds: float) -> str:

@@ -23,7 +23,6 @@ from .history import HistoryAdmin
 from .search import as_reference
 
 LONGEST_REASON = 255
-SCOPES = {"alias": _("everything"), "batch": _("one batch"), "text": _("one text")}
 
 
 class PauseForm(forms.Form):
@@ -50,8 +49,7 @@ class SuspensionAdmin(HistoryAdmin):
     @admin.display(description=_("held back"))
     def held(self, suspension: Suspension) -> str:
         """Return what is held back, without the fingerprint of a text."""
-        kind = suspension.scope.partition(":")[0]
-        return str(SCOPES.get(kind, kind))
+        return suspension.held
 
     @admin.display(description=_("error"))
     def error_fact(self, suspension: Suspension) -> str:

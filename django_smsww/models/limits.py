@@ -28,6 +28,8 @@ LONGEST_PAUSE = 3600
 STOPPED = "stopped"
 """The code of a suspension of a batch that a person stopped for good."""
 
+SCOPES = {"alias": _("everything"), "batch": _("one batch"), "text": _("one text")}
+
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
     """What holds sending back; every worker reads it before each block that it sends."""
@@ -144,7 +146,13 @@ class Suspension(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.alias} · {self.scope.partition(':')[0]}"
+        return f"{self.alias} · {self.held}"
+
+    @property
+    def held(self) -> str:
+        """What is held back, in words and without the fingerprint of a text."""
+        kind = self.scope.partition(":")[0]
+        return str(SCOPES.get(kind, kind))
 
     def holds(self, *, batch: UUID | None, text: str) -> bool:
         """Whether a message of this batch and with this fingerprint of a text is held back."""

@@ -283,7 +283,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         themselves. A dry run sends nothing, so it is FAILED.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
-        lost = SMSOutcomeUnknown("The process that was sending it ended", code="worker_lost")
+        lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code="worker_lost")
         return sum(row.fail(lost, token=row.lease_token) for row in stale)
 
     # Signals

@@ -55,21 +55,21 @@ def settle(self: Message, sent: bool, by: Any, reason: str, *, grace: timedelta 
         return _move(self, State.PENDING, Cause.PERSON, NO_ERROR, **details)
     if was_heard_of(self):
         raise InvalidSMS(_("The provider knows it: settle it as sent."), code="known")
-    error = SMSUnavailable("A person settled it as not sent", code=SETTLED_UNSENT)
+    error = SMSUnavailable(_("A person settled it as not sent"), code=SETTLED_UNSENT)
     columns = error_columns(error)
     return _move(self, State.FAILED, Cause.PERSON, columns, where=_unheard(self), **details)
 
 
 def rule_out(self: Message) -> bool:
     """Record the proof that the provider never had it: FAILED, and free to be sent again."""
-    error = SMSUnavailable("It was proved that it never arrived", code=PROVED_ABSENT)
+    error = SMSUnavailable(_("It was proved that it never arrived"), code=PROVED_ABSENT)
     columns = error_columns(error)
     return _move(self, State.FAILED, Cause.ABSENCE, columns, where=_unheard(self))
 
 
 def hold(self: Message) -> bool:
     """Hold a row that may have been sent after the backup that it comes from was made."""
-    error = SMSOutcomeUnknown("A backup was restored: it may have been sent", code="restored")
+    error = SMSOutcomeUnknown(_("A backup was restored: it may have been sent"), code="restored")
     columns = error_columns(error)
     now = database_now(_database(self))
     kind = Event.Kind.HELD

@@ -72,8 +72,8 @@ def test_the_live_counter_counts_as_we_do(form):
     for text in TEXTS:
         write(form, "body", text)
         count = count_segments(text)
-        word = "segment" if count.segments == 1 else "segments"
-        expected = f"{count.encoding} · {count.characters} characters · {count.segments} {word}"
+        sums = f"characters: {count.characters} · segments: {count.segments}"
+        expected = f"{count.encoding} · {sums}"
         assert counted(form) == expected, ascii(text)
 
 
@@ -101,7 +101,7 @@ def test_try_then_send_with_a_double_click(form, smsoutbox):
     write(form, "body", "Hello “you”")
     press(form, "[name=_try]")
     assert "Nothing was sent" in shown(form)
-    assert counted(form).startswith("UCS-2 · 11")
+    assert counted(form).startswith("UCS-2 · characters: 11 ")
     press(form, "[name=_check]")
     assert "1 message" in shown(form)
     press(form, "[name=_send]")

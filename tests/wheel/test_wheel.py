@@ -26,7 +26,14 @@ def test_the_package_under_test_is_the_installed_one():
 
 @pytest.mark.parametrize(
     "name",
-    ["py.typed", "migrations/0001_initial.py", "contrib/simulator/apps.py", "testing/plugin.py"],
+    [
+        "py.typed",
+        "migrations/0001_initial.py",
+        "contrib/simulator/apps.py",
+        "testing/plugin.py",
+        "locale/it/LC_MESSAGES/django.mo",
+        "locale/it/LC_MESSAGES/django.po",
+    ],
 )
 def test_the_wheel_holds(name):
     assert f"django_smsww/{name}" in files_of_the_wheel()

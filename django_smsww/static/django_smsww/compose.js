@@ -101,9 +101,8 @@
   function show() {
     const text = area.value.replaceAll("\r\n", "\n");
     const { encoding, units, segments } = measure(text);
-    const word = segments.length === 1 ? box.dataset.segment : box.dataset.segments;
-    part("size").textContent =
-      `${encoding} · ${units} ${box.dataset.characters} · ${segments.length} ${word}`;
+    const said = { encoding, characters: units, segments: segments.length };
+    part("size").textContent = box.dataset.size.replace(/{(\w+)}/g, (_, name) => said[name]);
     part("preview").replaceChildren(...preview(segments));
     part("culprits").replaceChildren(...culprits(text));
     part("replace").hidden = plain(text) === text;
