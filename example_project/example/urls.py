@@ -1,3 +1,4 @@
+from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -7,3 +8,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("sms/", include("django_smsww.urls")),
 ]
+if apps.is_installed("django_smsww.contrib.simulator"):
+    urlpatterns += [path("phones/", include("django_smsww.contrib.simulator.urls"))]

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from .accepting import FAULTS
 from .auth import check_local
 from .behaviours import TEST_NUMBERS, describe_numbers
 from .exchange import Request, Response, json_response, platform_error
+from .hand import Hand
 from .phones import render_phones
 from .profiles import UnknownProfileError
 from .world import World
@@ -41,6 +41,13 @@ class Control:
             ("POST", "account"): self.set_account,
             ("POST", "next"): self.arm,
             ("POST", "reset"): self.reset,
+        }
+        hand = Hand(world)
+        self._answers |= {
+            ("GET", "messages"): hand.messages,
+            ("POST", "hold"): hand.hold,
+            ("POST", "decide"): hand.decide,
+            ("POST", "repeat"): hand.repeat,
         }
 
     def answer(self, request: Request, name: str) -> Response:
@@ -84,7 +91,7 @@ class Control:
 
     def set_profile(self, request: Request) -> Response:
         """Switch on exactly the profiles of {"profiles": [...]}."""
-        names = self._fields(request).get("profiles")
+        names = request.fields().get("profiles")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise platform_error(422, "profiles must be a list of names")
         try:
@@ -95,7 +102,7 @@ class Control:
 
     def set_account(self, request: Request) -> Response:
         """Set any of {"credit": "5.00", "bundle": 3, "blocklisted": false}."""
-        for name, value in self._fields(request).items():
+        for name, value in request.fields().items():
             if name not in ("credit", "bundle", "blocklisted"):
                 raise platform_error(422, f"{name} is not a value of the account")
             try:
@@ -117,7 +124,7 @@ class Control:
         {"ending": "914", "times": 2, "method": "POST"}; with "GET" the answers to reading; with
         "CONNECT" and one of accepting.FAULTS what goes wrong before a request is read.
         """
-        fields = {"times": 1, "method": "POST", **self._fields(request)}
+        fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
             raise platform_error(
                 422, "ending must be a test number with GET or POST, a fault with CONNECT"
@@ -130,12 +137,6 @@ class Control:
 
     def reset(self, request: Request) -> Response:
         """Forget everything, and be as at the start."""
-        self._fields(request)
+        request.fields()
         self._world.reset()
         return json_response({"reset": True})
-
-    def _fields(self, request: Request) -> dict[str, Any]:
-        fields = request.json()
-        if not isinstance(fields, dict):
-            raise platform_error(422, "The request body must be an object.")
-        return fields

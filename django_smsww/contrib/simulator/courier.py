@@ -65,6 +65,23 @@ class Courier:
         owner = document["id"]
         return [self._insert(each, owner, route, at_once=at_once) for each in planned]
 
+    def repeat(self, document: Document, route: str, variant: str) -> None:
+        """Record the callback of a message as it is now once more."""
+        self.plan(document, route, variant, is_last=True)
+        self._wake.set()
+
+    def statement(self, message_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """List the callbacks of these messages, the oldest first."""
+        found: dict[str, list[dict[str, Any]]] = {each: [] for each in message_ids}
+        places = ", ".join("?" * len(message_ids))
+        rows = self._store.rows(
+            f"SELECT * FROM callbacks WHERE message_id IN ({places}) ORDER BY seq",  # noqa: S608  question marks alone
+            *message_ids,
+        )
+        for row in rows:
+            found[row["message_id"]].append(_line(row))
+        return found
+
     def dispatch_due(self) -> None:
         """Hand the callbacks that are due to the workers."""
         rows = self._store.rows(
@@ -131,3 +148,14 @@ class Courier:
                 self.post(seq)
             except StoreClosed:
                 return
+
+
+def _line(row: Any) -> dict[str, Any]:
+    is_over = row["completed"] is not None
+    return {
+        "state": json.loads(row["document"])["state"],
+        "attempts": row["attempt"],
+        "status": row["status"],
+        "lost": is_over and row["status"] == LOST_STATUS and row["elapsed"] is None,
+        "over": is_over,
+    }

@@ -29,6 +29,13 @@ class Request:
         except (ValueError, RecursionError):
             raise platform_error(400, "Malformed JSON") from None
 
+    def fields(self) -> dict[str, Any]:
+        """Decode a body that must be a JSON object."""
+        fields = self.json()
+        if not isinstance(fields, dict):
+            raise platform_error(422, "The request body must be an object.")
+        return fields
+
     def number(self, name: str, default: int, *, maximum: int | None = None) -> int:
         """Read a whole number from the query; what is not one is refused with 400."""
         text = self.query.get(name, str(default))

@@ -33,6 +33,7 @@ class Lifecycle:
         self._store, self._ledger, self._wallet = store, ledger, wallet
         self._courier, self._wake, self._pace = courier, wake, pace
         self._asleep_until = 0.0
+        self._is_held = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -65,16 +66,38 @@ class Lifecycle:
     def advance(self, entry: Entry, *, at_once: bool = False) -> list[int]:
         """Move a message to its next state; return the numbers of its callbacks."""
         state, rest = entry.steps[0], entry.steps[1:]
+        return self._move(entry, state, rest, entry.behaviour.callbacks, at_once=at_once)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether messages stand still until somebody decides what becomes of them."""
+        return self._is_held
+
+    def hold(self, held: bool) -> None:
+        """Let messages stand still, or go on."""
+        self._is_held = held
+        self._wake.set()
+
+    def decide(self, entry: Entry, state: str, callbacks: str) -> None:
+        """Move a message to a state for good, and spoil the callback of that as is wanted."""
+        self._move(entry, state, (), callbacks)
+        self._wake.set()
+
+    def _move(
+        self,
+        entry: Entry,
+        state: str,
+        rest: tuple[str, ...],
+        callbacks: str,
+        *,
+        at_once: bool = False,
+    ) -> list[int]:
         with self._store.transaction():
             document = self._charge(moved(entry.document, state), entry)
             due = None if at_once else self.next_due()
             self._ledger.save(document, rest, due)
             return self._courier.plan(
-                document,
-                entry.route,
-                entry.behaviour.callbacks,
-                is_last=not rest,
-                at_once=at_once,
+                document, entry.route, callbacks, is_last=not rest, at_once=at_once
             )
 
     def _charge(self, document: Document, entry: Entry) -> Document:
@@ -97,7 +120,7 @@ class Lifecycle:
     def _round(self) -> None:
         self._wake.clear()
         with self._store.transaction():
-            for entry in self._ledger.due(now()):
+            for entry in () if self._is_held else self._ledger.due(now()):
                 self.advance(entry)
         self._courier.dispatch_due()
         self._asleep_until = now() + _LONGEST_NAP  # before looking, so that nothing slips past
@@ -106,8 +129,9 @@ class Lifecycle:
 
     def _nap(self) -> float:
         row = self._store.row(
-            "SELECT min(due) FROM (SELECT min(due) AS due FROM messages"
-            " UNION ALL SELECT min(due) FROM callbacks)"
+            "SELECT min(due) FROM (SELECT min(due) AS due FROM messages WHERE NOT ?"
+            " UNION ALL SELECT min(due) FROM callbacks)",
+            self._is_held,
         )
         if row is None or row[0] is None:
             return _LONGEST_NAP

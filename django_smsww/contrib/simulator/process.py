@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,13 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+from .remote import ask
 
 _MODULE = "django_smsww.contrib.simulator"
 _START_SECONDS = 20
-# No proxy: the environment's may be set for the real gateway, and this never leaves the machine.
-# Nor is there a name to verify: it is our own child, whatever its certificate is for.
-_opener = build_opener(ProxyHandler({}), HTTPSHandler(context=ssl._create_unverified_context()))  # noqa: S323
 
 
 class SimulatorProcess:
@@ -91,38 +87,55 @@ class SimulatorProcess:
     def ledger(self, reference: str = "") -> list[dict[str, Any]]:
         """List every message that was accepted, as often as it was accepted."""
         query = f"?{urlencode({'reference': reference})}" if reference else ""
-        entries: list[dict[str, Any]] = self._ask(f"/_simulator/ledger{query}")
+        entries: list[dict[str, Any]] = self._ask(f"ledger{query}")
         return entries
 
     def requests(self) -> list[dict[str, Any]]:
         """List every request for a message: accepted, validated and refused."""
-        requests: list[dict[str, Any]] = self._ask("/_simulator/requests")
+        requests: list[dict[str, Any]] = self._ask("requests")
         return requests
 
     def reset(self) -> None:
         """Forget everything, and be as at the start."""
-        self._ask("/_simulator/reset", {})
+        self._ask("reset", {})
 
     def set_profile(self, *names: str) -> None:
         """Switch on exactly these profiles, also for the next `start`."""
-        self._ask("/_simulator/profile", {"profiles": list(names)})
+        self._ask("profile", {"profiles": list(names)})
         self._profiles = names
 
     def set_account(self, **values: Any) -> None:
         """Set credit (in EUR), bundle (segments) or blocklisted (true or false)."""
-        self._ask("/_simulator/account", values)
+        self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
         """Give the next requests the behaviour of a test number, whatever their recipient.
 
         With the method "CONNECT" and one of accepting.FAULTS, what goes wrong before that.
         """
-        self._ask("/_simulator/next", {"ending": ending, "times": times, "method": method})
+        self._ask("next", {"ending": ending, "times": times, "method": method})
+
+    def messages(self) -> list[dict[str, Any]]:
+        """List the newest messages with their callbacks."""
+        found: list[dict[str, Any]] = self._ask("messages")["messages"]
+        return found
+
+    def hold(self, held: bool = True) -> None:
+        """Let messages stand still until `decide`, or let them go on by themselves."""
+        self._ask("hold", {"held": held})
+
+    def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
+        """Give a message an outcome; its callback comes, or is "lost", "twice" or "late"."""
+        self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
+
+    def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
+        """Have the callback of a message come once more."""
+        self._ask("repeat", {"id": message_id, "callbacks": callbacks})
 
     def wait_until_idle(self, seconds: float = 10) -> None:
         """Wait until no message moves any more and every callback was answered or given up."""
         deadline = time.monotonic() + seconds
-        while self._ask("/_simulator/idle")["waiting"]:
+        while self._ask("idle")["waiting"]:
             if time.monotonic() > deadline:
                 raise TimeoutError("The simulator still has messages or callbacks under way.")
             time.sleep(0.01)
@@ -166,12 +179,8 @@ class SimulatorProcess:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = self._store = ""
 
-    def _ask(self, path: str, payload: dict[str, Any] | None = None) -> Any:
-        body = None if payload is None else json.dumps(payload).encode()
-        headers = {"Content-Type": "application/json"}
-        request = Request(self.url + path, body, headers)  # noqa: S310  our own address
-        with _opener.open(request, timeout=30) as response:
-            return json.load(response)
+    def _ask(self, name: str, payload: dict[str, Any] | None = None) -> Any:
+        return ask(self.url, name, payload)
 
 
 def _environment() -> dict[str, str]:

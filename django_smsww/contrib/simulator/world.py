@@ -50,6 +50,7 @@ class World:
             self.wallet.open()
         self.profiles.replace(self.options.profiles)
         self.armed.clear()
+        self.lifecycle.hold(False)
 
     def wrap(self, payload: object) -> object:
         """Put a success into its envelope."""

@@ -69,7 +69,7 @@ class Command(BaseCommand):
         found = differences(sent, simulator.ledger())
         self.report(found)
         if not options["once"]:
-            self.serve(simulator, site)
+            self.serve(site)
         elif found:
             sys.exit(1)
 
@@ -82,11 +82,11 @@ class Command(BaseCommand):
         text = "Every message is in the state that its test number stands for."
         self.stdout.write(self.style.SUCCESS(text))
 
-    def serve(self, simulator: SimulatorProcess, site: Site) -> None:
+    def serve(self, site: Site) -> None:
         """Leave everything running until Ctrl-C."""
         self.stdout.write(f"\nThe messages:    {site.url}/admin/django_smsww/message/")
         self.stdout.write(f"  {describe_admin()}")
-        self.stdout.write(f"The telephones:  {simulator.url}/_simulator/")
+        self.stdout.write(f"The telephones:  {site.url}/phones/")
         self.stdout.write(f"The database:    {Message.objects.count()} messages by now")
         self.stdout.write("\nCtrl-C ends both.")
         threading.Event().wait()

@@ -1,0 +1,10 @@
+"""The page with the telephones: `path("phones/", include("django_smsww.contrib.simulator.urls"))`.
+
+For development alone, as the simulator itself.
+"""
+
+from django.urls import path
+
+from .views import phones
+
+urlpatterns = [path("", phones, name="smsww_phones")]
