@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from django_smsww import State, privacy
-from django_smsww.admin import figures
 from django_smsww.admin.figures import GROUP_OF, Figures
 from django_smsww.admin.plots import HEIGHT, WIDTH, Plot, Series, lines, nice_step, stacked
+from django_smsww.daily import rows
 from django_smsww.models import DailyTotal
 
 from .people import browser_of, staff, text_of
@@ -58,10 +58,16 @@ def history(make_message):
     make_message(state=State.VALIDATED, dry_run=True, created_at=noon(FIRST), segments=99)
 
 
+@pytest.fixture
+def settled(monkeypatch):
+    """Let it be the year after, so that all days have ended and nothing was written lately."""
+    long_after = timezone.now() + timedelta(days=5000)
+    monkeypatch.setattr(timezone, "now", lambda: long_after)
+
+
 def sums_of(read):
     """Return all that adds up, as plain data."""
-    days = {key: value for key, value in read.by_day.items() if value.messages}
-    return (days, dict(read.by_country), dict(read.by_tag), dict(read.by_alias))
+    return [read.by_date[day].groups for day in read.days]
 
 
 def test_every_state_is_in_one_group():
@@ -75,12 +81,12 @@ def test_the_sums_are_those_of_the_rows(history):
     assert sum(one.segments for one in whole) == sum(range(12))
     assert sum(one.cost for one in whole) == Decimal("0.07") * sum(range(12))
     assert sum(one.penalties for one in whole) == 1
-    assert {name: one.messages for name, one in read.by_country.items()} == {
+    assert {name: one.messages for name, one in read.by("country").items()} == {
         "IT": 4,
         "FR": 4,
         "": 4,
     }
-    assert read.by_tag["otp"].messages == read.by_alias["default"].messages == 6
+    assert read.by("tag")["otp"].messages == read.by("alias")["default"].messages == 6
 
 
 def test_pruning_changes_no_sum(history):
@@ -121,31 +127,32 @@ def test_times_are_ranked(make_message, count, median, slow):
             claimed_at=noon(FIRST),
             delivered_at=noon(FIRST) + timedelta(seconds=seconds),
         )
-    times = Figures.read(FIRST, LAST).times[FIRST]
+    times = Figures.read(FIRST, LAST).times(FIRST)
     assert (times.median, times.slow, times.count) == (median, slow, count)
 
 
 def test_of_many_deliveries_some_are_looked_at(make_message, monkeypatch, browser):
-    monkeypatch.setattr(figures, "SAMPLE", 10)
+    monkeypatch.setattr(rows, "SAMPLE", 10)
     for _ in range(35):
         made = {"created_at": noon(FIRST), "delivered_at": noon(FIRST) + timedelta(seconds=5)}
         make_message(state=State.DELIVERED, **made)
     read = Figures.read(FIRST, LAST)
     assert read.thinned == 4
-    assert 8 <= read.times[FIRST].count <= 9
+    assert 8 <= read.times(FIRST).count <= 9
     assert "Of one in 4 deliveries." in text_of(browser.get(DAYS))
 
 
 # The page
 
 
-def test_the_page_takes_as_many_queries_for_any_period(browser, history):
+def test_the_page_takes_as_many_queries_for_any_period(settled, browser, history):
     counts = []
     for query in ("?since=2030-04-01&until=2030-04-01", "?since=2030-02-01&until=2030-04-30"):
+        browser.get(PAGE + query)
         with CaptureQueriesContext(connection) as queries:
             assert browser.get(PAGE + query).status_code == 200
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 8
+    assert counts[0] == counts[1] <= 7
 
 
 def test_the_numbers_stand_below_each_plot(browser, history):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +15,10 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..daily import Sums, day_of
 from .display import money
 from .doing import DeedAdmin
-from .figures import GROUPS, Figures, Sums
+from .figures import GROUPS, Figures, together
 from .frame import framed
 from .plots import Plot, Series, lines, stacked
 from .timeline import lasted
@@ -89,8 +89,8 @@ class StatisticsAdmin(DeedAdmin):
 
 
 def today() -> date:
-    """Return the day in the current time zone."""
-    return timezone.localdate() if timezone.is_aware(timezone.now()) else date.today()  # noqa: DTZ011
+    """Return the day in the time zone of the project, whatever the user's is."""
+    return day_of(timezone.now())
 
 
 def _quick(days: int) -> str:
@@ -117,7 +117,7 @@ def _by_state(figures: Figures, what: str, title: Any) -> Plot:
         Series(
             name,
             label,
-            [getattr(figures.by_day.get((day, name), Sums()), what) for day in figures.days],
+            [getattr(figures.of_group(day, name), what) for day in figures.days],
         )
         for name, (label, _states) in GROUPS.items()
     ]
@@ -132,7 +132,7 @@ def _rate(figures: Figures) -> Plot:
 
 
 def _times(figures: Figures) -> Plot:
-    times = [figures.times.get(day) for day in figures.days]
+    times = [figures.times(day) for day in figures.days]
     series = [
         Series("first", _("Median"), [one.median if one else None for one in times]),
         Series("second", _("95 % were faster than"), [one.slow if one else None for one in times]),
@@ -167,9 +167,9 @@ def _euro(amount: float) -> str:
 def ranks(figures: Figures, viewer: Viewer) -> list[dict[str, Any]]:
     """Return what went where: by country, tag and alias, the most first."""
     return [
-        _rank(_("By country"), figures.by_country, viewer),
-        _rank(_("By tag"), figures.by_tag, viewer),
-        _rank(_("By alias"), figures.by_alias, viewer),
+        _rank(_("By country"), figures.by("country"), viewer),
+        _rank(_("By tag"), figures.by("tag"), viewer),
+        _rank(_("By alias"), figures.by("alias"), viewer),
     ]
 
 
@@ -177,7 +177,7 @@ def _rank(title: Any, sums: dict[str, Sums], viewer: Viewer) -> dict[str, Any]:
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     shown = ordered[:MOST_NAMES]
     if len(ordered) > MOST_NAMES:
-        shown.append((gettext("others"), _together([one for _n, one in ordered[MOST_NAMES:]])))
+        shown.append((gettext("others"), together(one for _n, one in ordered[MOST_NAMES:])))
     most = max((one.messages for _name, one in shown), default=1) or 1
     return {
         "title": title,
@@ -191,16 +191,7 @@ def _rank(title: Any, sums: dict[str, Sums], viewer: Viewer) -> dict[str, Any]:
 
 def totals(figures: Figures, viewer: Viewer) -> dict[str, Any]:
     """Return the sums of the whole period."""
-    return _shown(_together(list(figures.by_alias.values())), viewer)
-
-
-def _together(sums: Sequence[Sums]) -> Sums:
-    return Sums(
-        sum(one.messages for one in sums),
-        sum(one.segments for one in sums),
-        sum((one.cost for one in sums), Decimal(0)),
-        sum((one.penalties for one in sums), Decimal(0)),
-    )
+    return _shown(together(map(figures.of_day, figures.days)), viewer)
 
 
 def _shown(sums: Sums, viewer: Viewer) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from .ledger import Callback, Event, Outcome
 from .limits import Preflight, Suppression, Suspension
 from .message import Message, fingerprint
 from .queryset import MessageQuerySet
+from .summaries import DaySummary
 from .totals import DailyTotal
 
 __all__ = [
     "Callback",
     "Counter",
     "DailyTotal",
+    "DaySummary",
     "Event",
     "Heartbeat",
     "Message",

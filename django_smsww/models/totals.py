@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 GROUP = ("day", "environment", "alias", "country", "tag", "state")
@@ -28,7 +30,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
             return
         try:
             with transaction.atomic(using=self.db):
-                self.create(**group, **sums)
+                self.create(**group, **sums, updated_at=timezone.now())
         except IntegrityError:
             # Another process was first to begin it. If not, nothing may be lost in silence.
             if not self._grow(group, sums):
@@ -36,7 +38,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
 
     def _grow(self, group: dict[str, Any], sums: dict[str, Any]) -> bool:
         grown = {name: F(name) + value for name, value in sums.items()}
-        return bool(self.filter(**group).update(**grown))
+        return bool(self.filter(**group).update(**grown, updated_at=timezone.now()))
 
 
 class DailyTotal(models.Model):
@@ -52,6 +54,8 @@ class DailyTotal(models.Model):
     segments = models.PositiveIntegerField(_("segments"), default=0)
     cost = models.DecimalField(_("cost"), max_digits=14, decimal_places=6, default=0)
     penalties = models.DecimalField(_("penalties"), max_digits=14, decimal_places=6, default=0)
+    # The database's default is for a release that does not know the column yet.
+    updated_at = models.DateTimeField(_("updated at"), db_default=Now(), editable=False)
 
     objects = DailyTotalQuerySet.as_manager()
 
@@ -65,6 +69,7 @@ class DailyTotal(models.Model):
                 name="smsww_dailytotal_group",
             ),
         ]
+        indexes = [models.Index(fields=["updated_at"], name="smsww_dailytotal_updated")]
 
     def __str__(self) -> str:
         return f"{self.day} · {self.alias} · {self.state}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from .accepting import FAULTS
 from .auth import check_local

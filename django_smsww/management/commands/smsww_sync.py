@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.daily import keep_up
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.handler import sms_backends
 from django_smsww.management.arguments import seconds
@@ -103,6 +104,7 @@ class Command(BaseCommand):
                 report = sync(backend, after_restore=since, grace=grace, watch=watch)
             report.held += count
             reports.append(report)
+        keep_up()  # so that nobody has to wait for the statistics
         self.show(reports, options["json"])
         return [report.alias for report in reports if report.error]
 

@@ -1,0 +1,122 @@
+"""Keep what days came to, and know when that is no longer true."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from django.db import DatabaseError, router, transaction
+from django.db.models import Case, DateField, Max, Value, When
+from django.utils import timezone
+
+from ..models import DailyTotal, DaySummary, Message
+from .day import Day
+from .rows import Span, day_of, read_day
+
+logger = logging.getLogger("django_smsww.daily")
+
+MARGIN = timedelta(minutes=5)
+"""How long after its `updated_at` a change may be committed, the clocks of hosts included."""
+
+BIG = 20_000
+TRUSTED = timedelta(minutes=1)
+"""A day of so many messages is added up no more often than that."""
+
+UNCONFIRMED = timedelta(hours=1)
+"""So long after it was found to be true still, a kept day is noted as confirmed."""
+
+USUAL_DAYS = 92
+
+
+def read_days(first: date, last: date) -> dict[date, Day]:
+    """Return what the days of a period come to; of those that were kept and stand no row is read.
+
+    What had to be read is kept for the next time: nothing is wrong if that fails.
+    """
+    now = timezone.now()
+    spans = [Span.of(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    days = _standing(spans, now)
+    read = {span: read_day(span) for span in spans if span.day not in days}
+    _keep(read, now)
+    days |= {span.day: day for span, day in read.items()}
+    return {span.day: days[span.day] for span in spans}
+
+
+def keep_up() -> None:
+    """Add up the days of the past three months that have ended, where nobody has done so yet."""
+    oldest = Message.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    if oldest is None:
+        return
+    yesterday = day_of(timezone.now()) - timedelta(days=1)
+    first = max(day_of(oldest), yesterday - timedelta(days=USUAL_DAYS - 1))
+    if first <= yesterday:
+        read_days(first, yesterday)
+
+
+def _standing(spans: Sequence[Span], now: datetime) -> dict[date, Day]:
+    """Return the days that were kept and have not changed since."""
+    ends = {span.begins: span.ends for span in spans}
+    kept = DaySummary.objects.filter(begins__gte=spans[0].begins, begins__lt=spans[-1].ends)
+    rows = {day_of(row.begins): row for row in kept if ends.get(row.begins) == row.ends}
+    if not rows:
+        return {}
+    changes = _changes(spans, min(row.as_of for row in rows.values()) - MARGIN)
+    standing = {day: row for day, row in rows.items() if _stands(row, changes.get(day), now)}
+    _confirm([row for day, row in standing.items() if day not in changes], now)
+    return {day: Day.from_json(row.figures) for day, row in standing.items()}
+
+
+def _stands(row: DaySummary, changed: datetime | None, now: datetime) -> bool:
+    if changed is None or changed < row.as_of - MARGIN:
+        return True
+    return row.messages > BIG and row.as_of > now - TRUSTED
+
+
+def _changes(spans: Sequence[Span], since: datetime) -> Mapping[date, datetime]:
+    """Return the days of which anything was written since then, and when it was last."""
+    # Were the rows narrowed down by `created_at` as well, a database might take the wrong index.
+    day = Case(
+        When(created_at__lt=spans[0].begins, then=None),
+        *(When(created_at__lt=span.ends, then=Value(span.day)) for span in spans),
+        output_field=DateField(null=True),
+    )
+    rows = Message.objects.filter(updated_at__gte=since).order_by()
+    written = rows.values_list(day).annotate(Max("updated_at"))
+    pruned = DailyTotal.objects.filter(updated_at__gte=since, day__gte=spans[0].day)
+    changes: dict[date, datetime] = {one: at for one, at in written if one}
+    for one, at in pruned.order_by().values_list("day").annotate(Max("updated_at")):
+        changes[one] = max(at, changes.get(one, at))
+    return changes
+
+
+def _confirm(rows: Iterable[DaySummary], now: datetime) -> None:
+    old = [row.pk for row in rows if row.as_of < now - UNCONFIRMED]
+    if old:
+        _try(lambda using: DaySummary.objects.using(using).filter(pk__in=old).update(as_of=now))
+
+
+def _keep(read: Mapping[Span, Day], now: datetime) -> None:
+    rows = [
+        DaySummary(
+            begins=span.begins,
+            ends=span.ends,
+            as_of=now,
+            messages=day.messages,
+            figures=day.as_json(),
+        )
+        for span, day in read.items()
+        if span.ends <= now or day.messages > BIG
+    ]
+    if rows:
+        _try(lambda using: DaySummary.objects.using(using).replace(rows))
+
+
+def _try(write: Callable[[str], object]) -> None:
+    """Write what can be found out again; another process may be doing so, or hold the lock."""
+    using = router.db_for_write(DaySummary)
+    try:
+        with transaction.atomic(using=using):
+            write(using)
+    except DatabaseError as error:
+        logger.debug("What days came to could not be kept: %s", type(error).__name__)
