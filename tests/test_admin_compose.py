@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_smsww import SendResult, SMSOutcomeUnknown, SMSUnavailable, State
 from django_smsww.admin.draft import as_typed
-from django_smsww.models import Heartbeat, Message, Suppression
+from django_smsww.models import Heartbeat, Message, Suppression, fingerprint
 
 from .conftest import NUMBER, raises
 from .people import browser_of, notices, page, staff, text_of
@@ -75,6 +75,34 @@ def test_what_the_confirmation_posts_is_what_was_written(browser, smsoutbox):
     assert (sms.body, sms.sender) == (f"{EVIL}\n two ", "Shop")
     message = Message.objects.get()
     assert (message.sensitive, message.scrubbed, message.tag) == (True, True, "t")
+
+
+@pytest.fixture
+def earlier(make_message):
+    """Some numbers that the text was sent to before, and what is like it but is not."""
+    text = {"body": "Hello", "fingerprint": fingerprint("Hello")}
+    for number, state in zip(
+        numbers(4), ("DELIVERED", "DELIVERED", "UNKNOWN", "EXPIRED"), strict=True
+    ):
+        make_message(recipient=number, state=state, **text)
+    make_message(recipient=numbers(1)[0], state=State.DELIVERED, **text)
+    make_message(recipient=numbers(5)[4], state=State.DELIVERED, fingerprint=fingerprint("Hi"))
+    make_message(recipient=numbers(6)[5], state=State.DELIVERED, dry_run=True, **text)
+
+
+def test_who_got_the_text_already_is_counted(browser, earlier):
+    question = text_of(browser.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    assert "This very text was delivered to 2 numbers before." in question
+    assert "To 1 number this very text is still under way" in question
+    other = text_of(browser.post(COMPOSE, form(*numbers(7), body="Hallo") | {"_check": "1"}))
+    assert "This very text" not in other
+
+
+def test_who_may_not_read_texts_does_not_learn_who_got_which(earlier):
+    blind = browser_of(staff("view_message", "send_message", "mass_send_message"))
+    question = text_of(blind.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    assert "7 messages" in question
+    assert "this very text" not in question.lower()
 
 
 @pytest.mark.parametrize("count", [1, 3])

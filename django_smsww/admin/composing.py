@@ -107,6 +107,8 @@ class ComposeAdmin(DeedAdmin):
             "compose/ask.html",
             title=_("Send this message?"),
             draft=draft,
+            # To others it would tell who got which text.
+            earlier=draft.earlier() if Viewer.of(request).sees_content else {},
             text=Anatomy.of(draft.sms.body),
             countries=named_countries(draft.countries()),
             problems=draft.problems[:MOST_PROBLEMS],

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from django.db import router
 from django.utils import timezone
@@ -16,8 +15,9 @@ from ..backends.base import BaseSMSBackend
 from ..backends.validation import check_country, check_recipient, country_of
 from ..exceptions import InvalidSMS
 from ..message import SMS
-from ..models import Heartbeat, Message, Suppression
+from ..models import Heartbeat, Message, Suppression, fingerprint
 from ..segments import count_segments
+from ..states import UNFINISHED, State
 from .search import SEPARATORS
 
 MOST_NUMBERS = 10_000
@@ -104,6 +104,17 @@ class Draft:
         )
         return sweeps.exists()
 
+    def earlier(self) -> dict[str, int]:
+        """Return to how many of the numbers this very text was delivered, or may yet be."""
+        known = Message.objects.filter(fingerprint=fingerprint(self.sms.body), dry_run=False)
+        states = {State.DELIVERED: "delivered"} | dict.fromkeys(UNFINISHED, "open")
+        found: dict[str, set[str]] = {"delivered": set(), "open": set()}
+        for block in _blocks(self.numbers):
+            rows = known.filter(recipient__in=block, state__in=states)
+            for number, state in rows.values_list("recipient", "state"):
+                found[states[State(state)]].add(number)
+        return {name: len(numbers) for name, numbers in found.items()}
+
     def _is_later(self) -> bool:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
@@ -130,6 +141,10 @@ def count_lines(lines: str) -> int:
 
 def _unwanted(numbers: list[str]) -> set[str]:
     using = router.db_for_write(Message)
-    blocks: Any = (numbers[n : n + 500] for n in range(0, len(numbers), 500))
     known = Suppression.objects.using(using)
-    return {number for block in blocks for number in known.among(block)}
+    return {number for block in _blocks(numbers) for number in known.among(block)}
+
+
+def _blocks(numbers: list[str]) -> Iterator[list[str]]:
+    """Yield as many numbers at a time as every database takes in one statement."""
+    yield from (numbers[n : n + 500] for n in range(0, len(numbers), 500))

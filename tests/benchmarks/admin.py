@@ -125,6 +125,7 @@ def stock_site() -> Any:
             "alias",
             "created_by",
         )
+        date_hierarchy = "created_at"
         list_filter = ("state", "created_at", "tag", "country", "dry_run", "alias")
         list_select_related = ("created_by",)
         search_fields = ("recipient", "body", "provider_id", "key")
