@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .handler import sms_backends as sms_backends
     from .message import SMS as SMS
     from .message import SendResult as SendResult
+    from .secret import Secret as Secret
     from .sending import asend_mass_sms as asend_mass_sms
     from .sending import asend_sms as asend_sms
     from .sending import iter_send as iter_send
@@ -54,6 +55,7 @@ _HOMES = {
     ),
     "handler": ("sms_backends",),
     "message": ("SMS", "SendResult"),
+    "secret": ("Secret",),
     "sending": (
         "asend_mass_sms",
         "asend_sms",

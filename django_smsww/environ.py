@@ -1,6 +1,6 @@
 """An entry of the SMSWW setting from one URL, as other settings come from the environment.
 
-    SMSWW = {"default": sms_url(env("SMS_URL"))}
+    SMSWW = {"default": sms_url(os.environ["SMS_URL"])}
 
     openapi://TOKEN@production?sender=Acme&callback_url=https://example.com/sms/callback/
     openapi://TOKEN@sandbox                 the gateway's own test host
@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .exceptions import InvalidSMSBackend
+from .secret import Secret
 
 Options = dict[str, Any]
 
@@ -29,7 +30,10 @@ _FALSE = ("false", "0", "no", "off")
 
 
 def sms_url(url: str) -> dict[str, Any]:
-    """Return the entry of the SMSWW setting that the URL describes.
+    """Return the entry of the SMSWW setting that the URL describes; its token is masked.
+
+    Read the URL into SMSWW alone: a setting of its own would show the token to who may see the
+    settings, as the name SMS_URL does not look like a secret.
 
     Raises:
         InvalidSMSBackend: it cannot be read. The text says how to write it, and holds nothing of
@@ -61,7 +65,7 @@ def _openapi(parts: SplitResult) -> Options:
     if not separator or not token or not host:
         raise _invalid(f"must have a token and a host: {parts.scheme}://TOKEN@production")
     _refuse_path(parts)
-    return {"token": unquote(token), "host": _host(parts.scheme, host)}
+    return {"token": Secret(unquote(token)), "host": _host(parts.scheme, host)}
 
 
 def _host(scheme: str, host: str) -> str:
@@ -159,6 +163,7 @@ _CASTS: dict[str, tuple[Callable[[str], Any], str]] = {
     "callback_retry": (int, "an integer"),
     "expires_after": (int, "an integer of seconds"),
     "timeout": (float, "a number of seconds"),
+    "api_key": (Secret, "text"),
     "allowed_countries": (_codes, "codes with commas between"),
 }
 

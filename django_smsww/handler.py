@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from .backends.base import BaseSMSBackend
 from .exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
+from .secret import masked
 
 DEFAULT_ALIAS = "default"
 DEFAULT_BACKEND = "django_smsww.backends.openapi.SMSBackend"
@@ -29,7 +30,8 @@ class SMSBackendsHandler:
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
         try:
-            entry = self.settings[alias]
+            # Whatever goes wrong from here on, an error report shows no token.
+            entry = masked(self.settings[alias])
         except KeyError:
             raise SMSBackendDoesNotExist(alias) from None
         _check_entry(entry, alias)

@@ -20,6 +20,7 @@ from .exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from .loopback import is_loopback
 from .payload import load_json
 from .refusals import error_of
+from .secret import Secret
 from .transport import Answer, Exchange, ExchangeError, transport_for
 
 logger = logging.getLogger("django_smsww.client")
@@ -75,7 +76,7 @@ class Host:
         self.url = url
         self._timeouts = timeouts
         self._headers = {
-            "Authorization": authorization,
+            "Authorization": Secret(authorization),
             "Accept": "application/json",
             "User-Agent": "django-smsww",
         }

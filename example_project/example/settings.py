@@ -9,6 +9,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from django_smsww import Secret
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -94,7 +96,7 @@ STATIC_ROOT = BASE_DIR / "static-root"
 def gateway() -> dict[str, str]:
     """Return where messages go: to the gateway with a token, without one to the simulator."""
     if token := required("SMS_TOKEN", development=""):
-        return {"token": token, "host": env("SMS_HOST", default="production")}
+        return {"token": Secret(token), "host": env("SMS_HOST", default="production")}
     return {"token": "simulator", "host": env("SIMULATOR_URL", default="http://127.0.0.1:8026")}
 
 
