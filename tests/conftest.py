@@ -17,7 +17,7 @@ from .backends import ScriptedBackend
 NUMBER = "+393331234567"
 
 # The browser's driver is an extra of the developers; `-m browser` without it finds no test.
-collect_ignore = [] if find_spec("selenium") else ["browser"]
+collect_ignore = [] if find_spec("selenium") else ["browser", "wheel/test_newcomer.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -5,24 +5,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-DRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
-SWITCHES = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-]
+from .chromium import start
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +33,7 @@ def live_server(strict_policy, django_db_setup, live_server):
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """One browser for all tests; each starts logged out."""
-    options = Options()
-    options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_page_load_timeout(20)
+    driver = start(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 

@@ -15,7 +15,7 @@ from tests import guides
 
 @pytest.fixture
 def guide():
-    return guides.run("two_factor.md", INSTALLED_APPS=[], MIDDLEWARE=[])
+    return guides.run("two_factor.md", INSTALLED_APPS=[], MIDDLEWARE=[], urlpatterns=[])
 
 
 def test_its_settings_are_those_of_this_suite(guide):

@@ -1,0 +1,123 @@
+"""Somebody who has never seen this package, and does what the documents say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+ROOT = Path(__file__).parents[2]
+WAIT = 30
+
+
+def section(document: str, heading: str) -> str:
+    """Return what stands below a heading of a document, up to the next one."""
+    text = (ROOT / document).read_text("utf-8")
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def await_true(question: Callable[[], object], what: str) -> None:
+    """Wait until the answer is true."""
+    deadline = monotonic() + WAIT
+    while not question():
+        assert monotonic() < deadline, what
+        sleep(0.1)
+
+
+class Newcomer:
+    """A new project in a folder, and the processes that its owner has started.
+
+    The ports of the documents may be taken on this machine: others are used in their place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {"8000": free_port(), "8026": free_port()}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.environment = kept | {"PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"}
+
+    @property
+    def site(self) -> str:
+        return f"http://127.0.0.1:{self.ports['8000']}"
+
+    @property
+    def simulator(self) -> str:
+        return f"http://127.0.0.1:{self.ports['8026']}"
+
+    def write(self, text: str) -> None:
+        """Put each block that names a file into that file, below what is there."""
+        for block in blocks(text, "python"):
+            if name := re.match(r"# (\S+\.py)\n", block):
+                with (self.folder / name[1]).open("a", encoding="utf-8") as file:
+                    file.write(f"\n\n{block}")
+
+    def do(self, line: str) -> str:
+        """Do what a line at the prompt says; return what it wrote."""
+        line = self._with_my_ports(line)
+        words = shlex.split(line)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            self.environment[name] = value
+        elif words[-1] == "&":
+            self._start(words[2], words[:-1])
+        elif words[:2] != ["pip", "install"]:  # what is tested is installed
+            return self._run(words)
+        return ""
+
+    def stop(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.terminate()
+        process.wait(WAIT)
+
+    def log(self, name: str) -> str:
+        """Return what a process in the background has written."""
+        return (self.folder / f"{name}.log").read_text("utf-8")
+
+    def _with_my_ports(self, line: str) -> str:
+        for port, mine in self.ports.items():
+            line = line.replace(f":{port}", f":{mine}")
+        return line
+
+    def _run(self, words: list[str]) -> str:
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _start(self, name: str, words: list[str]) -> None:
+        port = self.ports["8026" if "simulator" in name else "8000"]
+        more = {"runserver": ["--noreload", str(port)], "smsww_simulator": ["--port", str(port)]}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [*words, *more[name]], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+            )
+        await_true(lambda: is_open(port), f"{name} did not start: {self.log(name)}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

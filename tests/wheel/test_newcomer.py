@@ -1,0 +1,122 @@
+"""A newcomer follows the README word for word, and it works, up to a log-in with a code by SMS."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.request import urlopen
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from ..browser import chromium
+from .newcomer import ROOT, Newcomer, await_true, blocks, section
+
+pytestmark = [pytest.mark.wheel, pytest.mark.browser]
+
+NUMBER = "+393331234567"
+# A code may be asked for once in a minute; so may the newcomer wait, but not this test.
+A_MINUTE_LATER = """
+from datetime import timedelta
+from django.db.models import F
+from django_smsww.models import Counter, Message
+Message.objects.update(created_at=F("created_at") - timedelta(minutes=1))
+Counter.objects.filter(scope__contains=":cooldown:").delete()
+"""
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory):
+    me = Newcomer(tmp_path_factory.mktemp("newcomer"))
+    me.do("django-admin startproject mysite .")
+    me.do("python manage.py startapp notices")
+    # The receiver stands on the first screen, before any heading.
+    me.write((ROOT / "README.md").read_text("utf-8").partition("\n## ")[0])
+    me.write(section("README.md", "Start"))
+    try:
+        for line in blocks(section("README.md", "Start"), "console")[0].splitlines():
+            me.do(line)
+        yield me
+    finally:
+        for name in list(me.running):
+            me.stop(name)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = chromium.start(tmp_path_factory.mktemp("profile"))
+    driver.implicitly_wait(5)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def owner(newcomer):
+    """Somebody who may see everything; returns name and password."""
+    newcomer.environment["DJANGO_SUPERUSER_PASSWORD"] = "a-long-pass-word"
+    newcomer.do("python manage.py createsuperuser --noinput --username ada --email ada@example.com")
+    return "ada", "a-long-pass-word"
+
+
+def fill(browser, **fields):
+    """Fill in the fields of a form by their names, and send it with the key of the last one."""
+    for name, value in fields.items():
+        field = browser.find_element(By.NAME, name.replace("__", "-"))
+        field.clear()
+        field.send_keys(value)
+    field.submit()
+
+
+def code_on_the_phone(newcomer, *, after=0):
+    """Return the code that the simulator has last delivered, of more than so many."""
+
+    def codes():
+        with urlopen(f"{newcomer.simulator}/_simulator/ledger") as answer:
+            texts = [entry["body"] for entry in json.load(answer)]
+        return [code for text in texts for code in re.findall(r"\b\d{6}\b", text)]
+
+    await_true(lambda: len(codes()) > after, "no code came")
+    return codes()[-1]
+
+
+def test_it_sends_and_hears_back(newcomer):
+    await_true(lambda: "was delivered at" in newcomer.log("runserver"), newcomer.log("runserver"))
+
+
+def test_the_history_is_in_the_admin(newcomer, owner, browser):
+    browser.get(f"{newcomer.site}/admin/django_smsww/message/")
+    fill(browser, username=owner[0], password=owner[1])
+    row = browser.find_element(By.CSS_SELECTOR, "#result_list tbody tr").text
+    assert "It works." in row
+    assert "Delivered" in row
+
+
+def test_it_tests_itself(newcomer):
+    [command] = re.findall(r"`(pytest --ds .*?)`", section("README.md", "Start"))
+    assert "1 passed" in newcomer.do(command)
+
+
+def test_a_user_logs_in_with_a_code_by_sms(newcomer, owner, browser):
+    newcomer.write(section("docs/two_factor.md", "With django-two-factor-auth"))
+    newcomer.do("python manage.py migrate")
+    newcomer.stop("runserver")
+    newcomer.do("python manage.py runserver &")
+
+    browser.delete_all_cookies()
+    browser.get(f"{newcomer.site}/account/login/")
+    fill(browser, auth__username=owner[0], auth__password=owner[1])
+    browser.get(f"{newcomer.site}/account/two_factor/setup/")
+    browser.find_element(By.CSS_SELECTOR, "button.btn-primary").click()
+    browser.find_element(By.CSS_SELECTOR, "input[value=sms]").click()
+    browser.find_element(By.CSS_SELECTOR, "button.btn-primary").click()
+    fill(browser, sms__number=NUMBER)
+    fill(browser, validation__token=code_on_the_phone(newcomer))
+    assert "successfully enabled" in browser.page_source
+
+    newcomer.do(f"python manage.py shell -c '{A_MINUTE_LATER}'")
+    browser.delete_all_cookies()
+    browser.get(f"{newcomer.site}/account/login/")
+    fill(browser, auth__username=owner[0], auth__password=owner[1])
+    fill(browser, token__otp_token=code_on_the_phone(newcomer, after=1))
+    assert browser.current_url == f"{newcomer.site}/account/two_factor/"
+    assert "Backup Tokens" in browser.page_source
