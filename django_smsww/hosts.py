@@ -114,14 +114,12 @@ class Host:
         Raises:
             ExchangeError: there is none.
         """
-        started = monotonic()
-        outcome = "no answer"
+        started, status = monotonic(), None
         try:
             answer = transport_for(self.url).exchange(asked)
-            outcome = f"HTTP {answer.status}"
+            status = answer.status
         finally:
-            spent = monotonic() - started
-            logger.debug("%s: %s in %.3f s (message %s)", label, outcome, spent, reference)
+            _log(label, status, monotonic() - started, reference)
         return answer
 
     def look_up(
@@ -161,6 +159,12 @@ class Host:
         """Return the error that this answer stands for, with the credential taken out of it."""
         secrets = [self._headers["Authorization"].partition(" ")[2], *private]
         return error_of(answer.status, answer.headers, answer.body, private=secrets, unsure=unsure)
+
+
+def _log(label: str, status: int | None, spent: float, reference: object) -> None:
+    outcome = f"HTTP {status}" if status else "no answer"
+    fields = {"request": label, "status": status, "seconds": spent, "reference": reference}
+    logger.debug("%s: %s in %.3f s (message %s)", label, outcome, spent, reference, extra=fields)
 
 
 def parse(answer: Answer) -> Any:

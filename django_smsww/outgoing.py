@@ -299,7 +299,8 @@ def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> No
     errors = deliver(backend, primary_keys, using=using, inline=True, committed=True)
     failed = Message.objects.using(using).in_bulk(list(errors))
     for primary_key, message in failed.items():
-        logger.warning("Message %s: %s", message.reference, errors[primary_key])
+        fields = {"reference": message.reference, "alias": alias}
+        logger.warning("Message %s: %s", message.reference, errors[primary_key], extra=fields)
 
 
 def _is_same(first: Message, row: Message) -> bool:

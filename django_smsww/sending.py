@@ -236,7 +236,13 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
 
 
 async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any) -> Message:
-    """Send one message from asynchronous code; the arguments are those of `send_sms`."""
+    """Send one message from asynchronous code; the arguments are those of `send_sms`.
+
+    It runs where Django's own database calls of the request run, in one thread: so an open
+    transaction holds it back, and several of these go one after the other. For many numbers at
+    once use `asend_mass_sms`. Given up while it waits, the message is sent and recorded all the
+    same.
+    """
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 
 

@@ -109,7 +109,8 @@ class CallbackView(APIView):
         if is_probe:
             return JsonResponse({"outcome": "probe", "header": HEADER in request.headers})
         outcome = _store(callback)
-        logger.info("Callback of message %s: %s", callback.reference, outcome)
+        fields = {"reference": callback.reference, "outcome": str(outcome)}
+        logger.info("Callback of message %s: %s", callback.reference, outcome, extra=fields)
         return JsonResponse({"outcome": outcome})
 
 
@@ -121,7 +122,10 @@ def answer_refusal(error: Exception, context: dict[str, Any]) -> HttpResponseBas
     with _refused_lock:
         refused[reason] += 1
         unkept[reason] += 1
-    logger.warning("Callback refused: %s (%d since the start)", reason, refused[reason])
+    fields = {"reason": reason}
+    logger.warning(
+        "Callback refused: %s (%d since the start)", reason, refused[reason], extra=fields
+    )
     return JsonResponse({"error": reason}, status=error.status_code)
 
 
@@ -161,7 +165,10 @@ def _store(callback: SignedCallback) -> Outcome:
     except StorageError as error:
         # The error's text quotes what was to be stored.
         kind = type(error).__name__
-        logger.error("Callback of message %s not stored: %s", callback.reference, kind)
+        fields = {"reference": callback.reference, "reason": kind}
+        logger.error(
+            "Callback of message %s not stored: %s", callback.reference, kind, extra=fields
+        )
         raise Refused(503, "storage") from None
 
 

@@ -262,7 +262,14 @@ class BaseSMSBackend:
             # It may have happened after the message left, so nothing is certain. The text and
             # the traceback may hold the number, so the class has to do.
             kind = type(error).__name__
-            logger.error("Backend %r failed on message %s: %s", self.alias, sms.reference, kind)
+            fields = {"reference": sms.reference, "alias": self.alias}
+            logger.error(
+                "Backend %r failed on message %s: %s",
+                self.alias,
+                sms.reference,
+                kind,
+                extra=fields,
+            )
             return SendResult(error=SMSOutcomeUnknown(detail=kind))
 
     def _is_single(self, sms: SMS) -> bool:

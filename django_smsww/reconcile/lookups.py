@@ -44,7 +44,8 @@ def _is_worth_a_request(row: Open, work: Work) -> bool:
 def _look_up(work: Work, row: Message) -> None:
     result = work.fetch(row.provider_id or "")
     if result is None:
-        logger.warning("Message %s: the provider has no such message", row.reference)
+        fields = {"reference": row.reference, "alias": row.alias}
+        logger.warning("Message %s: the provider has no such message", row.reference, extra=fields)
         work.report.missing.append(row.reference)
         return
     work.report.looked += 1
