@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils.html import strip_tags
 
 from django_smsww import State
@@ -229,3 +230,11 @@ def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message
 )
 def test_durations_are_told_as_people_do(seconds, said):
     assert lasted(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(("state", "is_said"), [("QUEUED", True), ("NEW", True), ("FAILED", False)])
+def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_message, state, is_said):
+    message = make_message(alias="left", state=state)
+    assert ">left<" in text_of(browser.get(reverse("admin:django_smsww_message_changelist")))
+    text = text_of(browser.get(page(message)))
+    assert ("alias is not in the settings any more" in text) is is_said

@@ -47,6 +47,21 @@ def report(*arguments):
     return code, one, [finding["code"] for finding in one["findings"]]
 
 
+# An alias that is not defined any more
+
+
+def test_messages_of_an_alias_that_is_gone_need_a_person(gateway, make_message):
+    for state in (State.QUEUED, State.UNKNOWN, State.UNKNOWN, State.DELIVERED):
+        make_message(alias="left", state=state)
+    make_message(alias="elsewhere", environment="production.example.com")
+    code, output = run()
+    assert code == 1
+    assert "left:\n  ! SMSWW does not define this alias" in output
+    assert "looked up: 1 QUEUED, 2 UNKNOWN." in output
+    assert "elsewhere" not in output
+    assert run("--using", "default")[0] == 0
+
+
 # The records
 
 

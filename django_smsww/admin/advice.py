@@ -18,8 +18,9 @@ from ..exceptions import (
     SMSUnavailable,
     error_kind,
 )
+from ..handler import sms_backends
 from ..models import Message
-from ..states import RESENDABLE, State
+from ..states import RESENDABLE, UNFINISHED, State
 
 BY_ERROR: dict[type[SMSError], Promise] = {
     InvalidSMS: _("It was not valid, so it never left. Correct it and send it as a new message."),
@@ -48,6 +49,11 @@ BY_ERROR: dict[type[SMSError], Promise] = {
 }
 EXPIRED_UNSENT = _("It was not sent before it expired; nothing was sent. It can be resent.")
 
+ALIAS_GONE = _(
+    "Its alias is not in the settings any more, so it is neither sent nor looked up. Define the "
+    "alias again, or cancel or settle the message."
+)
+
 BY_STATE: dict[str, Promise] = {
     State.QUEUED: _("It waits to be sent."),
     State.SENDING: _("It is on its way to the gateway."),
@@ -69,6 +75,8 @@ BY_STATE: dict[str, Promise] = {
 
 def advise(message: Message) -> Promise | str:
     """Return what to know and to do about this message, in a sentence or two."""
+    if message.state in UNFINISHED and message.alias not in sms_backends:
+        return ALIAS_GONE
     if message.state != State.FAILED:
         return BY_STATE.get(message.state, "")
     if message.error_code == "expired_unsent":

@@ -16,6 +16,7 @@ from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
 from ..handler import sms_backends
 from ..probe import probe as post_probe
 from .findings import ATTENTION, UNCLEAR, Finding, find
+from .gone import find_gone
 from .provider import Provider
 from .records import DEBIT_DAYS, read_records, spent_by_day
 
@@ -33,6 +34,7 @@ def collect(
     aliases: Iterable[str],
     *,
     using: str,
+    gone: bool = False,
     offline: bool = False,
     probe: bool = False,
     min_credit: Decimal = MIN_CREDIT,
@@ -43,6 +45,7 @@ def collect(
 
     Args:
         using: the database alias of the records.
+        gone: report messages under way of aliases that are not defined, too.
         offline: ask nobody outside.
         probe: post a signed callback that does nothing to each callback_url.
 
@@ -54,6 +57,9 @@ def collect(
         alias: _report(alias, using, now, offline=offline, probe=probe, min_credit=min_credit)
         for alias in aliases
     }
+    if gone:
+        for alias, finding in find_gone(reports, using).items():
+            reports[alias] = dict.fromkeys(_PARTS) | {"findings": [finding]}
     levels = {finding["level"] for report in reports.values() for finding in report["findings"]}
     return {
         # What needs a person needs one whatever else could not be told.

@@ -72,6 +72,7 @@ class Command(BaseCommand):
             return collect(
                 aliases,
                 using=router.db_for_read(Message),
+                gone=not options["using"],
                 offline=options["offline"],
                 probe=options["probe"],
                 min_credit=options["min_credit"],
