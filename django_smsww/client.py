@@ -64,6 +64,11 @@ class Client:
         """Where messages are sent to."""
         return self._host.url
 
+    @property
+    def name(self) -> str:
+        """What tells this host and token apart from others, and tells nobody the token."""
+        return self._host.name
+
     def token_record(self) -> Token | None:
         """Return what the account says of the token in use, or None if it does not list it.
 

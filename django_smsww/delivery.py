@@ -15,12 +15,14 @@ from typing import Self
 from django.db import DatabaseError, connections
 from django.db.transaction import TransactionManagementError
 
+from . import leases
 from .backends.base import BaseSMSBackend
 from .exceptions import SMSError, SMSUnavailable
 from .gate import Gate
 from .leases import Lease
 from .models import Heartbeat, Message, MessageQuerySet
-from .results import LARGEST_FLUSH, Results
+from .pace import Pace, rest_after
+from .results import LARGEST_FLUSH, PATIENCE, Results
 from .senders import Senders
 
 BLOCK = 250
@@ -141,6 +143,7 @@ class Delivery:
         self.gate = Gate(backend, self.rows, inline, self.errors)
         self._results = Results(self.rows, self.gate, inline, self.errors)
         self._senders = Senders(backend)
+        self._pace = Pace(backend, using)
 
     @property
     def rows(self) -> MessageQuerySet:
@@ -223,13 +226,25 @@ class Delivery:
             # again.
             self._waiting.extendleft(reversed(block))
             return
+        places = self._pace.places(len(block))
+        self._waiting.extendleft(reversed(block[len(places) :]))
+        block = block[: len(places)]
+        if not block:
+            self._lose_patience()
+            return
         self.gate.count(block, lease)
         messages = self.rows.claim(block, lease)
         left = set(block) - {message.pk for message in messages}
         self.gate.allowance.give_back(left)
         self.unfinished -= left
         if messages:
-            self._senders.hand_over(messages, lease, is_last=not self._waiting)
+            self._senders.hand_over(messages, lease, places, is_last=not self._waiting)
+
+    def _lose_patience(self) -> None:
+        """End what somebody waits for, if the gateway wants to be left alone for long."""
+        patience = PATIENCE if len(self.unfinished) == 1 else leases.SECONDS / 2
+        if self.inline and self._pace.wait > patience:
+            self._end_waiting(SMSUnavailable(code="too_fast", retry_after=self._pace.wait))
 
     def _open(self) -> None:
         if not self._is_open:
@@ -262,8 +277,11 @@ class Delivery:
         if self._results.is_refused:
             return self._results.wait
         if not self._senders.under_way:
-            return 0.0
-        return self._results.wait if self._results.unwritten else GLANCE
+            is_idle = self._waiting and not self._results.unwritten
+            return min(self._pace.wait, GLANCE) if is_idle else 0.0
+        if self._results.unwritten:
+            return self._results.wait
+        return min(self._pace.wait or GLANCE, GLANCE)
 
     def _must_write(self) -> bool:
         results = self._results
@@ -283,6 +301,8 @@ class Delivery:
         self.gate.settle((answer.message.pk, answer.result.error) for answer in written)
         if any(answer.holds_others_back for answer in written):
             self._senders.forget_stops()
+        if rest := max((rest_after(answer.result.error) for answer in written), default=0.0):
+            self._pace.rest(rest)
 
     # The end
 
@@ -301,9 +321,18 @@ class Delivery:
             self._finish()
             if not self.inline:
                 self.give_back()
-            elif self._lease:
-                for message in self.rows.queued().filter(lease_token=self._lease.token):
-                    message.fail(SMSUnavailable(code="interrupted"), token=self._lease.token)
+            else:
+                self._end_waiting(SMSUnavailable(code="interrupted"))
+
+    def _end_waiting(self, error: SMSError) -> None:
+        """Fail what has not left."""
+        self._waiting.clear()
+        if self._lease is None:
+            return
+        for message in self.rows.queued().filter(lease_token=self._lease.token):
+            self.errors[message.pk] = error
+            message.fail(error, token=self._lease.token)
+            self.unfinished.discard(message.pk)
 
     def _finish(self) -> None:
         """Start nothing more, and write down what comes of the requests under way."""

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_noop as _
 
 from .exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
@@ -83,6 +84,12 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
+
+    @property
+    def name(self) -> str:
+        """What tells host and credential apart from others, and tells nobody the credential."""
+        said = f"{self.url} {self._headers['Authorization']}"
+        return salted_hmac("django_smsww.host", said, algorithm="sha256").hexdigest()[:32]
 
     def bears(self, authorization: str) -> bool:
         """Tell whether this is the credential."""

@@ -206,7 +206,7 @@ def _cap(
         return Cap(backend.alias, option, _scope(backend, option, ""), begins, ends, limit)
     most, seconds = limit
     name = _name(option, recipient, user)
-    begins, ends = _window(now, seconds)
+    begins, ends = window_of(now, seconds)
     return Cap(backend.alias, option, _scope(backend, option, name), begins, ends, most)
 
 
@@ -223,7 +223,7 @@ def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
     return f"{kind}:{backend.alias}:{backend.environment}:{name}"
 
 
-def _window(now: datetime, seconds: int) -> tuple[datetime, datetime]:
+def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
     """Return the window of so many seconds, counted from 1970 on, in which this moment is."""
     elapsed = int(_aware(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(elapsed - elapsed % seconds, UTC)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from threading import Event
 
 from .backends.base import BaseSMSBackend, stopped_by
 from .leases import Lease
@@ -55,26 +56,30 @@ class Senders:
         self._answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
         self._stopped: set[str | None] = set()
         self._raised: list[BaseException] = []
-        self._is_ending = False
+        self._ending = Event()
         self.under_way = 0
 
-    def hand_over(self, messages: Sequence[Message], lease: Lease, *, is_last: bool) -> None:
+    def hand_over(
+        self, messages: Sequence[Message], lease: Lease, places: Sequence[float], *, is_last: bool
+    ) -> None:
         """Send these messages, and return at once, unless one message is all that there is.
 
         A backend that sends several in its own way does so before this returns.
 
         Args:
+            places: when each of them may begin, by `elapsed()`.
             is_last: nothing else waits to be sent.
         """
         alone = is_last and len(messages) == 1 and not self.under_way
         self.under_way += len(messages)
         if type(self._backend).send_messages is not BaseSMSBackend.send_messages:
-            self._send_together(messages, lease)
+            self._send_together(messages, lease, places[0])
         elif alone:
-            self._send(messages[0], messages[0].as_sms(), lease, self._stopped)
+            self._send(messages[0], messages[0].as_sms(), lease, places[0], self._stopped)
         else:
-            for message in messages:
-                self._pool.submit(self._send, message, message.as_sms(), lease, self._stopped)
+            for message, place in zip(messages, places, strict=False):
+                sms = message.as_sms()
+                self._pool.submit(self._send, message, sms, lease, place, self._stopped)
 
     def collect(self, seconds: float) -> list[Answer]:
         """Return the answers that have come; wait for the first of them, but not for longer."""
@@ -100,7 +105,7 @@ class Senders:
 
     def end(self) -> None:
         """Start no further message; those under way go on, and their answers are collected."""
-        self._is_ending = True
+        self._ending.set()
 
     def close(self) -> None:
         """Wait for the threads to end."""
@@ -115,19 +120,31 @@ class Senders:
             )
         return self._threads
 
-    def _send(self, message: Message, sms: SMS, lease: Lease, stopped: set[str | None]) -> None:
-        deadline = 0.0 if self._is_ending else lease.deadline
+    def _send(
+        self,
+        message: Message,
+        sms: SMS,
+        lease: Lease,
+        place: float,
+        stopped: set[str | None],
+    ) -> None:
         try:
-            result = self._backend.attempt(sms, deadline, stopped)
+            result = self._backend.attempt(sms, self._deadline(lease, place), stopped)
         except BaseException as error:
             self._answers.put(error)
         else:
             self._answers.put(Answer(message, result, lease))
 
-    def _send_together(self, messages: Sequence[Message], lease: Lease) -> None:
-        deadline = 0.0 if self._is_ending else lease.deadline
+    def _deadline(self, lease: Lease, place: float) -> float:
+        """Wait for the place, and return by when a request must begin; the past if none may."""
+        if (seconds := place - elapsed()) > 0:
+            self._ending.wait(seconds)
+        return 0.0 if self._ending.is_set() else lease.deadline
+
+    def _send_together(self, messages: Sequence[Message], lease: Lease, place: float) -> None:
         texts = [message.as_sms() for message in messages]
         try:
+            deadline = self._deadline(lease, place)
             results = self._backend.send_messages(texts, deadline=deadline)
             pairs = list(zip(messages, results, strict=True))
         except BaseException as error:

@@ -62,7 +62,13 @@ def messages(*bodies):
         ({"concurrency": "8"}, "from 1 to 64"),
         ({"queue": "celery"}, "'queue'] must be True, False or the dotted path"),
         ({"queue": None}, "'queue'] must be"),
-        ({"rate_limit": 5}, "'rate_limit'] must be left out: a rate limit is not supported"),
+        *(
+            (
+                {"rate_limit": value},
+                "'rate_limit'] must be None or a count for a second or a minute",
+            )
+            for value in (5, "5", "0/s", "5/h", "-5/m", "1.5/s", "5 / s", "10000000/m")
+        ),
         ({"environment": "a b"}, "'environment'] must be at most 64 letters"),
         ({"environment": "x" * 65}, "'environment'] must be"),
         ({"environment": "città"}, "'environment'] must be"),

@@ -23,8 +23,8 @@ LAYERS = {
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",
     VERBS: (
-        "daily delivery engines gate limits mailing outgoing preflight privacy probe "
-        "provider_callbacks reconcile results senders sending status"
+        "daily delivery engines gate limits mailing outgoing pace preflight privacy "
+        "probe provider_callbacks reconcile results senders sending status"
     ),
     DOORS: "admin apps checks management testing urls views",
 }

@@ -30,6 +30,7 @@ from .options import (
     Limit,
     check_options,
     country_codes,
+    per_second,
     per_window,
     refuse_unknown,
     require_phonenumbers,
@@ -74,7 +75,8 @@ class BaseSMSBackend:
         replace_characters: write plain punctuation where that saves a text from UCS-2.
         queue: leave the sending to a worker: True, or the dotted path of a queue.
         concurrency: how many messages are on their way at once.
-        rate_limit: not supported by this version.
+        rate_limit: how many requests begin in a second ("100/s") or a minute ("10000/m"), evenly
+            spread, by all processes and hosts with this database and account together.
         environment: the label of this deployment, kept on every row.
         expires_after: seconds (or a timedelta) after which an unsent message is given up.
 
@@ -105,7 +107,7 @@ class BaseSMSBackend:
         replace_characters: bool = False,
         queue: bool | str = False,
         concurrency: int = 16,
-        rate_limit: None = None,
+        rate_limit: str | None = None,
         environment: str = "",
         expires_after: float | timedelta = 86400,
         **unknown: Any,
@@ -127,7 +129,7 @@ class BaseSMSBackend:
         self.replace_characters = replace_characters
         self.queue = queue
         self.concurrency = concurrency
-        self.rate_limit = rate_limit
+        self.rate_limit = per_second(rate_limit)
         self.environment = environment
         self.expires_after = _duration(expires_after)
 
@@ -165,6 +167,11 @@ class BaseSMSBackend:
     def route_for(self, sms: SMS) -> str:
         """Return the provider's route that the message takes; "" where there is but one."""
         return ""
+
+    @property
+    def rate_scope(self) -> str:
+        """What a `rate_limit` is counted for. Aliases of one account at a provider share it."""
+        return self.alias
 
     def open(self) -> None:
         """Make ready what several messages share. `send()` works without it all the same."""
@@ -283,6 +290,8 @@ def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
     if isinstance(error, ContentRefused):
         return {body}
     if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
+        return {None}
+    if isinstance(error, SMSUnavailable) and error.status == 429:
         return {None}
     return set()
 

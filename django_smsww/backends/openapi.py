@@ -74,6 +74,11 @@ class SMSBackend(BaseSMSBackend):
         """The host of the account, which needs `account_email` and `api_key`."""
         return self.client.account
 
+    @property
+    def rate_scope(self) -> str:
+        """The gateway counts the requests of a token."""
+        return self.client.name
+
     def send(self, sms: SMS) -> SendResult:
         return self.client.send(self.route_for(sms), sms, self.callback_for(sms))
 

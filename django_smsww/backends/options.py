@@ -93,8 +93,8 @@ POLICY: dict[str, Rule] = {
         f"an integer from 1 to {MAX_CONCURRENCY}",
     ),
     "rate_limit": (
-        lambda value: value is None,
-        "left out: a rate limit is not supported by this version",
+        lambda value: value is None or per_second(value) is not None,
+        "None or a count for a second or a minute, such as '100/s' or '10000/m'",
     ),
     "environment": (
         _is_environment,
@@ -161,6 +161,12 @@ def per_window(value: Iterable[int] | None) -> Limit | None:
         return None
     count, seconds = value
     return count, seconds
+
+
+def per_second(rate: object) -> float | None:
+    """Return how many a second a rate such as "10000/m" allows, or None if it is none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,6})/([sm])", rate) if isinstance(rate, str) else None
+    return int(found[1]) / {"s": 1, "m": 60}[found[2]] if found else None
 
 
 def option_names(backend: type) -> list[str]:

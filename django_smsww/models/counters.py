@@ -29,6 +29,32 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
+    def reserve(self, scope: str, window: datetime, now: int, latest: int, amount: int) -> int:
+        """Reserve a piece of the window's timeline that nobody else has; return where it begins.
+
+        That is where the last piece ends, or now, whichever is later. Where it would be later
+        than `latest`, nothing is reserved.
+        """
+        row = self.filter(scope=scope, window=window)
+        while True:
+            end = row.values_list("used", flat=True).first()
+            if end is None and not amount:
+                return now
+            if end is None:
+                self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
+                continue
+            begins = max(end, now)
+            if begins > latest or not amount:
+                return begins
+            if row.filter(used=end).update(used=begins + amount):
+                return begins
+
+    def put_off(self, scope: str, window: datetime, until: int) -> None:
+        """Let the next piece of the window's timeline begin no earlier than this."""
+        row = self.filter(scope=scope, window=window)
+        self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
+        row.filter(used__lt=until).update(used=until)
+
     def used(self, scope: str, window: datetime) -> int:
         """Return how much is used by now."""
         row = self.filter(scope=scope, window=window)

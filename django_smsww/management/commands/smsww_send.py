@@ -6,11 +6,11 @@ import math
 import sys
 from argparse import BooleanOptionalAction
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -22,6 +22,7 @@ from django_smsww.csvfile import UnusableFileError, read_columns, read_rows
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.handler import sms_backends
 from django_smsww.mailing import Checked, Mailing, finish, rows_of
+from django_smsww.management.progress import watched
 from django_smsww.message import SMS
 from django_smsww.models import Message
 from django_smsww.preflight import NUMBERS_ENOUGH
@@ -30,8 +31,6 @@ from django_smsww.states import PROVIDER, State
 
 MOST_PROBLEMS = 50
 USAGE = 2
-
-T = TypeVar("T")
 
 
 class Command(BaseCommand):
@@ -126,7 +125,7 @@ class Run:
 
     def send(self) -> None:
         with _usage_errors():
-            for row in _watched(self._sent(), self.checked.lines):
+            for row in watched(self._sent(), self.checked.lines):
                 if row.lease_token is not None and not self._is_queued:
                     self.left.append(row.pk)  # another process has it, which may be dead
                 else:
@@ -255,15 +254,3 @@ def _usage_errors() -> Iterator[None]:
         yield
     except UnusableFileError as error:
         raise CommandError(str(error), returncode=USAGE) from error
-
-
-def _watched(items: Iterable[T], total: int) -> Iterator[T]:
-    """Pass the items on, and show how far it is if somebody watches."""
-    if sys.stderr.isatty():
-        try:
-            from tqdm import tqdm  # an extra
-        except ImportError:
-            pass
-        else:
-            items = tqdm(items, total=total, unit=" messages")
-    yield from items
