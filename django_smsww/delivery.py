@@ -17,6 +17,7 @@ from django.db.transaction import TransactionManagementError
 
 from . import leases
 from .backends.base import BaseSMSBackend
+from .clock import database_now
 from .exceptions import SMSError, SMSUnavailable
 from .gate import Gate
 from .leases import Lease
@@ -77,6 +78,7 @@ def deliver_due(
     using: str,
     limit: int = 5000,
     stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> int:
     """Send up to `limit` queued rows of this backend whose time has come; return how many.
 
@@ -85,6 +87,7 @@ def deliver_due(
     Args:
         stop: asked now and then; once it says True, what has not left goes back to the queue, and
             this returns when the requests under way have been answered.
+        progress: told how many more rows are done, as they are.
     """
     delivery = Delivery(backend, using, inline=False)
     sweep = Heartbeat.objects.using(using)
@@ -94,15 +97,24 @@ def deliver_due(
         delivery.rows.give_up_late()  # a text must not outlive its time because of a pause
         return 0
     with delivery:
-        return _take_turns(delivery, limit, stop)
+        return _take_turns(delivery, limit, stop, progress)
 
 
-def _take_turns(delivery: Delivery, limit: int, stop: Callable[[], bool]) -> int:
+def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
+    """Return how many rows `deliver_due` would find now."""
+    due = Delivery(backend, using, inline=False).rows.due(database_now(using))
+    return due.order_by()[:limit].count()
+
+
+def _take_turns(
+    delivery: Delivery,
+    limit: int,
+    stop: Callable[[], bool],
+    progress: Callable[[int], object],
+) -> int:
     """Lease a block whenever the last one runs low, until nothing is due; return how many rows."""
-    taken, is_empty = 0, False
-    while True:
-        if stop():
-            return taken - delivery.give_back()
+    taken, done, is_empty = 0, 0, False
+    while not stop():
         if not is_empty and delivery.has_room():
             wanted = min(BLOCK, limit - taken)
             found = delivery.add_due(wanted) if wanted else 0
@@ -110,6 +122,10 @@ def _take_turns(delivery: Delivery, limit: int, stop: Callable[[], bool]) -> int
         if is_empty and delivery.is_done():
             return taken
         delivery.step()
+        finished = taken - len(delivery.unfinished)
+        progress(finished - done)
+        done = finished
+    return taken - delivery.give_back()
 
 
 class Delivery:

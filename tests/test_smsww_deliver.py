@@ -170,3 +170,27 @@ class StopWhen:
 def test_an_unknown_alias_is_named(gateway):
     with pytest.raises(CommandError, match="'nowhere'"):
         run("--using", "nowhere")
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_person_who_watches_sees_how_far_it_is(gateway, monkeypatch):
+    gateway.configure(queue=True)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(30)], preflight=False)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    run()
+    assert "30/30" in terminal.getvalue()
+
+
+def test_several_aliases_take_turns(gateway, settings, monkeypatch):
+    gateway.configure(queue=True)
+    settings.SMSWW = {**settings.SMSWW, "other": settings.SMSWW["default"]}
+    numbers = [f"+39333{n:07}" for n in range(300)]
+    send_mass_sms("Advertisement", numbers, preflight=False)
+    send_sms("Your code", NUMBER, using="other")
+    assert run() == "301 messages taken from the queue.\n"
+    assert [sms.body for sms in gateway.sent].index("Your code") <= 250

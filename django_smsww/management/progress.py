@@ -11,32 +11,32 @@ T = TypeVar("T")
 
 
 @contextmanager
-def progress(total: int | None) -> Iterator[Callable[[int], Any]]:
-    """Yield a function to be told how many more messages are done.
+def progress(count: Callable[[], int]) -> Iterator[Callable[[int], object]]:
+    """Yield a function to be told how many more messages are done, of so many.
 
-    Nothing is shown where nobody watches the standard error output, or without tqdm.
+    Nothing is shown or counted where nobody watches the standard error output, or without tqdm.
     """
-    bar = _bar(total)
+    bar = _bar()
     if bar is None:
-        yield lambda count: None
+        yield lambda more: None
         return
-    with bar:
-        yield bar.update
+    with bar(total=count(), unit=" messages") as shown:
+        yield shown.update
 
 
 def watched(items: Iterable[T], total: int) -> Iterator[T]:
     """Pass the items on, and show how far it is if somebody watches."""
-    with progress(total) as advance:
+    with progress(lambda: total) as advance:
         for item in items:
             yield item
             advance(1)
 
 
-def _bar(total: int | None) -> Any:
+def _bar() -> Any:
     if not sys.stderr.isatty():
         return None
     try:
         from tqdm import tqdm  # an extra
     except ImportError:
         return None
-    return tqdm(total=total, unit=" messages")
+    return tqdm

@@ -11,11 +11,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, router
 
-from django_smsww.delivery import deliver_due
+from django_smsww.delivery import BLOCK, count_due, deliver_due
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.handler import sms_backends
 from django_smsww.management.arguments import seconds
+from django_smsww.management.progress import progress
 from django_smsww.models import Message
+
+MANY = 5000
+"""How many messages are sent before the next look around."""
 
 
 class Command(BaseCommand):
@@ -65,7 +69,9 @@ class Command(BaseCommand):
         What was on its way then is settled when its lease is over, as if this process had died.
         """
         try:
-            return sum(self.sweep(alias, stop) for alias in aliases)
+            # One of several does not keep the others waiting until it has sent all of its own.
+            limit = BLOCK if len(aliases) > 1 else MANY
+            return sum(self.sweep(alias, stop, limit) for alias in aliases)
         except (OperationalError, InterfaceError) as error:
             # The error's own text may name a host and a user.
             text = f"The database is away ({type(error).__name__}); nothing more is sent until it"
@@ -75,12 +81,14 @@ class Command(BaseCommand):
             close_old_connections()
             return 0
 
-    def sweep(self, alias: str, stop: Callable[[], bool]) -> int:
+    def sweep(self, alias: str, stop: Callable[[], bool], limit: int) -> int:
         try:
             backend = sms_backends[alias]
         except SMSBackendDoesNotExist as error:
             raise CommandError(str(error)) from error
-        return deliver_due(backend, using=router.db_for_write(Message), stop=stop)
+        using = router.db_for_write(Message)
+        with progress(lambda: count_due(backend, using, limit)) as advance:
+            return deliver_due(backend, using=using, limit=limit, stop=stop, progress=advance)
 
 
 @contextmanager
