@@ -13,6 +13,7 @@ from uuid import uuid4
 from asgiref.sync import sync_to_async
 from django.utils.translation import gettext_noop as _
 
+from .discretion import adiscreet, discreet
 from .exceptions import InvalidSMS, SMSError
 from .handler import sms_backends
 from .message import SMS
@@ -27,6 +28,7 @@ BLOCK = 250
 """How many rows are written, and delivered, at a time."""
 
 
+@discreet
 def send_sms(
     body: str,
     recipient: str,
@@ -95,6 +97,7 @@ def send_sms(
     return send_one(outgoing, sms)
 
 
+@discreet
 def send_mass_sms(
     body: str,
     recipients: Iterable[str],
@@ -167,6 +170,7 @@ def send_mass_sms(
     return [row_of[name] for name in names]
 
 
+@discreet
 def send_messages(
     messages: Iterable[SMS],
     *,
@@ -220,6 +224,7 @@ def _blocks(messages: Iterable[SMS]) -> Iterator[list[SMS]]:
         yield block
 
 
+@discreet
 def resend(message: Message, *, created_by: Any = None) -> Message:
     """Send a message once more, as a new row that points to this one, and return the new row.
 
@@ -235,6 +240,7 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     return send_one(outgoing, sms, resend_of=message)
 
 
+@adiscreet
 async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
@@ -246,6 +252,7 @@ async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any)
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 
 
+@adiscreet
 async def asend_mass_sms(
     body: str, recipients: Iterable[str], sender: str = "", **options: Any
 ) -> list[Message]:

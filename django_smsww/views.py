@@ -18,6 +18,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import Error as StorageError
 from django.db import connections, router, transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
@@ -90,8 +91,11 @@ class CallbackView(APIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, outside the transactions and log-ins that a project asks of its own."""
-        view = login_not_required(super().as_view(**initkwargs))
+        """Return the view, outside the transactions and log-ins that a project asks of its own.
+
+        Reports of a fault show none of its variables: they hold numbers and texts.
+        """
+        view = login_not_required(sensitive_variables()(super().as_view(**initkwargs)))
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view

@@ -17,8 +17,8 @@ PACKAGE = "django_smsww"
 WORDS, TRANSPORT, RECORDS, VERBS, DOORS = "words", "transport", "records", "verbs", "doors"
 LAYERS = {
     WORDS: (
-        "callbacks content csvfile exceptions loopback message payload secret segments signals "
-        "signing states stopwatch"
+        "callbacks content csvfile discretion exceptions loopback message payload secret "
+        "segments signals signing states stopwatch"
     ),
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",

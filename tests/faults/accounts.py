@@ -51,6 +51,11 @@ class Account:
         assert (self.lost, self.doubled, self.invented, self.stuck, self.wrong) == (0,) * 5, self
         assert unknown is None or self.unknown == unknown, self
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether each row says what became of it; a fined one does once it was looked up."""
+        return self.asked == self.accepted + self.refused + self.not_sent
+
     def __add__(self, other: Account) -> Account:
         names = [each.name for each in fields(self)]
         return Account(**{name: getattr(self, name) + getattr(other, name) for name in names})

@@ -93,7 +93,7 @@ class Scene:
         for _ in range(20 if late else 1):
             said = self.crew.run(["sync", *words])
             account = self.account()
-            if not account.unknown:
+            if account.is_settled:
                 break
         Tally.add(account, fault)
         # The rows say why they stay unknown: the report is what one wants to read then.

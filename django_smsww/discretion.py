@@ -1,0 +1,51 @@
+"""Keeps numbers and texts out of the reports of errors, which show the variables of each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.views.decorators.debug import sensitive_variables
+
+from .exceptions import SMSError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def discreet(function: Callable[P, R]) -> Callable[P, R]:
+    """Let the function raise what became of a message from its own threshold.
+
+    Django's debug page would show the arguments of each call on the way to a raised outcome, and
+    keeps nothing back for `sensitive_variables`: so a traceback of ours has no such frames. What
+    is no outcome, but a fault, keeps its traceback; there reports hide the values without DEBUG.
+    """
+
+    @sensitive_variables()
+    @wraps(function)
+    def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except SMSError as error:
+            outcome = error.with_traceback(None)
+        del args, kwargs
+        raise outcome
+
+    return threshold
+
+
+def adiscreet(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Do the same for a coroutine function."""
+
+    @sensitive_variables()
+    @wraps(function)
+    async def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await function(*args, **kwargs)
+        except SMSError as error:
+            outcome = error.with_traceback(None)
+        del args, kwargs
+        raise outcome
+
+    return threshold
