@@ -20,8 +20,15 @@ def django_db_modify_db_settings(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def strict_policy():
-    """Have the server, which reads its settings when it starts, send a strict policy."""
-    django_settings.MIDDLEWARE = [*django_settings.MIDDLEWARE, "tests.browser.policy.strict"]
+    """Have the server, which reads its settings when it starts, send a strict policy.
+
+    And have it speak the language that a cookie names.
+    """
+    django_settings.MIDDLEWARE = [
+        *django_settings.MIDDLEWARE,
+        "django.middleware.locale.LocaleMiddleware",
+        "tests.browser.policy.strict",
+    ]
 
 
 @pytest.fixture(scope="session")

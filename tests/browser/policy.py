@@ -1,6 +1,16 @@
 """The strictest policy that the admin can be asked to work under: files of this site, no inline."""
 
-POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 
 
 def strict(get_response):

@@ -1,5 +1,6 @@
 """Support finds a message, reads its page and sends it once more, in Chromium."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlparse
@@ -258,6 +259,6 @@ def test_badges_can_be_read(driver, live_server, user, history, show, theme):
 
 def luminance(color):
     """Return the relative luminance of "rgba(1, 2, 3, 1)", as those guidelines define it."""
-    channels = [int(part) / 255 for part in color[color.index("(") + 1 :].split(",")[:3]]
+    channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

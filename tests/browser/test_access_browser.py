@@ -1,0 +1,215 @@
+"""Everybody can work with the admin: by keyboard, by ear, in the dark, on a phone, in Arabic."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from django_smsww import State
+from django_smsww.models import Callback, Event, Suspension
+
+from ..people import EVERYTHING, page, staff
+from .test_admin_browser import log_in, luminance, overflows
+
+BATCH = UUID("6f1d0a52-0000-4000-8000-000000000002")
+LIST = reverse("admin:django_smsww_message_changelist")
+BODY = "“Nice to see you” – \u202eFDP.exe\u202c 🎂 مرحبا " + "Bring it along, please. " * 7
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def pages(make_message):
+    """Return the addresses of all our pages, by name, with rows of every state behind them."""
+    rows = [_row(make_message, number, state) for number, state in enumerate([*State] * 2)]
+    story = rows[State.names.index("FAILED")]
+    Event.objects.create(message=story, kind="attempt", state="QUEUED", error="SMSUnavailable")
+    callback = Callback.objects.create(
+        message=story,
+        reference=story.reference,
+        state="NEW",
+        outcome="stood",
+        payload={"id": "5f1c2a", "totalPrice": 0.07, "custom": {"order": "A" * 90}},
+    )
+    pause = Suspension.objects.create(alias="default", reason="maintenance of the gateway")
+    unknown, queued = (rows[State.names.index(name)] for name in ("UNKNOWN", "QUEUED"))
+    pages = {
+        "message": page(story),
+        "queued": page(queued),
+        "callback": reverse("admin:django_smsww_callback_change", args=(callback.pk,)),
+        "suspension": reverse("admin:django_smsww_suspension_change", args=(pause.pk,)),
+        "resume": reverse("admin:django_smsww_suspension_resume", args=(pause.pk,)),
+        "resend": reverse("admin:django_smsww_message_resend", args=(story.pk,)),
+        "settle": reverse("admin:django_smsww_message_settle", args=(unknown.pk,)),
+        "cancel": reverse("admin:django_smsww_message_cancel", args=(queued.pk,)),
+        "batch": reverse("admin:django_smsww_message_batch", args=(BATCH,)),
+        "stop": reverse("admin:django_smsww_message_batch_stop", args=(BATCH,)),
+    }
+    names = ("message_compose", "message_statistics", "suspension_pause")
+    lists = [f"{name}_changelist" for name in ("message", "callback", "suspension", "suppression")]
+    others = {name: reverse(f"admin:django_smsww_{name}") for name in (*names, *lists)}
+    return pages | others | {"suppression": reverse("admin:django_smsww_suppression_add")}
+
+
+def _row(make_message, number, state):
+    began = timezone.now() - timedelta(hours=7 * number)
+    return make_message(
+        recipient=f"+39333000{number:04}",
+        body=BODY,
+        state=state,
+        batch=BATCH,
+        created_at=began,
+        claimed_at=began,
+        delivered_at=began + timedelta(seconds=9) if state == State.DELIVERED else None,
+        country="IT",
+        encoding="UCS-2",
+        segments=4,
+        total_price=Decimal("0.28"),
+        penalty=Decimal(1) if state == State.REJECTED else None,
+        tag="reminder",
+        dry_run=state == State.VALIDATED,
+        error="SMSRefused" if state == State.FAILED else "",
+        error_text="Sender not approved for country" if state == State.FAILED else "",
+    )
+
+
+@pytest.fixture
+def staffed(driver, live_server, db):
+    """Return the browser of somebody who may do everything."""
+    permissions = ("view_suppression", "add_suppression", "delete_suppression")
+    staff(*EVERYTHING, *permissions)
+    log_in(driver, live_server)
+    return driver
+
+
+def speak(driver, language):
+    driver.add_cookie({"name": "django_language", "value": language})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["de", "ar"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_page_is_wider_than_its_window(staffed, pages, show, theme, language, width):
+    speak(staffed, language)
+    for name, address in pages.items():
+        show(address, f"{name}-{language}", theme=theme, width=width, height=1700)
+        assert not overflows(staffed), name
+
+
+# What a screen reader would announce without a name.
+ROLES = {"textbox", "searchbox", "combobox", "checkbox", "radio", "button", "link", "spinbutton"}
+ROLES |= {"Date", "DateTime", "img", "image", "progressbar", "region", "figure"}
+
+
+def test_whatever_can_be_used_has_a_name_for_screen_readers(staffed, live_server, pages):
+    for name, address in pages.items():
+        staffed.get(live_server.url + address)
+        tree = staffed.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        used = [node for node in tree if not node["ignored"] and node["role"]["value"] in ROLES]
+        assert used
+        nameless = [node["role"] for node in used if not node["name"]["value"].strip()]
+        assert nameless == [], name
+
+
+def test_every_table_has_a_name_and_headers_with_a_scope(staffed, live_server, pages):
+    for name, address in pages.items():
+        staffed.get(live_server.url + address)
+        for table in staffed.find_elements(By.CSS_SELECTOR, "[class*=smsww-] table"):
+            assert table.find_elements(By.CSS_SELECTOR, "caption"), name
+            assert table.find_elements(By.CSS_SELECTOR, "th:not([scope])") == [], name
+
+
+# What a mouse can use in our parts of a page, each with a note of how it looks without the focus.
+USABLE = """
+const kinds = "a[href], button, input:not([type=hidden], [type=radio]), select, textarea, summary";
+window.lookOf = one => {
+    const style = getComputedStyle(one);
+    return [style.outlineStyle, style.outlineWidth, style.boxShadow, style.borderColor,
+        style.backgroundColor, style.color, style.textDecorationLine].join();
+};
+const all = [...document.querySelectorAll("#content :is([class*=smsww-], .object-tools)")]
+    .flatMap(part => [...part.querySelectorAll(kinds)])
+    .filter((one, n, all) => all.indexOf(one) === n && one.checkVisibility());
+all.forEach(one => { one.style.transition = "none"; });
+window.looks = new Map(all.map(one => [one, lookOf(one)]));
+return all;
+"""
+# Where the focus is, and whether that can be seen.
+FOCUSED = """
+const one = document.activeElement;
+return [one, lookOf(one) !== looks.get(one)];
+"""
+MOST_STOPS = 150
+
+
+@pytest.mark.parametrize(
+    "name", ["message_compose", "message", "message_statistics", "batch", "settle", "resume"]
+)
+def test_the_keyboard_reaches_every_control_and_shows_where_it_is(
+    staffed, live_server, pages, name
+):
+    staffed.get(live_server.url + pages[name])
+    left = set(staffed.execute_script(USABLE))
+    assert left
+    for _stop in range(MOST_STOPS):
+        ActionChains(staffed).send_keys(Keys.TAB).perform()
+        focused, is_seen = staffed.execute_script(FOCUSED)
+        if focused in left:
+            assert is_seen, focused.get_attribute("outerHTML")
+            left.remove(focused)
+        if not left:
+            break
+    assert [one.get_attribute("outerHTML") for one in left] == []
+
+
+# Texts of ours and what is behind them, as far as the colours are plain.
+COLOURS = """
+const seen = [];
+const walker = document.createTreeWalker(
+    document.querySelector("#content"), NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+    const text = walker.currentNode.data.trim(), one = walker.currentNode.parentElement;
+    if (!text || !one.closest("[class*=smsww-]") || !one.checkVisibility()) continue;
+    let behind = one;
+    while (behind && getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)")
+        behind = behind.parentElement;
+    const style = getComputedStyle(one);
+    const front = one.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    seen.push([text.slice(0, 40), front,
+        behind ? getComputedStyle(behind).backgroundColor : "rgb(255, 255, 255)"]);
+}
+return seen;
+"""
+
+
+PLAIN = {"suspension", "suspension_changelist", "suppression", "suppression_changelist"}
+"""Pages without a style of ours."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_of_ours_can_be_read(staffed, pages, show, theme):
+    """The contrast that the Web Content Accessibility Guidelines ask of text is 4.5."""
+    for name, address in pages.items():
+        show(address, f"{name}-contrast", theme=theme)
+        texts = staffed.execute_script(COLOURS)
+        assert texts or name in PLAIN, name
+        for text, front, back in texts:
+            light, dark = sorted(map(luminance, (front, back)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, text, front, back)
+
+
+def test_the_theme_of_the_admins_button_counts_for_our_colours(staffed, live_server, pages):
+    staffed.get(live_server.url + LIST)
+    toggle = staffed.find_element(By.CSS_SELECTOR, ".theme-toggle")
+    badge = staffed.find_element(By.CSS_SELECTOR, ".smsww-badge")
+    shades = {}
+    for _click in range(3):
+        toggle.click()
+        theme = staffed.find_element(By.TAG_NAME, "html").get_attribute("data-theme")
+        shades[theme] = luminance(badge.value_of_css_property("background-color"))
+    assert shades["dark"] < 0.1 < 0.5 < shades["light"]
