@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,8 @@ from django.utils import timezone, translation
 from django.utils.translation import override
 
 from django_smsww import State
+from django_smsww.admin import noting
+from django_smsww.contrib.simulator import views
 from django_smsww.models import Callback, Event, Suppression, Suspension
 
 from .catalogues import LANGUAGES, Words
@@ -109,7 +112,8 @@ def rows(make_message):
 def pages(rows, settings):
     """Return the addresses of all pages of the admin."""
     backend = "django_smsww.backends.openapi.SMSBackend"
-    settings.SMSWW = {"default": {"BACKEND": backend, "OPTIONS": {"token": "T"}}}
+    options = {"token": "T", "account_email": "T@1", "api_key": "T"}
+    settings.SMSWW = {"default": {"BACKEND": backend, "OPTIONS": options}}
     pause = Suspension.objects.create(alias="default", reason="X", error="InvalidToken")
     Suspension.objects.create(alias="default", scope="text:1", error="ContentRefused")
     entry = Suppression.objects.create(recipient="+393331234567", reason="X")
@@ -132,6 +136,7 @@ def pages(rows, settings):
         reverse(f"{name}message_resend", args=(failed.pk,)),
         reverse(f"{name}message_refresh", args=(unknown.pk,)),
         reverse(f"{name}message_settle", args=(unknown.pk,)),
+        reverse(f"{name}message_noted", args=(unknown.pk,)),
         reverse(f"{name}message_cancel", args=(queued.pk,)),
         reverse(f"{name}callback_changelist"),
         reverse(f"{name}callback_change", args=(callback.pk,)),
@@ -149,6 +154,57 @@ def pages(rows, settings):
 def test_every_word_of_every_page_can_be_translated(browser, pages, marked):
     left = {address: untranslated(text_of(browser.get(address))) for address in pages}
     assert {address: words for address, words in left.items() if words} == {}
+
+
+PHONES = reverse("smsww_phones")
+NUMBER = {
+    "id": 1,
+    "recipient": "+39333",
+    "sender": "S",
+    "body": "“X”",
+    "encoding": "UCS-2",
+    "characters": 3,
+    "segments": 1,
+    "over": False,
+    "has_callback": True,
+    "callbacks": [
+        {"state": "NEW", "lost": True, "over": True, "status": None},
+        {"state": "NEW", "lost": False, "over": True, "status": 200},
+        {"state": "NEW", "lost": False, "over": True, "status": 500},
+        {"state": "NEW", "lost": False, "over": False, "status": None},
+    ],
+}
+
+
+@pytest.mark.parametrize("messages", [[], [NUMBER | {"state": "NEW"}]])
+@pytest.mark.parametrize("held", [False, True])
+def test_every_word_of_the_telephones_can_be_translated(
+    browser, pages, marked, monkeypatch, messages, held
+):
+    found = {"messages": messages, "held": held}
+    monkeypatch.setattr(views, "simulator_url", lambda: "http://127.0.0.1:9")
+    monkeypatch.setattr(views, "ask", lambda *asked: found)
+    assert untranslated(text_of(browser.get(PHONES))) == set()
+    assert untranslated(text_of(browser.get(f"{PHONES}?live"))) == set()
+
+
+def test_every_word_about_no_simulator_can_be_translated(browser, pages, marked, monkeypatch):
+    assert untranslated(text_of(browser.get(PHONES))) == set()
+    monkeypatch.setattr(views, "simulator_url", lambda: "http://127.0.0.1:9")
+    assert untranslated(text_of(browser.get(PHONES))) == set()
+
+
+@pytest.mark.parametrize("lines", [0, 2])
+def test_every_word_of_what_the_gateway_noted_can_be_translated(
+    browser, pages, rows, marked, monkeypatch, lines
+):
+    line = SimpleNamespace(
+        state="NEW", started_at=timezone.now(), attempt=1, status=None, elapsed=9, url="U"
+    )
+    noted = SimpleNamespace(callbacks=[line] * lines, opened=2, complete=False)
+    monkeypatch.setattr(noting, "provider_callbacks", lambda message: noted)
+    address = reverse("admin:django_smsww_message_noted", args=(rows[-1].pk,))
+    assert untranslated(text_of(browser.post(address))) == set()
 
 
 ANSWERS = [

@@ -92,7 +92,7 @@ def test_the_page_of_who_may_not_read_tells_nothing_of_the_text(make_message):
     browser = browser_of(staff("view_message"))
     message = make_message(body="“" + "x" * 100)
     text = text_of(browser.get(page(message)))
-    for hidden in ("Segment 2", "U+201C", "101 characters", "xx", NUMBER):
+    for hidden in ("Segment 2", "U+201C", "101 characters", "x" * 9, NUMBER):
         assert hidden not in text
 
 

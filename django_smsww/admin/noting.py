@@ -65,6 +65,6 @@ class NotingAdmin(DeedAdmin):
         try:
             return provider_callbacks(message)
         except SMSError as error:
-            said = gettext("The gateway gave no answer: %s") % gettext(str(error.args[0]))
+            said = gettext("The gateway gave no answer: %s") % error.explain()
             self.message_user(request, said, messages.WARNING)
             return None
