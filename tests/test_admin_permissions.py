@@ -3,26 +3,31 @@
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from django.contrib import admin
 from django.test import Client
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
 from django_smsww import InsufficientCredit, State
 from django_smsww.backends.locmem import SMSBackend
-from django_smsww.models import Callback, Event, Message, Suspension
+from django_smsww.models import Callback, Event, Message, Suppression, Suspension
 
 from .conftest import NUMBER
 from .people import browser_of, staff
 
 TEXT = "Your code is 4711"
+UNWANTED = "+393339990001"
+EXAMPLE = f"such as {NUMBER}"  # on the page that adds a number to the list
 PRICE = "0.373737"  # no duration and no coordinate is written like that
 VIEW = ("view_message", "view_callback", "view_suspension")
 CONTENT = ("view_message_content", "view_message_costs")
 DEEDS = ("resend", "refresh", "cancel", "settle", "export")
 OTHERS = ("send", "mass_send", "pause")
+LIST_OF_NUMBERS = ("view_suppression", "add_suppression", "delete_suppression")
 BATCH = UUID("6f1d0a52-0000-4000-8000-000000000001")
 SETS = {
     "nothing": (),
@@ -39,7 +44,15 @@ SETS = {
     "export": (*VIEW, "export_message"),
     "send": (*VIEW, "send_message"),
     "mass send": (*VIEW, "mass_send_message"),
-    "everything": (*VIEW, *CONTENT, *(f"{name}_message" for name in (*DEEDS, *OTHERS))),
+    "do not send": (*VIEW, "view_suppression"),
+    "add": (*VIEW, "view_suppression", "add_suppression"),
+    "delete": (*VIEW, "view_suppression", "delete_suppression"),
+    "everything": (
+        *VIEW,
+        *CONTENT,
+        *LIST_OF_NUMBERS,
+        *(f"{name}_message" for name in (*DEEDS, *OTHERS)),
+    ),
 }
 each_set = pytest.mark.parametrize("name", SETS)
 pytestmark = pytest.mark.django_db
@@ -82,8 +95,13 @@ def history(make_message, monkeypatch):
         "cancel": make_message(body=TEXT, batch=BATCH, total_price=Decimal(PRICE)),
         "settle": make_message(**unknown),
     }
-    suspension = Suspension.objects.create(alias="other")
-    return SimpleNamespace(message=message, callback=callback, rows=rows, suspension=suspension)
+    return SimpleNamespace(
+        message=message,
+        callback=callback,
+        rows=rows,
+        suspension=Suspension.objects.create(alias="other"),
+        suppression=Suppression.objects.create(recipient=UNWANTED, reason=TEXT),
+    )
 
 
 def addresses(history):
@@ -105,6 +123,16 @@ def addresses(history):
         "batch": reverse(f"{name}message_batch", args=(BATCH,)),
         "stop": reverse(f"{name}message_batch_stop", args=(BATCH,)),
     }
+    for model in ("callback", "suspension", "suppression"):
+        row = getattr(history, model)
+        pages[f"{model} log"] = reverse(f"{name}{model}_history", args=(row.pk,))
+    entry = (history.suppression.pk,)
+    pages |= {
+        "suppressions": reverse(f"{name}suppression_changelist"),
+        "suppression": reverse(f"{name}suppression_change", args=entry),
+        "add": reverse(f"{name}suppression_add"),
+        "delete": reverse(f"{name}suppression_delete", args=entry),
+    }
     for deed in DEEDS[:-1]:
         pages[deed] = reverse(f"{name}message_{deed}", args=(history.rows[deed].pk,))
         pages[f"{deed} many"] = reverse(f"{name}message_{deed}_selected")
@@ -117,6 +145,8 @@ DOING = {
     "resume": "pause_message",
     "compose": "send_message",
     "stop": "cancel_message",
+    "add": "add_suppression",
+    "delete": "delete_suppression",
 }
 """The pages that do something, and the permission that each asks for."""
 
@@ -124,9 +154,13 @@ DOING = {
 def may_open(page, name):
     """Tell whether the permissions of this name open this page."""
     held = set(SETS[name])
-    view = {"callback": "view_callback", "callbacks": "view_callback"}.get(page, "view_message")
-    if page in ("suspension", "suspensions", "pause", "resume"):
+    view = "view_message"
+    if page.startswith("callback"):
+        view = "view_callback"
+    if page.startswith("suspension") or page in ("pause", "resume"):
         view = "view_suspension"
+    if page.startswith("suppression") or page in ("add", "delete"):
+        view = "view_suppression"
     return view in held and DOING.get(page, view) in held
 
 
@@ -138,6 +172,25 @@ def all_pages(client, history):
         action = {"action": f"{deed}_selected", "_selected_action": list(everything)}
         answers[f"{deed} action"] = client.post(addresses(history)["messages"], action)
     return answers
+
+
+def names_of(patterns):
+    """Yield the names of all addresses of the app."""
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from names_of(pattern.url_patterns)
+        elif str(pattern.name).startswith("django_smsww_"):
+            yield pattern.name
+
+
+def test_every_address_of_the_admin_is_tried_here(history):
+    tried = {resolve(urlsplit(each).path).url_name for each in addresses(history).values()}
+    nobodys = {  # see test_nobody_adds_changes_or_deletes
+        f"django_smsww_{model}_{view}"
+        for model in ("message", "callback", "suspension")
+        for view in ("add", "delete")
+    }
+    assert tried | nobodys == set(names_of(admin.site.urls[0]))
 
 
 @each_set
@@ -160,12 +213,13 @@ def test_strangers_are_sent_to_the_login(history, smsoutbox, method):
 
 def everything_there_is():
     """Return all rows as they stand."""
-    models = (Message, Callback, Event, Suspension)
+    models = (Message, Callback, Event, Suspension, Suppression)
     return [list(model.objects.order_by("pk").values_list()) for model in models]
 
 
 FORM = {"again": "yes", "verdict": "unsent", "reason": "because", "alias": "default"}
 FORM |= {"recipients": "+393330000001", "body": "Hi", "token": str(BATCH), "_send": "1"}
+FORM |= {"recipient": "+393330000002", "post": "yes"}
 
 
 @each_set
@@ -256,11 +310,13 @@ def test_the_page_of_a_message_runs_no_action(history, admin_client, smsoutbox, 
     assert smsoutbox == []
 
 
-@pytest.mark.parametrize("name", ["view", "costs", *DEEDS, "send", "pause"])
+@pytest.mark.parametrize(
+    "name", ["view", "costs", *DEEDS, "send", "mass send", "pause", "do not send", "add", "delete"]
+)
 def test_without_the_permission_no_number_or_text_is_anywhere(history, name):
     for page, answer in all_pages(browser_of(staff(*SETS[name])), history).items():
-        text = answer.content.decode()
-        for secret in (NUMBER, NUMBER[1:], "is 4711", "Your code"):
+        text = answer.content.decode().replace(EXAMPLE, "")
+        for secret in (NUMBER, NUMBER[1:], UNWANTED, "is 4711", "Your code"):
             assert secret not in text, page
 
 
@@ -311,10 +367,34 @@ def test_no_undeclared_filter_is_accepted_from_anybody(history, name, lookup):
     assert client.get(addresses(history)["messages"], {lookup: "Y"}).status_code == 400
 
 
-@pytest.mark.parametrize("lookup", ["payload__contains", "message__body__regex", "message__id"])
-def test_no_undeclared_filter_of_callbacks_is_accepted(history, lookup):
+@pytest.mark.parametrize("name", ["do not send", "everything"])
+@pytest.mark.parametrize(
+    ("page", "lookup"),
+    [
+        ("callbacks", "payload__contains"),
+        ("callbacks", "message__body__regex"),
+        ("callbacks", "message__id"),
+        ("suspensions", "scope__contains"),
+        ("suspensions", "created_by__password__startswith"),
+        ("suppressions", "recipient__startswith"),
+        ("suppressions", "recipient"),
+        ("suppressions", "reason__regex"),
+    ],
+)
+def test_no_undeclared_filter_of_other_lists_is_accepted(history, name, page, lookup):
+    client = browser_of(staff(*SETS[name]))
+    assert client.get(addresses(history)[page], {lookup: "1"}).status_code == 400
+
+
+def test_no_address_does_anything_by_its_query(history, smsoutbox):
     client = browser_of(staff(*SETS["everything"]))
-    assert client.get(addresses(history)["callbacks"], {lookup: "1"}).status_code == 400
+    chosen = {"_selected_action": history.message.pk, "action": "resend_selected", "index": "0"}
+    before = everything_there_is()
+    for page, address in addresses(history).items():
+        query = FORM | chosen | {"confirmed": "yes", "_save": "1", "recipient": "+393330000003"}
+        assert client.get(address, query).status_code in (200, 302, 400), page
+    assert everything_there_is() == before
+    assert smsoutbox == []
 
 
 @pytest.mark.parametrize(
