@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
 from django_smsww import (
@@ -12,14 +14,14 @@ from django_smsww import (
 )
 from django_smsww.admin.advice import advise
 from django_smsww.exceptions import kinds_of
-from django_smsww.models import Callback, Event, Suspension
+from django_smsww.models import Callback, Event, Message, Suppression, Suspension
 
 from .conftest import NUMBER
+from .hostile import CORPUS, read
 from .people import EVERYTHING, browser_of, listed, page, resend_page, staff, text_of
 
 LIST = reverse("admin:django_smsww_message_changelist")
 CALLBACKS = reverse("admin:django_smsww_callback_changelist")
-EVIL = "<script>alert(1)</script>\"'&\u202egnp.exe\u202c"
 pytestmark = pytest.mark.django_db
 
 
@@ -86,76 +88,111 @@ def test_every_way_to_end_has_an_advice(make_message):
     assert "" not in advices
 
 
+@pytest.fixture(params=CORPUS)
+def evil(request):
+    """One hostile text after the other."""
+    return CORPUS[request.param]
+
+
 @pytest.fixture
-def hostile(make_message):
-    return make_message(
+def hostile(make_message, evil):
+    """A message all of which is hostile, with everything that belongs to it."""
+    message = make_message(
         state=State.FAILED,
-        body=EVIL,
-        recipient=EVIL[:32],
-        tag=EVIL,
-        sender=EVIL[:32],
-        error=EVIL[:32],
-        error_code=EVIL[:32],
-        error_text=EVIL,
-        blocklisted_reason=EVIL,
-        key=EVIL,
-        custom={EVIL: [EVIL]},
+        body=evil,
+        recipient=evil[:32],
+        tag=evil,
+        sender=evil[:32],
+        error=evil[:32],
+        error_code=evil[:32],
+        error_text=evil,
+        blocklisted_reason=evil,
+        key=evil,
+        custom={evil: [evil]},
         country="<b",
         batch=uuid4(),
+        provider_id=evil,
+        environment=evil,
     )
+    said = {"error_text": evil, "reason": evil, "state": evil[:16], "error_code": evil[:32]}
+    Event.objects.create(message=message, kind="attempt", **said)
+    Suspension.objects.create(alias=evil, reason=evil, scope=evil, error=evil[:32])
+    Suspension.objects.create(alias=evil, reason=evil)
+    Suppression.objects.create(recipient=evil[:32], reason=evil)
+    LogEntry.objects.create(
+        user_id=staff(name=evil[:20]).pk,
+        content_type=ContentType.objects.get_for_model(Message),
+        object_id=message.pk,
+        object_repr=evil,
+        change_message=evil,
+        action_flag=2,
+    )
+    Callback.objects.create(
+        message=message,
+        reference=message.reference,
+        state=evil[:32],
+        payload={evil: evil, "state": [evil]},
+        provider_id=evil,
+    )
+    return message
 
 
-def questions(browser, message):
-    """Yield what each action of the list asks before it does anything with this message."""
+def all_pages(message):
+    """Return the addresses of everything that shows something of a message."""
+    name = "admin:django_smsww_"
+    models = (Message, Callback, Suspension, Suppression)
+    pages = [reverse("admin:index"), reverse("admin:app_list", args=("django_smsww",))]
+    for model in models:
+        views = f"{name}{model._meta.model_name}"
+        pages.append(reverse(f"{views}_changelist"))
+        for row in model.objects.all():
+            pages += [reverse(f"{views}_{view}", args=(row.pk,)) for view in ("change", "history")]
+    pages += [
+        reverse(f"{name}suspension_resume", args=(row.pk,)) for row in Suspension.objects.all()
+    ]
+    entry = Suppression.objects.get()
+    return [
+        *pages,
+        reverse(f"{name}suppression_delete", args=(entry.pk,)),
+        resend_page(message),
+        reverse(f"{name}suspension_pause"),
+        reverse(f"{name}message_statistics"),
+        reverse(f"{name}message_compose"),
+        reverse(f"{name}message_batch", args=(message.batch,)),
+        reverse(f"{name}message_batch_stop", args=(message.batch,)),
+        *(f"{LIST}?{urlencode({field: message.tag})}" for field in ("q", "tag", "batch")),
+        f"{LIST}?{urlencode({'q': message.body, 'period': 'today'})}",
+    ]
+
+
+def posted_pages(browser, message):
+    """Yield what is answered to a POST before anything is done: questions, forms with errors."""
     for deed in ("resend", "refresh", "cancel", "settle", "export"):
-        form = {"action": f"{deed}_selected", "_selected_action": message.pk}
-        yield browser.post(LIST, form)
+        yield browser.post(LIST, {"action": f"{deed}_selected", "_selected_action": message.pk})
+    form = {"body": message.body, "recipients": message.body, "token": uuid4(), "tag": message.tag}
+    compose = reverse("admin:django_smsww_message_compose")
+    yield browser.post(compose, form)
+    form |= {"recipients": f"{NUMBER}\n{message.body}1", "alias": "default"}
+    for button in ("_check", "_try", "_edit"):
+        yield browser.post(compose, form | {button: "1"})
+    yield browser.post(reverse("admin:django_smsww_suppression_add"), {"recipient": message.body})
 
 
-def test_hostile_content_is_escaped_on_every_page(browser, hostile):
-    Event.objects.create(
-        message=hostile, kind="attempt", error_text=EVIL, reason=EVIL, state=EVIL[:16]
-    )
-    callback = Callback.objects.create(
-        message=hostile,
-        reference=hostile.reference,
-        state=EVIL[:32],
-        payload={EVIL: EVIL, "state": [EVIL]},
-        provider_id=EVIL,
-    )
-    suspension = Suspension.objects.create(alias=EVIL, reason=EVIL, scope=EVIL, error=EVIL[:32])
-    addresses = [
-        LIST,
-        CALLBACKS,
-        page(hostile),
-        resend_page(hostile),
-        f"{LIST}?{urlencode({'q': EVIL})}",
-    ]
-    addresses += [
-        reverse(f"admin:django_smsww_{row._meta.model_name}_change", args=(row.pk,))
-        for row in (callback, suspension)
-    ]
-    addresses += [
-        reverse("admin:django_smsww_suspension_changelist"),
-        reverse("admin:django_smsww_message_history", args=(hostile.pk,)),
-    ]
-    addresses += [
-        reverse("admin:django_smsww_suspension_pause"),
-        reverse("admin:django_smsww_suspension_resume", args=(suspension.pk,)),
-        reverse("admin:django_smsww_message_statistics"),
-        reverse("admin:django_smsww_message_compose"),
-        reverse("admin:django_smsww_message_batch", args=(hostile.batch,)),
-        reverse("admin:django_smsww_message_batch_stop", args=(hostile.batch,)),
-    ]
-    for response in [*map(browser.get, addresses), *questions(browser, hostile)]:
-        text = text_of(response)
-        assert response.status_code == 200
-        assert "<script>alert" not in text
-        assert "<b<" not in text
-    assert "&lt;script&gt;alert" in text_of(browser.get(page(hostile)))
+@pytest.fixture
+def superuser(admin_client):
+    return admin_client
 
 
-def test_our_pages_have_no_script_or_style_of_their_own(browser, make_message):
+def test_hostile_content_is_harmless_on_every_page(superuser, hostile, evil):
+    answers = [*map(superuser.get, all_pages(hostile)), *posted_pages(superuser, hostile)]
+    for answer in answers:
+        assert answer.status_code == 200
+        dangers, _shown = read(text_of(answer))
+        assert dangers == [], answer.request["PATH_INFO"]
+    assert evil in read(text_of(superuser.get(page(hostile))))[1]  # and is shown as it is
+
+
+def test_our_pages_have_no_script_or_style_of_their_own(superuser, make_message):
     """A strict Content-Security-Policy allows files alone; the admin's own data block is JSON."""
     message = make_message(state=State.FAILED)
     Suspension.objects.create(alias="default")
@@ -164,7 +201,7 @@ def test_our_pages_have_no_script_or_style_of_their_own(browser, make_message):
         resend_page(message),
         reverse("admin:django_smsww_suspension_pause"),
     ]
-    for response in [*map(browser.get, addresses), *questions(browser, message)]:
+    for response in [*map(superuser.get, addresses), *posted_pages(superuser, message)]:
         text = text_of(response)
         assert "<style" not in text
         assert " style=" not in text
