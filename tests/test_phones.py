@@ -50,7 +50,7 @@ def held(simulator, browser):
 
 def bubble(browser):
     [(_number, bubbles)] = browser.get(PAGE).context["phones"]
-    return bubbles[-1]
+    return bubbles[0]
 
 
 def wait_for(browser, state):
@@ -66,7 +66,7 @@ def test_each_number_is_a_telephone(simulator, browser):
     send_sms("Salut", "+33612345678")
     answer = browser.get(PAGE)
     assert [number for number, _bubbles in answer.context["phones"]] == ["+33612345678", NUMBER]
-    assert [one["body"] for one in answer.context["phones"][1][1]] == ["Hello “you”", "Good-bye"]
+    assert [one["body"] for one in answer.context["phones"][1][1]] == ["Good-bye", "Hello “you”"]
     for words in ("Acme", "UCS-2", "11 characters", "1 segment"):
         assert words in text_of(answer)
 

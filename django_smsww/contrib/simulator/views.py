@@ -72,14 +72,14 @@ def simulator_url() -> str:
 
 
 def _read(url: str) -> dict[str, Any]:
-    """Return the telephones, the one written to last first, or that nothing answers."""
+    """Return the telephones and their messages, the newest first, or that nothing answers."""
     try:
         found: dict[str, Any] = ask(url, "messages") if url else {"messages": [], "held": False}
     except (OSError, ValueError):
         return {"is_silent": True}
     numbers: dict[str, list[dict[str, Any]]] = {}
     for message in found["messages"]:
-        numbers.setdefault(message["recipient"], []).insert(0, _bubble(message))
+        numbers.setdefault(message["recipient"], []).append(_bubble(message))
     return {"phones": list(numbers.items()), "is_held": found["held"]}
 
 
