@@ -8,10 +8,13 @@ from pathlib import Path
 DOCS = Path(__file__).parent.parent / "docs"
 
 
+def text_of(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
 def blocks_of(name, language="python"):
     """Return the blocks of a document in this language, in their order."""
-    text = (DOCS / name).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(name), re.DOTALL | re.MULTILINE)
 
 
 def run(name, **names):
