@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import date
+from types import ModuleType
+
+import pytest
+
+from django_smsww import (
+    InvalidSMSBackend,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+    State,
+    send_sms,
+    sms_backends,
+)
 
 from . import guides, sample_project
+from .conftest import NUMBER
 
 
 def test_the_tests_in_the_guide_to_testing_pass(tmp_path):
@@ -28,6 +42,53 @@ def test_the_guide_to_languages_explains_an_error_in_two(db):
     said = guides.run("languages.md")
     assert said["logged"].startswith("recipient must start with the plus sign")
     assert said["shown"].startswith("Il destinatario (recipient) deve iniziare con il segno più")
+
+
+@pytest.fixture
+def own_backend(settings, monkeypatch):
+    """The backend of the guide to contributing, as a module of the project."""
+    module = ModuleType("backend_of_the_guide")
+    [block] = guides.blocks_of("contributing.md")
+    exec(compile(block, "docs/contributing.md", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def configure(**options):
+        entry = {"BACKEND": f"{module.__name__}.SMSBackend", "OPTIONS": options}
+        settings.SMSWW = {"default": entry}
+
+    return configure
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_backend_in_the_guide_to_contributing_sends(own_backend, mailoutbox):
+    own_backend(domain="sms.example.com", sender="Acme")
+    assert send_sms("Hello", NUMBER).state == State.NEW
+    assert [(mail.to, mail.body) for mail in mailoutbox] == [
+        (["393331234567@sms.example.com"], "Hello")
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ConnectionRefusedError, SMSUnavailable), (TimeoutError, SMSOutcomeUnknown)]
+)
+def test_the_backend_in_the_guide_says_what_is_certain(own_backend, monkeypatch, error, kind):
+    def fail(*args):
+        raise error
+
+    own_backend(domain="sms.example.com")
+    monkeypatch.setattr("backend_of_the_guide.send_mail", fail)
+    with pytest.raises(kind):
+        send_sms("Hello", NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [({}, "define 'domain'"), ({"domian": "x"}, "domain")]
+)
+def test_the_backend_in_the_guide_refuses_wrong_options(own_backend, options, text):
+    own_backend(**options)
+    with pytest.raises(InvalidSMSBackend, match=text):
+        sms_backends["default"]
 
 
 def test_what_the_guides_link_to_is_there():
