@@ -24,8 +24,7 @@ from .exceptions import (
 from .leases import Lease
 from .limits import Allowance, cost_nothing, has_limits
 from .models import Message, MessageQuerySet, Suspension
-from .models.message import error_columns
-from .models.queryset import CLAIM_ORDER
+from .models.queryset import CLAIM_ORDER, error_columns
 from .preflight import Rehearsal
 
 FIRST_DELAY = 30

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+if TYPE_CHECKING:
+    T = TypeVar("T")
+    Column = models.Field[T, T]
+    """What a column holds, for type checkers that do not know Django's models."""
 
 
 class ExactCharField(models.CharField):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -23,6 +23,11 @@ from .ledger import Event, Outcome
 from .moves import end_of
 from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from .fields import Column
+
 MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
 
 
@@ -34,14 +39,16 @@ def fingerprint(body: str) -> str:
 class Message(models.Model):
     """One message to one recipient; the row is written before its request leaves."""
 
-    reference = models.UUIDField(_("reference"), unique=True, default=uuid4, editable=False)
-    key = ExactCharField(_("key"), max_length=255, null=True, blank=True)
-    alias = models.CharField(_("alias"), max_length=64)
-    environment = models.CharField(_("environment"), max_length=64, blank=True)
-    batch = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
-    tag = models.CharField(_("tag"), max_length=64, blank=True)
-    custom = models.JSONField(_("custom data"), default=dict, blank=True)
-    created_by = models.ForeignKey(
+    reference: Column[UUID] = models.UUIDField(
+        _("reference"), unique=True, default=uuid4, editable=False
+    )
+    key: Column[str | None] = ExactCharField(_("key"), max_length=255, null=True, blank=True)
+    alias: Column[str] = models.CharField(_("alias"), max_length=64)
+    environment: Column[str] = models.CharField(_("environment"), max_length=64, blank=True)
+    batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
+    tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
+    custom: Column[Any] = models.JSONField(_("custom data"), default=dict, blank=True)
+    created_by: Column[Any] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
         verbose_name=_("created by"),
@@ -49,7 +56,7 @@ class Message(models.Model):
         blank=True,
         related_name="+",
     )
-    resend_of = models.OneToOneField(
+    resend_of: Column[Message | None] = models.OneToOneField(
         "self",
         models.SET_NULL,
         verbose_name=_("resend of"),
@@ -58,54 +65,84 @@ class Message(models.Model):
         related_name="resent_as",
     )
 
-    recipient = models.CharField(_("recipient"), max_length=32)
-    recipient_reversed = ReversedDigitsField(_("recipient, from its end"), of="recipient")
-    sender = models.CharField(_("sender"), max_length=32, blank=True)
-    body = models.TextField(_("text"), blank=True)
-    fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
-    sensitive = models.BooleanField(_("sensitive"), default=False)
-    scrubbed = models.BooleanField(_("scrubbed"), default=False)
-    encoding = models.CharField(_("encoding"), max_length=8, blank=True)
-    characters = models.PositiveIntegerField(_("characters"), null=True, blank=True)
-    segments = models.PositiveSmallIntegerField(_("segments"), null=True, blank=True)
-    route = models.CharField(_("route"), max_length=8, blank=True)
-    dry_run = models.BooleanField(_("dry run"), default=False)
-    fail_on_multiple_messages = models.BooleanField(_("one segment only"), default=False)
-    preflight = models.BooleanField(_("preflight"), default=False)
+    recipient: Column[str] = models.CharField(_("recipient"), max_length=32)
+    recipient_reversed: Column[str] = ReversedDigitsField(
+        _("recipient, from its end"), of="recipient"
+    )
+    sender: Column[str] = models.CharField(_("sender"), max_length=32, blank=True)
+    body: Column[str] = models.TextField(_("text"), blank=True)
+    fingerprint: Column[str] = models.CharField(_("fingerprint"), max_length=64, editable=False)
+    sensitive: Column[bool] = models.BooleanField(_("sensitive"), default=False)
+    scrubbed: Column[bool] = models.BooleanField(_("scrubbed"), default=False)
+    encoding: Column[str] = models.CharField(_("encoding"), max_length=8, blank=True)
+    characters: Column[int | None] = models.PositiveIntegerField(
+        _("characters"), null=True, blank=True
+    )
+    segments: Column[int | None] = models.PositiveSmallIntegerField(
+        _("segments"), null=True, blank=True
+    )
+    route: Column[str] = models.CharField(_("route"), max_length=8, blank=True)
+    dry_run: Column[bool] = models.BooleanField(_("dry run"), default=False)
+    fail_on_multiple_messages: Column[bool] = models.BooleanField(
+        _("one segment only"), default=False
+    )
+    preflight: Column[bool] = models.BooleanField(_("preflight"), default=False)
 
-    state = models.CharField(
+    state: Column[str] = models.CharField(
         _("state"), max_length=16, choices=State.choices, default=State.QUEUED, editable=False
     )
-    error = models.CharField(_("error"), max_length=32, blank=True)
-    error_code = models.CharField(_("error code"), max_length=32, blank=True)
-    error_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
-    error_text = models.CharField(_("error text"), max_length=500, blank=True)
+    error: Column[str] = models.CharField(_("error"), max_length=32, blank=True)
+    error_code: Column[str] = models.CharField(_("error code"), max_length=32, blank=True)
+    error_status: Column[int | None] = models.PositiveSmallIntegerField(
+        _("HTTP status"), null=True, blank=True
+    )
+    error_text: Column[str] = models.CharField(_("error text"), max_length=500, blank=True)
 
-    provider_id = ExactCharField(_("provider id"), max_length=64, null=True, blank=True)
-    country = models.CharField(_("country"), max_length=2, blank=True)
-    prefix = models.CharField(_("international prefix"), max_length=8, blank=True)
-    price = models.DecimalField(_("price per segment"), **MONEY)
-    total_price = models.DecimalField(_("total price"), **MONEY)
-    penalty = models.DecimalField(_("estimated penalty"), **MONEY)
-    blocklisted = models.BooleanField(_("blocklisted"), default=False)
-    blocklisted_reason = models.CharField(_("blocklisted because"), max_length=255, blank=True)
+    provider_id: Column[str | None] = ExactCharField(
+        _("provider id"), max_length=64, null=True, blank=True
+    )
+    country: Column[str] = models.CharField(_("country"), max_length=2, blank=True)
+    prefix: Column[str] = models.CharField(_("international prefix"), max_length=8, blank=True)
+    price: Column[Decimal | None] = models.DecimalField(_("price per segment"), **MONEY)
+    total_price: Column[Decimal | None] = models.DecimalField(_("total price"), **MONEY)
+    penalty: Column[Decimal | None] = models.DecimalField(_("estimated penalty"), **MONEY)
+    blocklisted: Column[bool] = models.BooleanField(_("blocklisted"), default=False)
+    blocklisted_reason: Column[str] = models.CharField(
+        _("blocklisted because"), max_length=255, blank=True
+    )
 
-    priority = models.SmallIntegerField(_("priority"), default=0)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    send_at = models.DateTimeField(_("send at"), null=True, blank=True)
-    next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)
-    expires_at = models.DateTimeField(_("expires at"))
-    lease_token = models.UUIDField(null=True, editable=False)
-    lease_until = models.DateTimeField(null=True, editable=False)
+    priority: Column[int] = models.SmallIntegerField(_("priority"), default=0)
+    attempts: Column[int] = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    send_at: Column[datetime | None] = models.DateTimeField(_("send at"), null=True, blank=True)
+    next_attempt_at: Column[datetime] = models.DateTimeField(
+        _("next attempt at"), default=timezone.now
+    )
+    expires_at: Column[datetime] = models.DateTimeField(_("expires at"))
+    lease_token: Column[UUID | None] = models.UUIDField(null=True, editable=False)
+    lease_until: Column[datetime | None] = models.DateTimeField(null=True, editable=False)
 
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(_("updated at"), default=timezone.now, editable=False)
-    claimed_at = models.DateTimeField(_("handed over at"), null=True, blank=True)
-    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
-    delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True)
-    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
-    checked_at = models.DateTimeField(_("looked up at"), null=True, blank=True)
-    provider_updated_at = models.DateTimeField(_("updated by provider at"), null=True, blank=True)
+    created_at: Column[datetime] = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+    updated_at: Column[datetime] = models.DateTimeField(
+        _("updated at"), default=timezone.now, editable=False
+    )
+    claimed_at: Column[datetime | None] = models.DateTimeField(
+        _("handed over at"), null=True, blank=True
+    )
+    sent_at: Column[datetime | None] = models.DateTimeField(_("sent at"), null=True, blank=True)
+    delivered_at: Column[datetime | None] = models.DateTimeField(
+        _("delivered at"), null=True, blank=True
+    )
+    finished_at: Column[datetime | None] = models.DateTimeField(
+        _("finished at"), null=True, blank=True
+    )
+    checked_at: Column[datetime | None] = models.DateTimeField(
+        _("looked up at"), null=True, blank=True
+    )
+    provider_updated_at: Column[datetime | None] = models.DateTimeField(
+        _("updated by provider at"), null=True, blank=True
+    )
 
     objects = MessageQuerySet.as_manager()
 
