@@ -128,11 +128,11 @@ def stopwatch() -> Iterator[Watch]:
 
 
 @contextmanager
-def use_database(**settings: object) -> Iterator[str]:
+def use_database(*, also: Sequence[str] = (), **settings: object) -> Iterator[str]:
     """Set Django up with a new, migrated, empty database, and yield its vendor.
 
     That is a SQLite file in WAL mode, or one beside the database that DATABASE_URL names. The
-    settings are those of `tests.benchmarks.settings`, with these changed.
+    settings are those of `tests.benchmarks.settings`, with these changed; `also` names more apps.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
     with tempfile.TemporaryDirectory(prefix="smsww-benchmark-") as folder:
@@ -142,6 +142,7 @@ def use_database(**settings: object) -> Iterator[str]:
 
         for name, value in settings.items():
             setattr(project, name, value)
+        project.INSTALLED_APPS = [*project.INSTALLED_APPS, *also]
         django.setup()
         from django.db import connection
 

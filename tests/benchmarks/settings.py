@@ -14,3 +14,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
     }
     DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/benchmark.sqlite3"}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"silent": {"class": "logging.NullHandler"}},
+    "loggers": {"post_office": {"handlers": ["silent"], "propagate": False}},
+}
