@@ -7,16 +7,19 @@ import json
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Subquery
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..callbacks import SignedCallback
 from ..message import SendResult
 from ..states import Cause, State
+from . import statements
 
 if TYPE_CHECKING:
     from .message import Message
@@ -59,25 +62,40 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
         return outcome
 
     def _record(self, rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> None:
-        heard = self.filter(reference=callback.reference, source=Callback.Source.CALLBACK)
-        known = dict(heard.values_list("digest", "pk"))
-        row, digest = Subquery(rows.values("pk")[:1]), callback.digest
+        known, digest = self._known(callback.reference), callback.digest
         if digest in known:
             # What it did the first time stands, unless only now it moved the row.
+            row = Subquery(rows.values("pk")[:1])
             changes = {"outcome": outcome, "message": row} if outcome is Outcome.MOVED else {}
-            heard.filter(pk=known[digest])._count(**changes)
+            self.filter(pk=known[digest])._count(**changes)
         elif len(known) >= MAX_CALLBACKS and outcome is not Outcome.MOVED:
-            heard.filter(pk=max(known.values()))._count()
+            self.filter(pk=max(known.values()))._count()
         else:
-            self.create(
-                message_id=row,
-                reference=callback.reference,
-                outcome=outcome,
-                provider_id=callback.result.provider_id,
-                state=callback.result.state,
-                payload=callback.payload,
-                digest=digest,
-            )
+            self._insert(rows, callback, outcome, digest)
+
+    def _known(self, reference: UUID) -> dict[str, int]:
+        """Return the primary keys of what was heard of a message, by digest."""
+        values = {"reference": reference, "source": Callback.Source.CALLBACK}
+        return dict(statements.select(Callback, ["digest", "id"], values, self.db))
+
+    def _insert(
+        self, rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome, digest: str
+    ) -> None:
+        now = timezone.now()
+        values = {
+            "message": _key_of(rows, callback),
+            "reference": callback.reference,
+            "source": Callback.Source.CALLBACK,
+            "outcome": outcome,
+            "provider_id": callback.result.provider_id,
+            "state": callback.result.state,
+            "payload": callback.payload,
+            "digest": digest,
+            "times": 1,
+            "received_at": now,
+            "last_received_at": now,
+        }
+        statements.insert(Callback, values, self.db)
 
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
         """Keep what the provider's record says of a message, once for each different record."""
@@ -115,6 +133,12 @@ def _apply(rows: MessageQuerySet, callback: SignedCallback) -> Outcome:
         return rows.accept(callback.result, Cause.EVIDENCE)
     rows.update(reference=callback.reference)
     return Outcome.MISMATCH
+
+
+def _key_of(rows: MessageQuerySet, callback: SignedCallback) -> RawSQL:
+    """Return the primary key of the row that the callback names, as an expression."""
+    values = {"reference": callback.reference, "environment": callback.environment}
+    return RawSQL(*statements.selection(rows.model, ["id"], values, rows.db))  # noqa: S611
 
 
 def _as_payload(result: SendResult) -> dict[str, Any]:

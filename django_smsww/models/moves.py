@@ -25,6 +25,7 @@ from ..message import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from .ledger import Event
 from .queryset import NO_ERROR, MessageQuerySet, changes_of, error_columns
+from .statements import assignments
 
 if TYPE_CHECKING:
     from .message import Message
@@ -142,15 +143,7 @@ def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, li
     columns = {one.name: one for one in move.message._meta.concrete_fields}
     errors = error_columns(move.error) if move.error else {}
     values = changes_of(move.target, now, {**errors, **move.changes})
-    assignments, row = [], []
-    for name, value in values.items():
-        column = connection.ops.quote_name(name)
-        if isinstance(value, RawSQL):
-            assignments.append(f"{column} = {value.sql}")
-            row += value.params
-        else:
-            assignments.append(f"{column} = %s")
-            row.append(columns[name].get_db_prep_save(value, connection))
+    changes, row = assignments(type(move.message), values, connection)
     table = connection.ops.quote_name(move.message._meta.db_table)
     where = "id = %s AND state = %s AND lease_token = %s"
     row += [move.message.pk, State.SENDING.value]
@@ -159,4 +152,4 @@ def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, li
         where += " AND (provider_id IS NULL OR provider_id = %s)"
         row.append(move.provider_id)
     # The names are our own, and the values are parameters.
-    return f"UPDATE {table} SET {', '.join(assignments)} WHERE {where}", row  # noqa: S608
+    return f"UPDATE {table} SET {changes} WHERE {where}", row  # noqa: S608

@@ -28,6 +28,7 @@ from ..leases import Lease
 from ..message import SendResult
 from ..signals import message_failed, message_sent, message_state_changed
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
+from . import statements
 from .ledger import Event, Outcome
 from .limits import Suppression, suppressed
 
@@ -125,7 +126,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         Besides `moves.move_together`, this is the one statement that writes `state`.
         """
         values = changes_of(target, timezone.now(), changes)
-        return self.filter(state__in=sources(target, cause)).update(**values)
+        return statements.update(self.filter(state__in=sources(target, cause)), values)
 
     def advance(
         self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any
@@ -163,7 +164,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         target = State(result.state) if result.state in PROVIDER else otherwise
         if target and self.advance(target, cause, where=speaks_of_it, **changes, **NO_ERROR):
             return Outcome.MOVED
-        if self.filter(speaks_of_it).update(**changes, updated_at=timezone.now()):
+        changes["updated_at"] = timezone.now()
+        if statements.update(self.filter(speaks_of_it), changes):
             return Outcome.STOOD if target else Outcome.UNKNOWN_WORD
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
@@ -176,10 +178,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def free_id(self, provider_id: str) -> Q:
         """Return the condition that no row beside this one has the provider's id."""
         # Without this the unique constraint would answer, and spoil the transaction.
-        twins = self.model._default_manager.using(self.db).filter(
-            alias=OuterRef("alias"), environment=OuterRef("environment"), provider_id=provider_id
-        )
-        return ~Q(Exists(twins))
+        return Q(statements.no_twin(self.model, provider_id, self.db))
 
     # Leases
 
