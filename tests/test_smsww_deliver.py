@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from django_smsww import SMSUnavailable, State, send_mass_sms, send_sms
+from django_smsww import SMSRefused, SMSUnavailable, State, send_mass_sms, send_sms
 from django_smsww.delivery import deliver_due
 from django_smsww.management.commands.smsww_deliver import Command
 from django_smsww.models import Message, MessageQuerySet
@@ -68,9 +68,17 @@ def test_it_leaves_a_row_to_the_call_that_is_about_to_send_it(gateway, make_mess
 def test_it_settles_what_a_dead_process_left(gateway, make_message):
     past = timezone.now() - timedelta(seconds=1)
     make_message(state=State.SENDING, lease_until=past)
-    run()
+    assert run() == "0 messages taken from the queue.\nUnknown: 1 (worker_lost).\n"
     assert Message.objects.get().state == "UNKNOWN"
     assert gateway.sent == []
+
+
+def test_it_says_how_many_were_not_accepted_and_why(gateway, make_message):
+    gateway.answer = raises(SMSRefused(code="2011", status=422))
+    past = timezone.now() - timedelta(seconds=1)
+    for expires_at in (past, timezone.now() + timedelta(hours=1)):
+        make_message(next_attempt_at=past, expires_at=expires_at)
+    assert run().splitlines()[1:] == ["Failed: 1 (2011).", "Failed: 1 (expired_unsent)."]
 
 
 def test_it_gives_up_after_ten_attempts(gateway):

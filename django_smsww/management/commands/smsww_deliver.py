@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -17,6 +18,8 @@ from django_smsww.handler import sms_backends
 from django_smsww.management.arguments import seconds
 from django_smsww.management.progress import progress
 from django_smsww.models import Message
+from django_smsww.signals import message_failed
+from django_smsww.states import State
 
 MANY = 5000
 """How many messages are sent before the next look around."""
@@ -46,9 +49,12 @@ class Command(BaseCommand):
         aliases = options["using"] or list(sms_backends)
         if not aliases:
             raise CommandError("The SMSWW setting names no alias: give one with --using.")
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, counted_failures() as failures:
             total = self.work(aliases, stopped, None if options["once"] else options["interval"])
         self.stdout.write(f"{total} messages taken from the queue.")
+        for (state, code), count in sorted(failures.items()):
+            how = "Unknown" if state == State.UNKNOWN else "Failed"
+            self.stdout.write(f"{how}: {count} ({code}).")
 
     def work(self, aliases: list[str], stopped: Event, interval: float | None) -> int:
         """Send until stopped or, without an interval, until nothing is due."""
@@ -89,6 +95,21 @@ class Command(BaseCommand):
         using = router.db_for_write(Message)
         with progress(lambda: count_due(backend, using, limit)) as advance:
             return deliver_due(backend, using=using, limit=limit, stop=stop, progress=advance)
+
+
+@contextmanager
+def counted_failures() -> Iterator[Counter[tuple[str, str]]]:
+    """Count what ends FAILED or UNKNOWN meanwhile: refused, too late, or left by the dead."""
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def note(sender: type[Message], message: Message, state: State, **extra: Any) -> None:
+        counts[state, message.error_code or message.error] += 1
+
+    message_failed.connect(note)
+    try:
+        yield counts
+    finally:
+        message_failed.disconnect(note)
 
 
 @contextmanager
