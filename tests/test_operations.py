@@ -7,6 +7,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from django_smsww import State
+from django_smsww.management.commands import smsww_status
 from django_smsww.probe import _BY_STATUS, _NO_ANSWER
 from django_smsww.status import findings
 
@@ -39,6 +40,14 @@ def test_every_finding_is_explained():
     explained = set(re.findall(r"`([a-z_]+)`", "\n".join(rows("Monitoring"))))
     assert len(codes) > 10
     assert codes <= explained
+
+
+def test_every_line_of_the_status_is_explained():
+    source = Path(smsww_status.__file__).read_text("utf-8")
+    begun = set(re.findall(r'^ +yield f?"([a-z][a-z0-9 ]*[a-z])', source, re.MULTILINE))
+    explained = re.findall(r"`([a-z0-9 ]+):?`", "\n".join(rows("Monitoring")))
+    assert len(begun) > 12
+    assert {line for line in begun if not line.startswith(tuple(explained))} == set()
 
 
 def test_every_outcome_of_the_probe_is_explained():
