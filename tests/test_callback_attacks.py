@@ -168,6 +168,10 @@ def test_the_custom_of_a_form_is_no_way_around_the_limits(message):
     refused_with(400, body, signed(message), FORM)
 
 
+def test_a_number_of_a_million_digits_is_refused(message):
+    refused_with(413, b'{"id":' + b"9" * 1_000_000 + b"}", signed(message))
+
+
 @pytest.mark.parametrize("content_type", ["application/json", FORM])
 def test_ten_megabytes_are_refused(message, content_type):
     body = b'{"a": "' + b"x" * 10_000_000 + b'"}'

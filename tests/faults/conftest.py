@@ -27,9 +27,9 @@ class Tally:
     total: Account = NOTHING
 
     @classmethod
-    def add(cls, account: Account, fault: str) -> None:
+    def add(cls, account: Account, *faults: str) -> None:
         cls.runs += 1
-        cls.faults.add(fault)
+        cls.faults.update(faults)
         cls.total += account
 
 
@@ -83,7 +83,7 @@ class Scene:
         priced = "price-zero" not in self.profiles
         return balance(rows, self.simulator.ledger(), self.simulator.requests(), priced=priced)
 
-    def settle(self, fault: str, *words: str, may_be_unknown: bool = False) -> Account:
+    def settle(self, *faults: str, may_be_unknown: bool = False) -> Account:
         """Reconcile when all has calmed down, and return the accounts, which must balance."""
         self.simulator.wait_until_idle()
         # Reconciling would put right what must not be wrong at any time.
@@ -91,11 +91,11 @@ class Scene:
         assert (before.lost, before.doubled, before.invented) == (0, 0, 0), before
         late = any(name.startswith("list-late") for name in self.profiles)
         for _ in range(20 if late else 1):
-            said = self.crew.run(["sync", *words])
+            said = self.crew.run(["sync"])
             account = self.account()
             if account.is_settled:
                 break
-        Tally.add(account, fault)
+        Tally.add(account, *faults)
         # The rows say why they stay unknown: the report is what one wants to read then.
         print(said)
         may_be_unknown |= bool(SILENT & set(self.profiles))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import pytest
 
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
@@ -28,17 +30,26 @@ def drain(scene, workers=2, **environment):
         member.wait()
 
 
+def groups():
+    """Return the faults one by one, or a few together where time is short."""
+    alone = FAULTS if everything() else ABOUT_THE_ACCOUNT
+    others = [ending for ending in FAULTS if ending not in alone]
+    return [(ending,) for ending in alone] + list(zip_longest(*[iter(others)] * 4))
+
+
 @pytest.mark.parametrize("profile", ALL_PROFILES if everything() else [""])
-@pytest.mark.parametrize("ending", FAULTS)
-def test_the_accounts_balance_after(scene, ending, profile):
+@pytest.mark.parametrize("group", groups(), ids=lambda group: "+".join(filter(None, group)))
+def test_the_accounts_balance_after(scene, group, profile):
     """The messages before and after are the positive control of the reconciliation."""
+    endings = list(filter(None, group))
     scene.send("1")
-    scene.crew.run(scene.queue(ending, "2", ending, ending))
+    scene.crew.run(scene.queue(*endings, "2", *endings, *endings))
     drain(scene)
     scene.send("3")
-    account = scene.settle(ending)
-    if ending not in ABOUT_THE_ACCOUNT:
-        assert account.accepted == 3 + 3 * TEST_NUMBERS[ending].accepts
+    account = scene.settle(*endings)
+    if not set(endings) & set(ABOUT_THE_ACCOUNT):
+        accepted = [TEST_NUMBERS[ending].accepts for ending in endings]
+        assert account.accepted == 3 + 3 * sum(accepted)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

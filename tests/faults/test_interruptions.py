@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from itertools import cycle
 
 import pytest
 
@@ -17,7 +18,7 @@ from django_smsww.contrib.simulator.process import SimulatorProcess
 
 from .conftest import everything
 from .crew import ROOT, SECONDS
-from .test_faults import ABOUT_THE_ACCOUNT, FAULTS, PROFILES
+from .test_faults import ABOUT_THE_ACCOUNT, ALL_PROFILES, FAULTS, PROFILES
 from .test_kill import STEPS
 
 LEASE = 1
@@ -27,8 +28,14 @@ SOME_FAULTS = ["1", "912", "913", "916", "921"]
 """One of each kind: none; unknown and accepted; unknown and not; not sent; an unusable answer."""
 
 STRUCK = [ending for ending in FAULTS if ending not in ABOUT_THE_ACCOUNT]
-ENDINGS = ["1", *STRUCK] if everything() else ["912"]
 NAMED = [step for step in STEPS if step != "row written"]
+
+
+def each_step(*endings):
+    """Return each step with each ending, each time in the next profile if all are to be tried."""
+    chosen = ["1", *STRUCK] if everything() else endings
+    profiles = cycle(ALL_PROFILES if everything() else [""])
+    return [(step, ending, next(profiles)) for ending in chosen for step in NAMED]
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +55,8 @@ def go_on(scene):
     scene.crew.run(["outlive"], ["hurry"], ["deliver"])
 
 
-@pytest.mark.parametrize("step", NAMED)
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending):
+@pytest.mark.parametrize(("step", "ending", "profile"), each_step("912"))
+def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending, profile):
     scene.send("1")
     killed = scene.crew.start(scene.queue(ending, "2", ending), ["deliver"], STEP=step)
     assert killed.end() == -signal.SIGKILL
@@ -59,9 +65,8 @@ def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending):
     scene.settle(f"SIGKILL: {step}, {ending}")
 
 
-@pytest.mark.parametrize("step", NAMED)
-@pytest.mark.parametrize("ending", ENDINGS if everything() else ["1"])
-def test_after_a_stop_past_the_lease_in_the_middle_of_a_block(scene, step, ending):
+@pytest.mark.parametrize(("step", "ending", "profile"), each_step("1"))
+def test_after_a_stop_past_the_lease_in_the_middle_of_a_block(scene, step, ending, profile):
     """The worker goes on when its rows are somebody else's."""
     scene.send("1")
     stopped = scene.crew.start(
