@@ -90,3 +90,14 @@ def test_the_accounts_balance_after_requests_that_were_not_read(scene, profile):
     drain(scene)
     scene.send("3")
     assert scene.settle("reset unread").accepted == 4
+
+
+def test_a_staging_copy_of_the_database_sends_nothing_and_adopts_nothing(scene):
+    scene.send("1")
+    scene.crew.run(scene.queue("912", "913", "2"), ["deliver"], scene.queue("2", "2"))
+    before = scene.crew.run(["rows"]), scene.simulator.requests()
+    staging = {"DEPLOYMENT": "staging"}
+    scene.crew.run(["outlive"], ["deliver"], ["sync"], ["deliver"], **staging)
+    assert (scene.crew.run(["rows"]), scene.simulator.requests()) == before
+    scene.send("3")
+    assert scene.settle("staging").accepted == 6

@@ -2,7 +2,8 @@
 
 Run from the test suite only, with DATABASE_URL and GATEWAY, and with what is to go wrong:
 STEP, and SIGNAL if it is not SIGKILL; CLOCK, by how many seconds it is fast. LEASE is how many
-seconds a lease lasts, and LIMIT for how many rows; TIMEOUT and CONCURRENCY are the alias's.
+seconds a lease lasts, and LIMIT for how many rows; TIMEOUT, CONCURRENCY and
+DEPLOYMENT (its environment) are the alias's.
 """
 
 from __future__ import annotations
@@ -210,6 +211,7 @@ def prepare() -> None:
     # A worker that is forked has the settings of its parent.
     options = settings.SMSWW["default"]["OPTIONS"]
     options["concurrency"] = int(os.environ.get("CONCURRENCY", options["concurrency"]))
+    options["environment"] = os.environ.get("DEPLOYMENT", options["environment"])
     options["timeout"] = float(os.environ.get("TIMEOUT", options["timeout"]))
     if "LIMIT" in os.environ:
         delivery.deliver_due.__kwdefaults__["limit"] = int(os.environ["LIMIT"])
