@@ -250,3 +250,19 @@ def test_the_pages_run_from_right_to_left_where_the_language_does(browser, pages
 def test_numbers_and_money_are_written_as_the_language_does(browser, rows):
     with override("de"):
         assert "0,21 EUR" in text_of(browser.get(page(rows[0])))
+
+
+def test_separators_of_thousands_are_for_people_alone(browser, pages, make_message, settings):
+    """In what a browser or this site reads again, a number is plain."""
+    settings.USE_THOUSAND_SEPARATOR = True
+    row = make_message(pk=1_234_567, state=State.FAILED, segments=12_345, characters=3)
+    resend = reverse("admin:django_smsww_message_resend", args=(row.pk,))
+    selected = {"action": "resend_selected", "_selected_action": row.pk}
+    with override("de"):
+        texts = [text_of(browser.get(address)) for address in (*pages, LIST, page(row), resend)]
+        texts.append(text_of(browser.post(LIST, selected)))
+    assert any("12.345" in text for text in texts)
+    for text in texts:
+        assert "1.234.567" not in text
+        for drawn in re.findall(r'\b(?:x|y|x1|x2|y1|y2|d|width|height|max|value)="([^"]*)"', text):
+            assert not re.search(r"\d,\d", drawn), drawn
