@@ -59,6 +59,8 @@ def pages(count: int, vendor: str) -> list[Page]:
     number = number_of(one, count)
     week = f"since={timezone.localdate() - timedelta(days=6)}"
     listed = min(count, MOST_LISTED) // 50
+    # So many that the page is full in either database: to render the rows is what takes longest.
+    first = number[1 : 8 if count > 100_000 else 6]
     ours = [
         ("first page", "", "", 1.3, 5 if vendor == "postgresql" else 30),
         ("middle page", f"?p={listed // 2}", f"?p={count // 100}", 2, 0),
@@ -76,7 +78,7 @@ def pages(count: int, vendor: str) -> list[Page]:
         ("state and country", "?state=FAILED&country=FR", "?state__exact=FAILED&country=FR", 0, 0),
         ("number", f"?q=%2B{number[1:]}", f"?q=%2B{number[1:]}", 1.3, 50),
         ("national number", f"?q={number[3:6]}+{number[6:]}", f"?q={number[3:]}", 1.3, 50),
-        ("first digits", f"?q=%2B{number[1:9]}", f"?q={number[1:9]}", 1.3, 0),
+        ("first digits", f"?q=%2B{first}", f"?q={first}", 1.3, 0),
         ("country's digits", "?q=%2B39", "?q=39", 1.3, 0),
         ("last digits", f"?q={number[-6:]}", f"?q={number[-6:]}", 1.3, 50),
         ("provider id", f"?q={provider_id_of(one)}", f"?q={provider_id_of(one)}", 1.3, 0),
