@@ -14,6 +14,7 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State
+from django_smsww.admin.viewer import HIDDEN
 from django_smsww.models import Callback, Event, Message, Suspension
 
 from ..conftest import NUMBER
@@ -186,6 +187,23 @@ def test_select_several_and_resend_them(driver, live_server, user, history, smso
     notes = driver.find_element(By.CSS_SELECTOR, ".messagelist").text
     assert "1 was skipped: It was delivered." in notes
     assert len(smsoutbox) == Message.objects.filter(resend_of__isnull=False).count() == 5
+
+
+def test_who_may_not_read_texts_finds_by_the_whole_number_alone(driver, live_server, refused):
+    staff("view_message", "view_callback")
+    log_in(driver, live_server)
+    find(driver, "+39 333 123")
+    assert "0 results" in shown(driver)
+    find(driver, NUMBER)
+    assert HIDDEN in driver.find_element(By.CSS_SELECTOR, "#result_list .field-hidden_number").text
+    driver.get(live_server.url + page(refused))  # the link would have what was typed in it
+    assert "Sender not approved" in shown(driver)
+    assert driver.find_element(By.CSS_SELECTOR, ".smsww-text").text == HIDDEN
+    on_its_page = driver.page_source
+    press(driver, ".smsww-timeline a")
+    for secret in (NUMBER, NUMBER[1:], TEXTS[1], "0.07", "A-1"):
+        assert secret not in on_its_page
+        assert secret not in driver.page_source
 
 
 def test_the_statistics_of_another_period_are_shown(driver, live_server, user, past):
