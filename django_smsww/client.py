@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from django.utils.translation import gettext_noop as _
-
 from .account import Account, Token
 from .exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
 from .hosts import Host, account_url, messages_url, parse, unreadable
+from .marking import gettext_noop as _
 from .message import SMS, SendResult
 from .payload import clean_text, is_message, read_message, read_messages, unwrap
 from .transport import Answer, Exchange, ExchangeError

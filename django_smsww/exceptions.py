@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext
-from django.utils.translation import gettext_noop as _
+
+from .marking import gettext_noop as _
 
 if TYPE_CHECKING:
     from .models import Message

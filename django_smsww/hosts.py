@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.utils.crypto import salted_hmac
-from django.utils.translation import gettext_noop as _
 
 from .exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from .loopback import is_loopback
+from .marking import gettext_noop as _
 from .payload import load_json
 from .refusals import error_of
 from .secret import Secret

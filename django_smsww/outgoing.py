@@ -14,7 +14,6 @@ from uuid import uuid4
 from django.db import IntegrityError, connections, router, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 
 from . import engines
 from .backends.base import BaseSMSBackend
@@ -23,6 +22,7 @@ from .exceptions import InvalidSMS, SMSError
 from .handler import sms_backends
 from .hooks import after_commit
 from .limits import check_guards
+from .marking import gettext_noop as _
 from .message import SMS
 from .models import Message, Suppression, fingerprint
 from .models.limits import suppressed

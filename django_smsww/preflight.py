@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from django.utils.translation import gettext_noop as _
-
 from .backends.base import BaseSMSBackend
 from .exceptions import ContentRefused, SMSError, SMSRefused, SMSUnavailable, error_kind
+from .marking import gettext_noop as _
 from .message import SMS
 from .models import Message, Preflight
 

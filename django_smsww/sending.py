@@ -11,11 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
-from django.utils.translation import gettext_noop as _
 
 from .discretion import adiscreet, discreet
 from .exceptions import InvalidSMS, SMSError
 from .handler import sms_backends
+from .marking import gettext_noop as _
 from .message import SMS
 from .models import Message
 from .outgoing import Outgoing

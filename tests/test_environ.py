@@ -150,3 +150,11 @@ def test_settings_may_read_the_url_while_they_load():
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
+@pytest.mark.parametrize("name", ["environ.sms_url", "Secret", "SMSError"])
+def test_settings_may_import_it_though_they_are_not_there_yet(name):
+    module, _, name = f"django_smsww.{name}".rpartition(".")
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": ""}
+    command = [sys.executable, "-c", f"from {module} import {name}"]
+    subprocess.run(command, check=True, env=environment)

@@ -17,7 +17,7 @@ PACKAGE = "django_smsww"
 WORDS, TRANSPORT, RECORDS, VERBS, DOORS = "words", "transport", "records", "verbs", "doors"
 LAYERS = {
     WORDS: (
-        "callbacks content csvfile discretion exceptions loopback message payload secret "
+        "callbacks content csvfile discretion exceptions loopback marking message payload secret "
         "segments signals signing states stopwatch"
     ),
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",

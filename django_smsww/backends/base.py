@@ -11,8 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from django.utils.translation import gettext_noop as _
-
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -22,6 +20,7 @@ from ..exceptions import (
     SMSOutcomeUnknown,
     SMSUnavailable,
 )
+from ..marking import gettext_noop as _
 from ..message import SMS, SendResult
 from ..segments import MAX_SEGMENTS, replace_characters
 from ..stopwatch import elapsed

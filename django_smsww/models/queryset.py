@@ -11,7 +11,6 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 
 from .. import facts
 from ..clock import database_now
@@ -25,6 +24,7 @@ from ..exceptions import (
 )
 from ..hooks import after_commit
 from ..leases import Lease
+from ..marking import gettext_noop as _
 from ..message import SendResult
 from ..signals import message_failed, message_sent, message_state_changed
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
