@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 from django.db.models.expressions import RawSQL
 
@@ -120,4 +121,11 @@ class _Merging:
         )
 
     def _adapted(self, name: str, value: Any) -> Any:
-        return self.fields[name].get_db_prep_save(value, self.connection)
+        return adapted(self.fields[name], value, self.connection)
+
+
+def adapted(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return the value as the database takes it; what it takes as it is, a field need not see."""
+    if value is None or type(value) in (str, int):
+        return value
+    return field.get_db_prep_save(value, connection)

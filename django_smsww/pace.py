@@ -62,6 +62,10 @@ class Pace:
             return []
         return [now + begins + (n / rate if rate else 0.0) for n in range(count)]
 
+    def look(self) -> None:
+        """Find out for how long there is no place."""
+        self.places(0)
+
     def rest(self, seconds: float) -> None:
         """Let nobody begin a request for so many seconds."""
         now = database_now(self._using)

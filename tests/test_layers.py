@@ -24,7 +24,7 @@ LAYERS = {
     RECORDS: "clock facts hooks leases models",
     VERBS: (
         "daily delivery engines gate limits mailing outgoing pace preflight privacy "
-        "probe provider_callbacks reconcile results senders sending status"
+        "probe provider_callbacks reconcile results senders sending status stream"
     ),
     DOORS: "admin apps checks management testing urls views",
 }

@@ -22,12 +22,13 @@ from django_smsww import (
     send_messages,
     send_sms,
 )
-from django_smsww.delivery import ROUNDS, Delivery, deliver, deliver_due
+from django_smsww.delivery import Delivery, deliver, deliver_due
 from django_smsww.handler import sms_backends
 from django_smsww.models import Event, Message, MessageQuerySet, Suspension
 from django_smsww.models.moves import Move, move_together
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.states import Cause
+from django_smsww.stream import ROUNDS
 
 from .conftest import NUMBER, raises
 

@@ -15,6 +15,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 
+from ..facts import adapted
+
 
 def assignments(
     model: type[Model], values: Mapping[str, Any], connection: BaseDatabaseWrapper
@@ -29,7 +31,7 @@ def assignments(
             params += value.params
         else:
             parts.append(f"{column} = %s")
-            params.append(columns[name].get_db_prep_save(value, connection))
+            params.append(adapted(columns[name], value, connection))
     return ", ".join(parts), params
 
 
