@@ -1,5 +1,6 @@
 """What holds sending back: by hand, by an error, for an alias, a batch or a text."""
 
+import threading
 from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
@@ -81,11 +82,13 @@ def test_a_queued_message_waits_for_the_end_of_a_pause(gateway):
 
 def test_a_pause_reaches_a_sender_at_work_within_one_block(gateway):
     gateway.configure(concurrency=2)
-    accept = gateway.answer
+    accept, paused = gateway.answer, threading.Event()
 
     def answer(sms):
-        if len(gateway.sent) == 1:
+        if sms.recipient == NUMBERS[0]:
             from_a_thread(lambda: Suspension.objects.pause("default", ""))
+            paused.set()
+        assert paused.wait(10)
         return accept(sms)
 
     gateway.answer = staticmethod(answer)

@@ -71,14 +71,14 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
         elif len(known) >= MAX_CALLBACKS and outcome is not Outcome.MOVED:
             self.filter(pk=max(known.values()))._count()
         else:
-            self._insert(rows, callback, outcome, digest)
+            self._add(rows, callback, outcome, digest)
 
     def _known(self, reference: UUID) -> dict[str, int]:
         """Return the primary keys of what was heard of a message, by digest."""
         values = {"reference": reference, "source": Callback.Source.CALLBACK}
         return dict(statements.select(Callback, ["digest", "id"], values, self.db))
 
-    def _insert(
+    def _add(
         self, rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome, digest: str
     ) -> None:
         now = timezone.now()
