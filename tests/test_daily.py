@@ -179,3 +179,13 @@ def test_the_sync_keeps_up(message, clock):
 def test_without_messages_there_is_nothing_to_keep(clock):
     kept.keep_up()
     assert not DaySummary.objects.exists()
+
+
+def test_days_of_a_project_without_time_zones(make_message, settings):
+    settings.USE_TZ = False
+    begun = datetime(2020, 3, 31, 23, 59)
+    make_message(created_at=begun, updated_at=begun, expires_at=begun)
+    for _ in range(2):
+        days = read_days(date(2020, 3, 30), date(2020, 4, 1))
+        assert [day.messages for day in days.values()] == [0, 1, 0]
+    assert DaySummary.objects.count() == 3

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.db import DatabaseError, router, transaction
-from django.db.models import Case, DateField, Max, Value, When
+from django.db.models import Case, IntegerField, Max, Value, When
 from django.utils import timezone
 
 from ..models import DailyTotal, DaySummary, Message
@@ -76,15 +76,15 @@ def _stands(row: DaySummary, changed: datetime | None, now: datetime) -> bool:
 def _changes(spans: Sequence[Span], since: datetime) -> Mapping[date, datetime]:
     """Return the days of which anything was written since then, and when it was last."""
     # Were the rows narrowed down by `created_at` as well, a database might take the wrong index.
-    day = Case(
+    number = Case(
         When(created_at__lt=spans[0].begins, then=None),
-        *(When(created_at__lt=span.ends, then=Value(span.day)) for span in spans),
-        output_field=DateField(null=True),
+        *(When(created_at__lt=span.ends, then=Value(n)) for n, span in enumerate(spans)),
+        output_field=IntegerField(null=True),
     )
     rows = Message.objects.filter(updated_at__gte=since).order_by()
-    written = rows.values_list(day).annotate(Max("updated_at"))
+    written = rows.values_list(number).annotate(Max("updated_at"))
+    changes: dict[date, datetime] = {spans[n].day: at for n, at in written if n is not None}
     pruned = DailyTotal.objects.filter(updated_at__gte=since, day__gte=spans[0].day)
-    changes: dict[date, datetime] = {one: at for one, at in written if one}
     for one, at in pruned.order_by().values_list("day").annotate(Max("updated_at")):
         changes[one] = max(at, changes.get(one, at))
     return changes
