@@ -53,7 +53,7 @@ def pages(count: int, vendor: str) -> list[Page]:
 
     from django_smsww.admin.history import MOST_LISTED
 
-    from .history import number_of, provider_id_of, reference_of
+    from .history import BATCH, number_of, provider_id_of, reference_of
 
     one = count * 3 // 4
     number = number_of(one, count)
@@ -97,6 +97,10 @@ def pages(count: int, vendor: str) -> list[Page]:
         Page("callbacks", "django_smsww/callback/", "django_smsww/callback/", 1.3),
         Page("callbacks, a reference", f"django_smsww/callback/?q={reference_of(one)}"),
         Page("callback", "django_smsww/callback/7/change/", most=1.3),
+        Page("batch of 10,000", f"{name}batch/{BATCH}/", most=1.3),
+        Page("messages of a batch", f"{name}?batch={BATCH}"),
+        Page("suspensions", "django_smsww/suspension/"),
+        Page("do-not-send list", "django_smsww/suppression/"),
         Page("statistics", f"{name}statistics/"),
         Page("write a message", f"{name}compose/", most=1.3),
         Page("question before resending", f"{name}{one}/resend/", most=1.3),

@@ -19,6 +19,7 @@ from django_smsww.models import Callback, Message
 from django_smsww.models.fields import reversed_digits
 
 DAYS = 30
+BATCH, BATCH_SIZE = UUID("6f1d0a52-0000-4000-8000-000000000001"), 10_000
 BLOCK = 5_000
 COUNTRIES = {"IT": "+3933", "ES": "+3466", "DE": "+4917", "FR": "+3368", "GB": "+4479"}
 TEXTS = (
@@ -85,6 +86,7 @@ def _message(n: int, count: int, now: datetime) -> dict[str, Any]:
         "reference": reference_of(n),
         "key": f"order-{n}" if n % 50 == 3 else None,
         "alias": "default" if n % 10 else "bulk",
+        "batch": BATCH if n > count - BATCH_SIZE else None,
         "tag": ("otp", "", "reminder", f"campaign-{n % 20}")[n % 4],
         "recipient": recipient,
         "recipient_reversed": reversed_digits(recipient),
