@@ -261,7 +261,7 @@ def line(page: Page) -> str:
 def main() -> None:
     """Fill, open everything, print."""
     bench = Benchmark("P9", __doc__ or "")
-    many, few = bench.size(1_000_000, small=2_000), bench.size(10_000, small=500)
+    many, few = bench.size(1_000_000, small=500), bench.size(10_000, small=100)
     with (
         use_database(
             ROOT_URLCONF="tests.benchmarks.urls", DATABASE_ROUTERS=["tests.benchmarks.admin.Chosen"]
