@@ -99,9 +99,9 @@ def _take_turns(
     taken, done, is_empty, ends = 0, 0, False, elapsed() + TURN
     while not stop():
         if not is_empty and delivery.has_room():
-            wanted = min(BLOCK, limit - taken) if elapsed() < ends else 0
+            wanted = min(delivery.block, limit - taken) if elapsed() < ends else 0
             found = delivery.add_due(wanted) if wanted else 0
-            taken, is_empty = taken + found, found < BLOCK
+            taken, is_empty = taken + found, not wanted or found < wanted
         if is_empty and delivery.is_done():
             return taken
         delivery.step()

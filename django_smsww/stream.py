@@ -28,6 +28,9 @@ from .senders import Senders
 ROUNDS = 4
 """How many rows a worker has in SENDING for each request that is on its way."""
 
+MOST_LEASED = 250
+"""How many due rows are leased at a time, at most."""
+
 GLANCE = 5.0
 """Seconds after which a worker looks at its lease, though no answer has come."""
 
@@ -110,6 +113,15 @@ class Delivery:
     def _added(self, primary_keys: Sequence[int]) -> None:
         self._waiting += primary_keys
         self.unfinished.update(primary_keys)
+
+    @property
+    def block(self) -> int:
+        """How many due rows to lease at a time.
+
+        No more than are sent in a moment: the rest is for other workers, and an urgent message
+        that is queued meanwhile comes before it.
+        """
+        return min(MOST_LEASED, 2 * self.backend.concurrency * ROUNDS)
 
     def has_room(self) -> bool:
         """Whether more rows should be added, so that no thread will have to wait."""

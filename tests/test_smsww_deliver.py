@@ -14,6 +14,7 @@ from django_smsww import SMSRefused, SMSUnavailable, State, send_mass_sms, send_
 from django_smsww.delivery import deliver_due
 from django_smsww.management.commands.smsww_deliver import Command
 from django_smsww.models import Message, MessageQuerySet
+from django_smsww.signals import message_state_changed
 
 from .conftest import NUMBER, raises
 
@@ -39,6 +40,39 @@ def test_it_sends_the_urgent_first(gateway):
         send_sms(f"Priority {priority}", NUMBER, priority=priority)
     run()
     assert [sms.body for sms in gateway.sent] == ["Priority 5", "Priority 0", "Priority -1"]
+
+
+@contextmanager
+def when_the_first_leaves(do):
+    """Do something, once, while the first messages are leaving."""
+    todo = [do]
+
+    def receive(sender, **kwargs):
+        if todo:
+            todo.pop()()
+
+    message_state_changed.connect(receive)
+    yield
+    message_state_changed.disconnect(receive)
+
+
+def test_an_urgent_message_overtakes_what_was_queued_before_it(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(60)], preflight=False)
+    with when_the_first_leaves(lambda: send_sms("Urgent", NUMBER, priority=5)):
+        run()
+    assert [sms.body for sms in gateway.sent].index("Urgent") < 20
+
+
+def test_a_worker_leaves_some_of_a_short_queue_to_others(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(60)], preflight=False)
+    left = []
+    with when_the_first_leaves(
+        lambda: left.append(Message.objects.filter(lease_token=None).count())
+    ):
+        run()
+    assert left[0] > 40
 
 
 def test_a_message_that_fails_does_not_keep_the_others_back(gateway):
