@@ -8,6 +8,9 @@ from datetime import date
 from types import ModuleType
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import load_command_class
+from django.db import connection, router
 
 from django_smsww import (
     InvalidSMSBackend,
@@ -17,6 +20,7 @@ from django_smsww import (
     send_sms,
     sms_backends,
 )
+from django_smsww.models import Message
 
 from . import guides, sample_project
 from .conftest import NUMBER
@@ -95,3 +99,46 @@ def test_what_the_guides_link_to_is_there():
     for path in guides.DOCS.glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text("utf-8")):
             assert (guides.DOCS / target).exists(), (path.name, target)
+
+
+OF_COMMANDS = r"^(?:.*?manage\.py) (\w+)((?: +(?:--)?[\w.-]+)*)$"
+
+
+@pytest.mark.parametrize("name", ["delivery.md", "scale.md"])
+def test_the_commands_of_the_guides_to_running_it_can_be_given(name):
+    text = (guides.DOCS / name).read_text("utf-8")
+    commands = re.findall(OF_COMMANDS, text, re.MULTILINE)
+    ours = [(command, words) for command, words in commands if command.startswith("smsww_")]
+    assert ours
+    for command, words in ours:
+        parser = load_command_class("django_smsww", command).create_parser("manage.py", command)
+        parser.parse_args(words.split())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_engine_of_the_guide_to_delivery_delivers(gateway):
+    blocks = [block for block in guides.blocks_of("delivery.md") if "deliver_block" in block]
+    names = {}
+    exec(blocks[0], names)
+    gateway.configure(queue=True, concurrency=1)
+    messages = [send_sms(f"{n}", NUMBER, priority=n) for n in (0, 5)]
+    names["enqueue"]("default", [message.pk for message in messages])
+    names["work"]()
+    assert [sms.body for sms in gateway.sent] == ["5", "0"]
+
+
+@pytest.mark.postgresql
+def test_the_statements_of_the_guide_to_scale_run(db):
+    tune, copy = guides.blocks_of("scale.md", "sql")
+    with connection.cursor() as cursor:
+        cursor.execute(tune)
+        with cursor.copy(copy) as rows:
+            assert b"".join(rows).startswith(b"reference,alias,")
+
+
+def test_the_router_of_the_guide_to_scale_reads_messages_from_the_replica(settings):
+    names = {}
+    exec(guides.blocks_of("scale.md")[0], names)
+    settings.DATABASE_ROUTERS = [names["MessagesFromReplica"]()]
+    assert (router.db_for_read(Message), router.db_for_write(Message)) == ("replica", "default")
+    assert router.db_for_read(Session) == "default"
