@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Model, QuerySet
+from django.db.models import BooleanField, Field, Model, QuerySet
 from django.db.models.expressions import RawSQL
 
 from ..facts import adapted
@@ -22,16 +22,17 @@ def assignments(
     model: type[Model], values: Mapping[str, Any], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """Return what follows SET, and its parameters; a value is plain or a RawSQL."""
-    columns = {field.name: field for field in model._meta.concrete_fields}
-    parts, params = [], []
+    fields = _fields_of(model)
+    parts: list[str] = []
+    params: list[Any] = []
     for name, value in values.items():
-        column = connection.ops.quote_name(columns[name].column)
+        column = connection.ops.quote_name(str(fields[name].column))
         if isinstance(value, RawSQL):
             parts.append(f"{column} = {value.sql}")
             params += value.params
         else:
             parts.append(f"{column} = %s")
-            params.append(adapted(columns[name], value, connection))
+            params.append(adapted(fields[name], value, connection))
     return ", ".join(parts), params
 
 
@@ -56,7 +57,7 @@ def selection(
     """Return the SELECT of these columns where others have these values, and its parameters."""
     connection = connections[using]
     quoted = connection.ops.quote_name
-    fields = {name: model._meta.get_field(name) for name in values}
+    fields = _fields_of(model)
     where = " AND ".join(f"{quoted(name)} = %s" for name in values)
     params = [fields[name].get_db_prep_value(value, connection) for name, value in values.items()]
     sql = f"SELECT {', '.join(map(quoted, names))} FROM {quoted(model._meta.db_table)}"  # noqa: S608
@@ -84,16 +85,22 @@ def insert(model: type[Model], values: Mapping[str, Any], using: str) -> None:
     """Insert a row of these columns, each a value or a RawSQL; no signal is sent."""
     connection = connections[using]
     quoted = connection.ops.quote_name
-    columns = {field.name: field for field in model._meta.concrete_fields}
-    names, marks, params = [], [], []
+    fields = _fields_of(model)
+    names: list[str] = []
+    marks: list[str] = []
+    params: list[Any] = []
     for name, value in values.items():
-        names.append(quoted(columns[name].column))
+        names.append(quoted(str(fields[name].column)))
         is_raw = isinstance(value, RawSQL)
         marks.append(f"({value.sql})" if is_raw else "%s")
-        params += value.params if is_raw else [columns[name].get_db_prep_save(value, connection)]
+        params += value.params if is_raw else [fields[name].get_db_prep_save(value, connection)]
     table = quoted(model._meta.db_table)
     sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(marks)})"  # noqa: S608
     _execute(using, sql, params)
+
+
+def _fields_of(model: type[Model]) -> dict[str, Field[Any, Any]]:
+    return {field.name: field for field in model._meta.concrete_fields}
 
 
 def _is_for_the_orm(value: Any) -> bool:

@@ -3,7 +3,7 @@
     DATABASE_URL=postgres://… [MILLION=postgres://…] python -m tests.benchmarks.door [--small]
 
 Over HTTP, by gunicorn with two sync workers and eight callers. MILLION names a database that
-`tests.benchmarks.sizes --url` has filled; without it the larger one has 100,000 rows.
+FILL of `tests.benchmarks.sizes` has filled; without it the larger one has 100,000 rows.
 """
 
 from __future__ import annotations

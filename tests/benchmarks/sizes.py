@@ -1,58 +1,71 @@
-"""What a million messages weigh: the bytes of tables and indexes on PostgreSQL.
+"""What a million messages weigh, each with two callbacks: the bytes of tables and indexes.
 
-    DATABASE_URL=postgres://… python -m tests.benchmarks.sizes [--messages N] [--url URL]
+    DATABASE_URL=postgres://… [FILL=postgres://…] python -m tests.benchmarks.sizes [--small]
 
-Each message has two callbacks. `--url` names an empty database that is filled and kept.
+FILL names an empty database that is filled and kept, as `door.py` wants one.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
 import django
-import psycopg
 
 from tests.databases import new_database
 
+from .harness import Benchmark
 from .many_rows import fill
 
+TABLES = ("django_smsww_message", "django_smsww_callback")
 SIZES = """
 SELECT relname, reltuples::bigint, pg_relation_size(oid) + coalesce(
            pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_indexes_size(oid)
-FROM pg_class WHERE relname IN ('django_smsww_message', 'django_smsww_callback') ORDER BY 1 DESC
+FROM pg_class WHERE relname = ANY(%s) ORDER BY relname DESC
 """
 INDEXES = """
 SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index
-WHERE indrelid::regclass::text IN ('django_smsww_message', 'django_smsww_callback')
-ORDER BY 2 DESC
+WHERE indrelid::regclass::text = ANY(%s) ORDER BY 2 DESC
 """
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--messages", type=int, default=1_000_000)
-    options.add_argument("--url", default="")
-    chosen = options.parse_args()
+    bench = Benchmark("sizes", __doc__ or "")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
     django.setup()
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        bench.skip("bytes of a message", "DATABASE_URL names no PostgreSQL")
+        bench.finish()
+        return
+    messages = bench.size(1_000_000, small=2_000)
     with tempfile.TemporaryDirectory() as folder:
-        place = nullcontext(chosen.url) if chosen.url else new_database(Path(folder))
-        with place as url:
-            fill(url, chosen.messages, every=50, callbacks=2)
-            report(url)
+        kept = os.environ.get("FILL", "")
+        with nullcontext(kept) if kept else new_database(Path(folder)) as url:
+            fill(url, messages, every=50, callbacks=2)
+            total = report(url)
+    bench.at_most("KB of a message with its callbacks", [total / messages / 1e3], 4)
+    bench.finish()
 
 
-def report(url: str) -> None:
+def report(url: str) -> int:
+    """Print the sizes, and return their sum."""
+    import psycopg
+
+    total = 0
     with psycopg.connect(url) as connection:
-        for name, rows, table, indexes in connection.execute(SIZES):
+        for name, rows, table, indexes in connection.execute(SIZES, [list(TABLES)]):
+            total += table + indexes
             print(
-                f"{name}: {rows} rows, {table / rows:.0f} bytes a row, "
-                f"{indexes / rows:.0f} of indexes, {(table + indexes) / 1e9:.2f} GB"
+                f"  {name}: {rows} rows, {table / rows:.0f} bytes a row and {indexes / rows:.0f} "
+                f"of indexes, {(table + indexes) / 1e9:.2f} GB"
             )
-        for name, size in connection.execute(INDEXES):
-            print(f"  {name:<44} {size / 1e6:8.1f} MB")
+        for name, size in connection.execute(INDEXES, [list(TABLES)]):
+            print(f"    {name:<44} {size / 1e6:8.1f} MB")
+    return total
 
 
 if __name__ == "__main__":
