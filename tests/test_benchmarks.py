@@ -24,7 +24,7 @@ def test_a_benchmark_says_what_it_has_found(name):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
