@@ -1,5 +1,7 @@
 """Everybody at once: senders, reconciliations and callbacks, all on the same rows."""
 
+from signal import SIGSTOP
+
 import pytest
 
 from .conftest import everything
@@ -32,3 +34,18 @@ def test_two_reconciliations_and_four_senders_lose_and_double_nothing(scene, pro
     scene.send("3")
     assert scene.settle("a crowd").accepted > 80
     assert deadlocks(scene) == before
+
+
+def test_who_is_stopped_while_it_leases_keeps_nobody_waiting(scene):
+    """It holds the locks of its transaction; the others pass those rows by."""
+    scene.send("1")
+    stopped = scene.crew.start(
+        scene.queue(*["2"] * 10), ["deliver"], STEP="leasing", SIGNAL=str(int(SIGSTOP)), LIMIT="4"
+    )
+    stopped.wait_until_stopped()
+    scene.crew.run(["deliver"])
+    assert len(scene.simulator.ledger()) == 7
+    stopped.go_on()
+    stopped.wait()
+    scene.send("3")
+    assert scene.settle("SIGSTOP: leasing").accepted == 12

@@ -17,6 +17,7 @@ import time
 from datetime import timedelta
 
 import django
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.faults.settings")
 
@@ -51,6 +52,20 @@ def after(owner, name):
     setattr(owner, name, struck)
 
 
+def after_lease(queryset):
+    """Strike when a lease is committed, whether a worker looked for rows or was told them."""
+    for name in ("take", "take_due"):
+        original = getattr(queryset, name)
+
+        def struck(rows, *args, original=original):
+            answer = original(rows, *args)
+            if not connections[rows.db].in_atomic_block:
+                strike()
+            return answer
+
+        setattr(queryset, name, struck)
+
+
 def when_answer_is_on_the_wire(connection_class):
     """Strike when the first bytes of the answer have come, and none of them was read."""
     original = connection_class.getresponse
@@ -66,7 +81,7 @@ def when_answer_is_on_the_wire(connection_class):
 def arrange(step: str) -> None:
     """Arrange for this process to be struck at this step."""
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
-    from django_smsww import connections
+    from django_smsww import connections as http
     from django_smsww.backends.openapi import SMSBackend
     from django_smsww.delivery import Delivery
     from django_smsww.models import MessageQuerySet
@@ -74,11 +89,12 @@ def arrange(step: str) -> None:
 
     steps = {
         "row written": lambda: after(Outgoing, "store"),
-        "leased": lambda: after(MessageQuerySet, "take"),
+        "leasing": lambda: after(MessageQuerySet, "take"),
+        "leased": lambda: after_lease(MessageQuerySet),
         "SENDING committed": lambda: after(MessageQuerySet, "claim"),
-        "connected": lambda: after(connections._Observed, "connect"),
-        "last byte written": lambda: before(connections._Observed, "getresponse"),
-        "answer on the wire": lambda: when_answer_is_on_the_wire(connections._Observed),
+        "connected": lambda: after(http._Observed, "connect"),
+        "last byte written": lambda: before(http._Observed, "getresponse"),
+        "answer on the wire": lambda: when_answer_is_on_the_wire(http._Observed),
         "answer read": lambda: after(SMSBackend, "send"),
         "before the flush": lambda: before(Delivery, "record"),
         "after the flush": lambda: after(Delivery, "record"),
@@ -214,7 +230,7 @@ def prepare() -> None:
     options["environment"] = os.environ.get("DEPLOYMENT", options["environment"])
     options["timeout"] = float(os.environ.get("TIMEOUT", options["timeout"]))
     if "LIMIT" in os.environ:
-        delivery.deliver_due.__kwdefaults__["limit"] = int(os.environ["LIMIT"])
+        delivery.BLOCK = int(os.environ["LIMIT"])
     if "LEASE" in os.environ:
         leases.SECONDS = float(os.environ["LEASE"])
     if "STEP" in os.environ:
