@@ -279,11 +279,19 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Settle the rows that a dead worker left SENDING; return how many there were.
 
         Whether their requests arrived is not known, so they are UNKNOWN and never sent again by
-        themselves. A dry run sends nothing, so it is FAILED.
+        themselves. A dry run sends nothing, so it is FAILED. Rows that somebody holds the locks of
+        are left for later: a host that was suspended in the middle of writing its results down
+        would keep all others from sending.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code="worker_lost")
-        return sum(row.fail(lost, token=row.lease_token) for row in stale)
+        if not connections[self.db].features.has_select_for_update_skip_locked:
+            return sum(row.fail(lost, token=row.lease_token) for row in stale)
+        if not stale.exists():  # no transaction for nothing, at each look at the queue
+            return 0
+        with transaction.atomic(using=self.db):
+            free = stale.select_for_update(skip_locked=True)
+            return sum(row.fail(lost, token=row.lease_token) for row in free)
 
     # Signals
 

@@ -1,5 +1,6 @@
 """Everybody at once: senders, reconciliations and callbacks, all on the same rows."""
 
+import time
 from signal import SIGSTOP
 
 import pytest
@@ -34,6 +35,22 @@ def test_two_reconciliations_and_four_senders_lose_and_double_nothing(scene, pro
     scene.send("3")
     assert scene.settle("a crowd").accepted > 80
     assert deadlocks(scene) == before
+
+
+def test_who_is_stopped_while_it_writes_results_down_keeps_nobody_waiting(scene):
+    """Its rows are SENDING, and locked: the others go on, and settle them when it is over."""
+    scene.send("1")
+    stopped = scene.crew.start(
+        scene.queue(*["2"] * 4), ["deliver"], STEP="flushing", SIGNAL=str(int(SIGSTOP)), LEASE="2"
+    )
+    stopped.wait_until_stopped()
+    time.sleep(2.2)
+    scene.crew.run(scene.queue(*["2"] * 6), ["deliver"])
+    assert len(scene.simulator.ledger()) == 11
+    stopped.go_on()
+    stopped.wait()
+    scene.send("3")
+    assert scene.settle("SIGSTOP: flushing").accepted == 12
 
 
 def test_who_is_stopped_while_it_leases_keeps_nobody_waiting(scene):

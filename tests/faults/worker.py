@@ -82,6 +82,7 @@ def arrange(step: str) -> None:
     """Arrange for this process to be struck at this step."""
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
     from django_smsww import connections as http
+    from django_smsww import results
     from django_smsww.backends.openapi import SMSBackend
     from django_smsww.delivery import Delivery
     from django_smsww.models import MessageQuerySet
@@ -97,6 +98,7 @@ def arrange(step: str) -> None:
         "answer on the wire": lambda: when_answer_is_on_the_wire(http._Observed),
         "answer read": lambda: after(SMSBackend, "send"),
         "before the flush": lambda: before(Delivery, "record"),
+        "flushing": lambda: after(results, "move_together"),
         "after the flush": lambda: after(Delivery, "record"),
     }
     steps[step]()
