@@ -197,17 +197,17 @@ def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Mess
 
 
 def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """E005 (database): the database can tell on which day a message was sent."""
+    """W011 (database): the database can tell on which day a message was sent."""
     using = router.db_for_write(Message)
     if using not in (databases or ()) or _knows_time_zones(using):
         return []
     return [
-        Error(
+        Warning(
             f"The database {using!r} does not know the time zone "
-            f"{timezone.get_default_timezone_name()!r}, so it can sum up no day.",
+            f"{timezone.get_default_timezone_name()!r}, so it can sum up no day: pruning fails, and days are missing in statistics.",
             hint="Load the time zones: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql "
             "(with MySQL: mysql_tzinfo_to_sql, and mysql).",
-            id="smsww.E005",
+            id="smsww.W011",
         )
     ]
 
