@@ -1,5 +1,8 @@
 """What `manage.py check` says of the SMSWW setting."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.core.checks import Tags, registry, run_checks
 from django.core.management import call_command
@@ -8,6 +11,9 @@ from django.urls import path
 
 from django_smsww import checks
 
+from . import guides
+
+PACKAGE = Path(checks.__file__).parent
 LOCMEM = "django_smsww.backends.locmem.SMSBackend"
 CALLBACK = "https://sms.example.com/sms/callback/"
 GOOD = {"token": "s3cr3t", "callback_url": CALLBACK}
@@ -188,3 +194,9 @@ def test_mariadb_without_its_time_zones_is_warned_of(db, monkeypatch, zone, coun
     monkeypatch.setattr("django.utils.timezone.get_default_timezone_name", lambda: zone)
     found = run_checks(tags=[Tags.database], databases=["default"])
     assert [message.id for message in found].count("smsww.W011") == count
+
+
+def test_the_guide_lists_every_check():
+    listed = re.findall(r"^\| `(smsww\.[EW]\d+)` \|", guides.text_of("checks.md"), re.MULTILINE)
+    sources = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
+    assert sorted(listed) == sorted(set(re.findall(r'id="(smsww\.[EW]\d+)"', sources)))
