@@ -62,6 +62,12 @@ def test_a_code_is_sent_and_good_once(device, user):
     assert verify_token(user, device.persistent_id, code) is None
 
 
+def test_of_two_requests_at_once_one_uses_the_code(device):
+    code = ask(device)
+    both = [type(device).objects.get(pk=device.pk) for _ in range(2)]
+    assert sorted(each.verify_token(code) for each in both) == [False, True]
+
+
 def test_another_device_does_not_take_the_code(device, user):
     other = SMSDevice.objects.create(user=user, name="other", number="+34612345678")
     ask(other)
@@ -294,7 +300,7 @@ def test_the_provider_is_not_asked_in_a_transaction_by_mistake(device, provider)
 
 @pytest.mark.django_db(transaction=True)
 def test_no_worker_sends_what_a_dead_process_left(provider, device, monkeypatch):
-    monkeypatch.setattr(outgoing, "deliver", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(outgoing, "Delivery", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         device.generate_challenge()
     later = {name: F(name) - timedelta(minutes=1) for name in ("expires_at", "next_attempt_at")}

@@ -65,12 +65,22 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         allowed, _why = self.verify_is_allowed()
         if not allowed:
             return False
-        if not super().verify_token(self._digest(str(token))):
+        if not self._use(str(token)):
             self.throttle_increment()
             return False
+        self.cooldown_reset(commit=False)
         self.throttle_reset(commit=False)
         self.set_last_used_timestamp(commit=False)
         self.save()
+        return True
+
+    def _use(self, code: str) -> bool:
+        """Say whether this is the code; of two requests at once, one uses it."""
+        now = timezone.now()
+        good = self._row().filter(token=self._digest(code), valid_until__gt=now)
+        if not good.update(token=None, valid_until=now):
+            return False
+        self.token, self.valid_until = None, now
         return True
 
     def get_cooldown_duration(self) -> float:
