@@ -300,9 +300,10 @@ def test_the_provider_is_not_asked_in_a_transaction_by_mistake(device, provider)
 
 @pytest.mark.django_db(transaction=True)
 def test_no_worker_sends_what_a_dead_process_left(provider, device, monkeypatch):
-    monkeypatch.setattr(outgoing, "Delivery", Mock(side_effect=KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        device.generate_challenge()
+    with monkeypatch.context() as patch:
+        patch.setattr(outgoing.Delivery, "add", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            device.generate_challenge()
     later = {name: F(name) - timedelta(minutes=1) for name in ("expires_at", "next_attempt_at")}
     Message.objects.update(**later)
     deliver_due(sms_backends.default, using="default")
