@@ -39,7 +39,8 @@ def door(tmp_path):
     return schema["/sms/callback/"]["POST"]
 
 
-@pytest.mark.django_db
+# A real handler ends its connection with each request, and with that a test's transaction.
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_the_door_answers_as_its_schema_says(door, make_message, mode):
     message = make_message(state="NEW", environment=ENVIRONMENT)
