@@ -80,11 +80,17 @@ class Pace:
         now = database_now(self._using)
         begins, _ends = window_of(now, DAY)
         today = (now - begins).total_seconds()
-        latest = int((today + AHEAD) * TICKS)
+        earliest, latest = max(today, self._overhang), today + AHEAD
         start = self._counters.reserve(
-            self._scope, begins, int(today * TICKS), latest, ceil(seconds * TICKS)
+            self._scope, begins, int(earliest * TICKS), int(latest * TICKS), ceil(seconds * TICKS)
         )
         return max(0.0, start / TICKS - today)
+
+    @property
+    def _overhang(self) -> float:
+        """For how many seconds of a day the pieces of the day before may still be under way."""
+        rate = self._backend.rate_limit
+        return AHEAD + max(AHEAD, 1 / rate) if rate else 0.0
 
     @property
     def _counters(self) -> CounterQuerySet:

@@ -174,6 +174,18 @@ def test_the_timeline_of_a_new_day_begins_at_its_beginning(gateway, at):
     assert len(pace_of().places(5)) == 1
 
 
+@pytest.mark.parametrize(("limit", "seconds"), [("50/s", 1), ("2/m", 31)])
+def test_two_days_never_have_the_same_place(gateway, at, limit, seconds):
+    gateway.configure(rate_limit=limit)
+    at(2026, 7, 1, 23, 59, 59)
+    while pace_of().places(64):
+        pass
+    at(2026, 7, 2, 0, 0, 0)
+    assert pace_of().places(1) == []
+    at(2026, 7, 2, 0, 0, seconds)
+    assert len(pace_of().places(1)) == 1
+
+
 def test_without_a_limit_nothing_is_counted(gateway):
     send_mass_sms("Hello", NUMBERS, preflight=False)
     assert not Counter.objects.exists()
