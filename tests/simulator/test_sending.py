@@ -232,7 +232,8 @@ def test_body_that_is_not_an_object_is_refused(door):
 
 def test_body_of_unknown_or_absurd_length_is_refused(door):
     chunks = requests.Request("POST", door.url + "/WW-messages", data=iter([b"{}"]))
-    assert door.session.send(door.session.prepare_request(chunks), timeout=5).status_code == 411
+    refused = door.session.send(door.session.prepare_request(chunks), timeout=5)
+    assert (refused.status_code, refused.headers["Connection"]) == (411, "close")
     assert door.post(message="a" * 1_100_000).status_code == 413
 
 

@@ -42,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             request = self._read()
         except Refusal as refusal:
+            # Said before it is done, or the caller's next request might still come by this way.
+            refusal.response.headers["Connection"] = "close"
             self._deliver(refusal.response)
             self._hang_up()
             return
