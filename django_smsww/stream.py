@@ -107,12 +107,14 @@ class Delivery:
     def add_due(self, limit: int) -> int:
         """Lease up to `limit` rows whose time has come; return how many."""
         found = [] if self._is_over else self.rows.take_due(self._fresh_lease(), limit)
-        self._added(found)
-        return len(found)
+        return self._added(found)
 
-    def _added(self, primary_keys: Sequence[int]) -> None:
-        self._waiting += primary_keys
-        self.unfinished.update(primary_keys)
+    def _added(self, primary_keys: Sequence[int]) -> int:
+        # One that two blocks name is under our lease already, and would be handed over again.
+        added = [pk for pk in primary_keys if pk not in self.unfinished]
+        self._waiting += added
+        self.unfinished.update(added)
+        return len(added)
 
     @property
     def block(self) -> int:

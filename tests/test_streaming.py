@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
@@ -24,6 +25,7 @@ from django_smsww import (
 )
 from django_smsww.delivery import Delivery, deliver, deliver_due
 from django_smsww.handler import sms_backends
+from django_smsww.leases import Lease
 from django_smsww.models import Event, Message, MessageQuerySet, Suspension
 from django_smsww.models.moves import Move, move_together
 from django_smsww.signals import message_failed, message_sent, message_state_changed
@@ -136,6 +138,29 @@ def test_a_worker_that_is_told_to_stop_gives_back_what_has_not_left(gateway):
     assert 10 < taken == len(gateway.sent) < 100
     assert states() == {"NEW": taken, "QUEUED": 100 - taken}
     assert not Message.objects.exclude(lease_token=None).exists()
+
+
+def test_a_key_that_two_blocks_name_is_sent_once(gateway):
+    """The second block is stored while the first row with the key still waits in the first."""
+    gateway.configure(concurrency=1)
+
+    def answer(sms):
+        time.sleep(0.02)  # so that it is still under way when the second turn comes
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    texts = [SMS("Hello", number, key=number) for number in NUMBERS[:250]]
+    rows = send_messages([*texts, texts[-1].replace(reference=uuid4())])
+    assert rows[-1].pk == rows[-2].pk
+    assert (states(), len(gateway.sent)) == ({"NEW": 250}, 250)
+
+
+def test_a_second_claim_of_a_row_that_is_under_way_returns_nothing(make_message):
+    lease, message = Lease.begin("default"), make_message()
+    rows = Message.objects.all()
+    rows.take([message.pk], lease)
+    assert rows.claim([message.pk], lease) == [message]
+    assert rows.claim([message.pk], lease) == []
 
 
 # A backend with its own way of sending several

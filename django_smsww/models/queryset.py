@@ -233,7 +233,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
             attempts=F("attempts") + 1,
             lease_until=lease.until,  # which may have been renewed since the row was leased
         )
-        claimed = self.filter(pk__in=primary_keys, lease_token=lease.token, state=State.SENDING)
+        # By the time, too: what an earlier claim of this lease has moved may be under way.
+        claimed = self.filter(
+            pk__in=primary_keys, lease_token=lease.token, state=State.SENDING, claimed_at=now
+        )
         messages: list[Message] = list(claimed.order_by(*CLAIM_ORDER))
         self.filter(pk__in=[message.pk for message in messages]).announce(State.SENDING)
         return messages
