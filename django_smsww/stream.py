@@ -283,13 +283,14 @@ class Delivery:
 
     def _end_waiting(self, error: SMSError) -> None:
         """Fail what has not left."""
+        # Those, too, that were kept back or cancelled meanwhile: nobody waits for them any more.
+        self.unfinished.difference_update(self._waiting)
         self._waiting.clear()
         if self._lease is None:
             return
         for message in self.rows.queued().filter(lease_token=self._lease.token):
             self.errors[message.pk] = error
             message.fail(error, token=self._lease.token)
-            self.unfinished.discard(message.pk)
 
     def _finish(self) -> None:
         """Start nothing more, and write down what comes of the requests under way."""

@@ -13,7 +13,7 @@ from django_smsww import SendResult, SMSUnavailable, send_mass_sms, send_sms
 from django_smsww.backends import openapi
 from django_smsww.delivery import deliver, deliver_due
 from django_smsww.handler import sms_backends
-from django_smsww.models import Counter, Message
+from django_smsww.models import Counter, Message, Suspension
 from django_smsww.pace import AHEAD, Pace
 from django_smsww.stopwatch import elapsed
 
@@ -153,6 +153,16 @@ def test_who_waits_for_one_message_is_told_to_come_again(gateway):
     assert 50 < caught.value.retry_after < 60
     Counter.objects.all().delete()
     assert send_sms("Hello", NUMBER, key="k").state == "NEW"
+
+
+def test_what_is_kept_back_while_the_gateway_rests_is_told_all_the_same(gateway):
+    Suspension.objects.pause("default", "", reason="Too dear")
+    pace_of().rest(300)
+    with pytest.raises(SMSUnavailable) as caught:
+        send_sms("Hello", NUMBER)
+    assert caught.value.code == "suspended"
+    rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    assert {row.error_code for row in rows} == {"suspended"}
 
 
 def test_a_rest_does_not_end_at_midnight(gateway, at):
