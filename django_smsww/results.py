@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.db import (
     DatabaseError,
     IntegrityError,
@@ -56,6 +57,8 @@ PATIENCE = 10
 """Seconds for which a call waits for a database that is away; a worker waits for its lease."""
 REFUSALS = 3
 """How often a database that can be reached may refuse an answer before that is given up."""
+UNUSABLE = (ArithmeticError, TypeError, ValueError, ValidationError)
+"""What a field says of a value that it cannot write, such as a price that is no number."""
 
 
 @dataclass
@@ -104,7 +107,7 @@ class Results:
             self._write_together(answers)
         except (OvertakenError, IntegrityError):
             self._write_overtaken(answers)
-        except DatabaseError as error:
+        except (DatabaseError, *UNUSABLE) as error:
             self._write_refused(answers, error)
 
     def _write_together(self, answers: Sequence[Answer]) -> None:
@@ -140,7 +143,7 @@ class Results:
             # No lease is asked for: that the provider has it is true whoever heard it.
             message.accept(answer.result)
 
-    def _write_refused(self, answers: Sequence[Answer], error: DatabaseError) -> None:
+    def _write_refused(self, answers: Sequence[Answer], error: Exception) -> None:
         """Write them, but for one that the database does not take; keep what it may yet take."""
         if connections[self.using].in_atomic_block:
             raise error  # whoever opened the transaction has to roll it back
@@ -170,7 +173,7 @@ class Results:
             return True
         return False
 
-    def _keep(self, answers: Sequence[Answer], error: DatabaseError) -> None:
+    def _keep(self, answers: Sequence[Answer], error: Exception) -> None:
         for answer in answers:
             if elapsed() < self._ends(answer):
                 self.unwritten.append(answer)
@@ -182,7 +185,7 @@ class Results:
         lease_ends = answer.lease.deadline + leases.SECONDS / 2
         return min(lease_ends, answer.came_at + PATIENCE) if self.inline else lease_ends
 
-    def _give_up(self, answer: Answer, error: DatabaseError) -> None:
+    def _give_up(self, answer: Answer, error: Exception) -> None:
         # The row stays SENDING, and becomes UNKNOWN when its lease is over. The error's text
         # quotes what was to be stored, so its class has to do.
         reference, kind = answer.message.reference, type(error).__name__

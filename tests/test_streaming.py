@@ -339,6 +339,18 @@ def test_one_that_the_database_never_takes_loses_no_other(gateway, caplog):
     assert "quotes" not in caplog.text
 
 
+def test_an_answer_that_no_column_can_hold_loses_no_other(gateway, caplog):
+    def answer(sms):
+        price = float("nan") if sms.recipient == NUMBERS[3] else None
+        return SendResult(provider_id=f"id-{sms.reference}", state="NEW", price=price)
+
+    gateway.answer = staticmethod(answer)
+    rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    assert [row.recipient for row in rows if row.state == "SENDING"] == [NUMBERS[3]]
+    assert states() == {"NEW": 19, "SENDING": 1}
+    assert "(ValidationError): it will be UNKNOWN" in caplog.text
+
+
 def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
     gateway, monkeypatch, caplog
 ):
