@@ -96,8 +96,12 @@ class Results:
     def write(self) -> list[Answer]:
         """Write down what waits; return the answers that need not be thought of any more."""
         answers, self.unwritten = self.unwritten, []
-        for start in range(0, len(answers), LARGEST_FLUSH):
-            self._write(answers[start : start + LARGEST_FLUSH])
+        try:
+            for start in range(0, len(answers), LARGEST_FLUSH):
+                self._write(answers[start : start + LARGEST_FLUSH])
+        except BaseException:  # such as Ctrl-C
+            self.unwritten = answers  # those that are written by now are not moved a second time
+            raise
         kept = {id(answer) for answer in self.unwritten}
         self.is_refused, self.since = bool(kept), elapsed()
         return [answer for answer in answers if id(answer) not in kept]

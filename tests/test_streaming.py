@@ -19,6 +19,7 @@ from django_smsww import (
     SMSRefused,
     State,
     iter_send,
+    results,
     send_mass_sms,
     send_messages,
     send_sms,
@@ -438,3 +439,17 @@ def test_ctrl_c_keeps_what_was_answered_and_starts_no_more(gateway):
     assert states()["SENDING"] == 1
     assert states()["NEW"] == len(gateway.sent) - 1 < 50
     assert states()["FAILED"] == 100 - len(gateway.sent)
+
+
+def test_ctrl_c_while_answers_are_written_loses_none(gateway, monkeypatch):
+    gateway.configure(concurrency=2)
+    keys = iter([KeyboardInterrupt])
+
+    def press():
+        for key in keys:
+            raise key
+
+    after_each(monkeypatch, results, "move_together", press)
+    with pytest.raises(KeyboardInterrupt):
+        send_mass_sms("Hello", NUMBERS[:100], preflight=False)
+    assert states() == {"NEW": len(gateway.sent), "FAILED": 100 - len(gateway.sent)}
