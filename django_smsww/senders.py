@@ -53,6 +53,7 @@ class Senders:
     def __init__(self, backend: BaseSMSBackend) -> None:
         self._backend = backend
         self._threads: ThreadPoolExecutor | None = None
+        self._work: SimpleQueue[tuple[Message, SMS, Lease, float, set[str | None]]] = SimpleQueue()
         self._answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
         self._stopped: set[str | None] = set()
         self._raised: list[BaseException] = []
@@ -78,8 +79,8 @@ class Senders:
             self._send(messages[0], messages[0].as_sms(), lease, places[0], self._stopped)
         else:
             for message, place in zip(messages, places, strict=False):
-                sms = message.as_sms()
-                self._pool.submit(self._send, message, sms, lease, place, self._stopped)
+                self._work.put((message, message.as_sms(), lease, place, self._stopped))
+            self._begin(len(messages))
 
     def collect(self, seconds: float) -> list[Answer]:
         """Return the answers that have come; wait for the first of them, but not for longer."""
@@ -119,6 +120,25 @@ class Senders:
                 self._backend.concurrency, thread_name_prefix="smsww"
             )
         return self._threads
+
+    def _begin(self, count: int) -> None:
+        """Have threads send so many; of what none has taken when that fails, nothing is begun."""
+        try:
+            for _ in range(count):
+                self._pool.submit(self._send_next)
+        except BaseException:  # no thread can be started, or the interpreter is about to end
+            self.end()
+            while self._send_next():
+                pass
+            raise
+
+    def _send_next(self) -> bool:
+        try:
+            work = self._work.get_nowait()
+        except Empty:
+            return False
+        self._send(*work)
+        return True
 
     def _send(
         self,

@@ -453,3 +453,24 @@ def test_ctrl_c_while_answers_are_written_loses_none(gateway, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         send_mass_sms("Hello", NUMBERS[:100], preflight=False)
     assert states() == {"NEW": len(gateway.sent), "FAILED": 100 - len(gateway.sent)}
+
+
+@pytest.mark.parametrize("possible", [0, 3])
+def test_where_no_more_threads_can_be_started_nothing_is_waited_for(gateway, monkeypatch, possible):
+    start, left = threading.Thread.start, iter(range(possible))
+
+    def refuse(thread):
+        if thread.name.startswith("smsww") and next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def answer(sms):
+        time.sleep(0.05)  # so that no thread is idle when the next one is wanted
+        return accept(sms)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    gateway.answer = staticmethod(answer)
+    with pytest.raises(RuntimeError):
+        send_mass_sms("Hello", NUMBERS[:100], preflight=False)
+    assert len(gateway.sent) == possible
+    assert states() == +Counter(NEW=possible, FAILED=100 - possible)
