@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from django.db import DatabaseError, connections
+from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 
 from . import leases
@@ -66,6 +67,7 @@ class Delivery:
         self.unfinished: set[int] = set()
         self._may_be_in_transaction = committed or not backend.delivers_on_commit
         self._waiting: deque[int] = deque()
+        self._wanted: Sequence[int] = ()
         self._lease: Lease | None = None
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
         self.gate = Gate(backend, self.rows, inline, self.errors)
@@ -102,7 +104,9 @@ class Delivery:
     def add(self, primary_keys: Sequence[int]) -> None:
         """Lease those of these rows that are free, and send them in the steps to come."""
         if primary_keys and not self._is_over:
+            self._wanted = primary_keys
             self._added(self.rows.take(primary_keys, self._fresh_lease()))
+            self._wanted = ()
 
     def add_due(self, limit: int) -> int:
         """Lease up to `limit` rows whose time has come; return how many."""
@@ -286,11 +290,13 @@ class Delivery:
         # Those, too, that were kept back or cancelled meanwhile: nobody waits for them any more.
         self.unfinished.difference_update(self._waiting)
         self._waiting.clear()
-        if self._lease is None:
-            return
-        for message in self.rows.queued().filter(lease_token=self._lease.token):
+        # Of those that could not be leased, where the database was locked, what nobody else has.
+        ours = Q(pk__in=self._wanted, lease_token=None)
+        if self._lease is not None:
+            ours |= Q(lease_token=self._lease.token)
+        for message in self.rows.queued().filter(ours):
             self.errors[message.pk] = error
-            message.fail(error, token=self._lease.token)
+            message.fail(error, token=message.lease_token)
 
     def _finish(self) -> None:
         """Start nothing more, and write down what comes of the requests under way."""

@@ -314,6 +314,23 @@ def test_what_the_database_does_not_take_at_once_is_kept(gateway, monkeypatch):
     assert {row.state for row in rows} == {"NEW"}
 
 
+@pytest.mark.parametrize("word", ["lease_token", "attempts"])
+def test_a_call_that_a_lock_ends_leaves_nothing_to_be_sent_later(gateway, word):
+    """Its rows are written, and then cannot be leased, or not be claimed."""
+    locked = iter([OperationalError("database is locked")])
+
+    def lock(execute, sql, params, many, context):
+        if sql.startswith("UPDATE") and f'"{word}" =' in sql.replace("`", '"'):
+            for error in locked:
+                raise error
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(lock), pytest.raises(OperationalError):
+        send_sms("Hello", NUMBER)
+    assert (states(), gateway.sent) == ({"FAILED": 1}, [])
+    assert Message.objects.get().error_code == "interrupted"
+
+
 def test_a_lock_that_passes_loses_nothing(gateway, monkeypatch):
     monkeypatch.setattr("django_smsww.results.LONGEST_WAIT", 0.01)
     with failing(OperationalError("database is locked"), 3):
