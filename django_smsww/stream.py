@@ -297,6 +297,7 @@ class Delivery:
         for message in self.rows.queued().filter(ours):
             self.errors[message.pk] = error
             message.fail(error, token=message.lease_token)
+            self.gate.allowance.give_back([message.pk])
 
     def _finish(self) -> None:
         """Start nothing more, and write down what comes of the requests under way."""

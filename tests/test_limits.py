@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from django_smsww import (
@@ -193,6 +193,18 @@ def test_what_was_cancelled_between_counting_and_claiming_is_given_back(
     gateway.configure(max_segments_per_day=50)
     send_mass_sms("Hello", NUMBERS[:3])
     assert (today(), len(gateway.sent)) == (3 - count, 3 - count)
+
+
+def test_what_was_counted_and_could_not_be_claimed_is_given_back(gateway, monkeypatch):
+    def locked(rows, *args):
+        raise OperationalError("database is locked")
+
+    gateway.configure(max_per_number=(1, HOUR))
+    with monkeypatch.context() as patch:
+        patch.setattr(MessageQuerySet, "claim", locked)
+        with pytest.raises(OperationalError):
+            send_sms("Hello", NUMBER)
+    assert send_sms("Hello", NUMBER).state == "NEW"
 
 
 def test_a_dry_run_counts_nowhere(gateway):
