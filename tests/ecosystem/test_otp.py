@@ -24,6 +24,7 @@ from django_smsww.delivery import deliver_due
 from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.handler import sms_backends
 from django_smsww.models import Counter, Message
+from django_smsww.pace import Pace
 from django_smsww.testing import assert_sms_sent
 from tests.backends import ScriptedBackend
 from tests.conftest import raises
@@ -308,6 +309,14 @@ def test_no_worker_sends_what_a_dead_process_left(provider, device, monkeypatch)
     Message.objects.update(**later)
     deliver_due(sms_backends.default, using="default")
     assert Message.objects.get().error_code == "expired_unsent"
+    assert provider.requests() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gateway_that_rests_is_asked_for_no_code_either(provider, device):
+    Pace(sms_backends.default, "default").rest(60)
+    assert device.generate_challenge() != "sent by text message"
+    assert Message.objects.get().error_code == "too_fast"
     assert provider.requests() == []
 
 

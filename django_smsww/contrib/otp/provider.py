@@ -83,6 +83,10 @@ class CodeBackend(BaseSMSBackend):
             text = "OTP_SMSWW_PROVIDER_CODES needs an alias of the openapi backend."
             raise InvalidSMSBackend(text, alias=origin.alias)
 
+    @property
+    def rate_scope(self) -> str:
+        return self.origin.rate_scope
+
     def send(self, sms: SMS) -> SendResult:
         return self._request_code(sms)
 
