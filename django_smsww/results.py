@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import (
@@ -21,6 +22,7 @@ from django.db import (
     connections,
     transaction,
 )
+from django.utils import timezone
 
 from . import facts, leases
 from .backends.base import stopped_by
@@ -33,6 +35,7 @@ from .exceptions import (
     SMSUnavailable,
 )
 from .gate import Gate, delay
+from .message import SendResult
 from .models import Message, MessageQuerySet
 from .models.moves import (
     Move,
@@ -140,7 +143,12 @@ class Results:
     def _write_late(self, answer: Answer) -> None:
         message, error = answer.message, answer.result.error
         if error is not None and not answer.never_begun:
-            message.fail(error, token=answer.lease.token)  # if it is still ours
+            # But for the id, which another row may have.
+            said = self._said(answer, answer.result.nameless())
+            if not message.fail(error, token=answer.lease.token, **said) and said:
+                # It is not ours to end any more; what it has cost is true all the same.
+                row = self.rows.filter(pk=message.pk)
+                row.update(**said, updated_at=timezone.now())
             self.gate.suspend(message, error)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
@@ -217,10 +225,14 @@ class Results:
             # the next look at it says so.
             again = database_now(self.using) + delay(message, error)
             return postponed(message, error, min(again, message.expires_at))
-        changes = facts.merge(Message, answer.result, self.using)
-        if isinstance(error, ContentRefused) and not message.dry_run:
+        return failed(message, error, **self._said(answer, answer.result))
+
+    def _said(self, answer: Answer, result: SendResult) -> dict[str, Any]:
+        """Return the facts that came along with a refusal, and what it has cost."""
+        changes = facts.merge(Message, result, self.using)
+        if isinstance(result.error, ContentRefused) and not answer.message.dry_run:
             changes["penalty"] = self._penalty(answer)
-        return failed(message, error, **changes)
+        return changes
 
     def _may_retry(self, message: Message, error: SMSError) -> bool:
         return (

@@ -251,6 +251,22 @@ def test_what_a_callback_has_moved_meanwhile_is_not_undone(gateway, monkeypatch)
     assert not Event.objects.exists()
 
 
+def test_a_fine_is_kept_though_a_callback_overtakes_the_refusal(gateway, monkeypatch):
+    blocked = SendResult(provider_id="blocked", blocklisted=True, error=ContentRefused(status=201))
+    gateway.answer = staticmethod(lambda sms: blocked)
+    record = Delivery.record
+
+    def late(self):
+        heard = SendResult(provider_id="blocked", state="REJECTED")
+        Message.objects.filter(state="SENDING").accept(heard, Cause.EVIDENCE)
+        record(self)
+
+    monkeypatch.setattr(Delivery, "record", late)
+    row = send_sms("Hello", NUMBER)
+    assert (row.state, row.blocklisted, row.penalty) == ("REJECTED", True, 1)
+    assert not Message.objects.resendable().exists()
+
+
 def test_each_failed_attempt_is_noted_once(gateway):
     def answer(sms):
         if int(sms.recipient) % 2:
