@@ -224,7 +224,7 @@ def prepare() -> None:
     """Arrange for what is to go wrong in this process."""
     from django.conf import settings
 
-    from django_smsww import delivery, leases
+    from django_smsww import delivery, leases, stream
 
     # A worker that is forked has the settings of its parent.
     options = settings.SMSWW["default"]["OPTIONS"]
@@ -232,7 +232,7 @@ def prepare() -> None:
     options["environment"] = os.environ.get("DEPLOYMENT", options["environment"])
     options["timeout"] = float(os.environ.get("TIMEOUT", options["timeout"]))
     if "LIMIT" in os.environ:
-        delivery.BLOCK = int(os.environ["LIMIT"])
+        delivery.BLOCK = stream.MOST_LEASED = int(os.environ["LIMIT"])
     if "LEASE" in os.environ:
         leases.SECONDS = float(os.environ["LEASE"])
     if "STEP" in os.environ:
