@@ -321,6 +321,14 @@ def test_a_gateway_that_rests_is_asked_for_no_code_either(provider, device):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_code_that_was_sent_and_not_told_counts_all_the_same(provider, device, monkeypatch):
+    monkeypatch.setattr("django_smsww.client._code_in", lambda answer: "")
+    assert device.generate_challenge().startswith("The code may not arrive")
+    assert re.match(LIMITED, device.generate_challenge())
+    assert len(provider.ledger()) == sum(Counter.objects.values_list("used", flat=True)) / 2 == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_dry_run_is_no_code(provider, device, settings):
     settings.SMSWW["default"]["OPTIONS"]["dry_run"] = True
     device.generate_challenge()

@@ -20,7 +20,7 @@ from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.backends.local import LocalSMSBackend
 from django_smsww.backends.openapi import SMSBackend as OpenapiSMSBackend
 from django_smsww.delivery import is_open_transaction
-from django_smsww.exceptions import InvalidSMSBackend, SMSError
+from django_smsww.exceptions import InvalidSMSBackend, SMSError, SMSOutcomeUnknown
 from django_smsww.handler import sms_backends
 from django_smsww.message import SMS, SendResult
 from django_smsww.models import Message
@@ -61,7 +61,9 @@ def send_provider_code(
     )
     message = send_one(Outgoing(backend, queue=False, created_by=created_by), sms)
     if not backend.code:
-        error = SMSError("The gateway did not say which code it has sent", code="no_code")
+        # But for a dry run it was sent and paid for, so limits must not take it back.
+        kind = SMSError if message.dry_run else SMSOutcomeUnknown
+        error = kind("The gateway did not say which code it has sent", code="no_code")
         error.message = message
         raise error
     return ProviderCode(message, backend.code)
