@@ -38,6 +38,7 @@ MOST_AHEAD = 50_000
 """How many rows may be done and wait for one before them, in the order of the caller."""
 HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_deliver` leaves a row to the call or hook that is about to send it."""
+_RESENT = _("It was resent already: resend the newest of the chain.")
 
 
 @dataclass
@@ -198,10 +199,24 @@ class Outgoing:
         """Insert these rows; return them, or those of a process that was first with a key."""
         try:
             with transaction.atomic(using=self.using):
+                self._hold_resent(rows.values())
                 Message.objects.using(self.using).bulk_create(rows.values())
         except IntegrityError:
             return {name: self._insert_one(row) for name, row in rows.items()}
         return rows
+
+    def _hold_resent(self, rows: Iterable[Message]) -> None:
+        """Refuse to resend what was changed since it was judged: its key may send it just now."""
+        for first in filter(None, (row.resend_of for row in rows)):
+            unchanged = Message.objects.using(self.using).filter(
+                pk=first.pk, updated_at=first.updated_at
+            )
+            # To repeat its key, the row must not have been touched either: so one of two gives way.
+            if unchanged.update(updated_at=timezone.now()):
+                continue
+            is_resent = Message.objects.using(self.using).filter(resend_of=first.pk).exists()
+            text = _RESENT if is_resent else _("It is still under way.")
+            raise InvalidSMS(text, code="not_resendable")
 
     def _insert_one(self, row: Message) -> Message:
         row.pk = None
@@ -210,8 +225,7 @@ class Outgoing:
                 row.save(using=self.using, force_insert=True)
         except IntegrityError:
             if row.resend_of_id:
-                text = _("It was resent already: resend the newest of the chain.")
-                raise InvalidSMS(text, code="not_resendable") from None
+                raise InvalidSMS(_RESENT, code="not_resendable") from None
             return self._insert_beside(row)
         return row
 

@@ -233,11 +233,12 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
         SMSError: as `send_sms` does.
     """
     rows = Message.objects.using(message._state.db)
-    if not rows.resendable().filter(pk=message.pk).exists():
+    first = rows.resendable().filter(pk=message.pk).first()
+    if first is None:
         raise InvalidSMS(_why_not(rows.get(pk=message.pk)), code="not_resendable")
-    outgoing = Outgoing(sms_backends[message.alias], created_by=created_by)
-    sms = message.as_sms().replace(reference=uuid4(), tag=message.tag, priority=message.priority)
-    return send_one(outgoing, sms, resend_of=message)
+    outgoing = Outgoing(sms_backends[first.alias], created_by=created_by)
+    sms = first.as_sms().replace(reference=uuid4(), tag=first.tag, priority=first.priority)
+    return send_one(outgoing, sms, resend_of=first)
 
 
 @adiscreet

@@ -629,6 +629,20 @@ def test_a_repeated_key_does_not_send_what_was_resent(gateway):
     assert len(gateway.sent) == 1
 
 
+def test_a_resend_gives_way_to_a_repeated_key_that_came_first(gateway, monkeypatch):
+    row, as_sms = unavailable_once(gateway), Message.as_sms
+
+    def overtaken(self):
+        monkeypatch.setattr(Message, "as_sms", as_sms)
+        send_sms("Hello", NUMBER, key="k")
+        return as_sms(self)
+
+    monkeypatch.setattr(Message, "as_sms", overtaken)
+    with pytest.raises(InvalidSMS, match="under way"):
+        resend(row)
+    assert len(gateway.sent) == Message.objects.count() == 1
+
+
 def test_a_repeated_key_returns_what_another_call_has_made_of_the_row(gateway, monkeypatch):
     row = unavailable_once(gateway)
     requeue = Message.requeue
