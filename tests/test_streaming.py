@@ -385,6 +385,13 @@ def test_an_answer_that_no_column_can_hold_loses_no_other(gateway, caplog):
     assert "(ValidationError): it will be UNKNOWN" in caplog.text
 
 
+def test_a_backend_that_returns_nothing_leaves_the_outcome_unknown(gateway):
+    gateway.answer = staticmethod(lambda sms: None if sms.recipient == NUMBERS[3] else accept(sms))
+    rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    assert [row.recipient for row in rows if row.state == "UNKNOWN"] == [NUMBERS[3]]
+    assert states() == {"NEW": 19, "UNKNOWN": 1}
+
+
 def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
     gateway, monkeypatch, caplog
 ):

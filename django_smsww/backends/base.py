@@ -261,7 +261,10 @@ class BaseSMSBackend:
 
     def _result(self, sms: SMS) -> SendResult:
         try:
-            return self.send(sms)
+            result = self.send(sms)
+            if not isinstance(result, SendResult):
+                raise TypeError("send() must return a SendResult.")
+            return result
         except SMSError as error:
             return SendResult(error=error)
         except Exception as error:
