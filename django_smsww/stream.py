@@ -279,11 +279,13 @@ class Delivery:
         Where nobody waits, it goes on in another worker.
         """
         with suppress(DatabaseError):  # then the lease has to run out
-            self._finish()
-            if not self.inline:
-                self.give_back()
-            else:
-                self._end_waiting(SMSUnavailable(code="interrupted"))
+            try:
+                self._finish()
+            finally:  # whatever becomes of those that have left
+                if self.inline:
+                    self._end_waiting(SMSUnavailable(code="interrupted"))
+                else:
+                    self.give_back()
 
     def _end_waiting(self, error: SMSError) -> None:
         """Fail what has not left."""
@@ -294,10 +296,11 @@ class Delivery:
         ours = Q(pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
             ours |= Q(lease_token=self._lease.token)
-        for message in self.rows.queued().filter(ours):
+        messages = list(self.rows.queued().filter(ours))
+        for message in messages:
             self.errors[message.pk] = error
             message.fail(error, token=message.lease_token)
-            self.gate.allowance.give_back([message.pk])
+        self.gate.allowance.give_back(message.pk for message in messages)
 
     def _finish(self) -> None:
         """Start nothing more, and write down what comes of the requests under way."""

@@ -28,6 +28,7 @@ from django_smsww.delivery import Delivery, deliver, deliver_due
 from django_smsww.handler import sms_backends
 from django_smsww.leases import Lease
 from django_smsww.models import Event, Message, MessageQuerySet, Suspension
+from django_smsww.models.counters import CounterQuerySet
 from django_smsww.models.moves import Move, move_together
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.states import Cause
@@ -390,6 +391,20 @@ def test_a_backend_that_returns_nothing_leaves_the_outcome_unknown(gateway):
     rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
     assert [row.recipient for row in rows if row.state == "UNKNOWN"] == [NUMBERS[3]]
     assert states() == {"NEW": 19, "UNKNOWN": 1}
+
+
+def test_what_has_not_left_is_ended_whatever_fails_in_the_end(gateway, monkeypatch):
+    """A counter cannot be given back, neither at once nor when the delivery is broken off."""
+
+    def locked(*args):
+        raise OperationalError("database is locked")
+
+    gateway.configure(concurrency=1, max_segments_per_day=100)
+    gateway.answer = raises(SMSRefused(code="2011"))
+    monkeypatch.setattr(CounterQuerySet, "give_back", locked)
+    with pytest.raises(OperationalError):
+        send_mass_sms("Hello", NUMBERS[:20], preflight=False)
+    assert states() == {"FAILED": 20}
 
 
 def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
