@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parent / "benchmarks"
 NAMES = sorted(
-    path.stem for path in FOLDER.glob("*.py") if "def main() -> None" in path.read_text("utf-8")
+    path.stem for path in FOLDER.glob("*.py") if "\ndef main() -> None" in path.read_text("utf-8")
 )
 
 pytestmark = pytest.mark.benchmark

@@ -1,7 +1,11 @@
 """Settings of the processes that are killed: their own database, and a gateway over real HTTP."""
 
 from tests.settings import *  # noqa: F403
-from tests.settings import env
+from tests.settings import DATABASES, env
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # On a machine with much else to do, several processes may wait for longer than five seconds.
+    DATABASES["default"]["OPTIONS"] = {"timeout": 30}
 
 # What only serves pages would only make each process slower to start.
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django_smsww"]
