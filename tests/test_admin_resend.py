@@ -17,6 +17,7 @@ from django_smsww import (
 )
 from django_smsww.admin.advice import why_not_resend
 from django_smsww.models import Message
+from django_smsww.sending import resend
 from django_smsww.states import Cause
 
 from .conftest import NUMBER, raises
@@ -59,6 +60,20 @@ def test_a_second_post_sends_nothing(browser, make_message, smsoutbox):
     response = browser.post(resend_page(message), follow=True)
     assert len(smsoutbox) == 1
     assert "resent already" in notices(response)[-1]
+    assert response.redirect_chain[-1][0] == page(message.resent_as)
+
+
+def test_the_slower_of_two_clicks_shows_what_the_other_sent(
+    browser, make_message, smsoutbox, monkeypatch
+):
+    def late(message, **extra):
+        resend(message, **extra)
+        return resend(message, **extra)
+
+    monkeypatch.setattr("django_smsww.admin.resending.resend", late)
+    message = make_message(state=State.FAILED)
+    response = browser.post(resend_page(message), follow=True)
+    assert len(smsoutbox) == 1
     assert response.redirect_chain[-1][0] == page(message.resent_as)
 
 

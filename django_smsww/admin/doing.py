@@ -100,7 +100,7 @@ class DeedAdmin(HistoryAdmin):
             raise Http404
         if reason := deed.why_not(message):
             self.message_user(request, str(reason), messages.WARNING)
-            return HttpResponseRedirect(self._page(getattr(message, "resent_as", message)))
+            return HttpResponseRedirect(self._page(self._newest(message)))
         form = deed.form([message], request.POST if request.method == "POST" else None, many=False)
         if form.is_valid():
             return self._do_one(request, deed, message, form.cleaned_data)
@@ -112,7 +112,12 @@ class DeedAdmin(HistoryAdmin):
         done = deed.do(message, request.user, answers)  # type: ignore[arg-type]
         self._log(request, done)
         self.message_user(request, str(done.said or done.trouble), done.level)
-        return HttpResponseRedirect(self._page(done.row or message))
+        return HttpResponseRedirect(self._page(done.row or self._newest(message)))
+
+    def _newest(self, message: Message) -> Message:
+        """Return what stands for it by now: the other of two clicks may have resent it."""
+        message.refresh_from_db()
+        return getattr(message, "resent_as", message)
 
     # Many
 
