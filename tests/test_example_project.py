@@ -176,7 +176,7 @@ def test_ctrl_c_ends_the_site_and_the_simulator(demo):
     for url in (f"{site}/admin/", f"{site}/static/admin/css/base.css", f"{simulator}/_simulator/"):
         assert urlopen(url, timeout=10).status == 200
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(20) == 0
+    assert demo.wait(60) == 0
     for url in (site, simulator):
         with pytest.raises(URLError):
             urlopen(url, timeout=10)
