@@ -8,9 +8,9 @@ from urllib.parse import urlparse
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State
@@ -133,9 +133,13 @@ def find(driver, typed):
 
 def press(driver, selector):
     """Click on something that leads to another page, and wait for that."""
-    before = driver.find_element(By.TAG_NAME, "html")
+    driver.execute_script("window.isLeft = true")
     driver.find_element(By.CSS_SELECTOR, selector).click()
-    WebDriverWait(driver, 10).until(staleness_of(before))
+    # Between two pages the driver may have no answer at all.
+    has_come = "return !window.isLeft && document.readyState == 'complete'"
+    WebDriverWait(driver, 10, ignored_exceptions=[WebDriverException]).until(
+        lambda _: driver.execute_script(has_come)
+    )
 
 
 def page(message):
@@ -167,7 +171,7 @@ def test_find_read_and_resend_with_a_double_click(
     assert smsoutbox == []
     button = driver.find_element(By.CSS_SELECTOR, ".smsww-buttons [type=submit]")
     ActionChains(driver).double_click(button).perform()
-    WebDriverWait(driver, 10).until(
+    WebDriverWait(driver, 10, ignored_exceptions=[WebDriverException]).until(
         lambda _: (
             "the new message" in driver.page_source or ("resent already" in driver.page_source)
         )
