@@ -173,11 +173,15 @@ def test_nothing_starts_after_the_deadline(count):
 
 
 def test_what_started_before_the_deadline_is_finished():
-    backend = FakeBackend(concurrency=1)
-    deadline = elapsed() + 0.02
-    first, second = backend.send_messages(messages("slow", "slow"), deadline=deadline)
-    assert first.provider_id == "slow"
-    assert second.error.code == "not_started"
+    class Lasting(FakeBackend):
+        def send(self, sms):
+            time.sleep(max(0, deadline - elapsed()))
+            return SendResult(provider_id="late")
+
+    deadline = elapsed() + 0.5
+    sent = Lasting(concurrency=1).send_messages(messages("one", "two"), deadline=deadline)
+    assert sent[0].provider_id == "late"
+    assert sent[1].error.code == "not_started"
 
 
 def test_backend_without_look_ups_says_so():
