@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from django_smsww import State, privacy
+from django_smsww.admin import statistics
 from django_smsww.admin.figures import GROUP_OF, Figures
 from django_smsww.admin.plots import HEIGHT, WIDTH, Plot, Series, lines, nice_step, stacked
 from django_smsww.daily import rows
@@ -143,6 +144,20 @@ def test_of_many_deliveries_some_are_looked_at(make_message, monkeypatch, browse
 
 
 # The page
+
+
+def test_a_page_that_takes_long_says_how_far_it_is_and_asks_for_itself_again(
+    settled, browser, history, monkeypatch
+):
+    monkeypatch.setattr(statistics, "PATIENCE", 0)
+    for done in range(1, 5):
+        page = text_of(browser.get(DAYS))
+        assert f"for the first time: {done} of 5 are done." in page
+        assert '<meta http-equiv="refresh" content="0">' in page
+        assert "Messages" not in page.partition("smsww-statistics")[2].partition("</main>")[0]
+    page = text_of(browser.get(DAYS))
+    assert "Messages: 12." in page
+    assert "refresh" not in page
 
 
 def test_the_page_takes_as_many_queries_for_any_period(settled, browser, history):

@@ -169,6 +169,24 @@ def test_what_cannot_be_kept_is_read_again(message, monkeypatch):
     assert not DaySummary.objects.exists()
 
 
+def test_who_has_no_more_time_gets_further_each_time(message):
+    assert [len(read_days(FIRST, LAST, seconds=0)) for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert states() == {"PENDING": 1}
+
+
+def test_days_that_have_not_ended_are_read_whatever_time_there_is(message, clock):
+    today = day_of(clock.now)
+    assert len(read_days(today, today + timedelta(days=2), seconds=0)) == 3
+
+
+def test_who_can_keep_nothing_reads_all_at_once(message, monkeypatch):
+    def refuse(*args):
+        raise DatabaseError("cannot execute INSERT in a read-only transaction")
+
+    monkeypatch.setattr("django_smsww.models.summaries.DaySummaryQuerySet.replace", refuse)
+    assert len(read_days(FIRST, LAST, seconds=0)) == 5
+
+
 def test_the_sync_keeps_up(message, clock):
     call_command("smsww_sync", "--using", "default")
     kept_days = DaySummary.objects.order_by("begins")

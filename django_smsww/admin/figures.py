@@ -34,11 +34,16 @@ class Figures:
     """A period in numbers; dry runs are in none of them."""
 
     by_date: dict[date, Day]
+    missing: int = 0
 
     @classmethod
-    def read(cls, first: date, last: date) -> Figures:
-        """Read the numbers of these days, the last one included."""
-        return cls(read_days(first, last))
+    def read(cls, first: date, last: date, *, seconds: float | None = None) -> Figures:
+        """Read the numbers of these days, the last one included.
+
+        After so many seconds no further day is begun; `missing` is how many are left then.
+        """
+        days = read_days(first, last, seconds=seconds)
+        return cls(days, (last - first).days + 1 - len(days))
 
     @property
     def days(self) -> list[date]:

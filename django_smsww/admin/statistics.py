@@ -28,6 +28,9 @@ USUAL_DAYS = 30
 MOST_DAYS = 92
 MOST_NAMES = 20
 
+PATIENCE = 0.5
+"""After so many seconds the page shows how far it got, and asks for itself again."""
+
 
 class PeriodForm(forms.Form):
     """From which day to which; without them the past 30 days."""
@@ -71,8 +74,8 @@ class StatisticsAdmin(DeedAdmin):
         first = last - timedelta(days=USUAL_DAYS - 1)
         if form.is_valid():
             first, last = form.cleaned_data["since"], form.cleaned_data["until"]
-        figures = Figures.read(first, last)
-        viewer = Viewer.of(request)
+        figures = Figures.read(first, last, seconds=PATIENCE)
+        shown = unfinished(figures) if figures.missing else drawn(figures, Viewer.of(request))
         return framed(
             self,
             request,
@@ -82,10 +85,23 @@ class StatisticsAdmin(DeedAdmin):
             errors=form.non_field_errors() if form.is_bound else [],
             is_wrong=not form.is_valid(),
             quick=[(days, _quick(days)) for days in (7, 30, 90)],
-            plots=plots(figures, viewer),
-            ranks=ranks(figures, viewer),
-            totals=totals(figures, viewer),
+            **shown,
         )
+
+
+def drawn(figures: Figures, viewer: Viewer) -> dict[str, Any]:
+    """Return what the page shows of a period."""
+    return {
+        "plots": plots(figures, viewer),
+        "ranks": ranks(figures, viewer),
+        "totals": totals(figures, viewer),
+    }
+
+
+def unfinished(figures: Figures) -> dict[str, Any]:
+    """Return what the page shows while days have still to be added up: no sums of a part."""
+    done = len(figures.days)
+    return {"done": done, "whole": done + figures.missing}
 
 
 def today() -> date:

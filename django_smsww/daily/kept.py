@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -29,18 +30,25 @@ UNCONFIRMED = timedelta(hours=1)
 USUAL_DAYS = 92
 
 
-def read_days(first: date, last: date) -> dict[date, Day]:
+def read_days(first: date, last: date, *, seconds: float | None = None) -> dict[date, Day]:
     """Return what the days of a period come to; of those that were kept and stand no row is read.
 
     What had to be read is kept for the next time: nothing is wrong if that fails.
+
+    Args:
+        seconds: begin no further day after so long, and leave out the days that are not read yet:
+            whoever asks again gets further.
     """
     now = timezone.now()
     spans = [Span.of(first + timedelta(days=n)) for n in range((last - first).days + 1)]
     days = _standing(spans, now)
-    read = {span: read_day(span) for span in spans if span.day not in days}
-    _keep(read, now)
+    missing = [span for span in spans if span.day not in days]
+    read = _read(missing, now, seconds)
+    if not _keep(read, now):
+        # Who asks again would get no further.
+        read |= _read(missing[len(read) :], now)
     days |= {span.day: day for span, day in read.items()}
-    return {span.day: days[span.day] for span in spans}
+    return {span.day: days[span.day] for span in spans if span.day in days}
 
 
 def keep_up() -> None:
@@ -52,6 +60,18 @@ def keep_up() -> None:
     first = max(day_of(oldest), yesterday - timedelta(days=USUAL_DAYS - 1))
     if first <= yesterday:
         read_days(first, yesterday)
+
+
+def _read(spans: Sequence[Span], now: datetime, seconds: float | None = None) -> dict[Span, Day]:
+    """Add these days up: at least one, and whatever has not ended, as it cannot be kept."""
+    begun = time.monotonic()
+    read: dict[Span, Day] = {}
+    for span in spans:
+        is_late = seconds is not None and time.monotonic() - begun > seconds
+        if read and is_late and span.ends <= now:
+            break
+        read[span] = read_day(span)
+    return read
 
 
 def _standing(spans: Sequence[Span], now: datetime) -> dict[date, Day]:
@@ -96,7 +116,7 @@ def _confirm(rows: Iterable[DaySummary], now: datetime) -> None:
         _try(lambda using: DaySummary.objects.using(using).filter(pk__in=old).update(as_of=now))
 
 
-def _keep(read: Mapping[Span, Day], now: datetime) -> None:
+def _keep(read: Mapping[Span, Day], now: datetime) -> bool:
     rows = [
         DaySummary(
             begins=span.begins,
@@ -108,15 +128,20 @@ def _keep(read: Mapping[Span, Day], now: datetime) -> None:
         for span, day in read.items()
         if span.ends <= now or day.messages > BIG
     ]
-    if rows:
-        _try(lambda using: DaySummary.objects.using(using).replace(rows))
+    return not rows or _try(lambda using: DaySummary.objects.using(using).replace(rows))
 
 
-def _try(write: Callable[[str], object]) -> None:
-    """Write what can be found out again; another process may be doing so, or hold the lock."""
+def _try(write: Callable[[str], object]) -> bool:
+    """Write what can be found out again; another process may be doing so, or hold the lock.
+
+    Returns:
+        Whether it was written.
+    """
     using = router.db_for_write(DaySummary)
     try:
         with transaction.atomic(using=using):
             write(using)
     except DatabaseError as error:
         logger.debug("What days came to could not be kept: %s", type(error).__name__)
+        return False
+    return True
