@@ -15,7 +15,13 @@ MOST_LISTED = 10_000
 
 
 class CappedPaginator(Paginator):
-    """Page through the newest 10,000 rows only, so that no list counts its whole table."""
+    """Page through the newest 10,000 rows only, so that no list counts its whole table.
+
+    Attributes:
+        known: how many rows there are, where somebody had to count them already.
+    """
+
+    known: int | None = None
 
     @cached_property
     def count(self) -> int:
@@ -40,6 +46,8 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def _counted(self) -> int:
+        if self.known is not None:
+            return self.known
         # The order is of no use to the count, and would have the database sort for it.
         rows: Any = self.object_list
         return rows.order_by()[: MOST_LISTED + 1].count()

@@ -17,6 +17,7 @@ from .display import error_name
 from .doing import DEEDS, as_action
 from .exporting import ExportAdmin
 from .filters import AliasFilter, AttentionFilter, DryRunFilter, PeriodFilter, StateFilter
+from .history import CappedPaginator
 from .noting import NotingAdmin
 from .page import message_page
 from .search import find
@@ -72,7 +73,14 @@ class MessageAdmin(
         exact = not Viewer.of(request).sees_content
         texts = is_short_period(request.GET)
         found = find(queryset, search_term, exact=exact, texts=texts)  # type: ignore[arg-type]
-        return found, False
+        request.smsww_found = found.count  # type: ignore[attr-defined]
+        return found.rows, False
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
+        """Page through what was found, without counting it once more."""
+        paginator = CappedPaginator(*args, **kwargs)
+        paginator.known = getattr(request, "smsww_found", None)
+        return paginator
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the facts that are known and that the user may see."""

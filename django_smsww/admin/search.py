@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Q, Value
@@ -22,10 +23,22 @@ LONGEST_WIDE_PREFIX = 6
 """Up to so many characters, the plus sign among them, many numbers may begin alike."""
 
 MOST_TEXTS = 500
-"""How many messages a text finds, the newest of the period."""
+"""How many messages are found where texts are looked into, the newest of the period."""
 
 
-def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False) -> MessageQuerySet:
+@dataclass(frozen=True)
+class Found:
+    """What was found.
+
+    Attributes:
+        count: how many, if that had to be known to find them; more than can be listed are so many.
+    """
+
+    rows: MessageQuerySet
+    count: int | None = None
+
+
+def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False) -> Found:
     """Narrow the rows down to what was typed: a number, a reference, a provider id or a key.
 
     Args:
@@ -34,15 +47,18 @@ def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False)
     """
     typed = typed.strip()
     if not typed:
-        return rows
-    found = Q(provider_id=typed) | Q(key=typed)
-    if reference := as_reference(typed):
-        found |= Q(reference=reference)
-    if number := as_number(typed):
-        found |= Q(recipient=number) if exact else _numbers_like(rows, typed, number)
-    if texts and not exact:
-        found |= Q(pk__in=_with_text(rows, typed))
-    return rows.filter(found)
+        return Found(rows)
+    number, names = as_number(typed), _names(typed)
+    if exact:
+        return Found(rows.filter(names | Q(recipient=number) if number else names))
+    ending = last_digits(typed)
+    others = names | begins_with(ending[::-1], "recipient_reversed") if ending else names
+    like = others | begins_with(number) if number else others
+    if texts:
+        return _with_text(rows, typed, like)
+    if number and len(number) <= LONGEST_WIDE_PREFIX:
+        return _with_wide_prefix(rows, number, like, others)
+    return Found(rows.filter(like))
 
 
 def as_reference(typed: str) -> UUID | None:
@@ -86,26 +102,26 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     return Q(**{f"{column}__gte": number, f"{column}__lt": after})
 
 
-def _numbers_like(rows: MessageQuerySet, typed: str, number: str) -> Q:
-    ending = last_digits(typed)
-    like = _with_prefix(rows, number)
-    return like | begins_with(ending[::-1], "recipient_reversed") if ending else like
+def _names(typed: str) -> Q:
+    names = Q(provider_id=typed) | Q(key=typed)
+    reference = as_reference(typed)
+    return names | Q(reference=reference) if reference else names
 
 
-def _with_prefix(rows: MessageQuerySet, number: str) -> Q:
-    """Return the condition that a recipient begins so, whether few do or nearly all.
+def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
+    """Find recipients that begin so, whether few do or nearly all.
 
     What nearly all begin with is found quicker from the newest row on than by the index, whose
     many rows would have to be sorted: so the index is kept out of it.
     """
-    like = begins_with(number)
-    if len(number) > LONGEST_WIDE_PREFIX:
-        return like
-    few = rows.filter(like).order_by()[: MOST_LISTED + 1].count() <= MOST_LISTED
-    return like if few else Q(Exact(Substr("recipient", 1, len(number)), Value(number)))
+    count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
+    if count > MOST_LISTED:
+        like = others | Q(Exact(Substr("recipient", 1, len(number)), Value(number)))
+    return Found(rows.filter(like), count)
 
 
-def _with_text(rows: MessageQuerySet, typed: str) -> list[int]:
-    """Return the newest rows with this text, read back through the index of the period."""
-    newest = rows.filter(body__icontains=typed).order_by("-created_at")
-    return list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
+def _with_text(rows: MessageQuerySet, typed: str, like: Q) -> Found:
+    """Find the newest rows with this text, too; they are read back by their primary keys."""
+    newest = rows.filter(like | Q(body__icontains=typed)).order_by("-created_at")
+    found = list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
+    return Found(rows.filter(pk__in=found), len(found))
