@@ -25,7 +25,7 @@ from ..message import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from .ledger import Event
 from .queryset import NO_ERROR, MessageQuerySet, changes_of, error_columns
-from .statements import assignments
+from .statements import assignments, update_each
 
 if TYPE_CHECKING:
     from .message import Message
@@ -94,12 +94,10 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
     Raises:
         OvertakenError: one of the rows is no longer SENDING under this lease.
     """
-    with transaction.atomic(using=using):
-        for sql, rows in _statements(moves, token, using).items():
-            with connections[using].cursor() as cursor:
-                cursor.executemany(sql, rows)
-                if cursor.rowcount != len(rows):
-                    raise OvertakenError
+    with transaction.atomic(using=using, savepoint=False):
+        for (changes, where), rows in _statements(moves, token, using).items():
+            if update_each(type(moves[0].message), changes, where, rows, using) != len(rows):
+                raise OvertakenError
         _note_attempts([move for move in moves if move.error is not None], using)
         for target in {move.target for move in moves}:
             rows_of = MessageQuerySet(type(moves[0].message), using=using)
@@ -124,32 +122,32 @@ def _note_attempts(moves: Sequence[Move], using: str) -> None:
     )
 
 
-def _statements(moves: Iterable[Move], token: UUID, using: str) -> dict[str, list[list[Any]]]:
-    """Return the UPDATEs, each with the parameters of its rows; most rows share one."""
-    statements: dict[str, list[list[Any]]] = defaultdict(list)
+def _statements(
+    moves: Iterable[Move], token: UUID, using: str
+) -> dict[tuple[str, str], list[list[Any]]]:
+    """Return what to SET and WHERE, each with the parameters of its rows; most rows share one."""
+    statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
     now = timezone.now()
     # Always in the same order, so that two who move the same rows wait, and do not deadlock.
     for move in sorted(moves, key=lambda move: move.message.pk):
         if State.SENDING not in sources(move.target, move.cause):
             raise ValueError(f"Nothing moves from SENDING to {move.target} for {move.cause.value}.")
-        sql, row = _update(move, token, now, using)
-        statements[sql].append(row)
+        changes, where, row = _update(move, token, now, using)
+        statements[changes, where].append(row)
     return statements
 
 
-def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, list[Any]]:
+def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, str, list[Any]]:
     """Return the UPDATE of one row. The ORM would take a millisecond to write it."""
     connection = connections[using]
     columns = {one.name: one for one in move.message._meta.concrete_fields}
     errors = error_columns(move.error) if move.error else {}
     values = changes_of(move.target, now, {**errors, **move.changes})
     changes, row = assignments(type(move.message), values, connection)
-    table = connection.ops.quote_name(move.message._meta.db_table)
     where = "id = %s AND state = %s AND lease_token = %s"
     row += [move.message.pk, State.SENDING.value]
     row.append(columns["lease_token"].get_db_prep_save(token, connection))
     if move.provider_id:
         where += " AND (provider_id IS NULL OR provider_id = %s)"
         row.append(move.provider_id)
-    # The names are our own, and the values are parameters.
-    return f"UPDATE {table} SET {changes} WHERE {where}", row  # noqa: S608
+    return changes, where, row

@@ -79,7 +79,7 @@ def changes_of(target: State, now: datetime, changes: dict[str, Any]) -> dict[st
 
     A sensitive text is forgotten in the same UPDATE in which it stops being needed.
     """
-    values = {**changes, "state": target, "updated_at": now}
+    values = {**changes, "state": target.value, "updated_at": now}
     if target is not State.SENDING:
         values["finished_at"] = None if target in UNFINISHED else now
     if target not in HELD:
