@@ -39,6 +39,7 @@ class Gate:
         rows: those of this backend, in this deployment.
         inline: somebody waits for the outcome, so what is kept back is FAILED instead of QUEUED.
         errors: where the errors of rows that are kept back are noted, by primary key.
+        unrehearsed: the rows that are to have a preflight, and were not let through yet.
     """
 
     backend: BaseSMSBackend
@@ -46,11 +47,18 @@ class Gate:
     inline: bool
     errors: dict[int, SMSError]
     suspensions: list[Suspension] = field(default_factory=list)
+    unrehearsed: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.using = self.rows.db
         self.rehearsal = Rehearsal(self.backend, self.using)
         self.allowance = Allowance(self.backend, self.using)
+
+    def expect(self, primary_keys: Sequence[int]) -> None:
+        """Find out which of these rows, that were leased, are to have a preflight."""
+        if self.backend.supports_dry_run and primary_keys:
+            rows = self.rows.filter(pk__in=primary_keys, preflight=True, dry_run=False)
+            self.unrehearsed.update(rows.values_list("pk", flat=True))
 
     def hold(self, block: Sequence[int], lease: Lease) -> bool:
         """Take out of the block what must not leave now.
@@ -59,7 +67,10 @@ class Gate:
         be looked at again.
         """
         self._hold_suspended(block, lease)
-        return self.backend.supports_dry_run and self._rehearse(block, lease)
+        if self._rehearse([pk for pk in block if pk in self.unrehearsed], lease):
+            return True
+        self.unrehearsed.difference_update(block)
+        return False
 
     def count(self, block: Sequence[int], lease: Lease) -> None:
         """Take out of the block what is beyond a cap, and count the rest."""
@@ -164,7 +175,7 @@ class Gate:
 
     def _rehearse(self, block: Sequence[int], lease: Lease) -> bool:
         """Take out of the block what a preflight keeps back; say whether requests were made."""
-        messages = self._waiting(block, lease, preflight=True, dry_run=False)
+        messages = self._waiting(block, lease) if block else []
         if not messages:
             return False
         outcomes = self.rehearsal.ask(messages, lease.deadline)

@@ -32,6 +32,8 @@ from .states import State
 logger = logging.getLogger("django_smsww")
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
+SHARE = 125
+"""How many rows are written at a time while threads live on what they were given before."""
 STRIDE = 250
 """How many rows are read at a time when they are done."""
 MOST_AHEAD = 50_000
@@ -116,7 +118,7 @@ class Outgoing:
         order: deque[int] = deque()
         failure: list[Exception] = []
         with Delivery(self.backend, self.using, inline=True, errors=self.errors) as delivery:
-            for block in _until_failure(blocks, failure):
+            for block in _shares(_until_failure(blocks, failure)):
                 rows = self.store(block, extra)
                 order += [row.pk for row in rows]
                 delivery.add([row.pk for row in rows if self._is_due(row)])
@@ -290,6 +292,12 @@ class Outgoing:
             return sms.expires_at
         lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
         return (sms.send_at or timezone.now()) + lifetime
+
+
+def _shares(blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
+    for block in blocks:
+        for start in range(0, len(block), SHARE):
+            yield block[start : start + SHARE]
 
 
 def _until_failure(

@@ -118,6 +118,7 @@ class Delivery:
         added = [pk for pk in primary_keys if pk not in self.unfinished]
         self._waiting += added
         self.unfinished.update(added)
+        self.gate.expect(added)
         return len(added)
 
     @property

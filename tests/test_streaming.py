@@ -32,7 +32,7 @@ from django_smsww.leases import Lease
 from django_smsww.models import Event, Message, MessageQuerySet, Suspension
 from django_smsww.models.counters import CounterQuerySet
 from django_smsww.models.moves import Move, move_together
-from django_smsww.sending import BLOCK
+from django_smsww.outgoing import SHARE
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.states import Cause
 from django_smsww.stream import ROUNDS
@@ -466,7 +466,7 @@ def test_who_stops_iterating_sends_no_more(gateway):
     rows.close()
     sent = len(gateway.sent)
     assert sent <= 2 * 2 * ROUNDS
-    assert states() == {"NEW": sent, "FAILED": BLOCK - sent}
+    assert states() == {"NEW": sent, "FAILED": SHARE - sent}
     assert set(Message.objects.filter(state="FAILED").values_list("error_code", flat=True)) == {
         "interrupted"
     }

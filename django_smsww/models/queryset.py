@@ -225,14 +225,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """
         now = database_now(self.db)
         ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
-        ours.give_up(now)
-        ours.filter(expires_at__gt=now).move(
+        moved = ours.exclude(ours.unwanted(now)).move(
             State.SENDING,
             Cause.SENDING,
             claimed_at=now,
             attempts=F("attempts") + 1,
             lease_until=lease.until,  # which may have been renewed since the row was leased
         )
+        if moved < len(primary_keys):
+            ours.give_up(now)
         # By the time, too: what an earlier claim of this lease has moved may be under way.
         claimed = self.filter(
             pk__in=primary_keys, lease_token=lease.token, state=State.SENDING, claimed_at=now
@@ -263,14 +264,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def give_up(self, now: datetime) -> int:
         """Fail the QUEUED rows that must not leave any more; return how many there were."""
-        unwanted = Exists(
-            Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
-        )
-        rows = self.queued().filter(Q(expires_at__lte=now) | unwanted)
         return sum(
             row.fail(_late() if row.expires_at <= now else suppressed(), token=row.lease_token)
-            for row in rows
+            for row in self.queued().filter(self.unwanted(now))
         )
+
+    def unwanted(self, now: datetime) -> Q:
+        """Return the condition that a row must not leave any more."""
+        numbers = Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
+        return Q(Q(expires_at__lte=now) | Exists(numbers))
 
     def give_up_late(self, limit: int = 250) -> int:
         """Fail those that no worker has and that were not sent in time, up to a limit."""
