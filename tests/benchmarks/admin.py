@@ -175,7 +175,7 @@ def second_database() -> Iterator[None]:
     )
     connections.settings[SMALL] = {**first, "NAME": name, "TEST": {**first["TEST"], "NAME": name}}
     Chosen.alias = SMALL
-    connections[SMALL].creation.create_test_db(verbosity=0, serialize=False)
+    connections[SMALL].creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
         yield
     finally:

@@ -147,7 +147,7 @@ def use_database(*, also: Sequence[str] = (), **settings: object) -> Iterator[st
         from django.db import connection
 
         before = connection.settings_dict["NAME"]
-        connection.creation.create_test_db(verbosity=0, serialize=False)
+        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
         try:
             yield connection.vendor
         finally:
