@@ -83,10 +83,10 @@ def pass_time(seconds: str) -> None:
 
 
 def prepare() -> None:
-    from django_smsww import outgoing
+    from django_smsww import storing
 
     faults.prepare()
-    outgoing.HOOK_GRACE = timedelta(seconds=float(os.environ.get("GRACE", "60")))
+    storing.HOOK_GRACE = timedelta(seconds=float(os.environ.get("GRACE", "60")))
     say_what_is_taken()
 
 

@@ -24,8 +24,9 @@ from django_smsww.exceptions import InvalidSMSBackend, SMSError, SMSOutcomeUnkno
 from django_smsww.handler import sms_backends
 from django_smsww.message import SMS, SendResult
 from django_smsww.models import Message
-from django_smsww.outgoing import HOOK_GRACE, Outgoing
+from django_smsww.outgoing import Outgoing
 from django_smsww.sending import send_one
+from django_smsww.storing import HOOK_GRACE
 
 # A worker that found the row later would send its text. It finds it expired instead.
 LIFETIME = HOOK_GRACE - timedelta(seconds=5)
