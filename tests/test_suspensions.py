@@ -200,6 +200,23 @@ def test_an_acceptance_does_not_forgive_a_pause_imposed_meanwhile(gateway):
     assert (Suspension.objects.get().times, Suspension.objects.get().until > past) == (2, True)
 
 
+@pytest.mark.parametrize("error", [InvalidToken(), AccountBlocklisted()])
+def test_a_pause_is_imposed_though_the_one_before_it_is_being_forgiven(gateway, error):
+    past = timezone.now() - timedelta(seconds=1)
+    Suspension.objects.create(alias="default", error="InvalidToken", until=past)
+    forgiven = []
+
+    def forgive(execute, sql, *args):
+        if sql.startswith("UPDATE") and not forgiven:
+            forgiven.append(Suspension.objects.all().delete())
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(forgive):
+        Suspension.objects.impose("default", "", error)
+    assert forgiven
+    assert Suspension.objects.get().error == type(error).__name__
+
+
 def test_a_message_that_expires_while_it_is_held_is_failed(gateway):
     gateway.configure(queue=True)
     Suspension.objects.pause("default", "", scope="batch:None")

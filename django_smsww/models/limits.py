@@ -50,25 +50,27 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = {"error": type(error).__name__, "error_code": error.code[:32]}
-        known, is_new = self.get_or_create(
-            alias=alias,
-            environment=environment,
-            scope=scope,
-            defaults=columns | {"until": _until(error, 1, database_now(self.db))},
-        )
-        if not is_new:
-            self.filter(pk=known.pk)._prolong(error, known.times + 1, columns)
+        while True:
+            known, is_new = self.get_or_create(
+                alias=alias,
+                environment=environment,
+                scope=scope,
+                defaults=columns | {"until": _until(error, 1, database_now(self.db))},
+            )
+            row = self.filter(pk=known.pk)
+            # It may be forgiven in this very moment, as it had run out.
+            if is_new or row._prolong(error, known.times + 1, columns) or row.exists():
+                return
 
-    def _prolong(self, error: SMSError, times: int, columns: dict[str, Any]) -> None:
+    def _prolong(self, error: SMSError, times: int, columns: dict[str, Any]) -> int:
         now = database_now(self.db)
         until = _until(error, times, now)
         if until is None:
-            self.update(until=None, **columns)
-            return
+            return self.update(until=None, **columns)
         # The requests that were under way together are one reason to pause, not many. And what
         # only a person ends, no error shortens.
         over = self.filter(until__lte=now)
-        over.update(until=until, times=times, **columns)
+        return over.update(until=until, times=times, **columns)
 
     def pause(
         self,
