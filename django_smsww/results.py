@@ -145,7 +145,8 @@ class Results:
         if error is not None and not answer.never_begun:
             # But for the id, which another row may have.
             said = self._said(answer, answer.result.nameless())
-            if not message.fail(error, token=answer.lease.token, **said) and said:
+            is_ended = message.fail(error, token=answer.lease.token, **said)
+            if not is_ended and not message.fail_late(error, **said) and said:
                 # It is not ours to end any more; what it has cost is true all the same.
                 row = self.rows.filter(pk=message.pk)
                 row.update(**said, updated_at=timezone.now())

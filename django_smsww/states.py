@@ -34,7 +34,7 @@ class Cause(Enum):
     ABSENCE = "proof that the provider has no such message"
     RESTORE = "a restored backup, whose rows may be older than what they say"
     EVIDENCE = "an authentic callback, or the answer to the send itself"
-    ANSWER = "the answer to the send itself, where a callback had named another message"
+    ANSWER = "the answer to the send itself, where it comes after what others held to be true"
     LOOKUP = "the provider's own record"
 
 
@@ -101,8 +101,10 @@ MOVES: dict[Cause, dict[State, frozenset[State]]] = {
     Cause.ABSENCE: {State.FAILED: frozenset({State.UNKNOWN})},
     Cause.RESTORE: {State.UNKNOWN: frozenset({State.QUEUED, State.SENDING})},
     Cause.EVIDENCE: _EVIDENCE,
-    # What the row said so far was said of another message, final or not.
-    Cause.ANSWER: {word: frozenset(State) - {State.VALIDATED, word} for word in PROVIDER},
+    # What the row said so far was said of another message, final or not; or it was given up for
+    # lost while its refusal was on the way.
+    Cause.ANSWER: {word: frozenset(State) - {State.VALIDATED, word} for word in PROVIDER}
+    | {State.FAILED: frozenset({State.UNKNOWN})},
     # The provider's record is the authority: it alone may correct one final word into another.
     Cause.LOOKUP: _EVIDENCE
     | {word: _BEFORE_FINAL | (SETTLED_BY_PROVIDER - {word}) for word in SETTLED_BY_PROVIDER},

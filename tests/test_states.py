@@ -22,7 +22,9 @@ def legal(source, target, cause):
             return ORDER.index(source) < ORDER.index(target)
         return True
     if cause is Cause.ANSWER:
-        return target in PROVIDER and source not in (target, State.VALIDATED)
+        if target not in PROVIDER:
+            return (source, target) == (State.UNKNOWN, State.FAILED)
+        return source not in (target, State.VALIDATED)
     return (source, target) in {
         Cause.SENDING: {
             (State.QUEUED, State.SENDING),

@@ -18,6 +18,7 @@ from django_smsww import (
     ContentRefused,
     InvalidToken,
     SendResult,
+    SMSOutcomeUnknown,
     SMSRefused,
     State,
     iter_send,
@@ -269,6 +270,31 @@ def test_a_fine_is_kept_though_a_callback_overtakes_the_refusal(gateway, monkeyp
     row = send_sms("Hello", NUMBER)
     assert (row.state, row.blocklisted, row.penalty) == ("REJECTED", True, 1)
     assert not Message.objects.resendable().exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (SMSRefused(code="2011", status=422), ("FAILED", "2011")),
+        (SMSOutcomeUnknown(code="no_answer"), ("UNKNOWN", "worker_lost")),
+    ],
+)
+def test_a_refusal_that_is_read_when_its_row_was_given_up_for_lost_ends_it(
+    gateway, monkeypatch, error, end
+):
+    """Such as by one who iterates over messages, and pauses for longer than a lease lasts."""
+    gateway.answer = raises(error)
+    record = Delivery.record
+
+    def late(self):
+        Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert Message.objects.all().abandon() == 1
+        assert states() == {"UNKNOWN": 1}
+        record(self)
+
+    monkeypatch.setattr(Delivery, "record", late)
+    [row] = send_messages([SMS("Hello", NUMBER)])
+    assert (row.state, row.error_code) == end
 
 
 def test_each_failed_attempt_is_noted_once(gateway):

@@ -21,7 +21,13 @@ from . import correcting, settling
 from .fields import ExactCharField, ReversedDigitsField
 from .ledger import Event, Outcome
 from .moves import end_of
-from .queryset import NO_ERROR, MessageQuerySet, certainly_not_sent, error_columns
+from .queryset import (
+    NO_ERROR,
+    WORKER_LOST,
+    MessageQuerySet,
+    certainly_not_sent,
+    error_columns,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -257,7 +263,12 @@ class Message(models.Model):
         **changes: Any,
     ) -> bool:
         """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
-        return self._stumble(end_of(self, error), error, cause, token, changes)
+        return self._stumble(end_of(self, error), error, cause, under(token), changes)
+
+    def fail_late(self, error: SMSError, **changes: Any) -> bool:
+        """End this row with its refusal, if it was given up for lost before that was read."""
+        lost = Q(error_code=WORKER_LOST)
+        return self._stumble(end_of(self, error), error, Cause.ANSWER, lost, changes)
 
     def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
         """Queue a row again that certainly was not sent: a call with its key was repeated.
@@ -295,14 +306,14 @@ class Message(models.Model):
         target: State,
         error: SMSError,
         cause: Cause,
-        token: UUID | None,
+        where: Q,
         changes: dict[str, Any],
     ) -> bool:
         """Move the row because of an error, and note the attempt in the same transaction."""
         rows = self._rows()
         columns = error_columns(error)
         with transaction.atomic(using=rows.db):
-            moved = rows.advance(target, cause, where=under(token), **columns, **changes)
+            moved = rows.advance(target, cause, where=where, **columns, **changes)
             if moved:
                 # By the shared clock: reconcile compares it with `claimed_at`.
                 Event.objects.using(rows.db).create(

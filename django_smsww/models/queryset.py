@@ -53,6 +53,7 @@ NO_ERROR: dict[str, Any] = {
 }
 CLAIM_ORDER = ("-priority", "next_attempt_at", "pk")
 CANCEL_BLOCK = 500
+WORKER_LOST = "worker_lost"
 
 
 def certainly_not_sent() -> Q:
@@ -289,7 +290,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         would keep all others from sending.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
-        lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code="worker_lost")
+        lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code=WORKER_LOST)
         if not connections[self.db].features.has_select_for_update_skip_locked:
             return sum(row.fail(lost, token=row.lease_token) for row in stale)
         if not stale.exists():  # no transaction for nothing, at each look at the queue
