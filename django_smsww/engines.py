@@ -14,8 +14,10 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from django.db import router
+from django.db.models import Q
 from django.utils.module_loading import import_string
 
+from .clock import database_now
 from .delivery import deliver
 from .handler import sms_backends
 from .models import Message
@@ -81,4 +83,9 @@ def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
         DatabaseError: the database is away. What is on its way is settled later, the rest is
             still QUEUED; an engine may repeat the call.
     """
-    deliver(sms_backends[alias], primary_keys, using=router.db_for_write(Message))
+    using = router.db_for_write(Message)
+    # What was tried and put off has its time: a task that is given out again must not hurry it.
+    ready = Q(attempts=0) | Q(next_attempt_at__lte=database_now(using))
+    rows = Message.objects.using(using).queued().filter(ready, pk__in=primary_keys)
+    waiting = list(rows.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
+    deliver(sms_backends[alias], waiting, using=using)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
-from django_smsww import engines, send_sms
+from django_smsww import SMSUnavailable, engines, send_sms
+from django_smsww.models import Message
 
-from .conftest import NUMBER
+from .conftest import NUMBER, raises
 from .test_checks import GOOD, found  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,6 +44,20 @@ def test_an_engine_that_is_down_is_left_alone_for_a_while(gateway, monkeypatch):
     for _ in range(2):
         send_sms("Hello", NUMBER, queue="tests.test_engines.down")
     assert len(calls) == 3
+
+
+def test_a_block_that_is_given_out_again_does_not_hurry_what_was_put_off(gateway):
+    gateway.configure(queue=True)
+    messages = [send_sms(text, NUMBER) for text in ("Tried", "Not yet tried")]
+    tried, untried = [message.pk for message in messages]
+    gateway.answer = raises(SMSUnavailable(retry_after=60))
+    engines.deliver_block("default", [tried])
+    for _ in range(2):
+        engines.deliver_block("default", [tried, untried])
+    assert [sms.body for sms in gateway.sent] == ["Tried", "Not yet tried"]
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    engines.deliver_block("default", [tried, untried])
+    assert len(gateway.sent) == 4
 
 
 @pytest.mark.parametrize(
