@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db import DataError, connection, transaction
+from django.db.models import F
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -450,16 +451,18 @@ def test_an_answer_that_comes_after_the_lease_still_counts(gateway, make_message
     assert (message.state, message.provider_id, message.error) == ("NEW", "a1", "")
 
 
-def test_a_refusal_that_comes_after_the_lease_moves_nothing(gateway):
+@pytest.mark.parametrize(("tried_again", "state"), [(0, "FAILED"), (1, "UNKNOWN")])
+def test_a_refusal_that_comes_after_the_lease_ends_its_own_attempt(gateway, tried_again, state):
     def answer(sms):
         Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         Message.objects.filter(state="SENDING").abandon()
+        Message.objects.update(attempts=F("attempts") + tried_again)
         raise SMSUnavailable
 
     gateway.answer = staticmethod(answer)
     with pytest.raises(SMSUnavailable):
         send_sms("Hello", NUMBER)
-    assert Message.objects.get().state == "UNKNOWN"
+    assert Message.objects.get().state == state
 
 
 def test_a_callback_that_overtakes_the_answer_is_not_undone(gateway):

@@ -267,7 +267,8 @@ class Message(models.Model):
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
         """End this row with its refusal, if it was given up for lost before that was read."""
-        lost = Q(error_code=WORKER_LOST)
+        # And not tried again since: of that attempt nothing is known.
+        lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._stumble(end_of(self, error), error, Cause.ANSWER, lost, changes)
 
     def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
