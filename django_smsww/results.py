@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import (
@@ -24,35 +22,18 @@ from django.db import (
 )
 from django.utils import timezone
 
-from . import facts, leases
+from . import leases
 from .backends.base import stopped_by
-from .clock import database_now
-from .exceptions import (
-    ContentRefused,
-    SMSError,
-    SMSLimited,
-    SMSOutcomeUnknown,
-    SMSUnavailable,
-)
-from .gate import Gate, delay
-from .message import SendResult
+from .consequences import Consequences
+from .exceptions import SMSError, SMSOutcomeUnknown
+from .gate import Gate
 from .models import Message, MessageQuerySet
-from .models.moves import (
-    Move,
-    OvertakenError,
-    accepted,
-    failed,
-    move_together,
-    postponed,
-    put_back,
-    validated,
-)
+from .models.moves import OvertakenError, move_together
 from .senders import Answer
 from .stopwatch import elapsed
 
 logger = logging.getLogger("django_smsww")
 
-MAX_ATTEMPTS = 10
 LARGEST_FLUSH = 250
 LONGEST_WAIT = 0.5
 """Seconds for which an answer may wait for others to be written with it."""
@@ -81,6 +62,9 @@ class Results:
     unwritten: list[Answer] = field(default_factory=list)
     is_refused: bool = False
     since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.consequences = Consequences(self.rows, self.inline)
 
     @property
     def using(self) -> str:
@@ -120,7 +104,7 @@ class Results:
     def _write_together(self, answers: Sequence[Answer]) -> None:
         # What is read is read before: SQLite refuses a transaction that reads first and writes
         # then, if another one has written in between.
-        moves = [self._move(answer) for answer in answers]
+        moves = [self.consequences.move_of(answer) for answer in answers]
         with transaction.atomic(using=self.using):
             move_together(moves, answers[0].lease.token, self.using)
             for message, error in _distinct(answers):
@@ -144,7 +128,7 @@ class Results:
         message, error = answer.message, answer.result.error
         if error is not None and not answer.never_begun:
             # But for the id, which another row may have.
-            said = self._said(answer, answer.result.nameless())
+            said = self.consequences.said(answer, answer.result.nameless())
             is_ended = message.fail(error, token=answer.lease.token, **said)
             if not is_ended and not message.fail_late(error, **said) and said:
                 # It is not ours to end any more; what it has cost is true all the same.
@@ -206,54 +190,6 @@ class Results:
             "The result of message %s was not stored (%s): it will be UNKNOWN", reference, kind
         )
         self.errors[answer.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
-
-    # Where each answer moves its row
-
-    def _move(self, answer: Answer) -> Move:
-        message, result = answer.message, answer.result
-        if answer.never_begun:
-            return put_back(message)
-        if result.error is not None:
-            return self._move_of_error(answer, result.error)
-        if message.dry_run:
-            return validated(message, result, self.using)
-        return accepted(message, result, self.using)
-
-    def _move_of_error(self, answer: Answer, error: SMSError) -> Move:
-        message = answer.message
-        if self._may_retry(message, error):
-            # By the clock that it will be compared with, and not later than it expires, so that
-            # the next look at it says so.
-            again = database_now(self.using) + delay(message, error)
-            return postponed(message, error, min(again, message.expires_at))
-        return failed(message, error, **self._said(answer, answer.result))
-
-    def _said(self, answer: Answer, result: SendResult) -> dict[str, Any]:
-        """Return the facts that came along with a refusal, and what it has cost."""
-        changes = facts.merge(Message, result, self.using)
-        if isinstance(result.error, ContentRefused) and not answer.message.dry_run:
-            changes["penalty"] = self._penalty(answer)
-        return changes
-
-    def _may_retry(self, message: Message, error: SMSError) -> bool:
-        return (
-            not self.inline
-            and isinstance(error, SMSUnavailable | SMSLimited)
-            and message.attempts < MAX_ATTEMPTS
-        )
-
-    def _penalty(self, answer: Answer) -> Decimal | None:
-        """Estimate what forbidden content cost: a fine, or the price of the message (IT, ES)."""
-        message, result = answer.message, answer.result
-        segments = result.segments or message.segments or 1
-        if message.route not in ("IT", "ES"):
-            return facts.FINE * segments
-        if result.total_price:
-            return result.total_price
-        # A refusal names no price, so it is the one of the message before.
-        priced = self.rows.filter(route=message.route, price__gt=0).order_by("-pk")
-        price = priced.values_list("price", flat=True).first()
-        return price and price * segments
 
 
 def _distinct(answers: Sequence[Answer]) -> list[tuple[Message, SMSError]]:

@@ -23,8 +23,8 @@ LAYERS = {
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",
     VERBS: (
-        "daily delivery engines gate limits mailing outgoing pace preflight privacy storing "
-        "probe provider_callbacks reconcile results senders sending status stream"
+        "consequences daily delivery engines gate limits mailing outgoing pace preflight "
+        "privacy probe provider_callbacks reconcile results senders sending status storing stream"
     ),
     DOORS: "admin apps checks management testing urls views",
 }
