@@ -74,6 +74,20 @@ class Benchmark:
     def size(self, full: int, *, small: int) -> int:
         return small if self.small else full
 
+    def has_postgresql(self, verdict: str) -> bool:
+        """Set Django up; where DATABASE_URL names no PostgreSQL, skip the verdict and finish."""
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
+        import django
+
+        django.setup()
+        from django.db import connection
+
+        if connection.vendor == "postgresql":
+            return True
+        self.skip(verdict, "DATABASE_URL names no PostgreSQL")
+        self.finish()
+        return False
+
     def rounds(self, candidates: Mapping[str, Candidate], unit: str = "") -> Rounds:
         """Let the candidates take turns, the first of a round another one each time."""
         figures: dict[str, list[float]] = {name: [] for name in candidates}

@@ -12,8 +12,6 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-import django
-
 from tests.databases import new_database
 
 from .harness import Benchmark
@@ -33,13 +31,7 @@ WHERE indrelid::regclass::text = ANY(%s) ORDER BY 2 DESC
 
 def main() -> None:
     bench = Benchmark("sizes", __doc__ or "")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
-    django.setup()
-    from django.db import connection
-
-    if connection.vendor != "postgresql":
-        bench.skip("bytes of a message", "DATABASE_URL names no PostgreSQL")
-        bench.finish()
+    if not bench.has_postgresql("bytes of a message"):
         return
     messages = bench.size(1_000_000, small=2_000)
     with tempfile.TemporaryDirectory() as folder:

@@ -8,13 +8,10 @@ measured is whether the workers keep out of each other's way, and not how many c
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import django
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from tests.databases import new_database
@@ -48,13 +45,7 @@ def crew_queue(count: int) -> list[str]:
 
 def main() -> None:
     bench = Benchmark("P7", __doc__ or "")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
-    django.setup()
-    from django.db import connection
-
-    if connection.vendor != "postgresql":
-        bench.skip("speed-up of several processes", "DATABASE_URL names no PostgreSQL")
-        bench.finish()
+    if not bench.has_postgresql("speed-up of several processes"):
         return
     each = bench.size(200, small=10)
     with tempfile.TemporaryDirectory(prefix="smsww-benchmark-") as name:
