@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from django.db import DatabaseError
 from django.views.decorators.debug import sensitive_variables
 
 from .exceptions import SMSError
@@ -18,8 +20,9 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
     """Let the function raise what became of a message from its own threshold.
 
     Django's debug page would show the arguments of each call on the way to a raised outcome, and
-    keeps nothing back for `sensitive_variables`: so a traceback of ours has no such frames. What
-    is no outcome, but a fault, keeps its traceback; there reports hide the values without DEBUG.
+    keeps nothing back for `sensitive_variables`: so a traceback of ours has no such frames. A
+    fault of the database keeps them, but not their variables, for its statements are written with
+    the same values. Any other fault keeps all; there reports hide the values without DEBUG.
     """
 
     @sensitive_variables()
@@ -28,7 +31,9 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except SMSError as error:
-            outcome = error.with_traceback(None)
+            outcome: Exception = error.with_traceback(None)
+        except DatabaseError as error:
+            outcome = _without_variables(error)
         del args, kwargs
         raise outcome
 
@@ -44,8 +49,18 @@ def adiscreet(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         try:
             return await function(*args, **kwargs)
         except SMSError as error:
-            outcome = error.with_traceback(None)
+            outcome: Exception = error.with_traceback(None)
+        except DatabaseError as error:
+            outcome = _without_variables(error)
         del args, kwargs
         raise outcome
 
     return threshold
+
+
+def _without_variables(error: DatabaseError) -> DatabaseError:
+    each: BaseException | None = error
+    while each is not None:
+        traceback.clear_frames(each.__traceback__)
+        each = each.__cause__ or each.__context__
+    return error

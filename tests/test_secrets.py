@@ -19,6 +19,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.core.signals import got_request_exception
+from django.db import DatabaseError, connection
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
@@ -57,6 +58,9 @@ class Given:
 
     def number(self, ending="001"):
         return f"+39{NUMBER}{next(self.numbers) % 100:02}{ending}"
+
+    def numbers_for(self, send):
+        return [self.number()] if send is send_mass_sms else self.number()
 
     @property
     def text(self):
@@ -107,7 +111,7 @@ def failing(call):
     """Return the exception that the call ends with, or None."""
     try:
         call()
-    except SMSError:
+    except (SMSError, DatabaseError):
         return sys.exception()
     return None
 
@@ -124,6 +128,23 @@ def test_a_fault_of_the_gateway_shows_nothing(ending, caplog):
     assert shown(logged(caplog)) == []
     assert shown([report, report.as_dict(), list(Message.objects.all())]) == []
     assert shown(list(Message.objects.values_list("error", "error_code", "error_text"))) == []
+
+
+@pytest.mark.parametrize("word", ["SELECT", "INSERT", "UPDATE"])
+@pytest.mark.parametrize("send", [send_sms, send_mass_sms, async_to_sync(asend_sms)])
+def test_a_fault_of_the_database_shows_nothing(send, word, caplog):
+    """It is told with the statement's parameters among the variables of Django's own frames."""
+
+    def spoil(execute, sql, *args):
+        is_chosen = sql.startswith(word) and "django_smsww_message" in sql
+        return execute(sql.replace("django_smsww_message", "nowhere") if is_chosen else sql, *args)
+
+    with connection.execute_wrapper(spoil):
+        error = failing(lambda: send(given.text, given.numbers_for(send)))
+    assert isinstance(error, DatabaseError)
+    report = reported(error)
+    assert "nowhere" in report
+    assert shown(report) == shown(logged(caplog)) == []
 
 
 WRONG = {
