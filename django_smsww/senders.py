@@ -166,6 +166,8 @@ class Senders:
         try:
             deadline = self._deadline(lease, place)
             results = self._backend.send_messages(texts, deadline=deadline)
+            if not all(isinstance(result, SendResult) for result in results):
+                raise TypeError("send_messages() must return a SendResult for each message.")
             pairs = list(zip(messages, results, strict=True))
         except BaseException as error:
             self._raised.append(error)

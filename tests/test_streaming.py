@@ -186,13 +186,21 @@ def test_a_backend_may_hand_over_many_with_one_request(gateway, monkeypatch):
     assert (calls, gateway.sent) == ([20, 20, 10], [])
 
 
-def test_a_backend_that_breaks_over_many_leaves_them_to_be_settled(gateway, monkeypatch):
-    def broken(self, messages, *, deadline=None):
-        raise RuntimeError("half of them may have left")
+def half_done(self, messages, *, deadline=None):
+    raise RuntimeError("half of them may have left")
 
+
+def silent(self, messages, *, deadline=None):
+    return [None for _ in messages]
+
+
+@pytest.mark.parametrize(("broken", "error"), [(half_done, RuntimeError), (silent, TypeError)])
+def test_a_backend_that_breaks_over_many_leaves_them_to_be_settled(
+    gateway, monkeypatch, broken, error
+):
     monkeypatch.setattr(gateway, "send_messages", broken, raising=False)
     gateway.configure(concurrency=1)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(error, match=r"left|SendResult"):
         send_mass_sms("Hello", NUMBERS[:10], preflight=False)
     assert states() == {"SENDING": 4, "FAILED": 6}
 
