@@ -2,7 +2,8 @@
 
     DATABASE_URL=postgres://… [FILL=postgres://…] python -m tests.benchmarks.sizes [--small]
 
-FILL names an empty database that is filled and kept, as `door.py` wants one.
+FILL names an empty database that is filled and kept, as `door.py` wants one. COUNT is how many
+messages there are to be, if not a million.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main() -> None:
     bench = Benchmark("sizes", __doc__ or "")
     if not bench.has_postgresql("bytes of a message"):
         return
-    messages = bench.size(1_000_000, small=2_000)
+    messages = bench.size(int(os.environ.get("COUNT", 1_000_000)), small=2_000)
     with tempfile.TemporaryDirectory() as folder:
         kept = os.environ.get("FILL", "")
         with nullcontext(kept) if kept else new_database(Path(folder)) as url:
