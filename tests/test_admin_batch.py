@@ -145,6 +145,21 @@ def test_a_large_batch_takes_no_more_queries(browser, batch, make_message):
     assert counts[0] == counts[1] <= 12
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite")
+def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_message):
+    """SQLite counts those without a batch as one batch, and so takes each for a large one."""
+    for _ in range(200):
+        make_message()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(PAGE)
+        read = [each["sql"] for each in queries if "GROUP BY" in each["sql"]]
+        plans = [str(cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()) for sql in read]
+    assert len(plans) == 1
+    assert "SEARCH django_smsww_message USING INDEX smsww_message_batched" in plans[0]
+
+
 def test_hostile_content_is_escaped(browser, make_message):
     make_message(batch=BATCH, error=EVIL[:32], error_code=EVIL[:32], country="<b", alias=EVIL)
     Suspension.objects.create(alias="default", scope=f"batch:{BATCH}", reason=EVIL)

@@ -92,38 +92,57 @@ def _rows(batch: UUID) -> MessageQuerySet:
 
 
 def _progress(rows: MessageQuerySet, viewer: Viewer) -> dict[str, Any]:
-    """Return the counts of a batch, from one reading of its rows for each."""
-    states = dict(rows.order_by().values_list("state").annotate(count=Count("pk")))
-    countries = dict(rows.order_by().values_list("country").annotate(count=Count("pk")))
-    sums = rows.aggregate(
-        segments=Sum("segments"),
+    """Return the counts of a batch, from one reading of its rows."""
+    groups = _groups(rows)
+    states = _counted(groups, "state")
+    waiting = sum(states[state] for state in WAITING)
+    paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))
+    fined = [each["fined"] for each in groups if each["fined"] is not None]
+    return {
+        "states": [(badge(state), states[state]) for state in State if state in states],
+        "countries": named_countries(_counted(groups, "country")),
+        "reasons": [
+            (error_name(error), code, count)
+            for (error, code), count in _reasons(groups)[:MOST_REASONS]
+        ],
+        "total": states.total(),
+        "waiting": waiting,
+        "gone": states.total() - waiting,
+        "unfinished": sum(states[state] for state in UNFINISHED),
+        "segments": sum(each["parts"] or 0 for each in groups),
+        "begun": min(each["begun"] for each in groups),
+        "moved": max(each["moved"] for each in groups),
+        "cost": money(paid) if viewer.sees_costs else "",
+        "fined": money(sum(fined, Decimal(0))) if fined and viewer.sees_costs else "",
+    }
+
+
+def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
+    # By all of them at once: for one alone, a database may walk through the index of that column,
+    # and look at every message there is.
+    groups = rows.order_by().values("state", "country", "error", "error_code")
+    sums: Any = groups.annotate(
+        count=Count("pk"),
+        parts=Sum("segments"),
         paid=Sum("total_price"),
         fined=Sum("penalty"),
         begun=Min("created_at"),
         moved=Max("updated_at"),
     )
-    total = sum(states.values())
-    waiting = sum(states.get(state, 0) for state in WAITING)
-    cost = money(sums["paid"] or Decimal(0)) if viewer.sees_costs else ""
-    fined = money(sums["fined"]) if viewer.sees_costs else ""
-    return {
-        "states": [(badge(state), states[state]) for state in State if state in states],
-        "countries": named_countries(Counter(countries)),
-        "reasons": _reasons(rows),
-        "total": total,
-        "waiting": waiting,
-        "gone": total - waiting,
-        "unfinished": sum(states.get(state, 0) for state in UNFINISHED),
-        "segments": sums["segments"] or 0,
-        "begun": sums["begun"],
-        "moved": sums["moved"],
-        "cost": cost,
-        "fined": fined,
-    }
+    return list(sums)
 
 
-def _reasons(rows: MessageQuerySet) -> list[tuple[str, str, int]]:
-    """Return what went wrong, how it is called, and how often; the most frequent first."""
-    failed = rows.exclude(error="").order_by().values_list("error", "error_code")
-    counted = failed.annotate(count=Count("pk")).order_by("-count", "error", "error_code")
-    return [(error_name(error), code, count) for error, code, count in counted[:MOST_REASONS]]
+def _counted(groups: list[dict[str, Any]], name: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for each in groups:
+        counts[each[name]] += each["count"]
+    return counts
+
+
+def _reasons(groups: list[dict[str, Any]]) -> list[tuple[tuple[str, str], int]]:
+    """Return what went wrong, and how often; the most frequent first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in groups:
+        if each["error"]:
+            counts[each["error"], each["error_code"]] += each["count"]
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))

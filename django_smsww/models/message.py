@@ -192,9 +192,13 @@ class Message(models.Model):
             models.Index(fields=["country", "-id"], name="smsww_message_country"),
             models.Index(fields=["alias", "-id"], name="smsww_message_alias"),
             models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
-            # Where few rows have a key, SQLite does not use the index behind the constraint.
+            # Where few rows have a key or a batch, SQLite takes the many without one for a reason
+            # not to use the index of all of them.
             models.Index(
                 fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
+            ),
+            models.Index(
+                fields=["batch"], name="smsww_message_batched", condition=Q(batch__isnull=False)
             ),
         ]
 
