@@ -83,10 +83,11 @@ class Outgoing(Store):
         order: deque[int] = deque()
         failure: list[Exception] = []
         with Delivery(self.backend, self.using, inline=True, errors=self.errors) as delivery:
-            for block in _shares(_until_failure(blocks, failure)):
+            for block in self._shares(_until_failure(blocks, failure)):
                 rows = self.store(block, extra)
                 order += [row.pk for row in rows]
                 delivery.add([row.pk for row in rows if self._is_due(row)])
+                delivery.hand_over()
                 while not delivery.has_room() or len(order) > MOST_AHEAD:
                     delivery.step()
                     yield from self._done(order, delivery.unfinished)
@@ -96,6 +97,15 @@ class Outgoing(Store):
         yield from self._done(order, delivery.unfinished)
         if failure:
             raise failure[0]
+
+    def _shares(self, blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
+        """Cut blocks up, so that every thread soon has a message, and none runs out of work."""
+        size = self.backend.concurrency
+        for block in blocks:
+            start = 0
+            while share := block[start : start + size]:
+                yield share
+                start, size = start + size, SHARE
 
     def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
         """Take those off the front of the order that are done, and yield their rows as they are."""
@@ -117,12 +127,6 @@ class Outgoing(Store):
     def _is_due(self, row: Message) -> bool:
         due = row.send_at is None or row.send_at <= timezone.now()
         return row.state == State.QUEUED and due
-
-
-def _shares(blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
-    for block in blocks:
-        for start in range(0, len(block), SHARE):
-            yield block[start : start + SHARE]
 
 
 def _until_failure(

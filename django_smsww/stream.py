@@ -155,8 +155,7 @@ class Delivery:
 
     def step(self) -> None:
         """Hand over what fits, and write down what is answered; wait if there is neither."""
-        self._refuse_transactions()
-        self._hand_over()
+        self.hand_over()
         self._collect()
         self._senders.check()
         if self._must_write():
@@ -172,7 +171,10 @@ class Delivery:
 
     # On the way out
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Have threads begin as many as fit; none is waited for."""
+        self._refuse_transactions()
+        self._senders.check()
         if not (size := self._space()):
             return
         lease = self._fresh_lease()
