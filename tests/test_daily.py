@@ -174,6 +174,21 @@ def test_who_has_no_more_time_gets_further_each_time(message):
     assert states() == {"PENDING": 1}
 
 
+def test_days_that_change_all_the_time_hold_up_no_other(message, clock):
+    for done in range(1, 6):
+        Message.objects.update(updated_at=clock.now)
+        assert len(read_days(DAY, LAST + timedelta(days=2), seconds=0)) == done
+
+
+def test_who_has_no_more_time_sees_a_changed_day_as_it_was(message, clock):
+    read_days(FIRST, LAST)
+    clock.forward(days=1)
+    Message.objects.update(state=State.DELIVERED, updated_at=clock.now)
+    days = read_days(FIRST, LAST + timedelta(days=1), seconds=0)
+    assert (len(days), days[DAY].groups["state"]["PENDING"].messages) == (6, 1)
+    assert states() == {"DELIVERED": 1}
+
+
 def test_days_that_have_not_ended_are_read_whatever_time_there_is(message, clock):
     today = day_of(clock.now)
     assert len(read_days(today, today + timedelta(days=2), seconds=0)) == 3

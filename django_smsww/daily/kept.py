@@ -36,17 +36,21 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> dict[
     What had to be read is kept for the next time: nothing is wrong if that fails.
 
     Args:
-        seconds: begin no further day after so long, and leave out the days that are not read yet:
-            whoever asks again gets further.
+        seconds: begin to read no further day after so long. A day that was never read is left
+            out then, and one that has changed is told as it was; whoever asks again gets further.
     """
     now = timezone.now()
     spans = [Span.of(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    days = _standing(spans, now)
-    missing = [span for span in spans if span.day not in days]
-    read = _read(missing, now, seconds)
+    rows = _kept(spans)
+    standing = _standing(spans, rows, now)
+    unread = [span for span in spans if span.day not in rows]
+    changed = [span for span in spans if span.day in rows.keys() - standing]
+    wanted = [*unread, *sorted(changed, key=lambda span: rows[span.day].as_of)]
+    read = _read(wanted, now, seconds)
     if not _keep(read, now):
         # Who asks again would get no further.
-        read |= _read(missing[len(read) :], now)
+        read |= _read(wanted[len(read) :], now)
+    days = {day: Day.from_json(row.figures) for day, row in rows.items()}
     days |= {span.day: day for span, day in read.items()}
     return {span.day: days[span.day] for span in spans if span.day in days}
 
@@ -74,17 +78,21 @@ def _read(spans: Sequence[Span], now: datetime, seconds: float | None = None) ->
     return read
 
 
-def _standing(spans: Sequence[Span], now: datetime) -> dict[date, Day]:
-    """Return the days that were kept and have not changed since."""
+def _kept(spans: Sequence[Span]) -> dict[date, DaySummary]:
+    """Return the days that were kept, whether they stand or not."""
     ends = {span.begins: span.ends for span in spans}
     kept = DaySummary.objects.filter(begins__gte=spans[0].begins, begins__lt=spans[-1].ends)
-    rows = {day_of(row.begins): row for row in kept if ends.get(row.begins) == row.ends}
+    return {day_of(row.begins): row for row in kept if ends.get(row.begins) == row.ends}
+
+
+def _standing(spans: Sequence[Span], rows: Mapping[date, DaySummary], now: datetime) -> set[date]:
+    """Return the days that have not changed since they were kept."""
     if not rows:
-        return {}
+        return set()
     changes = _changes(spans, min(row.as_of for row in rows.values()) - MARGIN)
-    standing = {day: row for day, row in rows.items() if _stands(row, changes.get(day), now)}
-    _confirm([row for day, row in standing.items() if day not in changes], now)
-    return {day: Day.from_json(row.figures) for day, row in standing.items()}
+    standing = {day for day, row in rows.items() if _stands(row, changes.get(day), now)}
+    _confirm([rows[day] for day in standing if day not in changes], now)
+    return standing
 
 
 def _stands(row: DaySummary, changed: datetime | None, now: datetime) -> bool:

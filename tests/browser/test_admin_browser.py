@@ -11,9 +11,11 @@ from django.utils import timezone
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import presence_of_all_elements_located
 from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State
+from django_smsww.admin import statistics
 from django_smsww.admin.viewer import HIDDEN
 from django_smsww.models import Callback, Event, Message, Suspension
 
@@ -218,6 +220,17 @@ def test_the_statistics_of_another_period_are_shown(driver, live_server, user, p
     assert "Messages: 6" in shown(driver)
     driver.find_element(By.CSS_SELECTOR, ".smsww-plot summary").click()
     assert driver.find_element(By.CSS_SELECTOR, ".smsww-plot details table").is_displayed()
+
+
+def test_statistics_that_take_long_ask_for_themselves_until_all_days_are_there(
+    driver, live_server, user, past, monkeypatch
+):
+    monkeypatch.setattr(statistics, "PATIENCE", 0)
+    log_in(driver, live_server)
+    driver.get(live_server.url + reverse("admin:django_smsww_message_statistics"))
+    there = (By.CSS_SELECTOR, ".smsww-plot svg[role=img]")
+    assert len(WebDriverWait(driver, 60).until(presence_of_all_elements_located(there))) == 5
+    assert not driver.find_elements(By.CSS_SELECTOR, "progress")
 
 
 def test_settle_and_cancel_ask_and_then_do_so(driver, live_server, user, history):
