@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import (
@@ -119,16 +120,24 @@ class Results:
             self._write_halves(answers)
             return
         try:
+            said = self._said(answers[0])
             with transaction.atomic(using=self.using):
-                self._write_late(answers[0])
+                self._write_late(answers[0], said)
         except DatabaseError as error:
             self._write_refused(answers, error)
 
-    def _write_late(self, answer: Answer) -> None:
+    def _said(self, answer: Answer) -> dict[str, Any]:
+        """Return the facts that came along with a refusal, but for an id that another row has."""
+        named, message = answer.result, answer.message
+        if named.error is None:
+            return {}
+        free = self.rows.filter(self.rows.free_id(named.provider_id), pk=message.pk)
+        result = named if free.exists() else named.nameless()
+        return self.consequences.said(answer, result)
+
+    def _write_late(self, answer: Answer, said: dict[str, Any]) -> None:
         message, error = answer.message, answer.result.error
         if error is not None and not answer.never_begun:
-            # But for the id, which another row may have.
-            said = self.consequences.said(answer, answer.result.nameless())
             is_ended = message.fail(error, token=answer.lease.token, **said)
             if not is_ended and not message.fail_late(error, **said) and said:
                 # It is not ours to end any more; what it has cost is true all the same.

@@ -305,6 +305,25 @@ def test_a_refusal_that_is_read_when_its_row_was_given_up_for_lost_ends_it(
     assert (row.state, row.error_code) == end
 
 
+@pytest.mark.parametrize(("other", "provider_id"), [("", "fined"), ("fined", None)])
+def test_a_fine_that_is_read_late_has_the_id_by_which_its_end_is_looked_up(
+    gateway, make_message, monkeypatch, other, provider_id
+):
+    make_message(state=State.PENDING, provider_id=other or None)
+    fined = SendResult(provider_id="fined", blocklisted=True, error=ContentRefused(status=201))
+    gateway.answer = staticmethod(lambda sms: fined)
+    record = Delivery.record
+
+    def late(self):
+        Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        Message.objects.all().abandon()
+        record(self)
+
+    monkeypatch.setattr(Delivery, "record", late)
+    [row] = send_messages([SMS("Hello", NUMBER)])
+    assert (row.state, row.provider_id, row.penalty) == ("FAILED", provider_id, 1)
+
+
 def test_each_failed_attempt_is_noted_once(gateway):
     def answer(sms):
         if int(sms.recipient) % 2:
