@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -28,13 +29,14 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
     @sensitive_variables()
     @wraps(function)
     def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+        handled = sys.exception()
         try:
             return function(*args, **kwargs)
         except SMSError as error:
             outcome: Exception = error.with_traceback(None)
         except DatabaseError as error:
-            outcome = _without_variables(error)
-        del args, kwargs
+            outcome = _without_variables(error, handled)
+        del args, kwargs, handled
         raise outcome
 
     return threshold
@@ -46,21 +48,26 @@ def adiscreet(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @sensitive_variables()
     @wraps(function)
     async def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+        handled = sys.exception()
         try:
             return await function(*args, **kwargs)
         except SMSError as error:
             outcome: Exception = error.with_traceback(None)
         except DatabaseError as error:
-            outcome = _without_variables(error)
-        del args, kwargs
+            outcome = _without_variables(error, handled)
+        del args, kwargs, handled
         raise outcome
 
     return threshold
 
 
-def _without_variables(error: DatabaseError) -> DatabaseError:
+def _without_variables(error: DatabaseError, handled: BaseException | None) -> DatabaseError:
+    """Empty the frames of this error, and of those that it came from.
+
+    But none of what the caller was handling already: a coroutine that waits in it would be ended.
+    """
     each: BaseException | None = error
-    while each is not None:
+    while each is not None and each is not handled:
         traceback.clear_frames(each.__traceback__)
         each = each.__cause__ or each.__context__
     return error

@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.http import JsonResponse
 from django.test import AsyncClient
 from django.urls import path
@@ -110,6 +110,22 @@ def test_an_outcome_is_raised_where_it_is_awaited(gateway):
     with pytest.raises(SMSUnavailable) as caught:
         async_to_sync(asend_sms)("Hello", NUMBER)
     assert caught.value.message.state == State.FAILED
+
+
+def test_a_fault_of_the_database_does_not_end_who_tells_of_another_fault(gateway):
+    def spoil(execute, sql, *args):
+        return execute(sql.replace("INTO", "IN TWO"), *args)
+
+    async def alert():
+        try:
+            raise ConnectionError("the shop is away")
+        except ConnectionError:
+            with pytest.raises(DatabaseError):
+                await asend_sms("The shop is away", NUMBER)
+        return "answered"
+
+    with connection.execute_wrapper(spoil):
+        assert async_to_sync(alert)() == "answered"
 
 
 def test_a_transaction_around_asynchronous_code_holds_the_message_back(gateway):

@@ -147,6 +147,24 @@ def test_a_fault_of_the_database_shows_nothing(send, word, caplog):
     assert shown(report) == shown(logged(caplog)) == []
 
 
+def test_what_was_handled_before_a_fault_of_the_database_keeps_its_variables():
+    def fail():
+        known = "for its report"
+        raise ValueError(known)
+
+    def spoil(execute, sql, *args):
+        return execute(sql.replace("django_smsww_message", "nowhere"), *args)
+
+    try:
+        fail()
+    except ValueError as error:
+        with connection.execute_wrapper(spoil), pytest.raises(DatabaseError) as caught:
+            send_sms(given.text, given.number())
+        frame = error.__traceback__.tb_next.tb_frame
+        assert frame.f_locals["known"] == "for its report"
+        assert shown(reported(caught.value)) == []
+
+
 WRONG = {
     "no text": lambda: send_sms("", given.number()),
     "no number": lambda: send_sms(given.text, given.number() + "x"),
