@@ -85,7 +85,8 @@ def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
     """
     using = router.db_for_write(Message)
     # What was tried and put off has its time: a task that is given out again must not hurry it.
-    ready = Q(attempts=0) | Q(next_attempt_at__lte=database_now(using))
+    # Without an error nothing was put off, whatever the clocks of two hosts make of its time.
+    ready = Q(attempts=0) | Q(error="") | Q(next_attempt_at__lte=database_now(using))
     rows = Message.objects.using(using).queued().filter(ready, pk__in=primary_keys)
     waiting = list(rows.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
     deliver(sms_backends[alias], waiting, using=using)

@@ -60,6 +60,22 @@ def test_a_block_that_is_given_out_again_does_not_hurry_what_was_put_off(gateway
     assert len(gateway.sent) == 4
 
 
+def at_once(alias, primary_keys):
+    engines.deliver_block(alias, primary_keys)
+
+
+def test_a_key_that_is_repeated_is_tried_at_once_whatever_the_clocks_say(gateway, monkeypatch):
+    answer, gateway.answer = gateway.answer, raises(SMSUnavailable())
+    with pytest.raises(SMSUnavailable):
+        send_sms("Hello", NUMBER, key="once")
+    gateway.answer = staticmethod(answer)
+    behind = timezone.now() - timedelta(seconds=2)
+    monkeypatch.setattr(engines, "database_now", lambda using: behind)
+    message = send_sms("Hello", NUMBER, key="once", queue="tests.test_engines.at_once")
+    message.refresh_from_db()
+    assert message.state == "NEW"
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
