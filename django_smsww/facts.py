@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import CharField, Field, Model, TextField
 from django.db.models.expressions import RawSQL
 
 from .message import SendResult
@@ -20,6 +20,7 @@ from .states import SETTLED_BY_PROVIDER
 _COUNTS = ("encoding", "characters", "segments")
 _PLAIN = (*_COUNTS, "country", "prefix", "sent_at", "delivered_at")
 _PRICES = ("price", "total_price")
+_TEXTS = (CharField, TextField)
 
 FINE = Decimal(1)
 """EUR for each segment of forbidden content, worldwide (specification 1.2.7)."""
@@ -126,6 +127,8 @@ class _Merging:
 
 def adapted(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
     """Return the value as the database takes it; what it takes as it is, a field need not see."""
-    if value is None or type(value) in (str, int):
+    # PostgreSQL takes no text for a number or a time where it comes in an array.
+    is_plain = type(value) is (str if isinstance(field, _TEXTS) else int)
+    if value is None or is_plain:
         return value
     return field.get_db_prep_save(value, connection)

@@ -402,6 +402,24 @@ def test_postgresql_is_told_of_many_answers_in_one_statement(gateway):
     assert sum("unnest(" in query["sql"] and "UPDATE" in query["sql"] for query in queries) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "kept"),
+    [
+        ("price", "0.07", Decimal("0.07")),
+        ("total_price", 1, Decimal(1)),
+        ("segments", "2", 2),
+        ("country", "IT", "IT"),
+    ],
+)
+def test_what_a_field_can_read_is_written_down_whatever_its_type(gateway, name, said, kept):
+    def answer(sms):
+        return SendResult(provider_id=str(sms.reference), state="NEW", **{name: said})
+
+    gateway.answer = staticmethod(answer)
+    rows = send_mass_sms("Hello", NUMBERS[:3], preflight=False)
+    assert [(row.state, getattr(row, name)) for row in rows] == [("NEW", kept)] * 3
+
+
 def test_what_the_database_does_not_take_at_once_is_kept(gateway, monkeypatch):
     monkeypatch.setattr("django_smsww.results.LONGEST_WAIT", 0.01)
     monkeypatch.setattr("django_smsww.results.Results._is_away", lambda self: True)
