@@ -18,8 +18,8 @@ _QUERIES = {
 
 
 _FRESH = 1.0
-"""Seconds for which an answer is believed, and counted on from."""
-_answers: dict[str, tuple[datetime, float]] = {}
+"""Seconds from the question on for which an answer is believed, and counted on from."""
+_answers: dict[str, tuple[datetime, float, float]] = {}
 
 
 def database_now(using: str) -> datetime:
@@ -32,13 +32,15 @@ def database_now(using: str) -> datetime:
     if query is None:
         return timezone.now()
     if using not in _answers or elapsed() - _answers[using][1] >= _FRESH:
+        # So an answer that took long is not believed again: a lease would end too early by it.
+        asked_at = elapsed()
         with connections[using].cursor() as cursor:
             cursor.execute(query)
             moment = cursor.fetchone()[0]
         # Our own clock last: a process that is stopped in between believes that it is earlier,
         # and takes no lease of others for one that is over.
-        _answers[using] = moment, elapsed()
-    moment, came_at = _answers[using]
+        _answers[using] = moment, asked_at, elapsed()
+    moment, _, came_at = _answers[using]
     return _as_stored(moment + timedelta(seconds=elapsed() - came_at))
 
 

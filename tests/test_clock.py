@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_smsww import clock
 from django_smsww.clock import database_now
+from django_smsww.leases import Lease
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -43,3 +44,18 @@ def test_who_is_stopped_while_it_asks_does_not_run_ahead(seconds, monkeypatch):
     monkeypatch.setattr(clock, "_answers", {})
     with connection.execute_wrapper(stop):
         assert (database_now("default") - before).total_seconds() < 10
+
+
+def test_who_was_stopped_while_it_asked_begins_no_lease_by_that(seconds):
+    """It would end before those are answered that may begin under it."""
+
+    def stop(execute, *args):
+        answer = execute(*args)
+        seconds[0] += 200
+        return answer
+
+    with connection.execute_wrapper(stop):
+        database_now("default")
+    with CaptureQueriesContext(connection) as queries:
+        Lease.begin("default")
+    assert len(queries) == 1
