@@ -100,7 +100,8 @@ class Outgoing(Store):
 
     def _shares(self, blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
         """Cut blocks up, so that every thread soon has a message, and none runs out of work."""
-        size = self.backend.concurrency
+        # One alone would be taken for all that there is, and be waited for.
+        size = max(2, self.backend.concurrency)
         for block in blocks:
             start = 0
             while share := block[start : start + size]:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from django_smsww import SendResult, SMSUnavailable, send_mass_sms, send_sms
+from django_smsww import SendResult, SMSUnavailable, send_mass_sms, send_sms, stream
 from django_smsww.backends import openapi
 from django_smsww.delivery import deliver, deliver_due
 from django_smsww.handler import sms_backends
@@ -153,6 +153,14 @@ def test_who_waits_for_one_message_is_told_to_come_again(gateway):
     assert 50 < caught.value.retry_after < 60
     Counter.objects.all().delete()
     assert send_sms("Hello", NUMBER, key="k").state == "NEW"
+
+
+def test_the_first_of_many_waits_as_long_as_the_others(gateway, monkeypatch):
+    monkeypatch.setattr(stream, "PATIENCE", 0.5)
+    gateway.configure(concurrency=1)
+    pace_of().rest(2)
+    rows = send_mass_sms("Hello", NUMBERS[:3], preflight=False)
+    assert [row.state for row in rows] == ["NEW"] * 3
 
 
 def test_what_is_kept_back_while_the_gateway_rests_is_told_all_the_same(gateway):
