@@ -200,8 +200,9 @@ def iter_send(
     """Send different messages, yielding their rows as they are done, in the same order.
 
     Messages are taken from the iterable in blocks of 250, so memory does not grow with their
-    number, and one block is written while another is on its way. So when you stop iterating, up to
-    two blocks have been taken: what had left is finished, and the rest is FAILED ("interrupted").
+    number, and some are written while others are on their way. So when you stop iterating, up to
+    two blocks have been taken: what had left is finished, what else has a row is FAILED
+    ("interrupted"), and the rest was neither sent nor written.
 
     Raises:
         TransactionManagementError: a transaction was opened between two messages: what is sent
