@@ -63,8 +63,8 @@ class Gate:
     def hold(self, block: Sequence[int], lease: Lease) -> bool:
         """Take out of the block what must not leave now.
 
-        Return whether requests were made for that: then time has passed, and what holds back must
-        be looked at again.
+        Return whether requests were made for that, or are still to be: then time has passed, and
+        what holds back must be looked at again.
         """
         self._hold_suspended(block, lease)
         if self._rehearse([pk for pk in block if pk in self.unrehearsed], lease):
@@ -174,7 +174,10 @@ class Gate:
     # Preflights
 
     def _rehearse(self, block: Sequence[int], lease: Lease) -> bool:
-        """Take out of the block what a preflight keeps back; say whether requests were made."""
+        """Take out of the block what a preflight keeps back; say whether requests were made.
+
+        Or whether there was no time for any: then they are made under the next lease.
+        """
         messages = self._waiting(block, lease) if block else []
         if not messages:
             return False
@@ -183,7 +186,7 @@ class Gate:
             if error is not None:
                 self.suspend(message, error)
         self._keep_back_groups(messages, lease)
-        return bool(outcomes)
+        return bool(outcomes) or lease.is_half_gone
 
     def _keep_back_groups(self, messages: Iterable[Message], lease: Lease) -> None:
         for message in messages:

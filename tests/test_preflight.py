@@ -24,8 +24,10 @@ from django_smsww import (
 )
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.delivery import deliver, deliver_due
+from django_smsww.gate import Gate
 from django_smsww.handler import sms_backends
 from django_smsww.models import Message, Preflight, Suspension
+from django_smsww.stopwatch import elapsed
 
 from .conftest import NUMBER
 
@@ -315,3 +317,20 @@ def test_over_real_http_a_refused_group_costs_nothing(settings, sender, body):
         assert {row.state for row in rows} == {"FAILED"}
         assert (simulator.ledger(), len(simulator.requests())) == ([], 1)
         assert send_mass_sms("Hello", NUMBERS[:25])[0].state == "NEW"  # the account is not blocked
+
+
+def test_a_worker_that_was_stopped_before_a_dry_run_makes_it_then(gateway, monkeypatch, on_dry_run):
+    on_dry_run(SMSRefused(code="2021"))
+    stopped_for = [0.0]
+    look = Gate._hold_suspended
+
+    def stop(self, block, lease):
+        look(self, block, lease)
+        stopped_for[0] = 200.0
+
+    monkeypatch.setattr(Gate, "_hold_suspended", stop)
+    for module in ("leases", "backends.base"):
+        monkeypatch.setattr(f"django_smsww.{module}.elapsed", lambda: elapsed() + stopped_for[0])
+    rows = send_mass_sms("Hello", NUMBERS[:20], preflight=True)
+    assert {row.state for row in rows} == {"FAILED"}
+    assert [sms.dry_run for sms in gateway.sent] == [True]
