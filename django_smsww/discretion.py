@@ -66,8 +66,10 @@ def _without_variables(error: DatabaseError, handled: BaseException | None) -> D
 
     But none of what the caller was handling already: a coroutine that waits in it would be ended.
     """
+    seen: set[int] = set()  # exceptions may name each other
     each: BaseException | None = error
-    while each is not None and each is not handled:
+    while each is not None and each is not handled and id(each) not in seen:
+        seen.add(id(each))
         traceback.clear_frames(each.__traceback__)
         each = each.__cause__ or each.__context__
     return error

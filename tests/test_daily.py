@@ -147,6 +147,18 @@ def test_a_big_day_that_runs_is_added_up_once_a_minute(make_message, clock, monk
     assert read_days(today, today)[today].messages == 2
 
 
+def test_a_big_day_that_runs_is_not_told_as_it_was(message, make_message, clock, monkeypatch):
+    monkeypatch.setattr(kept, "BIG", 0)
+    today = day_of(clock.now)
+    make_message(created_at=clock.now, updated_at=clock.now)
+    clock.forward(minutes=1)
+    read_days(FIRST, today)
+    clock.forward(hours=1)
+    Message.objects.update(updated_at=clock.now)
+    make_message(created_at=clock.now, updated_at=clock.now)
+    assert read_days(FIRST, today, seconds=0)[today].messages == 2
+
+
 def test_another_time_zone_has_other_days(message, settings):
     states()
     settings.TIME_ZONE = "Pacific/Kiritimati"  # noon in Rome is midnight there

@@ -45,7 +45,7 @@ class BatchAdmin(DeedAdmin):
         """Show how far a batch is."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        progress = _progress(_rows(batch), Viewer.of(request))
+        progress = _progress(Message.objects.filter(batch=batch), Viewer.of(request))
         is_stopped = Suspension.objects.filter(scope=f"batch:{batch}", error_code=STOPPED).exists()
         return framed(
             self,
@@ -94,6 +94,8 @@ def _rows(batch: UUID) -> MessageQuerySet:
 def _progress(rows: MessageQuerySet, viewer: Viewer) -> dict[str, Any]:
     """Return the counts of a batch, from one reading of its rows."""
     groups = _groups(rows)
+    if not groups:
+        raise Http404
     states = _counted(groups, "state")
     waiting = sum(states[state] for state in WAITING)
     paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))

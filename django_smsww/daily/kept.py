@@ -49,7 +49,7 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> dict[
     read = _read(wanted, now, seconds)
     if not _keep(read, now):
         # Who asks again would get no further.
-        read |= _read(wanted[len(read) :], now)
+        read |= _read([span for span in wanted if span not in read], now)
     days = {day: Day.from_json(row.figures) for day, row in rows.items()}
     days |= {span.day: day for span, day in read.items()}
     return {span.day: days[span.day] for span in spans if span.day in days}
@@ -72,9 +72,8 @@ def _read(spans: Sequence[Span], now: datetime, seconds: float | None = None) ->
     read: dict[Span, Day] = {}
     for span in spans:
         is_late = seconds is not None and time.monotonic() - begun > seconds
-        if read and is_late and span.ends <= now:
-            break
-        read[span] = read_day(span)
+        if not (read and is_late and span.ends <= now):
+            read[span] = read_day(span)
     return read
 
 

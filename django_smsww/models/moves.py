@@ -128,7 +128,8 @@ def _statements(
     """Return what to SET and WHERE, each with the parameters of its rows; most rows share one."""
     statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
     now = timezone.now()
-    # Always in the same order, so that two who move the same rows wait, and do not deadlock.
+    # In the same order where they run one by one, so that two who move the same rows wait for each
+    # other, and do not deadlock.
     for move in sorted(moves, key=lambda move: move.message.pk):
         if State.SENDING not in sources(move.target, move.cause):
             raise ValueError(f"Nothing moves from SENDING to {move.target} for {move.cause.value}.")
