@@ -141,13 +141,12 @@ def _statements(
 def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, str, list[Any]]:
     """Return the UPDATE of one row. The ORM would take a millisecond to write it."""
     connection = connections[using]
-    columns = {one.name: one for one in move.message._meta.concrete_fields}
     errors = error_columns(move.error) if move.error else {}
     values = changes_of(move.target, now, {**errors, **move.changes})
     changes, row = assignments(type(move.message), values, connection)
     where = "id = %s AND state = %s AND lease_token = %s"
-    row += [move.message.pk, State.SENDING.value]
-    row.append(columns["lease_token"].get_db_prep_save(token, connection))
+    lease = facts.field_of(type(move.message), "lease_token").get_db_prep_save(token, connection)
+    row += [move.message.pk, State.SENDING.value, lease]
     if move.provider_id:
         where += " AND (provider_id IS NULL OR provider_id = %s)"
         row.append(move.provider_id)

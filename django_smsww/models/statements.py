@@ -15,21 +15,21 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Field, Model, QuerySet
+from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 
-from ..facts import adapted
+from ..facts import adapted, field_of
 
 
 def assignments(
     model: type[Model], values: Mapping[str, Any], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """Return what follows SET, and its parameters; a value is plain or a RawSQL."""
-    fields = _fields_of(model)
     parts: list[str] = []
     params: list[Any] = []
     for name, value in values.items():
-        column = connection.ops.quote_name(str(fields[name].column))
+        field = field_of(model, name)
+        column = connection.ops.quote_name(str(field.column))
         if value is None:
             parts.append(f"{column} = NULL")
         elif isinstance(value, RawSQL):
@@ -37,7 +37,7 @@ def assignments(
             params += value.params
         else:
             parts.append(f"{column} = %s")
-            params.append(adapted(fields[name], value, connection))
+            params.append(adapted(field, value, connection))
     return ", ".join(parts), params
 
 
@@ -110,9 +110,10 @@ def selection(
     """Return the SELECT of these columns where others have these values, and its parameters."""
     connection = connections[using]
     quoted = connection.ops.quote_name
-    fields = _fields_of(model)
     where = " AND ".join(f"{quoted(name)} = %s" for name in values)
-    params = [fields[name].get_db_prep_value(value, connection) for name, value in values.items()]
+    params = [
+        field_of(model, name).get_db_prep_value(value, connection) for name, value in values.items()
+    ]
     sql = f"SELECT {', '.join(map(quoted, names))} FROM {quoted(model._meta.db_table)}"  # noqa: S608
     return f"{sql} WHERE {where}", params
 
@@ -138,22 +139,18 @@ def insert(model: type[Model], values: Mapping[str, Any], using: str) -> None:
     """Insert a row of these columns, each a value or a RawSQL; no signal is sent."""
     connection = connections[using]
     quoted = connection.ops.quote_name
-    fields = _fields_of(model)
     names: list[str] = []
     marks: list[str] = []
     params: list[Any] = []
     for name, value in values.items():
-        names.append(quoted(str(fields[name].column)))
+        field = field_of(model, name)
+        names.append(quoted(str(field.column)))
         is_raw = isinstance(value, RawSQL)
         marks.append(f"({value.sql})" if is_raw else "%s")
-        params += value.params if is_raw else [fields[name].get_db_prep_save(value, connection)]
+        params += value.params if is_raw else [field.get_db_prep_save(value, connection)]
     table = quoted(model._meta.db_table)
     sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(marks)})"  # noqa: S608
     _execute(using, sql, params)
-
-
-def _fields_of(model: type[Model]) -> dict[str, Field[Any, Any]]:
-    return {field.name: field for field in model._meta.concrete_fields}
 
 
 def _is_for_the_orm(value: Any) -> bool:
