@@ -32,10 +32,8 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
         handled = sys.exception()
         try:
             return function(*args, **kwargs)
-        except SMSError as error:
-            outcome: Exception = error.with_traceback(None)
-        except DatabaseError as error:
-            outcome = _without_variables(error, handled)
+        except (SMSError, DatabaseError) as error:
+            outcome = _without_values(error, handled)
         del args, kwargs, handled
         raise outcome
 
@@ -51,21 +49,21 @@ def adiscreet(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         handled = sys.exception()
         try:
             return await function(*args, **kwargs)
-        except SMSError as error:
-            outcome: Exception = error.with_traceback(None)
-        except DatabaseError as error:
-            outcome = _without_variables(error, handled)
+        except (SMSError, DatabaseError) as error:
+            outcome = _without_values(error, handled)
         del args, kwargs, handled
         raise outcome
 
     return threshold
 
 
-def _without_variables(error: DatabaseError, handled: BaseException | None) -> DatabaseError:
-    """Empty the frames of this error, and of those that it came from.
+def _without_values(error: Exception, handled: BaseException | None) -> Exception:
+    """Take the frames from an outcome; empty those of a fault, and of what it came from.
 
     But none of what the caller was handling already: a coroutine that waits in it would be ended.
     """
+    if isinstance(error, SMSError):
+        return error.with_traceback(None)
     seen: set[int] = set()  # exceptions may name each other
     each: BaseException | None = error
     while each is not None and each is not handled and id(each) not in seen:
