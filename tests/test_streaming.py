@@ -62,6 +62,17 @@ def states():
 # No barrier
 
 
+def before_results(monkeypatch, function):
+    """Call the function whenever answers have come and are about to be written down."""
+    record = Delivery.record
+
+    def late(self):
+        function()
+        record(self)
+
+    monkeypatch.setattr(Delivery, "record", late)
+
+
 def after_each(monkeypatch, owner, name, function):
     """Call the function in the main thread whenever this method has returned."""
     method = getattr(owner, name)
@@ -240,7 +251,6 @@ def test_a_text_that_is_resumed_while_it_is_sent_goes_on(gateway):
 
 def test_what_a_callback_has_moved_meanwhile_is_not_undone(gateway, monkeypatch):
     """Some callbacks come after the answer and before the flush; each finds its row."""
-    record = Delivery.record
 
     def hear():
         for message in Message.objects.filter(state="SENDING"):
@@ -248,11 +258,7 @@ def test_what_a_callback_has_moved_meanwhile_is_not_undone(gateway, monkeypatch)
                 heard = SendResult(provider_id=f"id-{message.reference}", state="DELIVERED")
                 Message.objects.filter(pk=message.pk).accept(heard, Cause.EVIDENCE)
 
-    def late(self):
-        hear()
-        record(self)
-
-    monkeypatch.setattr(Delivery, "record", late)
+    before_results(monkeypatch, hear)
     gateway.answer = staticmethod(
         lambda sms: SendResult(provider_id=f"id-{sms.reference}", state="NEW", prefix="39")
     )
@@ -267,17 +273,21 @@ def test_what_a_callback_has_moved_meanwhile_is_not_undone(gateway, monkeypatch)
 def test_a_fine_is_kept_though_a_callback_overtakes_the_refusal(gateway, monkeypatch):
     blocked = SendResult(provider_id="blocked", blocklisted=True, error=ContentRefused(status=201))
     gateway.answer = staticmethod(lambda sms: blocked)
-    record = Delivery.record
 
-    def late(self):
+    def hear():
         heard = SendResult(provider_id="blocked", state="REJECTED")
         Message.objects.filter(state="SENDING").accept(heard, Cause.EVIDENCE)
-        record(self)
 
-    monkeypatch.setattr(Delivery, "record", late)
+    before_results(monkeypatch, hear)
     row = send_sms("Hello", NUMBER)
     assert (row.state, row.blocklisted, row.penalty) == ("REJECTED", True, 1)
     assert not Message.objects.resendable().exists()
+
+
+def give_up_for_lost():
+    """Let another worker find the one row that is under way when its lease is over."""
+    Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert Message.objects.all().abandon() == 1
 
 
 @pytest.mark.parametrize(
@@ -292,15 +302,12 @@ def test_a_refusal_that_is_read_when_its_row_was_given_up_for_lost_ends_it(
 ):
     """Such as by one who iterates over messages, and pauses for longer than a lease lasts."""
     gateway.answer = raises(error)
-    record = Delivery.record
 
-    def late(self):
-        Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        assert Message.objects.all().abandon() == 1
+    def give_up():
+        give_up_for_lost()
         assert states() == {"UNKNOWN": 1}
-        record(self)
 
-    monkeypatch.setattr(Delivery, "record", late)
+    before_results(monkeypatch, give_up)
     [row] = send_messages([SMS("Hello", NUMBER)])
     assert (row.state, row.error_code) == end
 
@@ -312,14 +319,7 @@ def test_a_fine_that_is_read_late_has_the_id_by_which_its_end_is_looked_up(
     make_message(state=State.PENDING, provider_id=other or None)
     fined = SendResult(provider_id="fined", blocklisted=True, error=ContentRefused(status=201))
     gateway.answer = staticmethod(lambda sms: fined)
-    record = Delivery.record
-
-    def late(self):
-        Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        Message.objects.all().abandon()
-        record(self)
-
-    monkeypatch.setattr(Delivery, "record", late)
+    before_results(monkeypatch, give_up_for_lost)
     [row] = send_messages([SMS("Hello", NUMBER)])
     assert (row.state, row.provider_id, row.penalty) == ("FAILED", provider_id, 1)
 
