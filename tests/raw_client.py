@@ -16,7 +16,7 @@ ACCEPTED = b'{"data": {"id": "1", "state": "NEW", "price": 0.045, "messageCount"
 
 
 def client(url, **options):
-    return Client(TOKEN, host=url, timeouts=(0.2, 0.4), **options)
+    return Client(TOKEN, host=url, timeouts=(1, 1), **options)
 
 
 def sent(script, sms=HELLO, callback=None):
@@ -52,7 +52,7 @@ HTML = b"<html><body>Service Unavailable</body></html>"
 XML = b"<?xml version='1.0'?><error>Unauthorized</error>"
 
 
-def exchange(url, *, timeout=0.4, connect_timeout=0.2, max_size=1 << 20):
+def exchange(url, *, timeout=1.0, connect_timeout=1.0, max_size=1 << 20):
     asked = Exchange(
         "POST",
         f"{url}/WW-messages",

@@ -74,7 +74,7 @@ def test_what_fails_before_the_first_byte_is_certain(situation):
     with NOT_WRITTEN[situation]() as url:
         started = time.monotonic()
         assert failure(url).written is False
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 2.5
 
 
 def test_answer_in_clear_to_a_handshake_is_certain():
@@ -120,20 +120,20 @@ def test_what_fails_after_the_first_byte_is_not_certain_and_not_repeated(situati
     with RawServer(WRITTEN[situation]) as server:
         started = time.monotonic()
         assert failure(server.url, max_size=2000).written is True
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2
         assert len(server.requests) == 1
 
 
 def test_pieces_of_an_answer_do_not_renew_the_time():
     def hesitates(connection):
-        time.sleep(0.4)
+        time.sleep(0.8)
         connection.sendall(HEAD)
         says_nothing(connection)
 
     with RawServer(hesitates) as server:
         started = time.monotonic()
-        assert failure(server.url, timeout=0.5).written is True
-        assert time.monotonic() - started < 0.75
+        assert failure(server.url).written is True
+        assert time.monotonic() - started < 1.6
 
 
 def test_a_request_does_not_leave_after_the_machine_was_suspended(monkeypatch):
