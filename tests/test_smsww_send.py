@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_smsww import SMSOutcomeUnknown, SMSRefused, SMSUnavailable
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message, Suppression
+from django_smsww.states import State
 
 from .conftest import NUMBER, raises
 from .processes import ROOT, environment_of, manage, run
@@ -268,6 +269,22 @@ def test_a_repeated_run_says_that_it_waits_for_the_lease_of_another(gateway, csv
     assert "5 minutes at most" in errors
 
 
+def test_what_a_dead_process_left_is_unknown_before_anything_leaves(gateway, csv_file):
+    """So that what leaves now is later than it, and proves that the list shows all since then."""
+    path = csv_file(f"recipient,body\n{NUMBER},Hello\n{OTHER},Hello\n")
+    send("--csv", path)
+    died = timezone.now() - timedelta(seconds=1)
+    lost = Message.objects.filter(recipient=NUMBER)
+    lost.update(state=State.SENDING, provider_id=None, lease_token=uuid4(), lease_until=died)
+    Message.objects.filter(recipient=OTHER).delete()
+
+    code, output, _ = send("--csv", path)
+    assert (code, output.splitlines()[0]) == (1, "1 accepted, 1 unknown.")
+    ended = lost.get().events.get(state=State.UNKNOWN).created_at
+    assert ended < Message.objects.get(recipient=OTHER).claimed_at
+    assert len(gateway.sent) == 3
+
+
 # SIGKILL in the middle
 
 LINES = 300
@@ -328,9 +345,11 @@ def test_killed_in_the_middle_and_run_again_it_reaches_each_number_once(
     assert again.returncode == ("unknown" in again.stdout), again.stderr
     assert LINES - 64 <= len(reached) == len(set(reached))
 
+    # With no message after them it would not be proved that the list has all since then.
+    manage(new_database, "smsww_send", OTHER, "--text", "Hello", **environment)
     synced = run(new_database, "smsww_sync", "--grace", "0", **environment)
     assert synced.returncode == 0, synced.stderr
     last = manage(new_database, "smsww_send", "--csv", str(path), "--no-preflight", **environment)
     reached = [entry["recipient"] for entry in simulator.ledger()]
-    assert sorted(reached) == numbers
+    assert sorted(reached) == [OTHER, *numbers]
     assert f"{LINES} accepted." in last

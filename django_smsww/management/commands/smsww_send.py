@@ -24,7 +24,7 @@ from django_smsww.handler import sms_backends
 from django_smsww.mailing import Checked, Mailing, finish, rows_of
 from django_smsww.management.progress import watched
 from django_smsww.message import SMS
-from django_smsww.models import Message
+from django_smsww.models import Message, MessageQuerySet
 from django_smsww.preflight import NUMBERS_ENOUGH
 from django_smsww.sending import iter_send
 from django_smsww.states import PROVIDER, State
@@ -124,6 +124,8 @@ class Run:
     left: list[int] = field(default_factory=list)
 
     def send(self) -> None:
+        # First, so that what leaves from now on can prove which of them never arrived.
+        self._rows().filter(environment=self.mailing.backend.environment).abandon()
         with _usage_errors():
             for row in watched(self._sent(), self.checked.lines):
                 if row.lease_token is not None and not self._is_queued:
@@ -160,8 +162,11 @@ class Run:
                 self.say(_waiting(count))
             elif sys.stderr.isatty():
                 sys.stderr.write(f"\r{count} left … ")
-        for row in Message.objects.using(database()).filter(pk__in=left):
+        for row in self._rows().filter(pk__in=left):
             self._count(row)
+
+    def _rows(self) -> MessageQuerySet:
+        return Message.objects.using(database()).filter(alias=self.mailing.backend.alias)
 
     def _count(self, row: Message) -> None:
         self.outcomes["ACCEPTED" if row.state in PROVIDER else row.state] += 1
