@@ -60,6 +60,11 @@ class Senders:
         self._ending = Event()
         self.under_way = 0
 
+    @property
+    def are_together(self) -> bool:
+        """Whether the backend has a way of its own to send several."""
+        return type(self._backend).send_messages is not BaseSMSBackend.send_messages
+
     def hand_over(
         self, messages: Sequence[Message], lease: Lease, places: Sequence[float], *, is_last: bool
     ) -> None:
@@ -73,7 +78,7 @@ class Senders:
         """
         alone = is_last and len(messages) == 1 and not self.under_way
         self.under_way += len(messages)
-        if type(self._backend).send_messages is not BaseSMSBackend.send_messages:
+        if self.are_together:
             self._send_together(messages, lease, places[0])
         elif alone:
             self._send(messages[0], messages[0].as_sms(), lease, places[0], self._stopped)

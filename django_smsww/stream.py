@@ -16,7 +16,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 
-from . import leases
+from . import leases, prefetch
 from .backends.base import BaseSMSBackend
 from .exceptions import SMSError, SMSUnavailable
 from .gate import Gate
@@ -27,7 +27,7 @@ from .results import LARGEST_FLUSH, PATIENCE, Results
 from .senders import Senders
 
 ROUNDS = 4
-"""How many rows a worker has in SENDING for each request that is on its way."""
+"""How many rows a worker wants to have leased for each of its threads."""
 
 MOST_LEASED = 250
 """How many due rows are leased at a time, at most."""
@@ -211,13 +211,14 @@ class Delivery:
             self._is_open = True
 
     def _space(self) -> int:
-        """Return how many rows may be moved to SENDING now.
-
-        Not a few at a time, for each claim has its price, however many rows it is for.
-        """
-        most = self.backend.concurrency * ROUNDS
+        """Return how many rows may be moved to SENDING now."""
+        threads = self.backend.concurrency
+        if self._senders.are_together:  # a request for each few of them would be a waste
+            most, batch = threads * ROUNDS, threads
+        else:
+            most, batch = prefetch.most(threads), prefetch.batch(threads)
         space = most - self._senders.under_way - len(self._results.unwritten)
-        return space if self._waiting and space >= self.backend.concurrency else 0
+        return space if self._waiting and space >= batch else 0
 
     def _fresh_lease(self) -> Lease:
         if self._lease is None:
@@ -237,7 +238,8 @@ class Delivery:
             return self._results.wait
         if not self._senders.under_way:
             is_idle = self._waiting and not self._results.unwritten
-            return min(self._pace.wait, GLANCE) if is_idle else 0.0
+            is_over = not self.inline and self.is_resting()
+            return min(self._pace.wait, GLANCE) if is_idle and not is_over else 0.0
         if self._results.unwritten:
             return self._results.wait
         return min(self._pace.wait or GLANCE, GLANCE)
@@ -248,7 +250,7 @@ class Delivery:
             return False
         if results.is_refused:
             return not results.wait
-        enough = min(self.backend.concurrency, LARGEST_FLUSH)
+        enough = min(prefetch.batch(self.backend.concurrency), LARGEST_FLUSH)
         return not (self._senders.under_way and len(results.unwritten) < enough and results.wait)
 
     def record(self) -> None:

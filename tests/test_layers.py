@@ -23,7 +23,7 @@ LAYERS = {
     TRANSPORT: "account backends client connections environ handler hosts refusals transport",
     RECORDS: "clock facts hooks leases models",
     VERBS: (
-        "consequences daily delivery engines gate limits mailing outgoing pace preflight "
+        "consequences daily delivery engines gate limits mailing outgoing pace prefetch preflight "
         "privacy probe provider_callbacks reconcile results senders sending status storing stream"
     ),
     DOORS: "admin apps checks management testing urls views",

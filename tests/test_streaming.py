@@ -22,6 +22,7 @@ from django_smsww import (
     SMSRefused,
     State,
     iter_send,
+    prefetch,
     results,
     send_mass_sms,
     send_messages,
@@ -36,7 +37,6 @@ from django_smsww.models.moves import Move, move_together
 from django_smsww.outgoing import SHARE
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.states import Cause
-from django_smsww.stream import ROUNDS
 
 from .conftest import NUMBER, raises
 
@@ -101,12 +101,14 @@ def test_one_slow_request_keeps_no_other_row_waiting(gateway, monkeypatch):
     assert seen == [1]
 
 
-def test_few_rows_are_sending_at_a_time(gateway, monkeypatch):
-    gateway.configure(concurrency=3)
+@pytest.mark.parametrize(("threads", "rows"), [(1, 1), (4, 6), (16, 40)])
+def test_few_rows_are_sending_at_a_time(gateway, monkeypatch, threads, rows):
+    """They would be UNKNOWN if the process were killed."""
+    gateway.configure(concurrency=threads)
     seen = []
     after_each(monkeypatch, MessageQuerySet, "claim", lambda: seen.append(states()["SENDING"]))
     send_mass_sms("Hello", NUMBERS[:60], preflight=False)
-    assert max(seen) == 3 * ROUNDS
+    assert max(seen) == rows
 
 
 def test_the_threads_leave_the_database_alone(gateway):
@@ -536,7 +538,7 @@ def test_who_stops_iterating_sends_no_more(gateway):
     next(rows)
     rows.close()
     sent = len(gateway.sent)
-    assert sent <= 2 * 2 * ROUNDS
+    assert sent <= 2 * prefetch.most(2)
     assert states() == {"NEW": sent, "FAILED": 2 + SHARE - sent}
     assert set(Message.objects.filter(state="FAILED").values_list("error_code", flat=True)) == {
         "interrupted"
@@ -568,7 +570,7 @@ def test_a_transaction_that_is_opened_meanwhile_is_refused_and_nothing_is_sent_t
     deliver_due(sms_backends["default"], using="default")
     # Those under way are unknown, as the end of the transaction has erased what came of them.
     assert set(states()) == {"NEW", "UNKNOWN"}
-    assert states()["UNKNOWN"] <= 2 * ROUNDS
+    assert states()["UNKNOWN"] <= prefetch.most(2)
     assert set(Counter(sms.reference for sms in gateway.sent).values()) == {1}
 
 
