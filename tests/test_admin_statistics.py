@@ -34,6 +34,12 @@ def midnight(day):
     return timezone.make_aware(datetime(day.year, day.month, day.day))
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Let the page be told whole at once, however busy the machine is."""
+    monkeypatch.setattr(statistics, "PATIENCE", 3600)
+
+
 @pytest.fixture
 def browser(db):
     return browser_of(staff("view_message", "view_message_costs"))
