@@ -65,7 +65,7 @@ class SendResult:
     but for the facts that came along with a refusal.
 
     Attributes:
-        provider_id: the provider's id; "" for a dry run.
+        provider_id: the provider's id; "" for a dry run. A number is kept as its text.
         state: the provider's word, kept as it came; not always one that we know.
         encoding: "GSM-7" or "UCS-2".
         characters, segments: the provider's counts; segments are what is paid.
@@ -96,6 +96,12 @@ class SendResult:
     body: str = field(default="", repr=False)
     custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
     error: SMSError | None = None
+
+    def __post_init__(self) -> None:
+        # A backend that passes on what its provider calls an id must not lose a paid message by it.
+        if not isinstance(self.provider_id, str):
+            text = "" if self.provider_id is None else str(self.provider_id)
+            object.__setattr__(self, "provider_id", text)
 
     def nameless(self) -> SendResult:
         """Return a copy without the provider's id."""

@@ -235,6 +235,13 @@ def test_a_second_call_with_a_key_tries_again_what_was_certainly_not_sent(gatewa
     assert Message.objects.count() == 1
 
 
+@pytest.mark.parametrize(("given", "kept"), [(4711, "4711"), (None, None)])
+def test_an_id_that_is_no_text_is_kept_as_text(gateway, given, kept):
+    gateway.answer = staticmethod(lambda sms: SendResult(provider_id=given, state="NEW"))
+    assert send_sms("Hello", NUMBER).provider_id == kept
+    assert (Message.objects.get().provider_id, Message.objects.get().state) == (kept, "NEW")
+
+
 def test_a_dry_run_is_validated_and_has_no_provider_id(gateway):
     message = send_sms("Hello", NUMBER, dry_run=True)
     assert (message.state, message.provider_id) == ("VALIDATED", None)
