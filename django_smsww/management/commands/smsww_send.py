@@ -24,8 +24,9 @@ from django_smsww.handler import sms_backends
 from django_smsww.mailing import Checked, Mailing, finish, rows_of
 from django_smsww.management.progress import watched
 from django_smsww.message import SMS
-from django_smsww.models import Message, MessageQuerySet
+from django_smsww.models import Message
 from django_smsww.preflight import NUMBERS_ENOUGH
+from django_smsww.reconcile import work
 from django_smsww.sending import iter_send
 from django_smsww.states import PROVIDER, State
 
@@ -125,7 +126,7 @@ class Run:
 
     def send(self) -> None:
         # First, so that what leaves from now on can prove which of them never arrived.
-        self._rows().filter(environment=self.mailing.backend.environment).abandon()
+        work.rows_of(self.mailing.backend, database()).abandon()
         with _usage_errors():
             for row in watched(self._sent(), self.checked.lines):
                 if row.lease_token is not None and not self._is_queued:
@@ -162,11 +163,8 @@ class Run:
                 self.say(_waiting(count))
             elif sys.stderr.isatty():
                 sys.stderr.write(f"\r{count} left … ")
-        for row in self._rows().filter(pk__in=left):
+        for row in Message.objects.using(database()).filter(pk__in=left):
             self._count(row)
-
-    def _rows(self) -> MessageQuerySet:
-        return Message.objects.using(database()).filter(alias=self.mailing.backend.alias)
 
     def _count(self, row: Message) -> None:
         self.outcomes["ACCEPTED" if row.state in PROVIDER else row.state] += 1
