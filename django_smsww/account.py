@@ -130,7 +130,11 @@ class Account:
         if not callback_id.strip("."):
             raise ValueError("callback_id is empty")
         record = self._one(f"/callbacks/{quote(callback_id, safe='')}")
-        return None if record is None else _read_callback(record)
+        found = None if record is None else _read_callback(record)
+        del record
+        if found is not None and found.id != callback_id:  # not the one that was asked for
+            raise unreadable()
+        return found
 
     def errors(self, *, scopes: str = "", skip: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """List the requests that the provider refused, as it describes them."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from .account import Account, Token
+from .echoes import answers_for
 from .exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
 from .hosts import Host, account_url, messages_url, parse, unreadable
 from .marking import gettext_noop as _
 from .message import SMS, SendResult
 from .payload import clean_text, is_message, read_message, read_messages, unwrap
 from .transport import Answer, Exchange, ExchangeError
+
+logger = logging.getLogger(__name__)
 
 ROUTES = ("WW", "IT", "ES")
 """The endpoints that send: worldwide, Italy and Spain."""
@@ -100,7 +105,8 @@ class Client:
             raise InvalidSMS("The message holds what JSON cannot express")
         private = _Private((sms.recipient, sms.body))
         answer = self._post(asked, f"POST /{route}-messages", private, sms.reference)
-        result = _accepted(answer)
+        found = _result(answer, sms.reference, sms.recipient)
+        result = _accepted(answer, found, sms.reference)
         # The id that comes back for a dry run names no message.
         return replace(result, provider_id="") if sms.dry_run else result
 
@@ -130,7 +136,8 @@ class Client:
         }
         asked = self._host.request("POST", "/otp", payload)
         answer = self._post(asked, "POST /otp", _Private((recipient,)))
-        return OneTimeCode(_accepted(answer), _code_in(answer))
+        result = _accepted(answer, _result(answer, None, recipient), None)
+        return OneTimeCode(result, _code_in(answer))
 
     def fetch(self, provider_id: str) -> SendResult | None:
         """Return what the gateway says of one message, or None if it has no such message.
@@ -210,22 +217,34 @@ def _extras(
     return extras | ({"callback": dict(callback)} if callback else {})
 
 
-def _accepted(answer: Answer) -> SendResult:
-    """Return what an answer of success says; without a message in it, it says nothing sure."""
-    result = _result(answer)
+def _accepted(
+    answer: Answer, found: tuple[SendResult | None, bool], reference: UUID | None
+) -> SendResult:
+    """Return what an answer of success says; without our message in it, it says nothing sure."""
+    result, is_ours = found
     if result is None:
         raise SMSOutcomeUnknown(
             _("The gateway's answer cannot be read: it may have been sent"), status=answer.status
         )
+    if not is_ours:
+        # Its id and its prices are those of another message, whether or not ours was sent.
+        logger.error("The answer to message %s may belong to another message", reference)
+        raise SMSOutcomeUnknown(status=answer.status, detail="It may belong to another message")
     if result.blocklisted:
         refusal = ContentRefused(status=answer.status)
         return replace(result, error=refusal)
     return result
 
 
-def _result(answer: Answer) -> SendResult | None:
+def _result(
+    answer: Answer, reference: UUID | None, recipient: str
+) -> tuple[SendResult | None, bool]:
+    """Return the message in this answer, and whether it is the one that was sent."""
     payload = parse(answer)
-    return read_message(payload) if is_message(payload) else None
+    if not is_message(payload):
+        return None, False
+    is_ours = answers_for(payload, reference, recipient)
+    return read_message(payload), answer.is_sole if is_ours is None else is_ours
 
 
 def _code_in(answer: Answer) -> str:

@@ -1,5 +1,8 @@
 """Connections that notice when the first byte of a request leaves, and when its time is up.
 
+A connection is silent until a request is written on it, and then says one answer. One that says
+more is closed: the rest of it must not answer the next request.
+
 What an exception is called does not say when it happened: a TLS error after the request was
 written has the class of one in the handshake. So it is observed here, where it happens: name
 resolution, connecting, a proxy's CONNECT and the TLS handshake all come before.
@@ -21,8 +24,9 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import Retry
+from urllib3.util import Retry, wait_for_read
 
+from .framing import UnprovenAnswerError, check_framing, read_chunk_size, read_status
 from .stopwatch import elapsed
 
 PIECE = 16384
@@ -37,10 +41,12 @@ class Attempt:
     Attributes:
         ends: the time of `stopwatch.elapsed()` by which it must be over.
         written: whether a byte of the request may have left.
+        has_strays: whether more bytes than those of the answer have come.
     """
 
     ends: float
     written: bool = False
+    has_strays: bool = False
 
     def remaining(self) -> float:
         """Return the seconds left; raises TimeoutError when there are none."""
@@ -54,16 +60,22 @@ attempt_under_way: ContextVar[Attempt] = ContextVar("attempt")
 
 
 class _UntilDeadline(RawIOBase):
-    """Reads a socket with what is left of the attempt's time, so that a drip does not renew it."""
+    """Reads a socket with what is left of the attempt's time, so that a drip does not renew it.
+
+    Attributes:
+        waits: False to read only what has come by now.
+    """
+
+    waits = True
 
     def __init__(self, sock: Any, raw: RawIOBase) -> None:
-        self._sock, self._raw, self._attempt = sock, raw, attempt_under_way.get()
+        self._sock, self._raw, self.attempt = sock, raw, attempt_under_way.get()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._attempt.remaining())
+        self._sock.settimeout(self.attempt.remaining() if self.waits else 0)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -72,10 +84,35 @@ class _UntilDeadline(RawIOBase):
 
 
 class _Response(HTTPResponse):
+    """Reads one answer from where it certainly begins to where it certainly ends."""
+
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        raw = self.fp.detach()
-        self.fp = BufferedReader(_UntilDeadline(sock, raw))
+        self._raw = _UntilDeadline(sock, self.fp.detach())
+        self.fp = BufferedReader(self._raw)
+
+    def begin(self) -> None:
+        super().begin()
+        check_framing(self.version, self.status, self.headers)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        return read_status(self.fp)
+
+    def _read_next_chunk_size(self) -> int:
+        return read_chunk_size(self.fp)
+
+    def _close_conn(self) -> None:
+        """Note what has come after the answer, before the connection may be used again."""
+        self._raw.attempt.has_strays |= self._has_strays()
+        super()._close_conn()  # type: ignore[misc]
+
+    def _has_strays(self) -> bool:
+        """Look into our buffer, the buffer of TLS and the socket, without waiting."""
+        self._raw.waits = False
+        try:
+            return bool(self.fp.peek())
+        except OSError:  # TLS has nothing to read, or the socket is broken
+            return False
 
 
 class _Observed(HTTPConnection):
@@ -85,13 +122,15 @@ class _Observed(HTTPConnection):
     _opening = False
     _last_used = 0.0
     _unsent: list[bytes] | None = None
+    _is_whole = False
 
     @property
     def is_connected(self) -> bool:
-        return elapsed() - self._last_used < _IDLE_SECONDS and super().is_connected
+        """Whether it may be used again, if `_prove_silence` agrees then."""
+        return self.sock is not None and elapsed() - self._last_used < _IDLE_SECONDS
 
     def connect(self) -> None:
-        self._opening = True  # what is sent meanwhile is for a proxy
+        self._opening, self._last_used = True, 0.0  # what is sent meanwhile is for a proxy
         try:
             left = attempt_under_way.get().remaining()
             self.timeout = min(self.timeout or left, left)
@@ -99,15 +138,32 @@ class _Observed(HTTPConnection):
         finally:
             self._opening = False
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        if attempt_under_way.get().has_strays:  # the proxy said more than its answer
+            raise UnprovenAnswerError
+        self.sock.settimeout(self.timeout)  # looking for strays does not wait, a handshake does
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Write headers and body together: one packet, and half of the system calls."""
-        self._unsent = []
+        self._unsent, self._is_whole = [], False
         try:
             super().request(*args, **kwargs)
             whole = b"".join(self._unsent)
         finally:
             self._unsent = None
+        self._prove_silence()
         self._write(whole)
+        self._is_whole = True
+
+    def getresponse(self) -> Any:
+        """Read the answer to a request that was written whole.
+
+        urllib3 passes over connections that break while it writes, and reads what came before.
+        """
+        if not self._is_whole:
+            raise UnprovenAnswerError
+        return super().getresponse()
 
     def send(self, data: Any) -> None:
         if self._unsent is None or self._opening:
@@ -115,15 +171,35 @@ class _Observed(HTTPConnection):
         else:
             self._unsent.append(data)
 
-    def _write(self, data: bytes) -> None:
+    def _prove_silence(self) -> None:
+        """Replace a kept connection that is not silent; refuse a new one that is not."""
+        if self._last_used and self.sock is not None and wait_for_read(self.sock, timeout=0.0):
+            self.sock.close()  # not our own close(), which forgets the way through a proxy
+            self.sock = None
         if self.sock is None:
             self.connect()
+        if not self._last_used and _has_come(self.sock):
+            raise UnprovenAnswerError
+
+    def _write(self, data: bytes) -> None:
         attempt = attempt_under_way.get()
         for start in range(0, len(data), PIECE):
+            # It may be the answer to this request, or a late one to another: nobody can tell.
+            if start and _has_come(self.sock):
+                raise UnprovenAnswerError
             self.sock.settimeout(attempt.remaining())
             attempt.written = attempt.written or not self._opening
             super().send(data[start : start + PIECE])
-        self._last_used = elapsed()
+        self._last_used = 0.0 if self._opening else elapsed()
+
+
+def _has_come(sock: Any) -> bool:
+    """Tell whether the other side has said anything; session tickets of TLS do not count."""
+    sock.settimeout(0)
+    try:
+        return bool(sock.recv(1))
+    except OSError:
+        return False
 
 
 class _ObservedTLS(_Observed, HTTPSConnection):
@@ -133,8 +209,13 @@ class _ObservedTLS(_Observed, HTTPSConnection):
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Observed
 
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and attempt_under_way.get().has_strays:
+            conn.close()
+        super()._put_conn(conn)
 
-class _TLSPool(HTTPSConnectionPool):
+
+class _TLSPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _ObservedTLS
 
 

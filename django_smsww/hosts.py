@@ -127,6 +127,8 @@ class Host:
             status = answer.status
         finally:
             _log(label, status, monotonic() - started, reference)
+        if not answer.is_sole:
+            logger.error("%s: more than one answer came (message %s)", label, reference)
         return answer
 
     def look_up(
@@ -148,6 +150,8 @@ class Host:
             answer = self.ask(asked, label=label)
         except ExchangeError as exc:
             raise SMSUnavailable(_("The gateway gave no answer"), detail=str(exc)) from exc
+        if not answer.is_sole:  # the 404 of another request would prove an absence
+            raise unreadable(answer.status)
         if answer.status == 404 and (not answer.body.strip() or parse(answer) is not None):
             return None
         if not 200 <= answer.status < 300:
@@ -164,6 +168,10 @@ class Host:
         unsure: type[SMSError] = SMSOutcomeUnknown,
     ) -> SMSError:
         """Return the error that this answer stands for, with the credential taken out of it."""
+        # An error names no message. It is ours because nothing else was on its connection, neither
+        # before our request nor after the answer: with anything else there, it proves nothing.
+        if not answer.is_sole:
+            return unsure(status=answer.status, detail="More than one answer came")
         secrets = [self._headers["Authorization"].partition(" ")[2], *private]
         return error_of(answer.status, answer.headers, answer.body, private=secrets, unsure=unsure)
 

@@ -26,6 +26,7 @@ _EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _MONEY_TEXT = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?", re.ASCII)
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL takes neither in a text
+_TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
 _OF_A_MESSAGE = frozenset(
     (
         *("id", "state", "recipient", "countryCode", "encoding", "charactersCount"),
@@ -154,6 +155,12 @@ def read_custom(payload: Any) -> Mapping[str, Any]:
     callback = message.get("callback") if isinstance(message, Mapping) else None
     custom = callback.get("custom") if isinstance(callback, Mapping) else None
     return custom if isinstance(custom, Mapping) else {}
+
+
+def digits(number: str) -> str:
+    """Return what all spellings of one number have in common: +39 1, 0039 1, +39 (0) 1, 391."""
+    spoken = _TRUNK_ZERO.sub("", number)
+    return "".join(filter(str.isdecimal, spoken)).removeprefix("00")
 
 
 def clean_text(value: str, limit: int | None = None) -> str:

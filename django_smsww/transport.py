@@ -1,7 +1,8 @@
 """One HTTP exchange: a request that is sent once, and its whole answer or none.
 
 Nothing is ever sent again: no retry, no redirect followed, no connection used that has idled for
-so long that the other side may be closing it.
+so long that the other side may be closing it, or on which more was said than one answer to each
+request.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer."""
+    """A whole answer.
+
+    Attributes:
+        is_sole: False if more came along with it. Then it may belong to another request.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    is_sole: bool = True
 
 
 class ExchangeError(Exception):
@@ -96,7 +102,9 @@ class Transport:
             _prepare(asked), stream=True, timeout=timeouts, proxies=self._proxies
         )
         try:
-            return Answer(response.status_code, response.headers, _read(response, asked.max_size))
+            body = _read(response, asked.max_size)
+            is_sole = not attempt.has_strays  # known once the body was read
+            return Answer(response.status_code, response.headers, body, is_sole)
         except BaseException:
             response.raw.close()  # what is left of the answer must not meet the next request
             raise

@@ -52,12 +52,15 @@ HTML = b"<html><body>Service Unavailable</body></html>"
 XML = b"<?xml version='1.0'?><error>Unauthorized</error>"
 
 
-def exchange(url, *, timeout=1.0, connect_timeout=1.0, max_size=1 << 20):
+BODY = b'{"message": "private words"}'
+
+
+def exchange(url, *, timeout=1.0, connect_timeout=1.0, max_size=1 << 20, body=BODY):
     asked = Exchange(
         "POST",
         f"{url}/WW-messages",
         {"Authorization": f"Bearer {TOKEN}"},
-        b'{"message": "private words"}',
+        body,
         connect_timeout,
         timeout,
         max_size,

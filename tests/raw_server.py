@@ -36,14 +36,15 @@ def own_connections(monkeypatch):
 class RawServer:
     """Answers its first request by the first script, and so on; the last script repeats.
 
-    A script is called with the connection, and returns True to keep it open.
+    A script is called with the connection, and returns True to keep it open. A `greeting` is said
+    before any request.
     """
 
-    def __init__(self, *scripts, tls=False):
+    def __init__(self, *scripts, tls=False, greeting=b""):
         self.scripts = list(scripts)
         self.requests = []
         self.connections = 0
-        self._tls = tls
+        self._tls, self._greeting = tls, greeting
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._open = []
@@ -78,6 +79,7 @@ class RawServer:
             if self._tls:
                 connection = wrap(connection)
                 self._open.append(connection)
+            connection.sendall(self._greeting)
             while request := read_request(connection):
                 self.requests.append(request)
                 script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]

@@ -17,6 +17,7 @@ from .raw_server import (
     answers,
     header_in,
     own_connections,  # noqa: F401
+    says,
 )
 
 # The host of the account
@@ -86,6 +87,18 @@ def test_callbacks_are_read_without_their_headers():
     assert callback.message.state == "DELIVERED"
     assert "secret" not in repr(callback)
     assert "393331234567" not in repr(callback)
+
+
+@pytest.mark.parametrize("record", [{"id": "65a2"}, {"data": {"id": "1"}}, {"attempt": 1}])
+def test_another_callback_than_the_one_asked_for_is_an_error(record):
+    with pytest.raises(SMSUnavailable):
+        asked_account({"data": record}, lambda account: account.callback("65a1"))
+
+
+def test_wallet_is_not_read_from_an_answer_that_may_be_anothers():
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + b'{"credit": 5}'
+    with RawServer(says(whole * 2)) as server, pytest.raises(SMSUnavailable):
+        account(server).wallet()
 
 
 def test_lists_of_the_account_leave_secrets_out():

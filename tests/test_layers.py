@@ -20,7 +20,10 @@ LAYERS = {
         "callbacks content csvfile discretion exceptions loopback marking message payload secret "
         "segments signals signing states stopwatch"
     ),
-    TRANSPORT: "account backends client connections environ handler hosts refusals transport",
+    TRANSPORT: (
+        "account backends client connections echoes environ framing handler hosts refusals "
+        "transport"
+    ),
     RECORDS: "clock facts hooks leases models",
     VERBS: (
         "consequences daily delivery engines gate limits mailing outgoing pace prefetch preflight "

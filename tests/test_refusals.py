@@ -60,13 +60,16 @@ from .raw_server import (
         (503, b"[]", SMSOutcomeUnknown),
         (504, envelope(1), SMSOutcomeUnknown),
         (599, b"", SMSOutcomeUnknown),
-        (103, b"", SMSOutcomeUnknown),
         (304, b"", SMSOutcomeUnknown),
         (307, b"", SMSOutcomeUnknown),
     ],
 )
 def test_status_decides_what_is_certain(status, body, kind):
     assert refused(answers(status, body, keep=False), kind).status == status
+
+
+def test_interim_answer_without_a_final_one_is_unknown():
+    assert refused(answers(103, b"", keep=False), SMSOutcomeUnknown).status is None
 
 
 def test_every_other_refusal_is_final():

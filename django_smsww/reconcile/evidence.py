@@ -13,6 +13,7 @@ from .. import leases
 from ..message import SendResult
 from ..models import Event, Message, MessageQuerySet, fingerprint
 from ..models.settling import PROVED_ABSENT, SETTLED_UNSENT
+from ..payload import digits
 from ..states import State
 from .listing import Listing
 from .report import Reason
@@ -230,11 +231,6 @@ def rivals_of(rows: MessageQuerySet, attempts: Sequence[Attempt]) -> MessageQuer
 def agrees(message: Message, result: SendResult) -> bool:
     """Tell whether the number, where both tell it, is the same."""
     return not result.recipient or not message.recipient or _same_number(message, result)
-
-
-def digits(number: str) -> str:
-    """Return what two spellings of one number have in common."""
-    return "".join(filter(str.isdecimal, number))
 
 
 def _may_be(message: Message, stranger: SendResult) -> bool:

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from ..message import SendResult
 from ..models import Message
+from ..payload import digits
 from ..states import SETTLED_BY_PROVIDER
-from .evidence import SLACK, Control, agrees, digits
+from .evidence import SLACK, Control, agrees
 from .listing import Stamp, stamp_of
 from .work import Work
 

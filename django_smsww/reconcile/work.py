@@ -15,8 +15,9 @@ from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..message import SendResult
 from ..models import Callback, Message, MessageQuerySet, Outcome
+from ..payload import digits
 from ..states import SETTLED_BY_PROVIDER, Cause, State
-from .evidence import Attempt, Evidence, attempts_of, digits
+from .evidence import Attempt, Evidence, attempts_of
 from .listing import Listing
 from .report import SyncReport
 
