@@ -117,6 +117,20 @@ def test_every_outcome_is_settled_where_references_are_echoed_and_none_wrongly(p
     assert_fields_agree(provider, profile)
 
 
+@pytest.mark.parametrize("spelling", sorted(name for name in DESCRIPTIONS if "recipient" in name))
+@pytest.mark.parametrize("silent", sorted(SILENT))
+def test_without_references_no_spelling_of_the_number_leads_to_a_wrong_claim(
+    provider, silent, spelling
+):
+    provider.set_profile(silent, spelling)
+    send_all()
+    sync(grace=NO_GRACE)
+    assert_no_wrong_claim(provider)
+    arrived = Message.objects.filter(recipient__regex=f"({'|'.join(ARRIVED)})$")
+    left = arrived.filter(state="UNKNOWN").count()
+    assert left == (4 if spelling == "recipient-missing" else 0)
+
+
 def test_before_the_list_shows_the_messages_nothing_is_claimed(provider):
     provider.set_profile("list-late=30")
     send_all()

@@ -1,5 +1,6 @@
 """Each test number does what the table says of it."""
 
+import json
 import re
 import socket
 import time
@@ -100,6 +101,24 @@ def test_no_answer_ever_comes(door, ending, accepted):
     body = {"recipient": number(ending), "message": "Hello"}
     with pytest.raises(requests.ReadTimeout):
         door.session.post(door.url + "/WW-messages", json=body, timeout=0.1)
+    assert len(door.ledger()) == accepted
+
+
+@pytest.mark.parametrize(
+    ("ending", "statuses", "accepted"),
+    [("953", [103, 102, 201], 1), ("954", [103, 102, 429], 0), ("955", [429, 201], 1)],
+)
+def test_answers_before_the_last_one(door, ending, statuses, accepted):
+    url = urlsplit(door.url)
+    body = json.dumps({"recipient": number(ending), "message": "Hello"}).encode()
+    with closing(socket.create_connection((url.hostname, url.port), 5)) as connection:
+        connection.sendall(
+            b"POST /WW-messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%s" % (len(body), body)
+        )
+        said = connection.makefile("rb").read()
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", said)] == statuses
     assert len(door.ledger()) == accepted
 
 

@@ -57,6 +57,21 @@ def test_price_stays_zero_but_the_wallet_pays(under):
     assert door.account("/wallet").json()["data"]["credit"] == 9999.931
 
 
+@pytest.mark.parametrize(
+    ("profile", "spelling"),
+    [
+        ("recipient-without-plus", "393331234567"),
+        ("recipient-with-00", "00393331234567"),
+        ("recipient-with-separators", "+39 (0) 333-1234567"),
+        ("recipient-missing", None),
+    ],
+)
+def test_recipient_is_spelled_otherwise_but_the_judge_knows_it(under, profile, spelling):
+    door, message, post = under(profile)
+    assert (message.get("recipient"), post.json["data"].get("recipient")) == (spelling, spelling)
+    assert door.ledger()[0]["recipient"] == "+393331234567"
+
+
 def test_nested_payload(under):
     _, message, post = under("payload-nested")
     assert post.json == {"data": {"data": message, "custom": CUSTOM}}

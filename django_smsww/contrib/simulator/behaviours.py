@@ -100,6 +100,9 @@ TEST_NUMBERS: dict[str, Behaviour] = {
     "950": _accepted("201 with JSON that is said to be plain text", "text"),
     "951": _accepted("TLS breaks in the middle of the answer", "broken-tls"),
     "952": _refused("TLS breaks in the middle of the answer", "broken-tls"),
+    "953": _accepted("103 and 102, then 201", "interim"),
+    "954": _refused("103 and 102, then 429", "interim-429"),
+    "955": _accepted("a proxy's 429 and the true 201, at once", "doubled"),
 }
 
 

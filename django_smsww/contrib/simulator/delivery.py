@@ -12,6 +12,12 @@ from http import HTTPStatus
 
 from .exchange import Response
 
+INTERIM = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    b"HTTP/1.1 102 Processing\r\n\r\n"
+)
+PROXY_REFUSES = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+_PAUSE = 0.05
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -26,6 +32,18 @@ def deliver(
 
 def _whole(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
     connection.sendall(_head(response) + response.body)
+    return True
+
+
+def _interim(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Hint at the answer first: a client that takes a hint for it asks the next thing meanwhile."""
+    connection.sendall(INTERIM)
+    stopping.wait(_PAUSE)
+    return _whole(connection, response, stopping)
+
+
+def _doubled(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(PROXY_REFUSES + _head(response) + response.body)
     return True
 
 
@@ -72,6 +90,8 @@ def _drip(
 Manner = Callable[[socket.socket, Response, threading.Event], bool]
 MANNERS: dict[str, Manner] = {
     "whole": _whole,
+    "interim": _interim,
+    "doubled": _doubled,
     "hang": _hang,
     "reset": _reset,
     "cut-short": _cut_short,

@@ -5,6 +5,7 @@ Prices are kept as decimal text inside, and become JSON numbers only when shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,12 @@ USERNAME = "simulator@example.com"
 BLOCKLISTED_REASON = "The content does not comply with the legal requirements."
 
 Document = dict[str, Any]
+
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "recipient-without-plus": lambda number: number[1:],
+    "recipient-with-00": lambda number: f"00{number[1:]}",
+    "recipient-with-separators": lambda number: f"{number[:3]} (0) {number[3:6]}-{number[6:]}",
+}
 
 
 def new_document(draft: Draft, price: Decimal, *, blocklisted: bool = False) -> Document:
@@ -79,6 +86,11 @@ def show(document: Document, profiles: Profiles) -> Document:
     for name in ("price", "totalPrice"):
         price = Decimal(document[name])
         shown[name] = float(price) if price and "price-zero" not in profiles else 0
+    for profile, spell in _SPELLINGS.items():
+        if profile in profiles:
+            shown["recipient"] = spell(document["recipient"])
+    if "recipient-missing" in profiles:
+        del shown["recipient"]
     if "callback-not-echoed" in profiles or not document["callback"]:
         del shown["callback"]
     elif "custom-not-echoed" in profiles:
