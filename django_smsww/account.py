@@ -1,4 +1,4 @@
-"""The host of the account: tokens, the wallet, and the provider's own record of its callbacks.
+"""The host of the account: tokens, the wallet, and what was refused.
 
 It takes the account's e-mail and API key, never the token of the messages (specification of the
 account service, HTTP Basic).
@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from .hosts import Host, unreadable
-from .message import SendResult
-from .payload import read_count, read_message, read_money, read_time, unwrap
+from .payload import read_money, read_time, unwrap
 
 _SECRET_KEYS = frozenset({"headers", "token", "refreshToken", "otp"})
 
@@ -39,28 +37,6 @@ class Wallet:
 
     credit: Decimal
     updated_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackRecord:
-    """What the provider noted of one of its callbacks; a list leaves most of it out.
-
-    Attributes:
-        status: the HTTP status of our answer.
-        elapsed: milliseconds that our answer took.
-        message: what the callback said, without what was in its headers.
-    """
-
-    id: str
-    scope: str = ""
-    url: str = field(default="", repr=False)
-    status: int | None = None
-    attempt: int | None = None
-    elapsed: int | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    message: SendResult | None = None
 
 
 class Account:
@@ -118,24 +94,6 @@ class Account:
             raise unreadable()
         return Wallet(credit=credit, updated_at=read_time(wallet.get("updatedAt")))
 
-    def callbacks(
-        self, *, scopes: str = "", skip: int = 0, limit: int = 100
-    ) -> list[CallbackRecord]:
-        """List the callbacks that the provider sent or tried to send."""
-        records = self._list("/callbacks", scopes=scopes, skip=skip, limit=limit)
-        return [_read_callback(record) for record in records]
-
-    def callback(self, callback_id: str) -> CallbackRecord | None:
-        """Return one callback with what it said, or None if there is no such callback."""
-        if not callback_id.strip("."):
-            raise ValueError("callback_id is empty")
-        record = self._one(f"/callbacks/{quote(callback_id, safe='')}")
-        found = None if record is None else _read_callback(record)
-        del record
-        if found is not None and found.id != callback_id:  # not the one that was asked for
-            raise unreadable()
-        return found
-
     def errors(self, *, scopes: str = "", skip: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """List the requests that the provider refused, as it describes them."""
         return _scrubbed(self._list("/errors", scopes=scopes, skip=skip, limit=limit))
@@ -183,22 +141,6 @@ def _read_token(token: Mapping[str, Any]) -> Token:
         created_at=read_time(token.get("createdAt")),
         # The older host writes `expire`, in seconds since 1970.
         expires_at=read_time(token.get("expireAt") or token.get("expire")),
-    )
-
-
-def _read_callback(record: Mapping[str, Any]) -> CallbackRecord:
-    said, custom = record.get("data"), record.get("custom")
-    return CallbackRecord(
-        id=str(record.get("id") or "")[:64],
-        scope=str(record.get("scope") or "")[:255],
-        url=str(record.get("url") or ""),
-        status=read_count(record.get("httpResponseCode")),
-        attempt=read_count(record.get("attempt")),
-        elapsed=read_count(record.get("elapsedTime")),
-        started_at=read_time(record.get("startedAt")),
-        completed_at=read_time(record.get("completedAt")),
-        custom=custom if isinstance(custom, Mapping) else {},
-        message=read_message(said) if isinstance(said, Mapping) else None,
     )
 
 

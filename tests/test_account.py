@@ -71,36 +71,6 @@ def test_tokens_are_listed_with_their_expiry():
     assert [(t.name, t.scopes, t.expires_at.year) for t in tokens] == [("mine", ("a",), 2027)]
 
 
-def test_callbacks_are_read_without_their_headers():
-    record = {
-        "id": "65a1",
-        "httpResponseCode": "200",
-        "attempt": 1,
-        "startedAt": "2026-02-12T10:00:00+00:00",
-        "headers": {"X-SMSWW-Signature": "secret"},
-        "custom": {"a": 1},
-        "data": {"id": "1", "state": "DELIVERED", "recipient": "+393331234567"},
-    }
-    callback, request = asked_account({"data": record}, lambda account: account.callback("65a1"))
-    assert request.startswith(b"GET /callbacks/65a1 ")
-    assert (callback.status, callback.attempt, callback.custom) == (200, 1, {"a": 1})
-    assert callback.message.state == "DELIVERED"
-    assert "secret" not in repr(callback)
-    assert "393331234567" not in repr(callback)
-
-
-@pytest.mark.parametrize("record", [{"id": "65a2"}, {"data": {"id": "1"}}, {"attempt": 1}])
-def test_another_callback_than_the_one_asked_for_is_an_error(record):
-    with pytest.raises(SMSUnavailable):
-        asked_account({"data": record}, lambda account: account.callback("65a1"))
-
-
-def test_wallet_is_not_read_from_an_answer_that_may_be_anothers():
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + b'{"credit": 5}'
-    with RawServer(says(whole * 2)) as server, pytest.raises(SMSUnavailable):
-        account(server).wallet()
-
-
 def test_lists_of_the_account_leave_secrets_out():
     body = {"data": [{"id": "1", "amount": -15.5, "headers": {"a": "b"}, "token": "abc"}]}
     rows, request = asked_account(body, lambda account: account.transactions(skip=10))
@@ -108,7 +78,7 @@ def test_lists_of_the_account_leave_secrets_out():
     assert request.startswith(b"GET /wallet/transactions?skip=10&limit=100 ")
 
 
-@pytest.mark.parametrize("name", ["tokens", "callbacks", "errors", "transactions", "subscriptions"])
+@pytest.mark.parametrize("name", ["tokens", "errors", "transactions", "subscriptions"])
 def test_empty_list_of_the_account_may_be_a_404(name):
     with RawServer(answers(404, platform(1, "Not Found"))) as server:
         assert getattr(account(server), name)() == []

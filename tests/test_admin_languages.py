@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,6 @@ from django.utils import timezone, translation
 from django.utils.translation import override
 
 from django_smsww import State
-from django_smsww.admin import noting
 from django_smsww.contrib.simulator import views
 from django_smsww.models import Callback, Event, Suppression, Suspension
 
@@ -136,7 +134,6 @@ def pages(rows, settings):
         reverse(f"{name}message_resend", args=(failed.pk,)),
         reverse(f"{name}message_refresh", args=(unknown.pk,)),
         reverse(f"{name}message_settle", args=(unknown.pk,)),
-        reverse(f"{name}message_noted", args=(unknown.pk,)),
         reverse(f"{name}message_cancel", args=(queued.pk,)),
         reverse(f"{name}callback_changelist"),
         reverse(f"{name}callback_change", args=(callback.pk,)),
@@ -192,19 +189,6 @@ def test_every_word_about_no_simulator_can_be_translated(browser, pages, marked,
     assert untranslated(text_of(browser.get(PHONES))) == set()
     monkeypatch.setattr(views, "simulator_url", lambda: "http://127.0.0.1:9")
     assert untranslated(text_of(browser.get(PHONES))) == set()
-
-
-@pytest.mark.parametrize("lines", [0, 2])
-def test_every_word_of_what_the_gateway_noted_can_be_translated(
-    browser, pages, rows, marked, monkeypatch, lines
-):
-    line = SimpleNamespace(
-        state="NEW", started_at=timezone.now(), attempt=1, status=None, elapsed=9, url="U"
-    )
-    noted = SimpleNamespace(callbacks=[line] * lines, opened=2, complete=False)
-    monkeypatch.setattr(noting, "provider_callbacks", lambda message: noted)
-    address = reverse("admin:django_smsww_message_noted", args=(rows[-1].pk,))
-    assert untranslated(text_of(browser.post(address))) == set()
 
 
 ANSWERS = [

@@ -13,10 +13,8 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 
 from django_smsww import InsufficientCredit, State
-from django_smsww.admin import noting
 from django_smsww.backends.locmem import SMSBackend
 from django_smsww.models import Callback, Event, Message, Suppression, Suspension
-from django_smsww.provider_callbacks import ProviderCallbacks
 
 from .conftest import NUMBER
 from .people import browser_of, staff
@@ -63,8 +61,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def history(make_message, monkeypatch):
     """One message with everything that could be learnt of it, and one for each deed."""
-    monkeypatch.setattr(noting, "can_be_asked", lambda message: True)
-    monkeypatch.setattr(noting, "provider_callbacks", lambda message: ProviderCallbacks())
     monkeypatch.setattr(SMSBackend, "fetch_page", lambda self, skip, limit: [], raising=False)
     monkeypatch.setattr(SMSBackend, "fetch", lambda self, provider_id: None, raising=False)
     message = make_message(
@@ -115,7 +111,6 @@ def addresses(history):
         "messages": reverse(f"{name}message_changelist"),
         "search": reverse(f"{name}message_changelist") + "?q=%2B39333",
         "message": reverse(f"{name}message_change", args=(history.message.pk,)),
-        "noted": reverse(f"{name}message_noted", args=(history.message.pk,)),
         "log": reverse(f"{name}message_history", args=(history.message.pk,)),
         "callbacks": reverse(f"{name}callback_changelist"),
         "callback": reverse(f"{name}callback_change", args=(history.callback.pk,)),
@@ -155,9 +150,6 @@ DOING = {
 }
 """The pages that do something, and the permission that each asks for."""
 
-ASKING = {"noted": "refresh_message"}
-"""The pages that ask the gateway, and change nothing."""
-
 
 def may_open(page, name):
     """Tell whether the permissions of this name open this page."""
@@ -169,7 +161,7 @@ def may_open(page, name):
         view = "view_suspension"
     if page.startswith("suppression") or page in ("add", "delete"):
         view = "view_suppression"
-    return view in held and (DOING | ASKING).get(page, view) in held
+    return view in held and DOING.get(page, view) in held
 
 
 def all_pages(client, history):

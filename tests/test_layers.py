@@ -27,7 +27,7 @@ LAYERS = {
     RECORDS: "clock facts hooks leases models",
     VERBS: (
         "consequences daily delivery engines gate limits mailing outgoing pace prefetch preflight "
-        "privacy probe provider_callbacks reconcile results senders sending status storing stream"
+        "privacy probe reconcile results senders sending status storing stream"
     ),
     DOORS: "admin apps checks management testing urls views",
 }

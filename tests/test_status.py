@@ -1,7 +1,6 @@
 """The report: what waits, what is wrong, and what the gateway says of the account."""
 
 import json
-from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -14,13 +13,11 @@ from django.utils import timezone
 from django_smsww import InvalidToken, State, send_sms
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Callback, Heartbeat, Message, Suspension
-from django_smsww.provider_callbacks import provider_callbacks
 from django_smsww.states import UNFINISHED
 from django_smsww.status.provider import read_debits
 
 from .conftest import NUMBER
 from .raw_server import own_connections  # noqa: F401
-from .simulator.receiver import Receiver
 
 SECRETS = (NUMBER, NUMBER[1:], "The secret text", "the-token", "the-key", "me@example.com", "Mario")
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -408,44 +405,6 @@ def test_the_probe_is_part_of_the_report(configure, live_server):
     assert (code, findings) == (1, ["probe_not_found"])
     configure()
     assert report("--probe")[0::2] == (2, ["no_callback_url"])
-
-
-# What the provider noted of its callbacks
-
-
-@pytest.fixture
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.stop()
-
-
-def test_the_callbacks_of_a_message_are_found_among_those_of_others(configure, simulator, receiver):
-    configure(callback_url=f"{receiver.url}?q=secret")
-    first, second = send_sms("The secret text", NUMBER), send_sms("Hello", "+34600000000")
-    simulator.wait_until_idle()
-    first.refresh_from_db()
-    found = provider_callbacks(first)
-    assert [each.state for each in found.callbacks] == ["PENDING", "DELIVERED"]
-    assert {each.status for each in found.callbacks} == {200}
-    assert (found.opened, found.complete) == (4, True)
-    shown = str(asdict(found))
-    assert [secret for secret in (*SECRETS, "q=secret") if secret in shown] == []
-    assert second.state == State.NEW
-
-
-def test_the_search_for_callbacks_ends(configure, simulator, receiver, monkeypatch):
-    monkeypatch.setattr("django_smsww.provider_callbacks.MAX_OPENED", 1)
-    configure(callback_url=receiver.url)
-    message = send_sms("Hello", NUMBER)
-    simulator.wait_until_idle()
-    found = provider_callbacks(message)
-    assert (found.opened, found.complete) == (1, False)
-
-
-def test_an_alias_without_an_account_cannot_be_asked(configure, gateway, make_message):
-    with pytest.raises(ValueError, match="no account"):
-        provider_callbacks(make_message())
 
 
 # The wallet's transactions

@@ -18,7 +18,6 @@ from .doing import DEEDS, as_action
 from .exporting import ExportAdmin
 from .filters import AliasFilter, AttentionFilter, DryRunFilter, PeriodFilter, StateFilter
 from .history import CappedPaginator
-from .noting import NotingAdmin
 from .page import message_page
 from .search import find
 from .statistics import StatisticsAdmin
@@ -28,9 +27,7 @@ from .viewer import Viewer
 
 
 @admin.register(Message)
-class MessageAdmin(
-    MessageColumns, ComposeAdmin, BatchAdmin, ExportAdmin, NotingAdmin, StatisticsAdmin
-):
+class MessageAdmin(MessageColumns, ComposeAdmin, BatchAdmin, ExportAdmin, StatisticsAdmin):
     """Browse the messages, and do with one of them, or some, what may be done."""
 
     list_filter = (
@@ -97,7 +94,7 @@ class MessageAdmin(
     ) -> HttpResponse:
         """Add what stands above and below the facts."""
         context |= message_page(obj, Viewer.of(request), self.admin_site.name)
-        context |= banner(request) | {"buttons": self.message_buttons(request, obj)}
+        context |= banner(request) | {"buttons": self.buttons(request, obj)}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 

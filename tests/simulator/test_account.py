@@ -17,7 +17,7 @@ def test_wallet_shape(door):
 
 
 @pytest.mark.parametrize("auth", [("me@example.com", "wrong"), ("me", "key"), ("", ""), None])
-@pytest.mark.parametrize("path", ["/wallet", "/tokens", "/callbacks", "/errors", "/subscriptions"])
+@pytest.mark.parametrize("path", ["/wallet", "/tokens", "/errors", "/subscriptions"])
 def test_account_needs_basic_credentials(door, path, auth):
     assert door.account(path, auth=auth).status_code == 401
 
@@ -73,33 +73,6 @@ def test_token_can_be_wrapped(open_door):
 
 def test_unknown_token_is_a_404(door):
     assert door.account("/tokens/x").json()["error"] == 120
-
-
-def test_callbacks_list_and_detail(door, receiver):
-    receiver.statuses = [503]
-    callback = {"url": receiver.url, "custom": {"a": 1}, "headers": {"X-A": "b"}, "retry": 1}
-    message_id = door.post(recipient="+393330000904", callback=callback).json()["data"]["id"]
-    door.wait_until_idle()
-    (listed,) = data(door.account("/callbacks"))
-    detail = data(door.account(f"/callbacks/{listed['id']}"))
-    assert set(listed) == {"id", "scope", "url", "httpResponseCode", "startedAt", "completedAt"}
-    assert listed["httpResponseCode"] == "200"
-    assert listed["scope"] == "POST:sms.openapi.com/WW-messages"
-    assert (detail["httpResponseCode"], detail["attempt"], detail["active"]) == (200, 2, False)
-    assert (detail["custom"], detail["headers"]) == ({"a": 1}, {"X-A": "b"})
-    assert detail["data"]["id"] == message_id
-
-
-def test_callbacks_are_chosen_by_scope(door, receiver):
-    door.post("/otp", callback={"url": receiver.url})
-    door.wait_until_idle()
-    wanted = "POST:sms.openapi.com/otp"
-    assert len(data(door.account("/callbacks", params={"scopes": wanted}))) == 2
-    assert data(door.account("/callbacks", params={"scopes": "POST:other/x"})) == []
-
-
-def test_unknown_callback_is_a_404(door):
-    assert door.account("/callbacks/x").json()["error"] == 200
 
 
 def test_errors_tell_what_was_refused(door):

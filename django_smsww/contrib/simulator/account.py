@@ -1,4 +1,4 @@
-"""The account host: money, tokens, and the provider's own view of callbacks and errors."""
+"""The account host: money, tokens, and the provider's own view of errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .clock import iso, new_id, now
-from .documents import Document, show
 from .exchange import Request, Response, json_response, platform_error
 from .world import World
 
@@ -96,26 +95,6 @@ class Account:
             raise platform_error(404, "Not Found", 180)
         return json_response({"message": "Deleted", "data": None})
 
-    def callbacks(self, request: Request) -> Response:
-        """Answer GET /callbacks, newest first."""
-        if "id" in request.query:
-            return self.callback(request, request.query["id"])
-        skip, limit = _slice(request)
-        rows = self._world.store.rows(
-            "SELECT * FROM callbacks ORDER BY seq DESC LIMIT ? OFFSET ?", limit, skip
-        )
-        return self._data([_listed(row) for row in rows if _is_wanted(request, row["scope"])])
-
-    def callback(self, request: Request, wanted: str) -> Response:
-        """Answer GET /callbacks/{id}."""
-        row = self._world.store.row("SELECT * FROM callbacks WHERE id = ?", wanted)
-        if row is None:
-            raise platform_error(404, "Callback not found", 200)
-        document = json.loads(row["document"])
-        return self._data(
-            {**_detailed(row, document), "data": show(document, self._world.profiles)}
-        )
-
     def _subscription(self) -> dict[str, Any] | None:
         wallet, total = self._world.wallet, self._world.options.bundle
         if not total:
@@ -174,38 +153,4 @@ def _new_token(payload: dict[str, Any]) -> dict[str, Any]:
         "refreshToken": new_id(),
         "limits": payload.get("limits", {}),
         "stats": {},
-    }
-
-
-def _listed(row: Any) -> dict[str, Any]:
-    document = json.loads(row["document"])
-    return {
-        "id": row["id"],
-        "scope": row["scope"],
-        "url": document["callback"]["url"],
-        "httpResponseCode": str(row["status"] or ""),
-        "startedAt": iso(row["started"]),
-        "completedAt": iso(row["completed"]),
-    }
-
-
-def _detailed(row: Any, document: Document) -> dict[str, Any]:
-    callback = document["callback"]
-    return {
-        "id": row["id"],
-        "scope": row["scope"],
-        "domain": _DOMAIN,
-        "active": row["completed"] is None,
-        "startedAt": iso(row["started"]),
-        "createdAt": iso(row["created"]),
-        "completedAt": iso(row["completed"]),
-        "httpResponseCode": row["status"],
-        "custom": callback.get("custom"),
-        "headers": callback.get("headers", {}),
-        "elapsedTime": row["elapsed"],
-        "attempt": row["attempt"],
-        "retry": callback["retry"],
-        "field": callback["field"],
-        "method": callback["method"],
-        "url": callback["url"],
     }

@@ -8,7 +8,7 @@ import threading
 import zlib
 from typing import Any
 
-from .clock import new_id, now
+from .clock import now
 from .documents import Document
 from .posting import may_post_to, post_callback
 from .profiles import Profiles
@@ -56,18 +56,18 @@ class Courier:
             thread.join(max(0, deadline - now()))
 
     def plan(
-        self, document: Document, route: str, variant: str, *, is_last: bool, at_once: bool = False
+        self, document: Document, variant: str, *, is_last: bool, at_once: bool = False
     ) -> list[int]:
         """Record the callbacks of a change of state, due now unless the caller posts them."""
         if not document["callback"]:
             return []
         planned = VARIANTS[variant](document, is_last)
         owner = document["id"]
-        return [self._insert(each, owner, route, at_once=at_once) for each in planned]
+        return [self._insert(each, owner, at_once=at_once) for each in planned]
 
-    def repeat(self, document: Document, route: str, variant: str) -> None:
+    def repeat(self, document: Document, variant: str) -> None:
         """Record the callback of a message as it is now once more."""
-        self.plan(document, route, variant, is_last=True)
+        self.plan(document, variant, is_last=True)
         self._wake.set()
 
     def statement(self, message_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -111,33 +111,28 @@ class Courier:
         attempt, ended = row["attempt"] + 1, now()
         is_over = status == 200 or attempt > retry
         self._store.execute(
-            "UPDATE callbacks SET attempt = ?, status = ?, elapsed = ?, completed = ?, due = ?,"
-            " started = coalesce(started, ?) WHERE seq = ?",
+            "UPDATE callbacks SET attempt = ?, status = ?, elapsed = ?, completed = ?, due = ?"
+            " WHERE seq = ?",
             attempt,
             status,
             int((ended - started) * 1000),
             ended if is_over else None,
             None if is_over else ended + self._pace * 2 ** (attempt - 1),
-            started,
             seq,
         )
         if not is_over:
             self._wake.set()
 
-    def _insert(self, planned: Planned, owner: str, route: str, *, at_once: bool) -> int:
+    def _insert(self, planned: Planned, owner: str, *, at_once: bool) -> int:
         moment = now()
         due = None if at_once or planned.lost else moment + planned.delay * self._pace
         lost = (moment, LOST_STATUS, 1) if planned.lost else (None, None, 0)
         cursor = self._store.execute(
-            "INSERT INTO callbacks (id, message_id, scope, document, created, due, started,"
-            " completed, status, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            new_id(),
+            "INSERT INTO callbacks (message_id, document, due, completed, status, attempt)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             owner,
-            f"POST:sms.openapi.com/{route if route == 'otp' else f'{route}-messages'}",
             json.dumps(planned.document),
-            moment,
             due,
-            lost[0],
             *lost,
         )
         return cursor.lastrowid or 0

@@ -55,7 +55,7 @@ class Hand:
         variant, entry = _variant(fields), self._entry(fields)
         if not entry.document["callback"]:
             raise platform_error(409, "It was sent without a callback")
-        self._world.courier.repeat(entry.document, entry.route, variant)
+        self._world.courier.repeat(entry.document, variant)
         return json_response({"id": entry.id, "state": entry.document["state"]})
 
     def _entry(self, fields: dict[str, Any]) -> Entry:

@@ -96,9 +96,7 @@ class Lifecycle:
             document = self._charge(moved(entry.document, state), entry)
             due = None if at_once else self.next_due()
             self._ledger.save(document, rest, due)
-            return self._courier.plan(
-                document, entry.route, callbacks, is_last=not rest, at_once=at_once
-            )
+            return self._courier.plan(document, callbacks, is_last=not rest, at_once=at_once)
 
     def _charge(self, document: Document, entry: Entry) -> Document:
         """Fill in the price of a worldwide message and take it, once."""

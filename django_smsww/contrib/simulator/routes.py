@@ -66,8 +66,6 @@ def _account(account: Account) -> list[tuple[str, str, Endpoint]]:
         ("GET", r"/tokens", account.tokens),
         ("GET", r"/tokens/([^/]+)", account.token),
         ("DELETE", r"/tokens/([^/]+)", account.delete_token),
-        ("GET", r"/callbacks", account.callbacks),
-        ("GET", r"/callbacks/([^/]+)", account.callback),
         ("GET", r"/subscriptions", account.subscriptions),
         ("GET", r"/subscriptions/([^/]+)", account.subscription),
         ("GET", r"/errors", account.errors),

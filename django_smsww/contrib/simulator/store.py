@@ -20,9 +20,8 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_reference ON messages (reference);
 CREATE TABLE IF NOT EXISTS callbacks (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, message_id TEXT, scope TEXT,
-    document TEXT, created REAL, due REAL, started REAL, completed REAL, attempt INTEGER,
-    status INTEGER, elapsed INTEGER);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT, document TEXT, due REAL,
+    completed REAL, attempt INTEGER, status INTEGER, elapsed INTEGER);
 CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS callbacks_message ON callbacks (message_id);
 CREATE TABLE IF NOT EXISTS transactions (
