@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 from .account import Account, Token
 from .echoes import answers_for
@@ -16,24 +15,16 @@ from .exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavai
 from .hosts import Host, account_url, messages_url, parse, unreadable
 from .marking import gettext_noop as _
 from .message import SMS, SendResult
-from .payload import clean_text, is_message, read_message, read_messages, unwrap
+from .payload import is_message, read_message, read_messages, unwrap
 from .transport import Answer, Exchange, ExchangeError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("django_smsww.client")
 
 ROUTES = ("WW", "IT", "ES")
 """The endpoints that send: worldwide, Italy and Spain."""
 
 _PAGE = 100
 _TOKEN_PAGES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class OneTimeCode:
-    """A code that the gateway made and sent; it offers no way to verify one, so compare it."""
-
-    result: SendResult
-    code: str = field(repr=False)
 
 
 class Client:
@@ -105,39 +96,9 @@ class Client:
             raise InvalidSMS("The message holds what JSON cannot express")
         private = _Private((sms.recipient, sms.body))
         answer = self._post(asked, f"POST /{route}-messages", private, sms.reference)
-        found = _result(answer, sms.reference, sms.recipient)
-        result = _accepted(answer, found, sms.reference)
+        result = _accepted(answer, sms)
         # The id that comes back for a dry run names no message.
         return replace(result, provider_id="") if sms.dry_run else result
-
-    def send_otp(
-        self,
-        recipient: str,
-        *,
-        length: int = 5,
-        alphanumeric: bool = False,
-        cache_seconds: int = 0,
-        dry_run: bool = False,
-        callback: Mapping[str, Any] | None = None,
-    ) -> OneTimeCode:
-        """Have the gateway make up a code and send it; within `cache_seconds`, the same again.
-
-        Raises:
-            SMSError: as `send` does.
-        """
-        if not 4 <= length <= 10 or not 0 <= cache_seconds <= 600:
-            raise InvalidSMS("A code has 4 to 10 characters and is kept for 600 seconds at most")
-        payload = {
-            "recipient": recipient,
-            "length": length,
-            "alphanumeric": alphanumeric,
-            "cacheSeconds": cache_seconds,
-            **_extras({"dryRun": dry_run}, callback),
-        }
-        asked = self._host.request("POST", "/otp", payload)
-        answer = self._post(asked, "POST /otp", _Private((recipient,)))
-        result = _accepted(answer, _result(answer, None, recipient), None)
-        return OneTimeCode(result, _code_in(answer))
 
     def fetch(self, provider_id: str) -> SendResult | None:
         """Return what the gateway says of one message, or None if it has no such message.
@@ -201,34 +162,26 @@ def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
         "failOnMultipleMessages": sms.fail_on_multiple_messages,
     }
     sender = {"sender": sms.sender} if sms.sender else {}
+    chosen = {name: True for name, value in options.items() if value}
     return {
         "recipient": sms.recipient,
         "message": sms.body,
         **sender,
-        **_extras(options, callback),
+        **({"options": chosen} if chosen else {}),
+        **({"callback": dict(callback)} if callback else {}),
     }
 
 
-def _extras(
-    options: Mapping[str, bool | None], callback: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    chosen = {name: True for name, value in options.items() if value}
-    extras: dict[str, Any] = {"options": chosen} if chosen else {}
-    return extras | ({"callback": dict(callback)} if callback else {})
-
-
-def _accepted(
-    answer: Answer, found: tuple[SendResult | None, bool], reference: UUID | None
-) -> SendResult:
+def _accepted(answer: Answer, sms: SMS) -> SendResult:
     """Return what an answer of success says; without our message in it, it says nothing sure."""
-    result, is_ours = found
+    result, is_ours = _result(answer, sms)
     if result is None:
         raise SMSOutcomeUnknown(
             _("The gateway's answer cannot be read: it may have been sent"), status=answer.status
         )
     if not is_ours:
         # Its id and its prices are those of another message, whether or not ours was sent.
-        logger.error("The answer to message %s may belong to another message", reference)
+        logger.error("The answer to message %s may belong to another message", sms.reference)
         raise SMSOutcomeUnknown(status=answer.status, detail="It may belong to another message")
     if result.blocklisted:
         refusal = ContentRefused(status=answer.status)
@@ -236,21 +189,13 @@ def _accepted(
     return result
 
 
-def _result(
-    answer: Answer, reference: UUID | None, recipient: str
-) -> tuple[SendResult | None, bool]:
+def _result(answer: Answer, sms: SMS) -> tuple[SendResult | None, bool]:
     """Return the message in this answer, and whether it is the one that was sent."""
     payload = parse(answer)
     if not is_message(payload):
         return None, False
-    is_ours = answers_for(payload, reference, recipient)
+    is_ours = answers_for(payload, sms.reference, sms.recipient)
     return read_message(payload), answer.is_sole if is_ours is None else is_ours
-
-
-def _code_in(answer: Answer) -> str:
-    message = unwrap(parse(answer))
-    code = message.get("otp")
-    return clean_text(code, 32) if isinstance(code, str) else ""
 
 
 def normalise_token(token: str) -> str:

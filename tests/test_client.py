@@ -133,30 +133,6 @@ def test_reprs_and_log_hold_nothing_personal(caplog):
         assert secret not in seen
 
 
-# One-time codes
-
-
-def test_one_time_code_is_returned_and_not_shown():
-    body = b'{"data": {"id": "1", "otp": "5F8A2", "isOtp": true, "message": "Code 5F8A2"}}'
-    with RawServer(answers(201, body)) as server:
-        sent = client(server.url).send_otp("+393331234567", length=6, dry_run=True)
-    assert (sent.code, sent.result.provider_id) == ("5F8A2", "1")
-    assert "5F8A2" not in repr(sent)
-    assert body_of(server.requests[0]) == {
-        "recipient": "+393331234567",
-        "length": 6,
-        "alphanumeric": False,
-        "cacheSeconds": 0,
-        "options": {"dryRun": True},
-    }
-
-
-@pytest.mark.parametrize("wrong", [{"length": 3}, {"length": 11}, {"cache_seconds": 601}])
-def test_impossible_one_time_code_is_not_asked_for(wrong):
-    with pytest.raises(InvalidSMS):
-        client("http://127.0.0.1:9").send_otp("+393331234567", **wrong)
-
-
 # Looking up
 
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from unittest.mock import Mock
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone, translation
 from django_otp import verify_token
 from django_otp.forms import OTPTokenForm
 from django_otp.models import GenerateNotAllowed
 
-from django_smsww import SMSUnavailable, outgoing
+from django_smsww import SMSUnavailable
 from django_smsww.contrib.otp.models import SMSDevice
-from django_smsww.contrib.otp.provider import send_provider_code
-from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.delivery import deliver_due
-from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.handler import sms_backends
 from django_smsww.models import Counter, Message
-from django_smsww.pace import Pace
 from django_smsww.testing import assert_sms_sent
 from tests.backends import ScriptedBackend
 from tests.conftest import raises
@@ -251,102 +245,6 @@ def test_a_rollback_sends_nothing_and_counts_nothing(scripted, device):
     assert (scripted.sent, Counter.objects.exists()) == ([], False)
     device.refresh_from_db()
     assert device.last_generated_timestamp is None
-
-
-# Codes of the provider
-
-
-@pytest.fixture
-def provider(settings):
-    """Have codes made up by a simulator of the gateway; return it."""
-    with SimulatorProcess(pace=0.02, token="a-token") as simulator:
-        settings.OTP_SMSWW_PROVIDER_CODES = True
-        settings.SMSWW = {"default": {"OPTIONS": {"token": "a-token", "host": simulator.url}}}
-        yield simulator
-
-
-def code_in(simulator):
-    return re.search(r"\d{6}", simulator.ledger()[-1]["body"])[0]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_code_of_the_provider_is_checked(provider, device):
-    assert device.generate_challenge() == "sent by text message"
-    code = code_in(provider)
-    device.refresh_from_db()
-    assert code not in str(vars(device))
-    assert not device.verify_token("0" * 6 if code != "0" * 6 else "1" * 6)
-    device.throttle_reset()
-    assert device.verify_token(code)
-    [message] = Message.objects.all()
-    assert (message.state, message.body, message.scrubbed) == ("NEW", "", True)
-    assert (message.route, message.tag) == ("OTP", "otp")
-    assert message.provider_id
-
-
-@pytest.mark.django_db(transaction=True)
-def test_within_a_transaction_the_provider_is_asked_after_the_commit(provider, device):
-    with transaction.atomic():
-        assert device.generate_challenge() == "sent by text message"
-        assert provider.ledger() == []
-    device.refresh_from_db()
-    assert device.verify_token(code_in(provider))
-
-
-def test_the_provider_is_not_asked_in_a_transaction_by_mistake(device, provider):
-    with pytest.raises(transaction.TransactionManagementError, match="on_commit"):
-        send_provider_code(NUMBER, using="default", length=6, tag="otp")
-    assert not Message.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_no_worker_sends_what_a_dead_process_left(provider, device, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(outgoing.Delivery, "add", Mock(side_effect=KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            device.generate_challenge()
-    later = {name: F(name) - timedelta(minutes=1) for name in ("expires_at", "next_attempt_at")}
-    Message.objects.update(**later)
-    deliver_due(sms_backends.default, using="default")
-    assert Message.objects.get().error_code == "expired_unsent"
-    assert provider.requests() == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_gateway_that_rests_is_asked_for_no_code_either(provider, device):
-    Pace(sms_backends.default, "default").rest(60)
-    assert device.generate_challenge() != "sent by text message"
-    assert Message.objects.get().error_code == "too_fast"
-    assert provider.requests() == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_code_that_was_sent_and_not_told_counts_all_the_same(provider, device, monkeypatch):
-    monkeypatch.setattr("django_smsww.client._code_in", lambda answer: "")
-    assert device.generate_challenge().startswith("The code may not arrive")
-    assert re.match(LIMITED, device.generate_challenge())
-    assert len(provider.ledger()) == sum(Counter.objects.values_list("used", flat=True)) / 2 == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_dry_run_is_no_code(provider, device, settings):
-    settings.SMSWW["default"]["OPTIONS"]["dry_run"] = True
-    device.generate_challenge()
-    device.refresh_from_db()
-    assert provider.ledger() == []
-    assert not device.verify_token("")
-
-
-def test_in_tests_a_code_of_the_provider_is_in_the_outbox(device, settings):
-    settings.OTP_SMSWW_PROVIDER_CODES = True
-    assert device.verify_token(ask(device))
-
-
-def test_another_backend_cannot_do_it(device, settings):
-    settings.OTP_SMSWW_PROVIDER_CODES = True
-    settings.SMSWW = {"default": {"BACKEND": "tests.backends.ScriptedBackend"}}
-    with pytest.raises(InvalidSMSBackend, match="needs an alias of the openapi backend"):
-        send_provider_code(NUMBER, using="default", length=6, tag="otp")
 
 
 # The model

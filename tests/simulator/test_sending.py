@@ -237,32 +237,6 @@ def test_body_of_unknown_or_absurd_length_is_refused(door):
     assert door.post(message="a" * 1_100_000).status_code == 413
 
 
-def test_otp_message_has_its_code_and_options(door):
-    response = door.post("/otp", message=None, length=10, alphanumeric=True)
-    message = response.json()["data"]
-    assert response.status_code == 201
-    assert set(message) == KEYS | {"otp", "otpOptions"}
-    assert (message["sender"], message["isOtp"]) == ("OTP MOBILE", True)
-    assert re.fullmatch("[0-9A-Z]{10}", message["otp"])
-    assert not message["otp"].isdigit()
-    assert message["message"].endswith(message["otp"])
-    assert message["otpOptions"] == {"length": 10, "alphanumeric": True, "cacheSeconds": 0}
-
-
-def test_otp_code_is_reused_while_the_cache_lasts(door):
-    codes = [door.post("/otp", length=10, cacheSeconds=60).json()["data"]["otp"] for _ in range(2)]
-    fresh = door.post("/otp", length=10).json()["data"]["otp"]
-    other = door.post("/otp", recipient=SPAIN, length=10, cacheSeconds=60).json()["data"]["otp"]
-    assert codes[0] == codes[1]
-    assert len({codes[0], fresh, other}) == 3
-
-
-@pytest.mark.parametrize("length", [3, 11, "5", True])
-def test_otp_length_outside_the_limits_is_1020(door, length):
-    response = door.post("/otp", length=length)
-    assert (response.status_code, response.json()["code"]) == (422, 1020)
-
-
 def test_senders_at_once_are_all_recorded_and_all_paid(door):
     threads = [
         threading.Thread(target=requests.post, args=(door.url + "/IT-messages",), kwargs=request)

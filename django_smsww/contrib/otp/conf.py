@@ -9,7 +9,6 @@ from django.conf import settings as project
 DEFAULTS: dict[str, Any] = {
     "OTP_SMSWW_USING": "default",
     "OTP_SMSWW_BODY_TEMPLATE_PATH": "django_smsww/code.txt",
-    "OTP_SMSWW_PROVIDER_CODES": False,
     "OTP_SMSWW_TOKEN_LENGTH": 6,
     "OTP_SMSWW_TOKEN_VALIDITY": 300,
     "OTP_SMSWW_COOLDOWN_DURATION": 60,

@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, router
+from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -17,15 +17,11 @@ from django_otp.util import random_number_token
 
 from django_smsww.content import render_sms
 from django_smsww.contrib.guards import Guards, reason
-from django_smsww.delivery import is_open_transaction
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
 from django_smsww.handler import sms_backends
-from django_smsww.hooks import after_commit
-from django_smsww.models import Message
 from django_smsww.sending import send_sms
 
 from .conf import settings
-from .provider import send_provider_code
 from .validators import validate_number
 
 logger = logging.getLogger("django_smsww")
@@ -124,14 +120,9 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
             max_per_user=settings.OTP_SMSWW_MAX_PER_USER,
         )
         with guards.hold(self.number, self.user, environment=backend.environment, tag=TAG):
-            if not settings.OTP_SMSWW_PROVIDER_CODES:
-                self._send_ours(context)
-            elif backend.delivers_on_commit and is_open_transaction(_database()):
-                after_commit(_database(), self._send_theirs)
-            else:
-                self._send_theirs()
+            self._send_code(context)
 
-    def _send_ours(self, context: dict[str, Any]) -> None:
+    def _send_code(self, context: dict[str, Any]) -> None:
         code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
         validity = settings.OTP_SMSWW_TOKEN_VALIDITY
         names = {"token": code, "minutes": validity // 60, "device": self, **context}
@@ -147,24 +138,13 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
             created_by=self.user,
         )
 
-    def _send_theirs(self) -> None:
-        sent = send_provider_code(
-            self.number,
-            using=settings.OTP_SMSWW_USING,
-            length=settings.OTP_SMSWW_TOKEN_LENGTH,
-            tag=TAG,
-            created_by=self.user,
-        )
-        self._accept_code(sent.code)
-
     def _accept_code(self, code: str) -> None:
         """Take this code, and no earlier one, from now on."""
         validity = timedelta(seconds=settings.OTP_SMSWW_TOKEN_VALIDITY)
         self._store(token=self._digest(code), valid_until=timezone.now() + validity)
 
     def _digest(self, code: str) -> str:
-        # Whether the gateway's letters are large or small is not documented.
-        plain = code.strip().upper().encode("ascii", "backslashreplace").decode()
+        plain = code.strip().encode("ascii", "backslashreplace").decode()
         value = f"{self.pk}:{plain}"
         return salted_hmac("django_smsww.contrib.otp", value, algorithm="sha256").hexdigest()
 
@@ -177,7 +157,3 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         self._row().update(**values)
         for name, value in values.items():
             setattr(self, name, value)
-
-
-def _database() -> str:
-    return router.db_for_write(Message)

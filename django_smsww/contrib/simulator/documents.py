@@ -51,8 +51,7 @@ def new_document(draft: Draft, price: Decimal, *, blocklisted: bool = False) -> 
         "updatedAt": created,
         "sentAt": None,
         "deliveredAt": None,
-        "isOtp": bool(draft.otp),
-        **draft.otp,
+        "isOtp": False,
     }
     return priced(document, price)
 

@@ -1,12 +1,9 @@
-"""Read the body of a POST into a draft, for a text and for a one-time code."""
+"""Read the body of a POST into a draft."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .ledger import Ledger
-from .otp import SENDER, check_otp_options, new_code, write_text
-from .segments import measure
 from .validation import (
     Draft,
     check_body,
@@ -19,10 +16,9 @@ from .validation import (
 )
 
 
-def read_draft(payload: Any, route: str, ledger: Ledger) -> Draft:
+def read_draft(payload: Any, route: str) -> Draft:
     """Validate a request body; refuse it as the specification says."""
-    fields = check_object(payload)
-    draft = _read_otp(fields, ledger) if route == "otp" else _read_text(fields, route)
+    draft = _read_text(check_object(payload), route)
     if draft.fail_on_multiple and draft.size.segments > 1:
         raise invalid("The message exceeds the length of a single part.")
     return draft
@@ -44,25 +40,4 @@ def _read_text(fields: dict[str, Any], route: str) -> Draft:
         dry_run=dry_run,
         fail_on_multiple=fail_on_multiple,
         callback=check_callback(fields),
-    )
-
-
-def _read_otp(fields: dict[str, Any], ledger: Ledger) -> Draft:
-    recipient, prefix, country = check_recipient(fields, "otp")
-    otp_options = check_otp_options(fields)
-    code = ledger.last_code(recipient, otp_options) or new_code(otp_options)
-    body = write_text(code, country)
-    dry_run, fail_on_multiple = check_options(fields)
-    return Draft(
-        route="otp",
-        recipient=recipient,
-        sender=SENDER,
-        body=body,
-        prefix=prefix,
-        country=country,
-        size=measure(body),
-        dry_run=dry_run,
-        fail_on_multiple=fail_on_multiple,
-        callback=check_callback(fields),
-        otp={"otp": code, "otpOptions": otp_options},
     )

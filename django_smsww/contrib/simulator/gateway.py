@@ -1,4 +1,4 @@
-"""The six endpoints of the SMS service."""
+"""The five endpoints of the SMS service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Gateway:
         self._world = world
 
     def send(self, request: Request, route: str) -> Response:
-        """Answer a POST of a message: /WW-messages, /IT-messages, /ES-messages, /otp."""
+        """Answer a POST of a message: /WW-messages, /IT-messages, /ES-messages."""
         number = self._world.journal.arrive(request)
         try:
             return self._send(request, route, number)
@@ -57,7 +57,7 @@ class Gateway:
     def _send(self, request: Request, route: str, number: int) -> Response:
         self._world.doorkeeper.check_bearer(request)
         check_account(self._world)
-        draft = read_draft(request.json(), route, self._world.ledger)
+        draft = read_draft(request.json(), route)
         ending = self._ending(request, draft)
         behaviour = TEST_NUMBERS.get(ending, DELIVERED)
         if not behaviour.accepts:

@@ -100,18 +100,6 @@ class Ledger:
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )
 
-    def last_code(self, recipient: str, options: dict[str, Any]) -> str:
-        """Return the one-time code that the cache still holds for a recipient, else ""."""
-        since = now() - options["cacheSeconds"]
-        rows = self._store.rows(
-            "SELECT * FROM messages WHERE route = 'otp' AND accepted > ? ORDER BY seq DESC", since
-        )
-        for document in (_entry(row).document for row in rows):
-            same = {**document["otpOptions"], "cacheSeconds": options["cacheSeconds"]} == options
-            if same and document["recipient"] == recipient:
-                return str(document["otp"])
-        return ""
-
     def statement(self, reference: str = "") -> list[dict[str, Any]]:
         """List every accepted message in plain terms, oldest first."""
         condition, values = ("WHERE reference = ?", [reference]) if reference else ("", [])

@@ -25,7 +25,6 @@ class Routes:
         gateway, account, control = Gateway(world), Account(world), Control(world)
         self._routes: list[_Route] = [
             _route("POST", r"/(WW|IT|ES)-messages", gateway.send),
-            _route("POST", r"/(otp)", gateway.send),
             _route("GET", r"/messages", gateway.list),
             _route("GET", r"/messages/([^/]+)", gateway.get),
             _route("GET", r"/_simulator/([a-z]*)", control.answer),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .countries import find_country
@@ -42,7 +42,6 @@ class Draft:
     dry_run: bool
     fail_on_multiple: bool
     callback: dict[str, Any] | None
-    otp: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_forbidden(self) -> bool:
