@@ -1,4 +1,4 @@
-"""The host of the account: tokens, the wallet, and what was refused.
+"""The host of the account: its tokens and its wallet.
 
 It takes the account's e-mail and API key, never the token of the messages (specification of the
 account service, HTTP Basic).
@@ -93,10 +93,6 @@ class Account:
         if wallet is None or credit is None:
             raise unreadable()
         return Wallet(credit=credit, updated_at=read_time(wallet.get("updatedAt")))
-
-    def errors(self, *, scopes: str = "", skip: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        """List the requests that the provider refused, as it describes them."""
-        return _scrubbed(self._list("/errors", scopes=scopes, skip=skip, limit=limit))
 
     def transactions(self, *, skip: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """List what was taken from and put into the wallet; amounts are Decimal."""

@@ -17,7 +17,6 @@ from .raw_server import (
     answers,
     header_in,
     own_connections,  # noqa: F401
-    says,
 )
 
 # The host of the account
@@ -78,7 +77,7 @@ def test_lists_of_the_account_leave_secrets_out():
     assert request.startswith(b"GET /wallet/transactions?skip=10&limit=100 ")
 
 
-@pytest.mark.parametrize("name", ["tokens", "errors", "transactions", "subscriptions"])
+@pytest.mark.parametrize("name", ["tokens", "transactions", "subscriptions"])
 def test_empty_list_of_the_account_may_be_a_404(name):
     with RawServer(answers(404, platform(1, "Not Found"))) as server:
         assert getattr(account(server), name)() == []

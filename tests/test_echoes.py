@@ -100,12 +100,6 @@ def test_success_beside_another_answer_counts_if_it_echoes_the_reference():
         refused(twice(201, message_with(facts)), SMSOutcomeUnknown)
 
 
-def test_one_time_code_for_another_number_is_unknown():
-    body = message_with({"recipient": "+441234567890", "otp": "12345"})
-    with RawServer(answers(201, body)) as server, pytest.raises(SMSOutcomeUnknown):
-        client(server.url).send_otp("+393331234567")
-
-
 @pytest.mark.parametrize("body", [b'{"id": "1", "state": "NEW"}', b"[]", b""])
 @pytest.mark.parametrize("status", [200, 404])
 def test_look_up_beside_another_answer_says_nothing(status, body):

@@ -1,4 +1,4 @@
-"""The account host: money, tokens, and the provider's own view of errors."""
+"""The account host: money and tokens."""
 
 from __future__ import annotations
 
@@ -36,11 +36,6 @@ class Account:
     def transactions(self, request: Request) -> Response:
         """Answer GET /wallet/transactions."""
         return self._data(self._world.wallet.transactions(*_slice(request)))
-
-    def errors(self, request: Request) -> Response:
-        """Answer GET /errors."""
-        errors = self._world.journal.errors(*_slice(request))
-        return self._data([error for error in errors if _is_wanted(request, error["scope"])])
 
     def subscriptions(self, request: Request) -> Response:
         """Answer GET /subscriptions: the bundle, while it has ever held anything."""

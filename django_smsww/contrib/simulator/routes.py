@@ -67,5 +67,4 @@ def _account(account: Account) -> list[tuple[str, str, Endpoint]]:
         ("DELETE", r"/tokens/([^/]+)", account.delete_token),
         ("GET", r"/subscriptions", account.subscriptions),
         ("GET", r"/subscriptions/([^/]+)", account.subscription),
-        ("GET", r"/errors", account.errors),
     ]

@@ -13,7 +13,7 @@ from typing import Any
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, arrived REAL, path TEXT, body TEXT,
-    status INTEGER, outcome TEXT, code REAL, error TEXT, client TEXT, message_id TEXT);
+    status INTEGER, outcome TEXT, message_id TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, accepted REAL, due REAL,
     route TEXT, reference TEXT, behaviour TEXT, steps TEXT, charged INTEGER, document TEXT);
