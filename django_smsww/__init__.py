@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .content import render_sms as render_sms
+    from .backends.handler import sms_backends as sms_backends
     from .exceptions import AccountBlocklisted as AccountBlocklisted
     from .exceptions import ContentRefused as ContentRefused
     from .exceptions import InsufficientCredit as InsufficientCredit
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from .exceptions import SMSOutcomeUnknown as SMSOutcomeUnknown
     from .exceptions import SMSRefused as SMSRefused
     from .exceptions import SMSUnavailable as SMSUnavailable
-    from .handler import sms_backends as sms_backends
-    from .message import SMS as SMS
-    from .message import SendResult as SendResult
     from .secret import Secret as Secret
-    from .sending import asend_mass_sms as asend_mass_sms
-    from .sending import asend_sms as asend_sms
-    from .sending import iter_send as iter_send
-    from .sending import send_mass_sms as send_mass_sms
-    from .sending import send_messages as send_messages
-    from .sending import send_sms as send_sms
+    from .sending.api import asend_mass_sms as asend_mass_sms
+    from .sending.api import asend_sms as asend_sms
+    from .sending.api import iter_send as iter_send
+    from .sending.api import send_mass_sms as send_mass_sms
+    from .sending.api import send_messages as send_messages
+    from .sending.api import send_sms as send_sms
+    from .sending.rendering import render_sms as render_sms
+    from .sms import SMS as SMS
+    from .sms import SendResult as SendResult
     from .states import State as State
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "content": ("render_sms",),
+    "sending.rendering": ("render_sms",),
     "exceptions": (
         "AccountBlocklisted",
         "ContentRefused",
@@ -53,10 +53,10 @@ _HOMES = {
         "SMSRefused",
         "SMSUnavailable",
     ),
-    "handler": ("sms_backends",),
-    "message": ("SMS", "SendResult"),
+    "backends.handler": ("sms_backends",),
+    "sms": ("SMS", "SendResult"),
     "secret": ("Secret",),
-    "sending": (
+    "sending.api": (
         "asend_mass_sms",
         "asend_sms",
         "iter_send",

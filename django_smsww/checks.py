@@ -22,11 +22,11 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from .backends.base import BaseSMSBackend
+from .backends.handler import DEFAULT_ALIAS, DEFAULT_BACKEND, ResolvedSettings, sms_backends
 from .backends.local import LocalSMSBackend
 from .backends.validation import SENDER_RULE, is_sender
 from .exceptions import InvalidSMSBackend
-from .handler import DEFAULT_ALIAS, DEFAULT_BACKEND, ResolvedSettings, sms_backends
-from .loopback import is_loopback
+from .gateway.loopback import is_loopback
 from .models import Heartbeat, Message
 
 TAG = "sms"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import CallbackView
+from .callbacks.views import CallbackView
 
 app_name = "django_smsww"
 

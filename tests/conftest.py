@@ -8,11 +8,11 @@ from importlib.util import find_spec
 import pytest
 from django.utils import timezone
 
-from django_smsww import views
+from django_smsww.callbacks import views
 from django_smsww.models import Message
 
-from . import databases
-from .backends import ScriptedBackend
+from .support import databases
+from .support.backends import ScriptedBackend
 
 NUMBER = "+393331234567"
 
@@ -53,7 +53,7 @@ def gateway(settings, monkeypatch):
 
     def configure(**options):
         settings.SMSWW = {
-            "default": {"BACKEND": "tests.backends.ScriptedBackend", "OPTIONS": options}
+            "default": {"BACKEND": "tests.support.backends.ScriptedBackend", "OPTIONS": options}
         }
 
     ScriptedBackend.configure = staticmethod(configure)

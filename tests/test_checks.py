@@ -11,7 +11,7 @@ from django.urls import path
 
 from django_smsww import checks
 
-from . import guides
+from .support import guides
 
 PACKAGE = Path(checks.__file__).parent
 LOCMEM = "django_smsww.backends.locmem.SMSBackend"

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_smsww import clock
 from django_smsww.clock import database_now
-from django_smsww.leases import Lease
+from django_smsww.models.lease import Lease
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 

@@ -11,10 +11,10 @@ from django.template.base import Lexer, TokenType
 from django.utils.translation import override
 
 from django_smsww import State
-from django_smsww.content import render_sms
 from django_smsww.segments import count_segments
+from django_smsww.sending.rendering import render_sms
 
-from .catalogues import FOLDER, LANGUAGES, Words, of_django, ours, placeholders, read
+from .support.catalogues import FOLDER, LANGUAGES, Words, of_django, ours, placeholders, read
 
 
 def test_all_languages_have_the_same_messages():

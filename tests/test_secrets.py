@@ -28,23 +28,23 @@ from django_smsww import (
     SMSError,
     SMSOutcomeUnknown,
     asend_sms,
-    callbacks,
-    facts,
     send_mass_sms,
     send_messages,
     send_sms,
 )
+from django_smsww.backends.handler import sms_backends
+from django_smsww.callbacks import parsing as callbacks
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
 from django_smsww.contrib.simulator.process import SimulatorProcess
-from django_smsww.delivery import deliver_due
-from django_smsww.handler import sms_backends
-from django_smsww.message import SMS
 from django_smsww.models import Message, Suspension
+from django_smsww.models import provider_facts as facts
 from django_smsww.reconcile import sync
+from django_smsww.sms import SMS
+from django_smsww.worker.queue import deliver_due
 
-from .door import FORM, document, post, signed
-from .people import EVERYTHING, browser_of, page, staff
-from .raw_server import own_connections  # noqa: F401
+from .support.door import FORM, document, post, signed
+from .support.people import EVERYTHING, browser_of, page, staff
+from .support.raw_server import own_connections  # noqa: F401
 
 NUMBER, TEXT, TOKEN = "77123458", "Zebrafish", "tok3n0fTh1sT3st"
 MARKERS = (NUMBER, TEXT, TOKEN)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from django_smsww.message import SendResult
 from django_smsww.models import Message, Outcome
+from django_smsww.sms import SendResult
 from django_smsww.states import FINAL, PROVIDER, SETTLED_BY_PROVIDER, Cause, State, sources
 
 OPEN = set(State) - FINAL

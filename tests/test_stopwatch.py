@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_smsww.leases import SECONDS, Lease
+from django_smsww.models.lease import SECONDS, Lease
 from django_smsww.stopwatch import elapsed
 
 

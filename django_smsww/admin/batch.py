@@ -15,15 +15,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 
-from ..limits import stop_batch
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.limits import STOPPED
 from ..states import UNFINISHED, State
-from .display import badge, error_name, money
-from .doing import DeedAdmin
+from ..worker.limits import stop_batch
+from .actions.question import named_countries
+from .actions.views import DeedAdmin
+from .formatting import badge, error_name, money
 from .frame import framed
-from .question import named_countries
-from .viewer import Viewer
+from .permissions import Viewer
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
 MOST_REASONS = 50

@@ -12,11 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Callback, Message
-from .display import badge, moment, page_of, pretty
+from .base import HistoryAdmin
 from .filters import ReceivedFilter
-from .history import HistoryAdmin
+from .formatting import badge, moment, page_of, pretty
+from .permissions import Viewer
 from .search import as_reference
-from .viewer import Viewer
 
 
 @admin.register(Callback)

@@ -11,9 +11,9 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
-from .anatomy import visible
-from .display import badge, error_name, kept_text, moment, money, phone_number, pretty
-from .viewer import HIDDEN, Viewer
+from .formatting import badge, error_name, kept_text, moment, money, phone_number, pretty
+from .permissions import HIDDEN, Viewer
+from .text import visible
 
 EXCERPT = 60
 

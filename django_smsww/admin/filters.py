@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..handler import sms_backends
-from ..reconcile.work import OVERDUE
+from ..backends.handler import sms_backends
+from ..reconcile.session import OVERDUE
 from ..states import State
 
 NEEDS_ATTENTION = (State.UNKNOWN, State.FAILED)

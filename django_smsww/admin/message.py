@@ -10,20 +10,20 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
+from .actions.views import DEEDS, as_action
+from .base import CappedPaginator
 from .batch import BatchAdmin
 from .columns import MessageColumns, fact_groups, list_columns
-from .composing import ComposeAdmin
-from .display import error_name
-from .doing import DEEDS, as_action
-from .exporting import ExportAdmin
+from .compose.views import ComposeAdmin
+from .export import ExportAdmin
 from .filters import AliasFilter, AttentionFilter, DryRunFilter, PeriodFilter, StateFilter
-from .history import CappedPaginator
+from .formatting import error_name
 from .page import message_page
+from .permissions import Viewer
 from .search import find
-from .statistics import StatisticsAdmin
+from .statistics.views import StatisticsAdmin
 from .suspension import paused
 from .typed_filters import BatchFilter, CountryFilter, DatesFilter, TagFilter, is_short_period
-from .viewer import Viewer
 
 
 @admin.register(Message)

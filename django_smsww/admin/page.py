@@ -6,11 +6,11 @@ from typing import Any
 
 from ..models import Callback, Message
 from ..states import State
-from .advice import advise
-from .anatomy import Anatomy
-from .display import badge, phone_number, pretty
-from .timeline import timeline
-from .viewer import HIDDEN, Viewer
+from .detail.advice import advise
+from .detail.timeline import timeline
+from .formatting import badge, phone_number, pretty
+from .permissions import HIDDEN, Viewer
+from .text import Anatomy
 
 
 def message_page(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:

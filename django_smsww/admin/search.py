@@ -11,7 +11,7 @@ from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
 from ..models import MessageQuerySet
-from .history import MOST_LISTED
+from .base import MOST_LISTED
 
 SEPARATORS = re.compile(r"[\s\u00a0().\-/]+")
 NUMBER = re.compile(r"\+?[0-9]{1,31}")

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from ..backends.validation import check_recipient
 from ..exceptions import InvalidSMS
 from ..models import Suppression
-from .display import moment, phone_number
-from .history import HistoryAdmin
+from .base import HistoryAdmin
+from .formatting import moment, phone_number
+from .permissions import HIDDEN, Viewer
 from .search import as_number
-from .viewer import HIDDEN, Viewer
 
 
 class SuppressionForm(forms.ModelForm):

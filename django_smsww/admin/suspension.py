@@ -14,12 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..backends.handler import sms_backends
 from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
-from ..handler import sms_backends
 from ..models import Message, Suspension
-from .display import error_name
+from .base import HistoryAdmin
+from .formatting import error_name
 from .frame import framed
-from .history import HistoryAdmin
 from .search import as_reference
 
 LONGEST_REASON = 255

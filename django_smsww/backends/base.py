@@ -21,8 +21,8 @@ from ..exceptions import (
     SMSUnavailable,
 )
 from ..marking import gettext_noop as _
-from ..message import SMS, SendResult
 from ..segments import MAX_SEGMENTS, replace_characters
+from ..sms import SMS, SendResult
 from ..stopwatch import elapsed
 from .options import (
     POLICY,

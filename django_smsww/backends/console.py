@@ -7,8 +7,8 @@ import threading
 from typing import Any, TextIO
 
 from ..exceptions import InvalidSMSBackend
-from ..message import SMS
 from ..segments import SegmentCount
+from ..sms import SMS
 from .local import LocalSMSBackend
 
 # One for all objects: each look-up gives a new one, and all may write to the same place.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..message import SMS
 from ..segments import SegmentCount
+from ..sms import SMS
 from .local import LocalSMSBackend
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from ..message import SMS, SendResult
 from ..segments import SegmentCount, count_segments
+from ..sms import SMS, SendResult
 from .base import BaseSMSBackend, environment_of
 
 

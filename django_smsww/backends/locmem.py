@@ -6,8 +6,8 @@ from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..message import SMS
 from ..segments import SegmentCount
+from ..sms import SMS
 from .local import LocalSMSBackend
 
 

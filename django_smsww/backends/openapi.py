@@ -6,12 +6,12 @@ import math
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..account import Account
-from ..client import ROUTES, Client, normalise_token
 from ..exceptions import InvalidSMSBackend
-from ..hosts import messages_url
-from ..message import RESERVED_CUSTOM_KEY, SMS, SendResult
-from ..signing import HEADER, header_value, sign
+from ..gateway.account import Account
+from ..gateway.client import ROUTES, Client, normalise_token
+from ..gateway.host import messages_url
+from ..gateway.signature import HEADER, header_value, sign
+from ..sms import RESERVED_CUSTOM_KEY, SMS, SendResult
 from .base import BaseSMSBackend, environment_of
 from .options import Rule, check_options
 

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from ..exceptions import InvalidSMS
 from ..marking import gettext_noop as _
-from ..message import RESERVED_CUSTOM_KEY, SMS
 from ..segments import MAX_SEGMENTS, count_segments
+from ..sms import RESERVED_CUSTOM_KEY, SMS
 
 MAX_CUSTOM_BYTES = 16 * 1024
 MAX_CUSTOM_DEPTH = 32

@@ -9,8 +9,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from django_smsww.gateway.signature import HEADER
 from django_smsww.models import Outcome
-from django_smsww.signing import HEADER
 
 _OBJECT = {"type": "object", "additionalProperties": True}
 _REQUEST = {
@@ -60,7 +60,7 @@ def _responses() -> dict[int, OpenApiResponse]:
 class CallbackExtension(OpenApiViewExtension):
     """Describes the door by what it reads and answers, for it has no serializers."""
 
-    target_class = "django_smsww.views.CallbackView"
+    target_class = "django_smsww.callbacks.views.CallbackView"
     match_subclasses = True
 
     def view_replacement(self) -> type[Any]:

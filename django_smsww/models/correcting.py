@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import Q
 
-from .. import facts
-from ..message import SendResult
+from ..sms import SendResult
 from ..states import PROVIDER, Cause, State
+from . import provider_facts as facts
 from .ledger import Callback, Outcome
 from .queryset import NO_ERROR, MessageQuerySet
 

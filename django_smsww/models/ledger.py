@@ -16,10 +16,10 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..callbacks import SignedCallback
-from ..message import SendResult
+from ..callbacks.parsing import SignedCallback
+from ..sms import SendResult
 from ..states import Cause, State
-from . import statements
+from . import sql as statements
 
 if TYPE_CHECKING:
     from .message import Message

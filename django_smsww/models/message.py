@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSError, error_kind
-from ..message import SMS, SendResult
+from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, Cause, State
-from . import correcting, settling
+from . import correcting
+from . import settlement as settling
 from .fields import ExactCharField, ReversedDigitsField
 from .ledger import Event, Outcome
-from .moves import end_of
 from .queryset import (
     NO_ERROR,
     WORKER_LOST,
@@ -28,6 +28,7 @@ from .queryset import (
     certainly_not_sent,
     error_columns,
 )
+from .transitions import end_of
 
 if TYPE_CHECKING:
     from decimal import Decimal

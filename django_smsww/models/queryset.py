@@ -12,7 +12,6 @@ from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
 from django.utils import timezone
 
-from .. import facts
 from ..clock import database_now
 from ..exceptions import (
     ContentRefused,
@@ -22,13 +21,14 @@ from ..exceptions import (
     SMSUnavailable,
     kinds_of,
 )
-from ..hooks import after_commit
-from ..leases import Lease
 from ..marking import gettext_noop as _
-from ..message import SendResult
 from ..signals import message_failed, message_sent, message_state_changed
+from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
-from . import statements
+from . import provider_facts as facts
+from . import sql as statements
+from .commit import after_commit
+from .lease import Lease
 from .ledger import Event, Outcome
 from .limits import Suppression, suppressed
 

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from statistics import median
 from uuid import UUID
 
-from .. import leases
-from ..message import SendResult
+from ..gateway.payload import digits
 from ..models import Event, Message, MessageQuerySet, fingerprint
-from ..models.settling import PROVED_ABSENT, SETTLED_UNSENT
-from ..payload import digits
+from ..models import lease as leases
+from ..models.settlement import PROVED_ABSENT, SETTLED_UNSENT
+from ..sms import SendResult
 from ..states import State
 from .listing import Listing
 from .report import Reason

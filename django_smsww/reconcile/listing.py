@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
-from ..message import RESERVED_CUSTOM_KEY, SendResult
-from ..signing import verify
+from ..gateway.signature import verify
+from ..sms import RESERVED_CUSTOM_KEY, SendResult
 
 PAGE = 100
 MAX_PAGES = 1000

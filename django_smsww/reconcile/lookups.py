@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
 from ..models import Message, Outcome
 from ..states import FINAL
-from .work import Open, Work
+from .session import Open, Work
 
 logger = logging.getLogger("django_smsww")
 

@@ -13,18 +13,18 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..backends.base import BaseSMSBackend
+from ..backends.handler import sms_backends
 from ..clock import database_now
 from ..exceptions import SMSError
-from ..handler import sms_backends
+from ..gateway.payload import project_time
 from ..models import Heartbeat, Message, Outcome
-from ..models.settling import GRACE
-from ..payload import project_time
+from ..models.settlement import GRACE
 from ..states import State
 from .lookups import look_up_the_others
-from .reading import Reading
+from .matching import Reading
 from .report import SyncReport
+from .session import Watch, Work, enter, rows_of
 from .verdicts import settle
-from .work import Watch, Work, enter, rows_of
 
 MAX_LOOKUPS = 200
 

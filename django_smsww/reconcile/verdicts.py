@@ -10,7 +10,7 @@ from ..models import Message
 from ..states import State
 from .evidence import Attempt, attempts_of, rivals_of
 from .report import Reason, Unsettled
-from .work import Work
+from .session import Work
 
 
 def settle(work: Work) -> None:

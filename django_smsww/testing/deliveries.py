@@ -14,9 +14,9 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from ..message import RESERVED_CUSTOM_KEY
+from ..gateway.signature import HEADER, header_value, sign
 from ..models import Message
-from ..signing import HEADER, header_value, sign
+from ..sms import RESERVED_CUSTOM_KEY
 
 _FORM = "application/x-www-form-urlencoded"
 

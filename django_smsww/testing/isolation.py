@@ -26,9 +26,9 @@ def start_afresh() -> None:
     # What nobody has imported by now has nothing to forget.
     if locmem := sys.modules.get("django_smsww.backends.locmem"):
         locmem.outbox.clear()
-    if views := sys.modules.get("django_smsww.views"):
+    if views := sys.modules.get("django_smsww.callbacks.views"):
         views.forget_refusals()
-    if engines := sys.modules.get("django_smsww.engines"):
+    if engines := sys.modules.get("django_smsww.worker.task_queues"):
         engines.forget_failures()
 
 
@@ -36,7 +36,7 @@ def all_at_locmem() -> override_settings:
     """Return what switches every alias to locmem: a context manager, or a decorator."""
     from django.test import override_settings
 
-    from ..handler import sms_backends
+    from ..backends.handler import sms_backends
 
     return override_settings(SMSWW=at_locmem(sms_backends.setting))
 
@@ -65,7 +65,7 @@ class LocmemResolver:
         return list(self._entries())
 
     def _entries(self) -> Mapping[str, Any]:
-        from ..handler import entries_of
+        from ..backends.handler import entries_of
 
         return entries_of(self.setting)
 
@@ -73,7 +73,7 @@ class LocmemResolver:
 def _entry(entry: Any) -> Any:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("OPTIONS", {}), Mapping):
         return entry
-    from ..handler import DEFAULT_BACKEND
+    from ..backends.handler import DEFAULT_BACKEND
 
     path = entry.get("BACKEND", DEFAULT_BACKEND)
     try:

@@ -51,7 +51,7 @@ def pages(count: int, vendor: str) -> list[Page]:
     """Return all that is opened, with what is in a history of so many messages."""
     from django.utils import timezone
 
-    from django_smsww.admin.history import MOST_LISTED
+    from django_smsww.admin.base import MOST_LISTED
 
     from .history import BATCH, number_of, provider_id_of, reference_of
 

@@ -27,8 +27,8 @@ import django
 import psycopg
 from django.db import connection
 
-from tests.databases import new_database
-from tests.processes import ROOT, environment_of, manage
+from tests.support.databases import new_database
+from tests.support.processes import ROOT, environment_of, manage
 
 from .harness import Benchmark
 from .many_rows import ENVIRONMENT, SETTINGS, TEMPLATE, fill
@@ -53,8 +53,8 @@ Door = Callable[[str], float]
 
 def request_for(path: str, reference: str, provider_id: str) -> bytes:
     """Return the bytes of an authentic callback."""
-    from django_smsww.signing import HEADER, header_value, sign
-    from tests.door import document  # it needs the models
+    from django_smsww.gateway.signature import HEADER, header_value, sign
+    from tests.support.door import document  # it needs the models
 
     stamp = {"reference": reference, "environment": ENVIRONMENT}
     stamp["signature"] = sign(reference, ENVIRONMENT)

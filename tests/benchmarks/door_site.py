@@ -25,10 +25,10 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - they are read from here on
 
-from django_smsww.callbacks import SignedCallback, clean  # noqa: E402
+from django_smsww.callbacks.parsing import SignedCallback, clean  # noqa: E402
+from django_smsww.callbacks.views import CallbackView  # noqa: E402
+from django_smsww.gateway.payload import read_message  # noqa: E402
 from django_smsww.models import Callback, Message  # noqa: E402
-from django_smsww.payload import read_message  # noqa: E402
-from django_smsww.views import CallbackView  # noqa: E402
 
 settings.ROOT_URLCONF = __name__
 statements: list[tuple[str, Any]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from tests.processes import manage
+from tests.support.processes import manage
 
 SETTINGS = "tests.benchmarks.settings"
 ENVIRONMENT = "benchmarks"

@@ -14,7 +14,7 @@ LIMIT = 10_000 / 60
 def run(count: int) -> tuple[float, float]:
     """Return messages a second, and the part of a core that this process used."""
     from django_smsww import iter_send
-    from django_smsww.message import SMS
+    from django_smsww.sms import SMS
 
     empty_tables()
     texts = (SMS(BODY, number) for number in some_numbers(count))

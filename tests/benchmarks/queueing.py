@@ -21,8 +21,8 @@ SETTINGS = {
 
 def by_us(count: int) -> float:
     from django_smsww import send_mass_sms, sms_backends
-    from django_smsww.delivery import deliver_due
     from django_smsww.models import Message
+    from django_smsww.worker.queue import deliver_due
 
     empty_tables()
     send_mass_sms(BODY, [f"+39333{n:07}" for n in range(count)], queue=True, preflight=False)

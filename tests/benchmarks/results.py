@@ -22,8 +22,8 @@ def sending(count: int) -> list[Message]:
     """Store rows as they are while their requests are under way."""
     from django.utils import timezone
 
-    from django_smsww.leases import Lease
     from django_smsww.models import Message
+    from django_smsww.models.lease import Lease
 
     empty_tables()
     lease = Lease.begin("default")
@@ -61,7 +61,7 @@ def result_of(message: Message) -> object:
 
 def by_us(count: int) -> float:
     """Return milliseconds of CPU a row."""
-    from django_smsww.models.moves import accepted, move_together
+    from django_smsww.models.transitions import accepted, move_together
 
     rows = sending(count)
     token = rows[0].lease_token

@@ -58,7 +58,7 @@ def main() -> None:
     bench = Benchmark("P3", __doc__)
     numbers = some_numbers(bench.size(2000, small=64))
     with provider(LATENCY) as url, use_database(SMSWW={"default": options(url)}) as vendor:
-        from django_smsww.transport import close_connections
+        from django_smsww.gateway.http import close_connections
 
         candidates: dict[str, Callable[[], float]] = {
             f"send_mass_sms on {vendor}": lambda: with_database(numbers),

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.databases import new_database
+from tests.support.databases import new_database
 
 from .harness import Benchmark
 from .many_rows import fill

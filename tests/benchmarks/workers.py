@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
-from tests.databases import new_database
 from tests.faults.crew import Crew
+from tests.support.databases import new_database
 
 from .harness import Benchmark
 

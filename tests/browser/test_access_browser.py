@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from django_smsww import State, send_sms
 from django_smsww.models import Callback, Event, Suspension
 
-from ..people import EVERYTHING, page, staff
+from ..support.people import EVERYTHING, page, staff
 from .test_admin_browser import log_in, luminance, overflows, press
 from .test_compose_browser import write
 from .test_phones_browser import simulator as calling_simulator  # noqa: F401 - a fixture

@@ -15,12 +15,12 @@ from selenium.webdriver.support.expected_conditions import presence_of_all_eleme
 from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State
-from django_smsww.admin import statistics
-from django_smsww.admin.viewer import HIDDEN
+from django_smsww.admin.permissions import HIDDEN
+from django_smsww.admin.statistics import views as statistics
 from django_smsww.models import Callback, Event, Message, Suspension
 
 from ..conftest import NUMBER
-from ..people import EVERYTHING, staff
+from ..support.people import EVERYTHING, staff
 
 LIST = reverse("admin:django_smsww_message_changelist")
 TEXTS = (

@@ -11,7 +11,7 @@ from django_smsww import State
 from django_smsww.models import Heartbeat, Message
 from django_smsww.segments import count_segments, replace_characters
 
-from ..people import EVERYTHING, staff
+from ..support.people import EVERYTHING, staff
 from .test_admin_browser import log_in, overflows, press, shown
 
 COMPOSE = reverse("admin:django_smsww_message_compose")

@@ -12,7 +12,7 @@ from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message
 
 from ..conftest import NUMBER
-from ..people import EVERYTHING, staff
+from ..support.people import EVERYTHING, staff
 from .test_admin_browser import TEXTS, log_in, overflows, page, press, shown
 
 PAGE = reverse("smsww_phones")

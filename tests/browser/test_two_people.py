@@ -11,7 +11,7 @@ from django.urls import reverse
 from django_smsww import State
 from django_smsww.models import Message
 
-from ..people import EVERYTHING, browser_of, page, resend_page, staff
+from ..support.people import EVERYTHING, browser_of, page, resend_page, staff
 
 PEOPLE = 6
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -21,4 +21,4 @@ def user(db):
 def no_window_ends(monkeypatch):
     """Let the windows of the guards be half over, so that none ends within a test."""
     half = timezone.now().replace(minute=30, second=30)
-    monkeypatch.setattr("django_smsww.contrib.guards.database_now", lambda using: half)
+    monkeypatch.setattr("django_smsww.contrib.code_limits.database_now", lambda using: half)

@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from django_smsww.gateway.signature import HEADER
 from django_smsww.models import Callback
-from django_smsww.signing import HEADER
-from tests.door import ENVIRONMENT, signed
+from tests.support.door import ENVIRONMENT, signed
 
 CHECKS = [
     not_a_server_error,

@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings as project
 from django.utils.module_loading import import_string
 
-from django_smsww.contrib.guards import Guards
+from django_smsww.contrib.code_limits import Guards
 from django_smsww.contrib.otp.conf import DEFAULTS
-from tests import guides
+from tests.support import guides
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from django_otp.forms import OTPTokenForm
 from django_otp.models import GenerateNotAllowed
 
 from django_smsww import SMSUnavailable
+from django_smsww.backends.handler import sms_backends
 from django_smsww.contrib.otp.models import SMSDevice
-from django_smsww.delivery import deliver_due
-from django_smsww.handler import sms_backends
 from django_smsww.models import Counter, Message
 from django_smsww.testing import assert_sms_sent
-from tests.backends import ScriptedBackend
+from django_smsww.worker.queue import deliver_due
 from tests.conftest import raises
+from tests.support.backends import ScriptedBackend
 
 NUMBER = "+393331234567"
 LIMITED = r"No other code was sent. You can ask for one in (\d+) seconds?\."
@@ -184,7 +184,7 @@ def test_limits_can_be_lifted(device, settings):
 @pytest.fixture
 def scripted(settings, monkeypatch):
     """Send through a backend that reaches outside and answers as a test says."""
-    settings.SMSWW = {"default": {"BACKEND": "tests.backends.ScriptedBackend"}}
+    settings.SMSWW = {"default": {"BACKEND": "tests.support.backends.ScriptedBackend"}}
     monkeypatch.setattr(ScriptedBackend, "sent", [])
     monkeypatch.setattr(ScriptedBackend, "answer", staticmethod(ScriptedBackend.answer))
     return ScriptedBackend

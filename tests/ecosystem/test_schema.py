@@ -6,10 +6,10 @@ import pytest
 import yaml
 from django.core.management import call_command
 
+from django_smsww.callbacks.views import CallbackView
 from django_smsww.models import Outcome
 from django_smsww.urls import urlpatterns as ours
-from django_smsww.views import CallbackView
-from tests.door import FORM, document, mark, post
+from tests.support.door import FORM, document, mark, post
 
 
 def schema(tmp_path):

@@ -16,12 +16,12 @@ from two_factor.middleware import threadlocals
 from two_factor.plugins.phonenumber.models import PhoneDevice
 
 from django_smsww import SMSLimited, SMSUnavailable, send_sms
-from django_smsww.contrib.guards import Guards
+from django_smsww.contrib.code_limits import Guards
 from django_smsww.contrib.two_factor import SMSGateway
 from django_smsww.models import Counter, Message
 from django_smsww.testing import assert_sms_sent
-from tests.backends import ScriptedBackend
 from tests.conftest import raises
+from tests.support.backends import ScriptedBackend
 
 NUMBER = "+393331234567"
 LIMITED = r"No other code was sent. You can ask for one in (\d+) seconds?\."
@@ -162,7 +162,7 @@ def test_a_project_has_limits_and_a_text_of_its_own(user, settings, tmp_path):
 @pytest.fixture
 def unavailable(settings, monkeypatch):
     """Send through a gateway that cannot be reached."""
-    settings.SMSWW = {"default": {"BACKEND": "tests.backends.ScriptedBackend"}}
+    settings.SMSWW = {"default": {"BACKEND": "tests.support.backends.ScriptedBackend"}}
     monkeypatch.setattr(ScriptedBackend, "sent", [])
     monkeypatch.setattr(ScriptedBackend, "answer", raises(SMSUnavailable()))
 

@@ -9,7 +9,7 @@ from django.conf import settings as project
 from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
-from tests import guides
+from tests.support import guides
 
 from .celery_app import app
 

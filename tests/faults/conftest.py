@@ -11,7 +11,7 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from ..databases import new_database
+from ..support.databases import new_database
 from .accounts import NOTHING, Account, balance
 from .crew import Crew, await_true
 

@@ -185,7 +185,8 @@ def _load() -> None:
     from django.core.management import load_command_class
 
     django.setup()
-    from django_smsww import sms_backends, views  # noqa: F401 - loaded for the door
+    from django_smsww import sms_backends
+    from django_smsww.callbacks import views  # noqa: F401 - loaded for the door
 
     assert sms_backends["default"]
     for name in ("smsww_deliver", "smsww_sync"):

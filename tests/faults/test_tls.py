@@ -4,8 +4,8 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from ..databases import new_database
-from ..raw_server import AUTHORITY, TLS
+from ..support.databases import new_database
+from ..support.raw_server import AUTHORITY, TLS
 from .conftest import Scene, everything
 from .crew import Crew
 from .test_faults import PROFILES, drain

@@ -81,12 +81,12 @@ def when_answer_is_on_the_wire(connection_class):
 def arrange(step: str) -> None:
     """Arrange for this process to be struck at this step."""
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
-    from django_smsww import connections as http
-    from django_smsww import results
     from django_smsww.backends.openapi import SMSBackend
-    from django_smsww.delivery import Delivery
+    from django_smsww.gateway import connections as http
     from django_smsww.models import MessageQuerySet
-    from django_smsww.outgoing import Outgoing
+    from django_smsww.sending.dispatch import Outgoing
+    from django_smsww.worker import results
+    from django_smsww.worker.queue import Delivery
 
     steps = {
         "row written": lambda: after(Outgoing, "store"),
@@ -155,7 +155,7 @@ def outlive() -> None:
 def sweep() -> None:
     """Go on where the dead left off, as if their leases were over."""
     from django_smsww import sms_backends
-    from django_smsww.delivery import deliver_due
+    from django_smsww.worker.queue import deliver_due
 
     outlive()
     hurry()
@@ -224,7 +224,9 @@ def prepare() -> None:
     """Arrange for what is to go wrong in this process."""
     from django.conf import settings
 
-    from django_smsww import delivery, leases, stream
+    from django_smsww.models import lease as leases
+    from django_smsww.worker import queue as delivery
+    from django_smsww.worker import worker as stream
 
     # A worker that is forked has the settings of its parent.
     options = settings.SMSWW["default"]["OPTIONS"]

@@ -12,9 +12,9 @@ from django.conf import settings
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from ..databases import new_database
 from ..faults.accounts import Account, balance
 from ..faults.crew import Crew, Member, await_true
+from ..support.databases import new_database
 from .redis import Redis
 
 LEASE = 4

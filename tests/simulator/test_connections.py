@@ -5,7 +5,7 @@ import requests
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from ..raw_server import AUTHORITY, TLS
+from ..support.raw_server import AUTHORITY, TLS
 from .door import NUMBER, Door
 
 

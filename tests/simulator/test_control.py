@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from django_smsww.contrib.simulator.auth import check_local
-from django_smsww.contrib.simulator.exchange import Refusal, Request
+from django_smsww.contrib.simulator.http import Refusal, Request
 from django_smsww.contrib.simulator.phones import element
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from celery import shared_task
 from django.db import InterfaceError, OperationalError, router
 
-from django_smsww.delivery import deliver_due
-from django_smsww.engines import blocks_of, deliver_block
-from django_smsww.handler import sms_backends
+from django_smsww.backends.handler import sms_backends
 from django_smsww.models import Message
+from django_smsww.worker.queue import deliver_due
+from django_smsww.worker.task_queues import blocks_of, deliver_block
 
 from .broker import options_for, producer_of
 

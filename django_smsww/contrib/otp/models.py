@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import CooldownMixin, SideChannelDevice, ThrottlingMixin, TimestampMixin
 from django_otp.util import random_number_token
 
-from django_smsww.content import render_sms
-from django_smsww.contrib.guards import Guards, reason
+from django_smsww.backends.handler import sms_backends
+from django_smsww.contrib.code_limits import Guards, reason
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
-from django_smsww.handler import sms_backends
-from django_smsww.sending import send_sms
+from django_smsww.sending.api import send_sms
+from django_smsww.sending.rendering import render_sms
 
 from .conf import settings
 from .validators import validate_number

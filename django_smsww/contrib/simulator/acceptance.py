@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from .behaviours import DELIVERED, TEST_NUMBERS
 from .countries import price_of_segment
-from .documents import Document, new_document
-from .exchange import gateway_error, platform_error
+from .http import gateway_error, platform_error
+from .messages import Document, new_document
 from .validation import Draft
 from .wallet import to_micro
 from .world import World

@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 
 from .clock import now
-from .exchange import Refusal, Request, Response, json_response, platform_envelope, platform_error
+from .http import Refusal, Request, Response, json_response, platform_envelope, platform_error
 from .profiles import Profiles
 from .store import Store
 

@@ -13,8 +13,8 @@ from typing import Any
 from .accepting import FAULTS
 from .auth import check_local
 from .behaviours import TEST_NUMBERS, describe_numbers
-from .exchange import Request, Response, json_response, platform_error
 from .hand import Hand
+from .http import Request, Response, json_response, platform_error
 from .phones import render_phones
 from .profiles import UnknownProfileError
 from .world import World

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 
-from .exchange import Response
+from .http import Response
 
 INTERIM = (
     b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .exchange import Request, Response, json_response, platform_envelope
+from .http import Request, Response, json_response, platform_envelope
 
 Answer = Callable[[Request, Response], Response]
 

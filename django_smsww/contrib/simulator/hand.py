@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .exchange import Request, Response, json_response, platform_error
-from .ledger import Entry
+from .http import Request, Response, json_response, platform_error
+from .records import Entry
 from .world import World
 
 OUTCOMES = ("PENDING", "DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from .clock import now
-from .documents import reference_of
-from .exchange import Request, Response
+from .http import Request, Response
+from .messages import reference_of
 from .store import Store
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
+from .callbacks import Courier
 from .clock import now
 from .countries import price_of_segment
-from .courier import Courier
-from .documents import Document, moved, priced
-from .ledger import Entry, Ledger
+from .messages import Document, moved, priced
+from .records import Entry, Ledger
 from .store import Store, StoreClosed
 from .wallet import Wallet, to_micro
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from .behaviours import describe_numbers
-from .ledger import Entry
+from .records import Entry
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --bubble: #2f6fed; --page: canvas; }

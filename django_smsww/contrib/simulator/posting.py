@@ -9,7 +9,7 @@ import socket
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from .documents import Document, show
+from .messages import Document, show
 from .profiles import Profiles
 
 TIMEOUT = 30  # seconds that a receiver has, by the gateway's specification 1.2.7

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .account import Account
+from .account_api import Account
 from .control import Control
-from .exchange import Refusal, Request, Response, platform_error
-from .gateway import Gateway
+from .http import Refusal, Request, Response, platform_error
+from .sms_api import Gateway
 from .world import World
 
 Endpoint = Callable[..., Response]

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .accepting import reset_unread, server_context
 from .delivery import deliver
-from .exchange import Refusal, Request, Response, platform_error
+from .http import Refusal, Request, Response, platform_error
 from .options import Options
 from .routes import Routes
 from .store import StoreClosed

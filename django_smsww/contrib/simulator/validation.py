@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .countries import find_country
-from .exchange import Refusal, gateway_error
+from .http import Refusal, gateway_error
 from .segments import Size, measure
 
 UNDOCUMENTED = 1000

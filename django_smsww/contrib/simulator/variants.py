@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clock import new_id
-from .documents import Document, as_pending
+from .messages import Document, as_pending
 
 LATE_PACES = 20
 _FORGED = "forged"

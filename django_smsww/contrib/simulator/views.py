@@ -18,11 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from django_smsww.admin.anatomy import Anatomy
-from django_smsww.admin.display import badge
+from django_smsww.admin.formatting import badge
+from django_smsww.admin.text import Anatomy
+from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMSBackend
-from django_smsww.handler import sms_backends
-from django_smsww.loopback import is_loopback
+from django_smsww.gateway.loopback import is_loopback
 from django_smsww.states import State
 
 from .remote import ask

@@ -7,12 +7,12 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from .auth import Doorkeeper
-from .courier import Courier
+from .callbacks import Courier
 from .journal import Journal
-from .ledger import Ledger
 from .lifecycle import Lifecycle
 from .options import Options
 from .profiles import Profiles
+from .records import Ledger
 from .store import Store
 from .wallet import Wallet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django_smsww.engines import blocks_of, deliver_block
+from django_smsww.worker.task_queues import blocks_of, deliver_block
 
 from .compat import task
 

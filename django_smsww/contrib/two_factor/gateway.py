@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from two_factor.middleware.threadlocals import get_current_request
 
-from django_smsww.content import render_sms
-from django_smsww.contrib.guards import Guards, reason
+from django_smsww.backends.handler import sms_backends
+from django_smsww.contrib.code_limits import Guards, reason
 from django_smsww.exceptions import SMSError
-from django_smsww.handler import sms_backends
-from django_smsww.sending import send_sms
+from django_smsww.sending.api import send_sms
+from django_smsww.sending.rendering import render_sms
 
 logger = logging.getLogger("django_smsww")
 

@@ -12,14 +12,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, router
 
-from django_smsww.delivery import BLOCK, count_due, deliver_due
+from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.handler import sms_backends
 from django_smsww.management.arguments import seconds
-from django_smsww.management.progress import progress
+from django_smsww.management.console import progress
 from django_smsww.models import Message
 from django_smsww.signals import message_failed
 from django_smsww.states import State
+from django_smsww.worker.queue import BLOCK, count_due, deliver_due
 
 MANY = 5000
 """How many messages are sent before the next look around."""

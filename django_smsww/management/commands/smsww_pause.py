@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
 from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.handler import sms_backends
-from django_smsww.limits import stop_batch
 from django_smsww.models import Suspension
+from django_smsww.worker.limits import stop_batch
 
 
 class Command(BaseCommand):

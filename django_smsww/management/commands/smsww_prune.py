@@ -15,8 +15,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 from django.utils import timezone
 
-from django_smsww import privacy
 from django_smsww.models import Message
+from django_smsww.operations import retention as privacy
 
 SHORTEST_LIFE = 3
 """Days for which a row is kept at least: for so long the gateway may report of it."""

@@ -16,19 +16,19 @@ from uuid import uuid4
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
-from django_smsww import leases
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.csvfile import UnusableFileError, read_columns, read_rows
+from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.handler import sms_backends
-from django_smsww.mailing import Checked, Mailing, finish, rows_of
-from django_smsww.management.progress import watched
-from django_smsww.message import SMS
+from django_smsww.management.console import watched
 from django_smsww.models import Message
-from django_smsww.preflight import NUMBERS_ENOUGH
-from django_smsww.reconcile import work
-from django_smsww.sending import iter_send
+from django_smsww.models import lease as leases
+from django_smsww.reconcile import session as work
+from django_smsww.sending.api import iter_send
+from django_smsww.sending.files import UnusableFileError, read_columns, read_rows
+from django_smsww.sending.mailing import Checked, Mailing, finish, rows_of
+from django_smsww.sms import SMS
 from django_smsww.states import PROVIDER, State
+from django_smsww.worker.preflight import NUMBERS_ENOUGH
 
 MOST_PROBLEMS = 50
 USAGE = 2

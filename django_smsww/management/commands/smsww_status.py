@@ -15,11 +15,11 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, router
 from django.utils import timezone
 
+from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.handler import sms_backends
 from django_smsww.models import Message
-from django_smsww.status import STATUSES, collect
-from django_smsww.status.report import MIN_CREDIT
+from django_smsww.operations import STATUSES, collect
+from django_smsww.operations.status import MIN_CREDIT
 
 Data = dict[str, Any]
 

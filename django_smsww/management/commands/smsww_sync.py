@@ -14,13 +14,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.backends.handler import sms_backends
 from django_smsww.daily import keep_up
 from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.handler import sms_backends
 from django_smsww.management.arguments import seconds
-from django_smsww.models.settling import GRACE
+from django_smsww.models.settlement import GRACE
 from django_smsww.reconcile import SyncReport, hold, sync
-from django_smsww.reconcile.work import Watch
+from django_smsww.reconcile.session import Watch
 
 from .smsww_deliver import stop_signals
 

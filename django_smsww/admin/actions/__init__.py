@@ -1,0 +1,1 @@
+"""The actions on messages: resend, refresh, cancel and settle."""

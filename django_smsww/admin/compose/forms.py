@@ -1,0 +1,114 @@
+"""The form in which a message is written, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from ...backends.handler import sms_backends
+from ...exceptions import InvalidSMS, InvalidSMSBackend
+from ...sms import SMS
+from .draft import MOST_NUMBERS, Draft, count_lines
+
+MOST_BYTES = 1024 * 1024
+
+
+class ComposeForm(forms.Form):
+    """One text, and whom it goes to."""
+
+    recipients = forms.CharField(
+        label=_("Recipients"),
+        required=False,
+        widget=forms.Textarea({"rows": 3, "dir": "ltr", "autocomplete": "off"}),
+        help_text=_("One in a line, with the plus sign and the country code: +39 333 123 4567."),
+    )
+    file = forms.FileField(
+        label=_("Or a file of numbers"),
+        required=False,
+        help_text=_("One number in a line, or a CSV file with the numbers in its first column."),
+    )
+    body = forms.CharField(
+        label=_("Text"),
+        strip=False,
+        widget=forms.Textarea({"rows": 6, "dir": "auto", "data-smsww-count": "smsww-counter"}),
+    )
+    alias = forms.ChoiceField(label=_("Alias"))
+    sender = forms.CharField(
+        label=_("Sender"),
+        required=False,
+        max_length=11,
+        help_text=_("3 to 11 letters, digits and spaces; empty for the usual one."),
+    )
+    tag = forms.CharField(label=_("Tag"), required=False, max_length=64)
+    send_at = forms.DateTimeField(
+        label=_("Send later"),
+        required=False,
+        widget=forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        help_text=_("Empty: now."),
+    )
+    sensitive = forms.BooleanField(
+        label=_("Sensitive: forget the text once it was handed over"), required=False
+    )
+    token = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, many: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.many = many
+        alias: Any = self.fields["alias"]
+        alias.choices = [(name, name) for name in sms_backends]
+        if not many:
+            del self.fields["file"]
+            self.fields["recipients"].label = _("Recipient")
+
+    def clean_file(self) -> str:
+        """Return the text of the file."""
+        file = self.cleaned_data.get("file")
+        if not file:
+            return ""
+        if file.size > MOST_BYTES:
+            raise forms.ValidationError(_("The file is larger than one megabyte."))
+        try:
+            return str(file.read().decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise forms.ValidationError(_("The file is not in UTF-8: save it as such.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        """Check every line; what can be sent is in `draft`."""
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        lines = data["recipients"] + "\n" + data.get("file", "")
+        if count_lines(lines) > (MOST_NUMBERS if self.many else 1):
+            text = _("At most %d numbers at once.") if self.many else _("One number only.")
+            raise forms.ValidationError(text % MOST_NUMBERS if self.many else text)
+        try:
+            data["draft"] = Draft.of(sms_backends[data["alias"]], _sms(data), lines)
+        except InvalidSMSBackend:
+            raise forms.ValidationError(
+                _("The alias cannot be used as it is configured now.")
+            ) from None
+        except InvalidSMS as error:
+            raise forms.ValidationError(error.explain()) from None
+        if not data["draft"].numbers:
+            raise forms.ValidationError(_no_numbers(data["draft"]))
+        return data
+
+
+def _sms(data: dict[str, Any]) -> SMS:
+    return SMS(
+        # Browsers write a line break in two characters, and a phone in one.
+        data["body"].replace("\r\n", "\n"),
+        "",
+        data["sender"].strip(),
+        tag=data["tag"],
+        sensitive=data["sensitive"],
+        send_at=data["send_at"],
+    )
+
+
+def _no_numbers(draft: Draft) -> str:
+    return draft.problems[0][1] if draft.problems else gettext("Write at least one number.")

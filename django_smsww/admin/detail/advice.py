@@ -1,0 +1,110 @@
+"""Say in plain words what a message's state means for the person who looks at it."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ...backends.handler import sms_backends
+from ...exceptions import (
+    AccountBlocklisted,
+    ContentRefused,
+    InsufficientCredit,
+    InvalidSMS,
+    InvalidToken,
+    SMSError,
+    SMSLimited,
+    SMSOutcomeUnknown,
+    SMSRefused,
+    SMSUnavailable,
+    error_kind,
+)
+from ...models import Message
+from ...states import RESENDABLE, UNFINISHED, State
+
+BY_ERROR: dict[type[SMSError], Promise] = {
+    InvalidSMS: _("It was not valid, so it never left. Correct it and send it as a new message."),
+    SMSLimited: _("A limit of this site held it back; nothing was sent. Resend it later."),
+    ContentRefused: _(
+        "The gateway found forbidden content in it, which may have cost a penalty. "
+        "It cannot be resent as it is: write another text."
+    ),
+    SMSRefused: _(
+        "The gateway refused it, and would refuse it again. Read its answer below, and mend the "
+        "cause before you send it once more."
+    ),
+    InvalidToken: _(
+        "The gateway refused this site’s token; nothing was sent. "
+        "Have the token checked, then resend it."
+    ),
+    InsufficientCredit: _(
+        "The wallet did not cover it; nothing was sent. Top the wallet up, then resend it."
+    ),
+    AccountBlocklisted: _(
+        "The gateway has blocked the account; nothing was sent. "
+        "Only the provider’s support can lift that."
+    ),
+    SMSUnavailable: _("The gateway could not take it; nothing was sent. It can be resent."),
+    SMSOutcomeUnknown: _("No answer came. As a dry run sends nothing, it can be repeated."),
+}
+EXPIRED_UNSENT = _("It was not sent before it expired; nothing was sent. It can be resent.")
+
+ALIAS_GONE = _(
+    "Its alias is not in the settings any more, so it is neither sent nor looked up. Define the "
+    "alias again, or cancel or settle the message."
+)
+
+BY_STATE: dict[str, Promise] = {
+    State.QUEUED: _("It waits to be sent."),
+    State.SENDING: _("It is on its way to the gateway."),
+    State.NEW: _("The gateway has it. A callback will tell what became of it."),
+    State.PENDING: _("The network has it. A callback will tell what became of it."),
+    State.UNDELIVERABLE: _("The network could not deliver it. Check the number."),
+    State.EXPIRED: _("The phone could not be reached in time. It may have been switched off."),
+    State.REJECTED: _(
+        "The network rejected it. The number or the sender may not be accepted there."
+    ),
+    State.VALIDATED: _("A dry run: the gateway would take it. Nothing was sent or paid."),
+    State.CANCELLED: _("It was cancelled before it was sent."),
+    State.UNKNOWN: _(
+        "It may have been sent: no answer came that says so. "
+        "Do not send it again before the gateway was asked what became of it."
+    ),
+}
+
+
+def advise(message: Message) -> Promise | str:
+    """Return what to know and to do about this message, in a sentence or two."""
+    if message.state in UNFINISHED and message.alias not in sms_backends:
+        return ALIAS_GONE
+    if message.state != State.FAILED:
+        return BY_STATE.get(message.state, "")
+    if message.error_code == "expired_unsent":
+        return EXPIRED_UNSENT
+    return BY_ERROR.get(error_kind(message.error), "")
+
+
+def why_not_resend(message: Message) -> Promise | str:
+    """Return why this message must not be sent once more, or "" if it may be.
+
+    The row alone is read, for the page; `resend()` asks the database again.
+    """
+    if message.state == State.UNKNOWN:
+        return _("Its outcome is unknown: settle it first, as it may have been sent.")
+    if message.state not in RESENDABLE:
+        return _("It is still under way, or was never to be sent.")
+    if hasattr(message, "resent_as"):
+        return _("It was resent already: resend the newest of the chain.")
+    if message.dry_run:
+        return _("It is a dry run: send it as a message of its own.")
+    if message.scrubbed:
+        return _("Its text was forgotten.")
+    if is_forbidden(message):
+        return _("Its content was refused: write another text.")
+    return ""
+
+
+def is_forbidden(message: Message) -> bool:
+    """Whether the provider objected to the content."""
+    refused = issubclass(error_kind(message.error), ContentRefused)
+    return refused or message.blocklisted or message.penalty is not None

@@ -1,0 +1,88 @@
+"""How single values look in lists and on pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import localize, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from ..exceptions import error_kind
+from ..states import State
+from .text import visible
+
+TONES: dict[str, str] = {
+    State.DELIVERED: "good",
+    State.FAILED: "bad",
+    State.UNDELIVERABLE: "bad",
+    State.EXPIRED: "bad",
+    State.REJECTED: "bad",
+    State.UNKNOWN: "warn",
+    State.VALIDATED: "quiet",
+    State.CANCELLED: "quiet",
+}
+
+
+def badge(word: str) -> SafeString:
+    """Return a state in words, on a colour of its own; the provider may say one of its own, too."""
+    is_known = word in State
+    tone = TONES.get(word, "way" if is_known else "quiet")
+    label = State(word).label if is_known else word
+    return format_html('<span class="smsww-badge smsww-{}">{}</span>', tone, label)
+
+
+def phone_number(number: str) -> SafeString:
+    """Return a number that reads left to right on every page."""
+    return format_html('<bdi dir="ltr">{}</bdi>', number)
+
+
+def moment(at: datetime) -> SafeString:
+    """Return a time that breaks between its date and its hour, if it must."""
+    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    return format_html(
+        '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
+        localize(local.date()),
+        localize(local.time()),
+    )
+
+
+def money(amount: Decimal | None) -> str:
+    """Return an amount without the zeros that say nothing: "0.07 EUR"."""
+    if amount is None:
+        return ""
+    plain = f"{amount:f}"
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return gettext("%s EUR") % number_format(Decimal(plain))
+
+
+def error_name(kept: str) -> str:
+    """Return in words the class of an error that a row keeps, or "" for none."""
+    return gettext(error_kind(kept).summary) if kept else ""
+
+
+def kept_text(kept: str) -> SafeString | str:
+    """Return a text that a row keeps; what is our own is English there and is translated."""
+    return visible(gettext(kept)) if kept else ""
+
+
+def pretty(payload: Any) -> SafeString:
+    """Return JSON as it can be read."""
+    if isinstance(payload, str):
+        return format_html("{}", payload)
+    text = json.dumps(payload, indent=2, ensure_ascii=False, sort_keys=True)
+    return format_html('<pre class="smsww-json" dir="ltr">{}</pre>', text)
+
+
+def page_of(model: type[Model], primary_key: int | None, site: str) -> str:
+    """Return the address of a row's page in this admin site."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    return reverse(name, args=(primary_key,), current_app=site)

@@ -1,0 +1,153 @@
+"""From the SMSWW setting to backends. No other module of the core reads settings.
+
+The shape is that of `django.core.mail.mailers` in Django 6.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
+from ..secret import masked
+from .base import BaseSMSBackend
+
+DEFAULT_ALIAS = "default"
+DEFAULT_BACKEND = "django_smsww.backends.openapi.SMSBackend"
+
+Resolver = Callable[[str], Mapping[str, Any] | None]
+
+
+class SMSBackendsHandler:
+    """The backends that the SMSWW setting defines, as a read-only mapping.
+
+    Each look-up reads the setting and builds a new backend, so `override_settings` simply works.
+    """
+
+    def __getitem__(self, alias: str, /) -> BaseSMSBackend:
+        try:
+            # Whatever goes wrong from here on, an error report shows no token.
+            entry = masked(self.settings[alias])
+        except KeyError:
+            raise SMSBackendDoesNotExist(alias) from None
+        _check_entry(entry, alias)
+        options = entry.get("OPTIONS", {})
+        _check_options(options, alias)
+        return _backend_class(entry.get("BACKEND", DEFAULT_BACKEND), alias)(alias=alias, **options)
+
+    def __contains__(self, alias: object, /) -> bool:
+        return alias in self.settings
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the aliases. A resolver's are known only if it offers them in `aliases()`."""
+        return iter(self.settings)
+
+    def get(self, alias: str, /, default: Any = None) -> BaseSMSBackend | Any:
+        """Return a new backend for the alias, or `default` if the alias is not defined."""
+        try:
+            return self[alias]
+        except SMSBackendDoesNotExist:
+            return default
+
+    @property
+    def default(self) -> BaseSMSBackend:
+        """A new backend for the alias "default"."""
+        return self[DEFAULT_ALIAS]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The SMSWW setting as a mapping of aliases to their entries."""
+        return entries_of(self.setting)
+
+    @property
+    def setting(self) -> Any:
+        """The SMSWW setting as it was written."""
+        return getattr(settings, "SMSWW", {})
+
+
+class ResolvedSettings(Mapping[str, Any]):
+    """Aliases whose entries a callable looks up, such as tenants with tokens in a database.
+
+    `resolver(alias)` returns an entry of the setting, `{"BACKEND": …, "OPTIONS": {…}}`, and None
+    (or a KeyError) for an alias that it does not know. Its aliases are listed only if it has an
+    attribute `aliases`, a callable that returns them; otherwise there seem to be none.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+
+    def __getitem__(self, alias: str, /) -> Mapping[str, Any]:
+        entry = self.resolver(alias)
+        if entry is None:
+            raise KeyError(alias)
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        aliases = getattr(self.resolver, "aliases", tuple)
+        return iter(aliases())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def entries_of(value: Any) -> Mapping[str, Any]:
+    """Return a value of the SMSWW setting as a mapping of aliases to their entries."""
+    if isinstance(value, Mapping):
+        return value
+    return ResolvedSettings(_resolver(value))
+
+
+def _resolver(value: Any) -> Resolver:
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError as error:
+            raise InvalidSMSBackend(
+                f"The resolver that SMSWW names cannot be imported: {error}"
+            ) from error
+    if not callable(value):
+        raise InvalidSMSBackend(
+            "SMSWW must be a dict of aliases, or a callable (or its dotted path) that "
+            "returns the entry of an alias."
+        )
+    return value
+
+
+def _check_entry(entry: Any, alias: str) -> None:
+    if not isinstance(entry, Mapping):
+        raise InvalidSMSBackend("must be a dict with BACKEND and OPTIONS.", alias=alias)
+    for key in entry:
+        if key not in ("BACKEND", "OPTIONS"):
+            meant = get_close_matches(str(key).upper(), ["BACKEND", "OPTIONS"], n=1)
+            hint = f"Did you mean {meant[0]!r}?" if meant else "Options belong into OPTIONS."
+            raise InvalidSMSBackend(f"Unknown key {key!r}. {hint}", alias=alias)
+
+
+def _check_options(options: Any, alias: str) -> None:
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise InvalidSMSBackend("OPTIONS must be a dict with names as keys.", alias=alias)
+    if "alias" in options:
+        raise InvalidSMSBackend("OPTIONS must not define 'alias'.", alias=alias)
+
+
+def _backend_class(path: Any, alias: str) -> type[BaseSMSBackend]:
+    if not isinstance(path, str):
+        raise InvalidSMSBackend("BACKEND must be the dotted path of a class.", alias=alias)
+    try:
+        backend = import_string(path)
+    except ImportError as error:
+        raise InvalidSMSBackend(
+            f"BACKEND {path!r} cannot be imported: {error}", alias=alias
+        ) from error
+    if not (isinstance(backend, type) and issubclass(backend, BaseSMSBackend)):
+        raise InvalidSMSBackend(
+            f"BACKEND {path!r} must be a subclass of BaseSMSBackend.", alias=alias
+        )
+    return backend
+
+
+sms_backends = SMSBackendsHandler()

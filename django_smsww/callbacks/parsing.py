@@ -1,0 +1,190 @@
+"""Reads a delivery callback: its form, whose it is, and what of it may be kept.
+
+The payload is documented nowhere, and the gateway signs nothing. So this is lenient about the form
+and strict about the signature: what the callback brings back of it names the message, and nothing
+else does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from ..gateway.payload import clean_text, load_json, read_custom, read_message
+from ..gateway.signature import HEADER, verify, verify_header
+from ..sms import RESERVED_CUSTOM_KEY, SendResult
+
+MAX_BYTES = 256 * 1024
+
+_MAX_FIELDS = 50
+_MAX_ITEMS = 100
+_MAX_KEY = 64
+_MAX_TEXT = 500
+_MAX_INTEGER = 2**63 - 1
+_PERSONAL_OR_SECRET = frozenset(
+    {"message", "recipient", "otp", "username", "callback", HEADER.lower()}
+)
+
+Name = tuple[UUID, str]
+"""Reference and environment, which together name a row."""
+
+
+class NotAuthentic(ValueError):
+    """It bears a signature that is not ours, or none."""
+
+
+class UnreadableCallback(ValueError):
+    """It cannot be read as a callback."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCallback:
+    """An authentic callback.
+
+    Attributes:
+        agrees: False if the header and the payload, both authentic, name different messages.
+        result: what it says of the message.
+        payload: what may be kept of it.
+    """
+
+    reference: UUID
+    environment: str
+    agrees: bool
+    result: SendResult = field(repr=False)
+    payload: dict[str, Any] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """What recognises an equal payload."""
+        text = json.dumps(self.payload, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_callback(read: Callable[[bytes], Any], body: bytes, header: str) -> SignedCallback:
+    """Read a callback that one of `READERS` can parse.
+
+    Args:
+        header: the value of the signature's header, or "".
+
+    Raises:
+        NotAuthentic: a signature is wrong, or there is none. Where one is wrong, a right one
+            beside it does not count.
+        UnreadableCallback: the body is not an object.
+    """
+    by_header = _authentic(verify_header(header)) if header else None
+    payload = _readable(read, body)
+    by_custom = _named_by_custom(payload)
+    name = _authentic(by_header or by_custom)
+    return SignedCallback(
+        *name,
+        agrees=by_custom in (None, name),
+        result=read_message(payload),
+        payload=clean(payload),
+    )
+
+
+def _authentic(name: Name | None) -> Name:
+    if name is None:
+        raise NotAuthentic
+    return name
+
+
+def _named_by_custom(payload: Mapping[str, Any]) -> Name | None:
+    stamp = read_custom(payload).get(RESERVED_CUSTOM_KEY)
+    return None if stamp is None else _authentic(_verify_stamp(stamp))
+
+
+def _verify_stamp(stamp: Any) -> Name | None:
+    if not isinstance(stamp, Mapping):
+        return None
+    values = [stamp.get(key) for key in ("reference", "environment", "signature")]
+    texts = [value for value in values if isinstance(value, str)]
+    if len(texts) != len(values):
+        return None
+    reference = verify(*texts)
+    return (reference, texts[1]) if reference else None
+
+
+def _readable(read: Callable[[bytes], Any], body: bytes) -> dict[str, Any]:
+    try:
+        payload = read(body)
+    except ValueError:
+        payload = None  # its own text, and the exception it chains, quote the body
+    if not isinstance(payload, dict):
+        raise UnreadableCallback
+    return payload
+
+
+def read_form(body: bytes) -> Any:
+    """Return the JSON in a form: of its field `data`, or of the only one that holds an object.
+
+    A field `custom` beside it is put into the object.
+
+    Raises:
+        ValueError: there is no such field, or a field is repeated or cannot be read.
+    """
+    text = body.decode()
+    pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is repeated")
+    custom = fields.pop("custom", "").strip()
+    payload = load_json(_only_object(fields).encode())
+    if custom and isinstance(payload, dict):
+        beside = load_json(custom.encode())
+        return {**payload, "custom": beside} if beside else payload
+    return payload
+
+
+def _only_object(fields: dict[str, str]) -> str:
+    if "data" in fields:
+        return fields["data"]
+    [value] = [value for value in fields.values() if value.lstrip().startswith("{")]
+    return value
+
+
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "application/json": load_json,
+    "application/x-www-form-urlencoded": read_form,
+}
+"""By content type."""
+
+
+def clean(value: Any) -> Any:
+    """Return what may be kept of a payload: storable, bounded, and without what is personal."""
+    if isinstance(value, Mapping):
+        return _clean_object(value)
+    if isinstance(value, list):
+        return [clean(item) for item in value[:_MAX_ITEMS]]
+    if isinstance(value, str):
+        return _clean_string(value)
+    if isinstance(value, Decimal) or (isinstance(value, int) and abs(value) > _MAX_INTEGER):
+        return str(value)[:_MAX_TEXT]
+    return value
+
+
+def _clean_object(value: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = [(clean_text(key, _MAX_KEY), item) for key, item in islice(value.items(), _MAX_ITEMS)]
+    return {
+        key: clean(_unsigned(item) if key == RESERVED_CUSTOM_KEY else item)
+        for key, item in pairs
+        if key.strip().lower() not in _PERSONAL_OR_SECRET
+    }
+
+
+def _unsigned(stamp: Any) -> Any:
+    if not isinstance(stamp, Mapping):
+        return None
+    return {key: stamp.get(key) for key in ("reference", "environment")}
+
+
+def _clean_string(value: str) -> str:
+    # JSON inside a string would carry along what is left out elsewhere.
+    return "" if value.lstrip().startswith(("{", "[{")) else clean_text(value, _MAX_TEXT)

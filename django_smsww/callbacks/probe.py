@@ -1,0 +1,178 @@
+"""Post a callback to our own public URL, as the gateway would, and say what came back.
+
+It is signed but speaks of no message, so that the door answers it and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from ..gateway.http import Answer, Exchange, ExchangeError, transport_for
+from ..gateway.signature import HEADER, PROBE, header_value, sign
+from ..sms import RESERVED_CUSTOM_KEY
+
+GATEWAY_WAITS = 30.0
+"""Seconds after which the gateway gives a callback up (specification 1.2.7)."""
+
+SLOW = 10.0
+_MAX_SIZE = 1 << 16
+
+_BY_STATUS = {
+    401: (
+        "unauthorized",
+        "Something in front of the view asks for credentials: let callbacks pass without.",
+    ),
+    403: (
+        "forbidden",
+        "Something in front of the view (a firewall, a list of addresses) refuses callbacks.",
+    ),
+    404: (
+        "not_found",
+        'Nothing is there: correct callback_url, or add path("sms/", '
+        'include("django_smsww.urls")) to the URLconf.',
+    ),
+    405: ("wrong_view", "Another view is there, which takes no POST: correct callback_url."),
+    413: ("refused", "Something in front of the view refuses the size of callbacks."),
+    415: ("refused", "The content type did not arrive as it was sent."),
+    503: ("unavailable", "The site, or its database, is down: callbacks will come again."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What came of a probe.
+
+    Attributes:
+        outcome: "ok", or one word for what is wrong.
+        text: what it means, and what to do.
+        status: the HTTP status, or None if there was no answer.
+        seconds: how long it took.
+    """
+
+    outcome: str
+    text: str
+    status: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether callbacks arrive."""
+        return self.outcome in ("ok", "header_lost")
+
+
+def probe(
+    url: str, environment: str, *, method: str = "JSON", timeout: float = GATEWAY_WAITS
+) -> ProbeReport:
+    """Post a signed callback that speaks of no message to this URL; no redirect is followed.
+
+    Args:
+        method: "JSON", or "POST" for a form, as in the option `callback_method`.
+    """
+    content_type, body = _content(environment, method)
+    headers = {
+        "Content-Type": content_type,
+        "User-Agent": "django-smsww",
+        HEADER: header_value(PROBE, environment),
+    }
+    asked = Exchange("POST", url, headers, body, timeout, timeout, _MAX_SIZE)
+    parts = urlsplit(url)
+    started = monotonic()
+    try:
+        answer = transport_for(f"{parts.scheme}://{parts.netloc}").exchange(asked)
+    except ExchangeError as error:
+        outcome, text = _without_answer(str(error))
+        return ProbeReport(outcome, text, None, _since(started))
+    outcome, text = _judge(answer, url)
+    seconds = _since(started)
+    if outcome == "ok" and seconds > SLOW:
+        outcome, text = "slow", f"It took {seconds:.0f} s, and the gateway waits for 30 at most."
+    return ProbeReport(outcome, text, answer.status, seconds)
+
+
+def _since(started: float) -> float:
+    return round(monotonic() - started, 3)
+
+
+def _content(environment: str, method: str) -> tuple[str, bytes]:
+    """Return the content type and the body, in the form in which the gateway posts callbacks."""
+    stamp = {
+        "reference": str(PROBE),
+        "environment": environment,
+        "signature": sign(PROBE, environment),
+    }
+    message, custom = {"id": "", "state": "PROBE"}, {RESERVED_CUSTOM_KEY: stamp}
+    if method == "POST":
+        fields = {"data": json.dumps(message), "custom": json.dumps(custom)}
+        return "application/x-www-form-urlencoded", urlencode(fields).encode()
+    return "application/json", json.dumps({"data": message, "custom": custom}).encode()
+
+
+def _judge(answer: Answer, url: str) -> tuple[str, str]:
+    said = _said(answer)
+    if answer.status == 200:
+        return _judge_success(said)
+    if 300 <= answer.status < 400:
+        return "redirect", _where(answer, url)
+    if answer.status == 401 and said.get("error") == "not_authentic":
+        return "not_authentic", (
+            "The view refuses our signature: it runs with another SECRET_KEY, or what is in "
+            "front of it removes the header and changes the body."
+        )
+    if answer.status in _BY_STATUS:
+        return _BY_STATUS[answer.status]
+    if answer.status >= 500:
+        return "server_error", "The site fails on it: look into its log."
+    return "refused", f"It is refused with HTTP {answer.status}, and the gateway takes 200 alone."
+
+
+def _judge_success(said: dict[str, Any]) -> tuple[str, str]:
+    if said.get("outcome") != "probe":
+        return "wrong_view", (
+            "Something else than the callback view answered 200, so callbacks would be lost: "
+            "correct callback_url."
+        )
+    if said.get("header") is not True:
+        return "header_lost", (
+            f"The header {HEADER} was removed on the way. Callbacks are known by their custom "
+            "data all the same; let the header pass, in case the gateway leaves that out."
+        )
+    return "ok", "Callbacks arrive."
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    try:
+        said = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _where(answer: Answer, url: str) -> str:
+    """Say where a redirect leads, without what may be secret in a query."""
+    target = urlsplit(answer.headers.get("Location", ""))
+    place = target._replace(query="", fragment="").geturl()[:200]
+    if not target.query and place == f"{url}/":
+        return "It is redirected because callback_url lacks the slash at its end."
+    return (
+        f"It is redirected to {place!r}, and the gateway need not follow: callback_url must be "
+        "the final URL, with https and its slash."
+    )
+
+
+_NO_ANSWER = (
+    (("Certificate", "SSL", "TLS"), "tls", "TLS fails: look at the certificate and its chain."),
+    (("NameResolution", "gaierror"), "no_name", "The name of the host cannot be resolved."),
+    (("Timeout",), "timeout", "No answer came in time, and the gateway waits for 30 s at most."),
+    (("Refused", "NewConnection"), "no_connection", "Nothing listens there, or a firewall."),
+)
+
+
+def _without_answer(reason: str) -> tuple[str, str]:
+    for words, outcome, text in _NO_ANSWER:
+        if any(word in reason for word in words):
+            return outcome, f"{text} ({reason})"
+    return "no_answer", f"The connection ended without an answer. ({reason})"

@@ -1,0 +1,1 @@
+"""The provider's language: HTTP, JSON, errors and signatures."""

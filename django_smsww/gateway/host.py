@@ -1,0 +1,195 @@
+"""The gateway's two hosts: where they are, and how one of them is asked.
+
+Each host knows one credential and sends it nowhere else: the token goes to the host of the
+messages, e-mail and API key go to the host of the account.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from hmac import compare_digest
+from time import monotonic
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.utils.crypto import salted_hmac
+
+from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
+from ..marking import gettext_noop as _
+from ..secret import Secret
+from .errors import error_of
+from .http import Answer, Exchange, ExchangeError, transport_for
+from .loopback import is_loopback
+from .payload import load_json
+
+logger = logging.getLogger("django_smsww.client")
+
+NAMED_HOSTS = {
+    "production": "https://sms.openapi.com",
+    "sandbox": "https://test.sms.openapi.com",
+}
+_ACCOUNT_HOSTS = {
+    "https://sms.openapi.com": "https://oauth.openapi.com",
+    "https://test.sms.openapi.com": "https://test.oauth.openapi.com",
+}
+_HELP = "write 'production', 'sandbox' or a URL such as 'http://127.0.0.1:8010'"
+
+
+def messages_url(host: str) -> str:
+    """Return the URL of the host of the messages.
+
+    Raises:
+        ValueError: it is none, or not encrypted although it leaves this machine.
+    """
+    if not isinstance(host, str):
+        raise ValueError(f"host is not text: {_HELP}.")
+    url = NAMED_HOSTS.get(host.strip(), host.strip()).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"host is not a URL: {_HELP}.") from None
+    if parts.scheme not in {"http", "https"} or not name or not url.isascii():
+        raise ValueError(f"host is not a URL: {_HELP}.")
+    if parts.username or parts.password or parts.query or parts.fragment or " " in url:
+        raise ValueError(f"host holds more than scheme, name, port and path: {_HELP}.")
+    if parts.scheme == "http" and not is_loopback(name):
+        raise ValueError("host must be https, since the token travels to it.")
+    if url in _ACCOUNT_HOSTS.values():
+        raise ValueError(f"host is the one of the account, not of the messages: {_HELP}.")
+    return url
+
+
+def account_url(messages: str) -> str:
+    """Return the URL of the account host beside this host of the messages.
+
+    A simulator plays both.
+    """
+    return _ACCOUNT_HOSTS.get(messages, messages)
+
+
+class Host:
+    """One host, the credential for it, and the time-outs. Nothing is opened before it is asked."""
+
+    def __init__(self, url: str, authorization: str, timeouts: tuple[float, float]) -> None:
+        self.url = url
+        self._timeouts = timeouts
+        self._headers = {
+            "Authorization": Secret(authorization),
+            "Accept": "application/json",
+            "User-Agent": "django-smsww",
+        }
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    @property
+    def name(self) -> str:
+        """What tells host and credential apart from others, and tells nobody the credential."""
+        said = f"{self.url} {self._headers['Authorization']}"
+        return salted_hmac("django_smsww.host", said, algorithm="sha256").hexdigest()[:32]
+
+    def bears(self, authorization: str) -> bool:
+        """Tell whether this is the credential."""
+        ours = self._headers["Authorization"].encode()
+        return compare_digest(ours, authorization.encode(errors="replace"))
+
+    def is_same_as(self, other: Host) -> bool:
+        """Tell whether the other one is the same host, asked with the same credential."""
+        return self.url == other.url and self.bears(other._headers["Authorization"])
+
+    def request(
+        self, method: str, path: str, payload: Mapping[str, Any] | None = None, size: int = 1 << 20
+    ) -> Exchange:
+        """Return the request, which keeps credential and content out of sight.
+
+        Raises:
+            ValueError, TypeError: the payload has no form in JSON.
+        """
+        headers, body = self._headers, None
+        if payload is not None:
+            headers = headers | {"Content-Type": "application/json"}
+            body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+        connect, total = self._timeouts
+        return Exchange(method, self.url + path, headers, body, connect, total, size)
+
+    def ask(self, asked: Exchange, *, label: str, reference: object = None) -> Answer:
+        """Ask once and return the answer, of whatever status; the label goes into the log.
+
+        Raises:
+            ExchangeError: there is none.
+        """
+        started, status = monotonic(), None
+        try:
+            answer = transport_for(self.url).exchange(asked)
+            status = answer.status
+        finally:
+            _log(label, status, monotonic() - started, reference)
+        if not answer.is_sole:
+            logger.error("%s: more than one answer came (message %s)", label, reference)
+        return answer
+
+    def look_up(
+        self, path: str, query: Mapping[str, object] | None = None, *, label: str = ""
+    ) -> Any:
+        """Return the JSON at this path, or None where the host says that there is no such thing.
+
+        Raises:
+            SMSError: SMSUnavailable where it gave no usable answer.
+        """
+        query = {name: value for name, value in (query or {}).items() if value not in ("", None)}
+        target = f"{path}?{urlencode(query)}" if query else path
+        # A hundred messages of the greatest length fit.
+        return self.read(self.request("GET", target, size=8 << 20), label=label or f"GET {path}")
+
+    def read(self, asked: Exchange, *, label: str) -> Any:
+        """Ask for something that costs nothing, so that an unknown outcome is no matter."""
+        try:
+            answer = self.ask(asked, label=label)
+        except ExchangeError as exc:
+            raise SMSUnavailable(_("The gateway gave no answer"), detail=str(exc)) from exc
+        if not answer.is_sole:  # the 404 of another request would prove an absence
+            raise unreadable(answer.status)
+        if answer.status == 404 and (not answer.body.strip() or parse(answer) is not None):
+            return None
+        if not 200 <= answer.status < 300:
+            raise self.error(answer, unsure=SMSUnavailable)
+        if (payload := parse(answer)) is None:
+            raise unreadable(answer.status)
+        return payload
+
+    def error(
+        self,
+        answer: Answer,
+        *,
+        private: Iterable[str] = (),
+        unsure: type[SMSError] = SMSOutcomeUnknown,
+    ) -> SMSError:
+        """Return the error that this answer stands for, with the credential taken out of it."""
+        # An error names no message. It is ours because nothing else was on its connection, neither
+        # before our request nor after the answer: with anything else there, it proves nothing.
+        if not answer.is_sole:
+            return unsure(status=answer.status, detail="More than one answer came")
+        secrets = [self._headers["Authorization"].partition(" ")[2], *private]
+        return error_of(answer.status, answer.headers, answer.body, private=secrets, unsure=unsure)
+
+
+def _log(label: str, status: int | None, spent: float, reference: object) -> None:
+    outcome = f"HTTP {status}" if status else "no answer"
+    fields = {"request": label, "status": status, "seconds": spent, "reference": reference}
+    logger.debug("%s: %s in %.3f s (message %s)", label, outcome, spent, reference, extra=fields)
+
+
+def parse(answer: Answer) -> Any:
+    """Return the JSON in the answer; None where there is none that can be read."""
+    try:
+        return load_json(answer.body)
+    except ValueError:
+        return None
+
+
+def unreadable(status: int | None = None) -> SMSUnavailable:
+    """Return the error for an answer to a look-up that makes no sense."""
+    return SMSUnavailable(_("The gateway's answer cannot be read"), status=status)

@@ -1,0 +1,260 @@
+"""Forget what is old, and what is known of a number; tell what is known of it.
+
+Messages that are still under way, or whose outcome is unknown, are never touched. Everything runs
+in short transactions, may be stopped at any time and run again, also twice at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.db import connections, transaction
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Concat, Substr, TruncDate
+from django.utils import timezone
+
+from ..models import (
+    Callback,
+    Counter,
+    DailyTotal,
+    Event,
+    Message,
+    MessageQuerySet,
+    Preflight,
+    Suppression,
+)
+from ..models.queryset import certainly_not_sent
+from ..states import UNFINISHED, State
+
+FORGOTTEN = "…"
+"""Stands for the digits of a number that was forgotten; its international prefix stays."""
+
+BATCH = 500
+UNSETTLED_REACH = timedelta(days=1)
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What became of all that was known of a number.
+
+    Attributes:
+        messages: how many were made anonymous.
+        unfinished: how many were left as they are, by state: they are not over yet.
+        suppressed: whether the number stays on the do-not-send list.
+    """
+
+    messages: int
+    unfinished: dict[str, int]
+    suppressed: bool
+
+
+# By age
+
+
+def to_scrub(using: str, before: datetime) -> MessageQuerySet:
+    """Return the rows that ended before this moment and still hold what is personal."""
+    return _ended(using, before).exclude(recipient__endswith=FORGOTTEN)
+
+
+def to_delete(using: str, before: datetime) -> MessageQuerySet:
+    """Return the rows that ended before this moment.
+
+    Of a chain of resends the oldest goes first: without its successor, a message would seem never
+    to have been resent. And what left within a day of a message whose outcome is unknown stays
+    until that is settled, lest the provider's record of the one be taken for the other.
+    """
+    over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
+    unsettled = Message.objects.using(using).filter(
+        state=State.UNKNOWN,
+        created_at__gt=OuterRef("created_at") - UNSETTLED_REACH,
+        created_at__lt=OuterRef("created_at") + UNSETTLED_REACH,
+    )
+    return _ended(using, before).filter(over, ~Exists(unsettled))
+
+
+def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
+    """Forget numbers, texts, custom data and payloads; yield the number of rows, by batches."""
+    rows = to_scrub(using, before)
+    for keys in _batches(rows, batch_size):
+        with transaction.atomic(using=using):
+            mine = _lock(rows, keys)
+            _forget(using, mine)
+        yield len(mine)
+    _scrub_late_callbacks(using, before, batch_size)
+
+
+def delete(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
+    """Delete rows with all that belongs to them, after adding them to the daily totals."""
+    rows = to_delete(using, before)
+    for keys in _batches(rows, batch_size):
+        with transaction.atomic(using=using):
+            mine = Message.objects.using(using).filter(pk__in=_lock(rows, keys))
+            _add_up(mine)
+            _, deleted = mine.delete()
+        yield deleted.get(Message._meta.label, 0)
+    _delete_remains(using, before, batch_size)
+
+
+def _ended(using: str, before: datetime) -> MessageQuerySet:
+    # What ended before was created before, and only the latter has an index.
+    rows = Message.objects.using(using).exclude(state__in=UNFINISHED)
+    return rows.filter(created_at__lt=before, finished_at__lt=before)
+
+
+def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
+    last = 0
+    ordered = rows.order_by("pk").values_list("pk", flat=True)
+    while keys := list(ordered.filter(pk__gt=last)[:size]):
+        yield keys
+        last = keys[-1]
+
+
+def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
+    """Lock those of these rows that still fit and that no other process is at; return them."""
+    mine = rows.filter(pk__in=keys).order_by("pk")
+    features = connections[rows.db].features
+    if features.has_select_for_update_skip_locked and features.has_select_for_update_of:
+        mine = mine.select_for_update(skip_locked=True, of=("self",))
+    else:
+        # SQLite refuses a transaction that reads first and writes then, if another one has
+        # written in between. So this begins with a write that changes nothing.
+        mine.order_by().update(updated_at=F("updated_at"))
+    return list(mine.values_list("pk", flat=True))
+
+
+def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
+    """Make locked rows anonymous, with what is kept beside them."""
+    columns = {
+        # Nobody could send the row again without its number, so a repeated key begins anew.
+        "key": Case(
+            When(certainly_not_sent() | Q(key__contains=Substr("recipient", 2)), then=Value(None)),
+            default=F("key"),
+        ),
+        "recipient": Case(
+            When(prefix="", then=Value(FORGOTTEN)),
+            default=Concat(Value("+"), F("prefix"), Value(FORGOTTEN)),
+            output_field=CharField(),
+        ),
+        "recipient_reversed": "",
+        "body": "",
+        "custom": {},
+        "error_text": "",
+        "blocklisted_reason": "",
+        "scrubbed": True,
+        "updated_at": timezone.now(),
+    }
+    Message.objects.using(using).filter(pk__in=keys).update(**columns, **more)
+    Callback.objects.using(using).filter(message__in=keys).update(payload={})
+    events = Event.objects.using(using)
+    events.filter(message__in=keys).update(error_text="")
+    events.bulk_create(Event(message_id=key, kind=Event.Kind.SCRUBBED) for key in keys)
+
+
+def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
+    """Empty the payloads of callbacks without a row, or that came when theirs was scrubbed."""
+    of_nobody = Q(message=None) | Q(message__recipient__endswith=FORGOTTEN)
+    late = Callback.objects.using(using).filter(of_nobody, received_at__lt=before)
+    for keys in _batches(late.exclude(payload={}), size):
+        Callback.objects.using(using).filter(pk__in=keys).update(payload={})
+
+
+def _delete_remains(using: str, before: datetime, size: int) -> None:
+    """Delete what is old and belongs to no message."""
+    strays = Callback.objects.using(using).filter(message=None, received_at__lt=before)
+    for keys in _batches(strays, size):
+        Callback.objects.using(using).filter(pk__in=keys).delete()
+    Preflight.objects.using(using).filter(created_at__lt=before).delete()
+    Counter.objects.using(using).filter(window__lt=before).delete()
+
+
+def _add_up(rows: MessageQuerySet) -> None:
+    """Add these rows to the totals of their days; dry runs are in no count."""
+    groups = (
+        rows.filter(dry_run=False)
+        .annotate(day=TruncDate("created_at"))
+        .values("day", "environment", "alias", "country", "tag", "state")
+        # In one order everywhere, so that two of these never wait for each other.
+        .order_by("day", "environment", "alias", "country", "tag", "state")
+        .annotate(
+            messages=Count("pk"),
+            parts=Sum("segments"),
+            cost=Sum("total_price"),
+            penalties=Sum("penalty"),
+        )
+    )
+    for group in list(groups):
+        DailyTotal.objects.using(rows.db).add(group | {"segments": group["parts"]})
+
+
+# By number
+
+
+def erase(using: str, number: str) -> Erasure:
+    """Make every message to this number anonymous; only its part in counts and costs stays.
+
+    The number stays on the do-not-send list if it is there, or it would be written to again.
+    """
+    rows = Message.objects.using(using).filter(recipient=number)
+    over = rows.exclude(state__in=UNFINISHED)
+    count = 0
+    for keys in _batches(over, BATCH):
+        with transaction.atomic(using=using):
+            mine = _lock(over, keys)
+            _forget(using, mine, fingerprint="")
+            Event.objects.using(using).filter(message__in=mine).update(reason="")
+        count += len(mine)
+    left = rows.values_list("state").annotate(count=Count("pk")).order_by("state")
+    return Erasure(count, dict(left), _suppressions(using, number).exists())
+
+
+def export(using: str, number: str) -> dict[str, Any]:
+    """Return everything that is held of a number, as plain data."""
+    messages = Message.objects.using(using).filter(recipient=number).order_by("pk")
+    entry = _suppressions(using, number).values("reason", "created_at").first()
+    return {
+        "number": number,
+        "exported_at": timezone.now(),
+        "do_not_send": entry,
+        "messages": [_exported(message) for message in messages],
+    }
+
+
+def _suppressions(using: str, number: str) -> QuerySet[Suppression]:
+    return Suppression.objects.using(using).filter(recipient=number)
+
+
+_INTERNAL = frozenset(
+    {"id", "fingerprint", "lease_token", "lease_until", "recipient_reversed", "resend_of_id"}
+)
+_OF_STAFF = frozenset({"created_by_id", "user_id"})
+
+
+def _exported(message: Message) -> dict[str, Any]:
+    return _columns(message) | {
+        "callbacks": [_columns(heard) for heard in message.callbacks.order_by("pk")],
+        "events": [_columns(event) for event in message.events.order_by("pk")],
+    }
+
+
+def _columns(row: Model) -> dict[str, Any]:
+    left_out = _INTERNAL | _OF_STAFF | {"message_id", "digest"}
+    names = [field.attname for field in row._meta.concrete_fields]
+    return {name: getattr(row, name) for name in names if name not in left_out}

@@ -1,0 +1,1 @@
+"""What a caller touches: functions that store messages and send them."""

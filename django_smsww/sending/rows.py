@@ -1,0 +1,251 @@
+"""The way of a block of messages from values to rows: new ones, or those that their keys name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.db import IntegrityError, router, transaction
+from django.utils import timezone
+
+from ..backends.base import BaseSMSBackend
+from ..exceptions import InvalidSMS
+from ..marking import gettext_noop as _
+from ..models import Message, Suppression, fingerprint
+from ..models.limits import suppressed
+from ..segments import count_segments
+from ..sms import SMS
+from ..states import State
+from ..worker.limits import check_guards
+
+SENSITIVE_LIFETIME = timedelta(minutes=10)
+HOOK_GRACE = timedelta(minutes=1)
+"""How long `smsww_deliver` leaves a row to the call or hook that is about to send it."""
+_RESENT = _("It was resent already: resend the newest of the chain.")
+
+
+@dataclass
+class Store:
+    """How the messages of one call become rows: of which backend, for whom, and left to whom."""
+
+    backend: BaseSMSBackend
+    queue: bool | str | None = None
+    created_by: Any = None
+    preflight: bool = False
+
+    def __post_init__(self) -> None:
+        self.using = router.db_for_write(Message)
+        if self.queue is None:
+            self.queue = self.backend.queue
+
+    def validate(self, sms: SMS) -> None:
+        """Raise InvalidSMS if this message, or a second use of its key, is not valid.
+
+        Raises:
+            SMSLimited: a guard has no room for it.
+        """
+        prepared = self.backend.prepare(sms)
+        self.backend.validate(prepared)
+        known = self._known([sms]).get(_key(sms))
+        if known and known.recipient != sms.recipient and not known.scrubbed:
+            raise InvalidSMS("The key was used for another recipient: give each its own.")
+        if known is None:
+            check_guards(self.backend, prepared, self.created_by, using=self.using)
+        if known is None and self._suppressed([sms]):
+            raise suppressed()
+
+    def store(self, messages: Sequence[SMS], extra: dict[str, Any]) -> list[Message]:
+        """Return the rows of these messages: new ones, or those that their keys name."""
+        known = self._known(messages)
+        unwanted = self._suppressed(messages)
+        rows: dict[object, Message] = {}
+        for sms in messages:
+            if _name(sms) not in rows:
+                row = self._new_row(sms, extra, unwanted)
+                first = known.get(row.key)
+                rows[_name(sms)] = self._take_up(first, sms, row) if first else row
+        rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
+        return [rows[_name(sms)] for sms in messages]
+
+    def _known(self, messages: Sequence[SMS]) -> dict[str | None, Message]:
+        keys = [_key(sms) for sms in messages if _key(sms)]
+        if not keys:
+            return {}
+        rows = Message.objects.using(self.using).filter(alias=self.backend.alias, key__in=keys)
+        return {row.key: row for row in rows}
+
+    def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
+        """Return which of their numbers have asked for no more messages."""
+        return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
+
+    def _take_up(self, first: Message, sms: SMS, row: Message) -> Message:
+        """Return the row that has this key, queued again if it certainly was not sent.
+
+        Args:
+            row: the one that the message would have without it.
+        """
+        if not _is_same(first, row):
+            return _without_key(row)
+        if first.state != State.FAILED:
+            return first
+        is_valid = row.state == State.QUEUED
+        text = _text_columns(row.body) if first.scrubbed and is_valid else {}
+        if text or not first.scrubbed:
+            expires_at = row.expires_at if is_valid else first.expires_at
+            first.requeue(expires_at=expires_at, **text)
+        first.refresh_from_db()  # or what another call with the key has made of it
+        return first.newest
+
+    def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
+        """Insert these rows; return them, or those of a process that was first with a key."""
+        try:
+            with transaction.atomic(using=self.using):
+                self._hold_resent(rows.values())
+                Message.objects.using(self.using).bulk_create(rows.values())
+        except IntegrityError:
+            return {name: self._insert_one(row) for name, row in rows.items()}
+        return rows
+
+    def _hold_resent(self, rows: Iterable[Message]) -> None:
+        """Refuse to resend what was changed since it was judged: its key may send it just now."""
+        for first in filter(None, (row.resend_of for row in rows)):
+            unchanged = Message.objects.using(self.using).filter(
+                pk=first.pk, updated_at=first.updated_at
+            )
+            # To repeat its key, the row must not have been touched either: so one of two gives way.
+            if unchanged.update(updated_at=timezone.now()):
+                continue
+            is_resent = Message.objects.using(self.using).filter(resend_of=first.pk).exists()
+            text = _RESENT if is_resent else _("It is still under way.")
+            raise InvalidSMS(text, code="not_resendable")
+
+    def _insert_one(self, row: Message) -> Message:
+        row.pk = None
+        try:
+            with transaction.atomic(using=self.using):
+                row.save(using=self.using, force_insert=True)
+        except IntegrityError:
+            if row.resend_of_id:
+                raise InvalidSMS(_RESENT, code="not_resendable") from None
+            return self._insert_beside(row)
+        return row
+
+    def _insert_beside(self, row: Message) -> Message:
+        """Return the row that was first with this key or reference, or insert this one anew."""
+        rows = Message.objects.using(self.using)
+        if row.key:
+            first = rows.filter(alias=row.alias, key=row.key).first()
+        else:  # the same SMS was in an earlier block
+            first = rows.filter(alias=row.alias, reference=row.reference).first()
+        if first and _is_same(first, row):
+            return first
+        if first and row.key:
+            row = _without_key(row)
+        row.reference = uuid4()  # the other one stands under another alias
+        row.save(using=self.using, force_insert=True)
+        return row
+
+    def _new_row(self, sms: SMS, extra: dict[str, Any], unwanted: set[str]) -> Message:
+        common = {
+            "reference": sms.reference,
+            "alias": self.backend.alias,
+            "environment": self.backend.environment,
+            "batch": sms.batch,
+            "created_by": self.created_by,
+            **extra,
+        }
+        try:
+            sms = self.backend.prepare(sms)
+            self.backend.validate(sms)
+            if sms.recipient in unwanted:
+                raise suppressed()
+        except InvalidSMS as error:
+            return Message.invalid(error, **common, **_storable_columns(sms))
+        return Message(**common, **self._columns(sms))
+
+    def _columns(self, sms: SMS) -> dict[str, Any]:
+        return {
+            **_text_columns(sms.body),
+            "key": sms.key or None,
+            "recipient": sms.recipient,
+            "sender": sms.sender,
+            "sensitive": sms.sensitive,
+            "route": self.backend.route_for(sms),
+            "dry_run": sms.dry_run,
+            "fail_on_multiple_messages": sms.fail_on_multiple_messages,
+            "preflight": self.preflight,
+            "custom": dict(sms.custom or {}),
+            "tag": sms.tag,
+            "priority": sms.priority,
+            "send_at": sms.send_at,
+            "next_attempt_at": sms.send_at or self._first_sweep(),
+            "expires_at": self._expiry(sms),
+        }
+
+    def _first_sweep(self) -> datetime:
+        """Return when `smsww_deliver` may take a row that nothing else has sent by then."""
+        return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
+
+    def _expiry(self, sms: SMS) -> datetime:
+        if sms.expires_at:
+            return sms.expires_at
+        lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
+        return (sms.send_at or timezone.now()) + lifetime
+
+
+def _is_same(first: Message, row: Message) -> bool:
+    """Whether a key, as far as the database tells keys apart, was used for the same recipient."""
+    return first.key == row.key and (first.scrubbed or first.recipient == row.recipient)
+
+
+def _without_key(row: Message) -> Message:
+    """Return the row of a message whose key belongs to a message to somebody else."""
+    kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
+    columns = {name: getattr(row, name) for name in kept}
+    error = InvalidSMS("The key was used for another recipient: give each its own.")
+    return Message.invalid(error, body="" if row.sensitive else row.body, **columns)
+
+
+def _text_columns(body: str) -> dict[str, Any]:
+    count = count_segments(body)
+    return {
+        "body": body,
+        "fingerprint": fingerprint(body),
+        "encoding": count.encoding,
+        "characters": count.characters,
+        "segments": count.segments,
+    }
+
+
+def _name(sms: SMS) -> object:
+    """Return what tells messages of one call apart: the same one given twice has one row."""
+    return (_key(sms), str(sms.recipient)) if _key(sms) else sms.reference
+
+
+def _key(sms: SMS) -> str:
+    return sms.key if isinstance(sms.key, str) else ""
+
+
+def _storable_columns(sms: SMS) -> dict[str, Any]:
+    """Return what can be kept of a message that is not valid, whatever is wrong with it."""
+    return {
+        "key": _storable(sms.key, 255) or None,
+        "recipient": _storable(sms.recipient, 32),
+        "sender": _storable(sms.sender, 32),
+        "body": "" if sms.sensitive else _storable(sms.body),
+        "scrubbed": bool(sms.sensitive),
+        "sensitive": bool(sms.sensitive),
+        "dry_run": sms.dry_run is True,
+        "tag": _storable(sms.tag, 64),
+    }
+
+
+def _storable(value: object, limit: int | None = None) -> str:
+    """Return as much of a string as every database takes, and "" of anything else."""
+    if not isinstance(value, str):
+        return ""
+    clean = value.replace("\x00", "").encode(errors="ignore").decode()
+    return clean[:limit]

@@ -1,5 +1,0 @@
-"""How sending goes: what the records, the gateway and our own callback door say, as plain data."""
-
-from .report import STATUSES, collect
-
-__all__ = ["STATUSES", "collect"]

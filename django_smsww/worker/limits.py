@@ -1,0 +1,251 @@
+"""The caps and guards of an alias: what may leave is counted before it leaves, across all hosts.
+
+A worker takes from the counters what it is about to send, and gives back what was not sent. So a
+cap is never exceeded; what a dead worker had taken stays taken until the window is over.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from ..backends.base import BaseSMSBackend
+from ..backends.validation import country_of
+from ..clock import database_now
+from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
+from ..marking import gettext_noop as _
+from ..models import Counter, Message, Suspension
+from ..models.counters import CounterQuerySet
+from ..models.limits import STOPPED
+from ..sms import SMS
+
+DAILY = "max_segments_per_day"
+GUARDS = ("max_per_user", "max_per_number", "max_per_country")
+
+
+_UNTIL = _("SMSWW[%(alias)r]: %(option)s (%(most)d) is used up until %(end)s; nothing was sent")
+_FOR_SECONDS = _(
+    "SMSWW[%(alias)r]: %(option)s (%(most)d) is used up for %(seconds)d seconds; nothing was sent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How much may leave in one window of time."""
+
+    alias: str
+    option: str
+    scope: str
+    begins: datetime
+    ends: datetime
+    most: int
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether queued messages wait until it is over; those past a guard are refused."""
+        return self.option == DAILY
+
+    def amount(self, message: Message) -> int:
+        """Return how much of the cap the message uses."""
+        return message.segments or 1 if self.is_daily else 1
+
+    def as_error(self, now: datetime) -> SMSLimited:
+        """Return the error of a message that is beyond the cap."""
+        seconds = (self.ends - now).total_seconds()
+        return SMSLimited(
+            _UNTIL if self.is_daily else _FOR_SECONDS,
+            params={
+                "alias": self.alias,
+                "option": self.option,
+                "most": self.most,
+                "end": f"{self.ends:%Y-%m-%d %H:%M} {timezone.get_default_timezone_name()}",
+                "seconds": max(1, round(seconds)),
+            },
+            code=self.option,
+            retry_after=max(0.0, seconds),
+        )
+
+
+@dataclass
+class Allowance:
+    """What a worker has taken from the counters for the messages that it has at hand."""
+
+    backend: BaseSMSBackend
+    using: str
+    taken: dict[int, list[tuple[Cap, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def admit(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
+        """Count these messages, and return those that are beyond a cap, each with that cap.
+
+        What those have taken by then is to be given back, as all is that does not leave.
+        """
+        now = database_now(self.using)
+        waiting, beyond = list(messages), []
+        for option in (*GUARDS, DAILY):
+            for cap, group in _groups(self.backend, option, waiting, now):
+                beyond += [(message, cap) for message in self._without_room(cap, group)]
+            refused = {message.pk for message, _cap in beyond}
+            waiting = [message for message in waiting if message.pk not in refused]
+        return beyond
+
+    def give_back(self, primary_keys: Iterable[int]) -> None:
+        """Give back what was taken for messages that do not leave."""
+        unused: dict[Cap, int] = defaultdict(int)
+        for primary_key in primary_keys:
+            for cap, amount in self.taken.pop(primary_key, ()):
+                unused[cap] += amount
+        for cap, amount in unused.items():
+            self._counters.give_back(cap.scope, cap.begins, amount)
+
+    def use(self, primary_keys: Iterable[int]) -> None:
+        """Let go of what was taken for messages that have left: it is used."""
+        for primary_key in primary_keys:
+            self.taken.pop(primary_key, None)
+
+    def _without_room(self, cap: Cap, group: Sequence[Message]) -> list[Message]:
+        """Take the cap for as many of the group as it has room for, and return the others."""
+        if self._take(cap, group):
+            return []
+        # Not all at once: one by one, unless there is no room for any.
+        room = cap.most - self._counters.used(cap.scope, cap.begins)
+        return [
+            message
+            for message in group
+            if len(group) == 1 or cap.amount(message) > room or not self._take(cap, [message])
+        ]
+
+    def _take(self, cap: Cap, group: Sequence[Message]) -> bool:
+        amount = sum(map(cap.amount, group))
+        if not self._counters.take(cap.scope, cap.begins, amount, cap.most):
+            return False
+        for message in group:
+            self.taken[message.pk].append((cap, cap.amount(message)))
+        return True
+
+    @property
+    def _counters(self) -> CounterQuerySet:
+        return Counter.objects.using(self.using)
+
+
+def has_limits(backend: BaseSMSBackend) -> bool:
+    """Whether this backend counts what leaves."""
+    return any(getattr(backend, option) is not None for option in (*GUARDS, DAILY))
+
+
+def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) -> None:
+    """Raise SMSLimited if a guard has no room for this message now. Nothing is counted yet.
+
+    It spares a flood the rows, and tells a caller whose message would only fail in the queue.
+    """
+    if sms.dry_run or not has_limits(backend):
+        return
+    now = database_now(using)
+    if sms.send_at and sms.send_at > now:  # it will be counted in a window to come
+        return
+    for option in GUARDS:
+        cap = _cap(backend, option, sms.recipient, getattr(user, "pk", None), now)
+        if cap and Counter.objects.using(using).used(cap.scope, cap.begins) >= cap.most:
+            raise cap.as_error(now)
+
+
+def used_today(backend: BaseSMSBackend, *, using: str) -> int:
+    """Return how many segments count towards `max_segments_per_day` by now."""
+    begins, _ends = _day(database_now(using))
+    return Counter.objects.using(using).used(_scope(backend, DAILY, ""), begins)
+
+
+def cost_nothing(error: SMSError | None) -> bool:
+    """Whether a message that ended so was certainly neither sent nor fined."""
+    return error is not None and not isinstance(error, SMSOutcomeUnknown | ContentRefused)
+
+
+def stop_batch(
+    alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
+) -> int:
+    """Give up what has not left of a mass send; return how many messages were cancelled.
+
+    What a worker has at hand, and what the call that sends it has still to write, is cancelled
+    when its turn comes.
+    """
+    Suspension.objects.using(using).pause(
+        alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
+    )
+    rows = Message.objects.using(using).filter(alias=alias, environment=environment, batch=batch)
+    return rows.cancel(by=by, reason=reason)
+
+
+def _groups(
+    backend: BaseSMSBackend, option: str, messages: Sequence[Message], now: datetime
+) -> Iterator[tuple[Cap, list[Message]]]:
+    """Yield each cap that the option puts on these messages, with those that it concerns."""
+    if getattr(backend, option) is None:
+        return
+    groups: dict[Cap, list[Message]] = defaultdict(list)
+    for message in messages:
+        cap = _cap(backend, option, message.recipient, message.created_by_id, now)
+        if cap:
+            groups[cap].append(message)
+    yield from groups.items()
+
+
+def _cap(
+    backend: BaseSMSBackend, option: str, recipient: str, user: Any, now: datetime
+) -> Cap | None:
+    limit = getattr(backend, option)
+    if limit is None or (option == "max_per_user" and user is None):
+        return None
+    if option == DAILY:
+        begins, ends = _day(now)
+        return Cap(backend.alias, option, _scope(backend, option, ""), begins, ends, limit)
+    most, seconds = limit
+    name = _name(option, recipient, user)
+    begins, ends = window_of(now, seconds)
+    return Cap(backend.alias, option, _scope(backend, option, name), begins, ends, most)
+
+
+def _name(option: str, recipient: str, user: Any) -> str:
+    """Return of whom a guard keeps count; a counter shows no numbers."""
+    if option == "max_per_country":
+        return country_of(recipient) or "none"
+    name = recipient if option == "max_per_number" else str(user)
+    return salted_hmac("django_smsww.counter", name, algorithm="sha256").hexdigest()[:20]
+
+
+def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
+    kind = option.rpartition("_")[2]
+    return f"{kind}:{backend.alias}:{backend.environment}:{name}"
+
+
+def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
+    """Return the window of so many seconds, counted from 1970 on, in which this moment is."""
+    elapsed = int(_aware(now.replace(microsecond=0)).timestamp())
+    begins = datetime.fromtimestamp(elapsed - elapsed % seconds, UTC)
+    return _as(now, begins), _as(now, begins + timedelta(seconds=seconds))
+
+
+def _day(now: datetime) -> tuple[datetime, datetime]:
+    """Return when the day of the project's TIME_ZONE began, and when it ends."""
+    zone = timezone.get_default_timezone()
+    today = timezone.localtime(_aware(now), zone).date()
+    begins = datetime.combine(today, time.min, tzinfo=zone)
+    return _as(now, begins), _as(now, begins + timedelta(days=1))  # of the clock on the wall
+
+
+def _aware(moment: datetime) -> datetime:
+    if timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
+def _as(now: datetime, moment: datetime) -> datetime:
+    """Return the moment naive where the project's USE_TZ makes now so."""
+    if timezone.is_aware(now):
+        return moment
+    return timezone.make_naive(moment, timezone.get_default_timezone())

@@ -1,0 +1,315 @@
+"""Refresh, cancel and settle from the admin: one message, or some."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+from django.utils import timezone
+
+from django_smsww import SendResult, SMSUnavailable, State
+from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.models import Event, Message
+from django_smsww.reconcile.report import Reason
+
+from ..support.people import browser_of, notices, page, staff, text_of
+
+LIST = reverse("admin:django_smsww_message_changelist")
+pytestmark = pytest.mark.django_db
+
+
+class KnowingBackend(BaseSMSBackend):
+    """Answer look-ups from a dict, and list what is in `listed`."""
+
+    known: dict[str, SendResult] = {}
+    listed: list[SendResult] = []
+    asked: list[str] = []
+
+    def fetch(self, provider_id):
+        self.asked.append(provider_id)
+        answer = self.known.get(provider_id)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def fetch_page(self, skip, limit):
+        self.asked.append("list")
+        return self.listed[skip : skip + limit]
+
+
+@pytest.fixture
+def provider(settings, monkeypatch):
+    for name, empty in (("known", {}), ("listed", []), ("asked", [])):
+        monkeypatch.setattr(KnowingBackend, name, empty)
+    settings.SMSWW = {
+        "default": {"BACKEND": "tests.admin.test_actions.KnowingBackend", "OPTIONS": {}}
+    }
+    return KnowingBackend
+
+
+@pytest.fixture
+def browser(db):
+    names = ("resend", "refresh", "cancel", "settle")
+    permissions = [f"{name}_message" for name in names]
+    return browser_of(staff("view_message", "view_message_content", *permissions))
+
+
+def deed_page(name, message=None):
+    if message is None:
+        return reverse(f"admin:django_smsww_message_{name}_selected")
+    return reverse(f"admin:django_smsww_message_{name}", args=(message.pk,))
+
+
+def selection(*rows, **extra):
+    return {"_selected_action": [row.pk for row in rows], **extra}
+
+
+def state_of(message):
+    message.refresh_from_db()
+    return message.state
+
+
+@pytest.fixture
+def unknown(make_message):
+    """Return a function that makes a row whose outcome is unknown, past its grace period."""
+
+    def make(**columns):
+        long_ago = timezone.now() - timedelta(hours=1)
+        return make_message(state=State.UNKNOWN, claimed_at=long_ago, **columns)
+
+    return make
+
+
+# Refresh
+
+
+def test_refresh_asks_first_and_then_the_gateway(browser, make_message, provider):
+    provider.known["p1"] = SendResult(provider_id="p1", state="DELIVERED")
+    message = make_message(state=State.PENDING, provider_id="p1")
+    assert "1 message is looked up" in text_of(browser.get(deed_page("refresh", message)))
+    assert provider.asked == []
+    answer = browser.post(deed_page("refresh", message), follow=True)
+    assert notices(answer) == ["The gateway was asked. It is now: Delivered."]
+    assert (provider.asked, state_of(message)) == (["p1"], "DELIVERED")
+
+
+def test_refresh_tells_what_the_gateway_lacks(browser, make_message, provider):
+    message = make_message(state=State.PENDING, provider_id="p1")
+    answer = browser.post(deed_page("refresh", message), follow=True)
+    assert notices(answer) == ["The gateway has no such message."]
+    assert state_of(message) == "PENDING"
+
+
+def test_refresh_looks_for_what_has_no_id(browser, unknown, provider):
+    message = unknown(recipient="+393330000001")
+    provider.listed.append(
+        SendResult(
+            provider_id="p9",
+            state="DELIVERED",
+            recipient=message.recipient,
+            body=message.body,
+            created_at=message.claimed_at,
+            custom={"_smsww": {"reference": str(message.reference), "environment": ""}},
+        )
+    )
+    browser.post(deed_page("refresh", message))
+    assert state_of(message) == "DELIVERED"
+    assert message.provider_id == "p9"
+
+
+def test_refresh_says_why_it_is_still_unknown(browser, unknown, provider):
+    message = unknown()
+    answer = browser.post(deed_page("refresh", message), follow=True)
+    assert notices(answer) == ["The gateway was asked. It is now: Outcome unknown."]
+    message.refresh_from_db()
+    assert message.error_text in {reason.value for reason in Reason}
+
+
+def test_many_are_refreshed_and_the_list_is_read_once(browser, make_message, unknown, provider):
+    provider.known["p1"] = SendResult(provider_id="p1", state="EXPIRED")
+    rows = [make_message(state=State.NEW, provider_id="p1"), unknown(), unknown(), make_message()]
+    answer = browser.post(deed_page("refresh"), selection(*rows), follow=True)
+    assert provider.asked.count("list") <= 2
+    assert state_of(rows[0]) == "EXPIRED"
+    assert notices(answer)[0] == "1 message was looked up."
+    assert "1 was skipped: The gateway does not know it." in notices(answer)
+
+
+def test_a_gateway_that_is_away_is_not_asked_again(browser, make_message, provider):
+    rows = [make_message(state=State.NEW, provider_id=name) for name in ("p1", "p2", "p3")]
+    provider.known["p1"] = SMSUnavailable("The gateway is away")
+    answer = browser.post(deed_page("refresh"), selection(*rows), follow=True)
+    assert provider.asked == ["p1"]
+    assert "The gateway is away" in notices(answer)[0]
+    assert notices(answer)[1].startswith("2 were skipped")
+
+
+def test_a_message_of_another_deployment_is_not_asked_for(browser, make_message, provider):
+    message = make_message(state=State.NEW, provider_id="p1", environment="staging.example.com")
+    answer = browser.post(deed_page("refresh", message), follow=True)
+    assert notices(answer) == ["It belongs to another deployment."]
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"alias": "gone"}, "alias cannot be used"),
+        ({"provider_id": None}, "does not know it"),
+        ({}, "cannot look messages up"),
+    ],
+)
+def test_what_cannot_be_asked_for_has_no_button(browser, make_message, columns, reason):
+    message = make_message(**{"state": State.NEW, "provider_id": "p1"} | columns)
+    assert deed_page("refresh", message) not in text_of(browser.get(page(message)))
+    answer = browser.get(deed_page("refresh", message), follow=True)
+    assert reason in notices(answer)[0]
+
+
+# Cancel
+
+
+def test_cancel_asks_first_and_keeps_who_and_why(browser, make_message):
+    message = make_message(segments=3, country="")
+    question = text_of(browser.get(deed_page("cancel", message)))
+    for shown in ("1 message is not sent", "3 segments", "not known (1)", 'name="reason"'):
+        assert shown in question
+    assert state_of(message) == "QUEUED"
+    answer = browser.post(deed_page("cancel", message), {"reason": "wrong text"}, follow=True)
+    assert notices(answer) == ["It was cancelled; nothing was sent."]
+    event = Event.objects.get()
+    assert (event.kind, event.reason, event.user.username) == ("cancelled", "wrong text", "ann")
+    assert state_of(message) == "CANCELLED"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
+def test_only_what_waits_is_cancelled(browser, make_message, state):
+    message = make_message(state=state)
+    assert deed_page("cancel", message) not in text_of(browser.get(page(message)))
+    browser.post(deed_page("cancel", message))
+    browser.post(deed_page("cancel"), selection(message))
+    assert state_of(message) == state
+    assert not Event.objects.exists()
+
+
+def test_many_are_cancelled_and_the_others_named(browser, make_message):
+    rows = [make_message(), make_message(), make_message(state=State.NEW)]
+    question = browser.post(LIST, selection(*rows, action="cancel_selected"))
+    assert "2 messages are not sent" in text_of(question)
+    assert "These are not cancelled" in text_of(question)
+    answer = browser.post(deed_page("cancel"), selection(*rows, reason="late"), follow=True)
+    assert notices(answer) == [
+        "2 messages were cancelled.",
+        "1 was skipped: It does not wait to be sent.",
+    ]
+    assert Event.objects.filter(reason="late").count() == 2
+
+
+# Settle
+
+
+@pytest.mark.parametrize(("verdict", "state"), [("sent", "PENDING"), ("unsent", "FAILED")])
+def test_settle_moves_an_unknown_message_on_a_persons_word(browser, unknown, verdict, state):
+    message = unknown()
+    assert "Refresh first" in text_of(browser.get(deed_page("settle", message)))
+    form = {"verdict": verdict, "reason": "she called"}
+    browser.post(deed_page("settle", message), form)
+    assert state_of(message) == state
+    event = Event.objects.get()
+    assert (event.kind, event.reason, event.user.username) == ("settled", "she called", "ann")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"verdict": "sent"},
+        {"reason": "x"},
+        {"verdict": "QUEUED", "reason": "x"},
+        {"verdict": "sent", "reason": " "},
+        {"verdict": "sent", "reason": "x" * 256},
+    ],
+)
+def test_settle_needs_a_verdict_and_a_reason(browser, unknown, form):
+    message = unknown()
+    for where, data in (
+        (deed_page("settle", message), form),
+        (deed_page("settle"), selection(message) | form),
+    ):
+        answer = browser.post(where, data)
+        assert "errornote" in text_of(answer)
+        assert str(message.reference) in text_of(answer)
+    assert state_of(message) == "UNKNOWN"
+
+
+def test_settle_waits_for_the_grace_period(browser, make_message):
+    message = make_message(state=State.UNKNOWN, claimed_at=timezone.now())
+    form = {"verdict": "unsent", "reason": "x"}
+    answer = browser.post(deed_page("settle", message), form, follow=True)
+    assert "too early" in notices(answer)[0]
+    assert state_of(message) == "UNKNOWN"
+
+
+def test_a_second_settlement_does_nothing(browser, unknown):
+    message = unknown()
+    form = {"verdict": "sent", "reason": "x"}
+    browser.post(deed_page("settle", message), form)
+    answer = browser.post(deed_page("settle", message), form | {"verdict": "unsent"}, follow=True)
+    assert notices(answer)[-1] == "Its outcome is known."
+    assert (state_of(message), Event.objects.count()) == ("PENDING", 1)
+
+
+def test_many_are_settled_with_one_reason(browser, unknown, make_message):
+    rows = [unknown(), unknown(), make_message(state=State.UNKNOWN, claimed_at=timezone.now())]
+    form = selection(*rows, verdict="unsent", reason="the log says so")
+    answer = browser.post(deed_page("settle"), form, follow=True)
+    assert notices(answer)[0] == "2 messages were settled."
+    assert "too early" in notices(answer)[1]
+    assert [state_of(row) for row in rows] == ["FAILED", "FAILED", "UNKNOWN"]
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", ["resend", "refresh", "cancel", "settle"])
+def test_nothing_is_done_on_get_or_without_the_csrf_token(make_message, unknown, provider, name):
+    rows = [make_message(), make_message(state=State.FAILED), unknown()]
+    before = list(Message.objects.order_by("pk").values_list())
+    strict = browser_of(
+        staff("view_message", f"{name}_message"),
+        enforce_csrf_checks=True,
+    )
+    form = {"verdict": "sent", "reason": "x"}
+    for row in rows:
+        strict.get(deed_page(name, row), form)
+        assert strict.post(deed_page(name, row), form).status_code == 403
+    assert strict.get(deed_page(name), selection(*rows) | form).status_code == 302
+    assert strict.post(deed_page(name), selection(*rows) | form).status_code == 403
+    assert list(Message.objects.order_by("pk").values_list()) == before
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize("name", ["refresh", "cancel", "settle"])
+def test_the_log_names_references_alone(browser, make_message, unknown, provider, name):
+    provider.known["p1"] = SendResult(provider_id="p1", state="DELIVERED")
+    rows = {
+        "refresh": lambda: make_message(state=State.NEW, provider_id="p1"),
+        "cancel": make_message,
+        "settle": unknown,
+    }
+    message = rows[name]()
+    browser.post(deed_page(name, message), {"verdict": "sent", "reason": "secret +3933312345"})
+    entry = LogEntry.objects.get()
+    assert UUID(entry.object_repr) == message.reference
+    assert "+39" not in entry.change_message
+
+
+def test_an_unknown_message_cannot_be_resent_before_it_is_settled(browser, unknown, smsoutbox):
+    message = unknown()
+    browser.post(deed_page("resend", message))
+    assert smsoutbox == []
+    form = {"verdict": "unsent", "reason": "x"}
+    browser.post(deed_page("settle", message), form)
+    browser.post(deed_page("resend", message))
+    assert [sms.recipient for sms in smsoutbox] == [message.recipient]

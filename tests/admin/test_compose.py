@@ -1,0 +1,378 @@
+"""Write a message in the admin: checked, tried, confirmed, and sent once."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from django_smsww import SendResult, SMSOutcomeUnknown, SMSUnavailable, State
+from django_smsww.admin.compose.draft import as_typed
+from django_smsww.models import Heartbeat, Message, Suppression, fingerprint
+
+from ..conftest import NUMBER, raises
+from ..support.people import browser_of, notices, page, staff, text_of
+
+COMPOSE = reverse("admin:django_smsww_message_compose")
+LIST = reverse("admin:django_smsww_message_changelist")
+WRITING = ("view_message", "view_message_content", "view_message_costs", "send_message")
+LOCMEM = {"BACKEND": "django_smsww.backends.locmem.SMSBackend"}
+EVIL = "<script>alert(1)</script>\"'\u202e"
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(db):
+    return browser_of(staff(*WRITING, "mass_send_message"))
+
+
+@pytest.fixture
+def sweeper(db):
+    Heartbeat.objects.beat("", "sweep:default")
+
+
+def form(*numbers, **fields):
+    lines = "\n".join(numbers or [NUMBER])
+    return {"recipients": lines, "body": "Hello", "alias": "default", "token": uuid4()} | fields
+
+
+def numbers(count):
+    return [f"+39333{n:07}" for n in range(count)]
+
+
+# One
+
+
+def test_a_message_is_shown_before_it_is_sent(browser, smsoutbox):
+    question = text_of(browser.post(COMPOSE, form(body="“x”" * 30) | {"_check": "1"}))
+    for shown in ("1 message", "2 segments", "IT (1)", "U+201C", "through “default”"):
+        assert shown in question
+    assert smsoutbox == []
+    assert not Message.objects.exists()
+
+
+def test_the_confirmed_message_is_sent(browser, smsoutbox):
+    data = form(sender="Shop", tag="otp", body="Hello\r\nyou") | {"_send": "1"}
+    answer = browser.post(COMPOSE, data, follow=True)
+    message = Message.objects.get()
+    assert answer.redirect_chain[-1][0] == page(message)
+    assert notices(answer) == ["It was handed over."]
+    [sms] = smsoutbox
+    assert (sms.body, sms.recipient, sms.sender) == ("Hello\nyou", NUMBER, "Shop")
+    assert (message.tag, message.created_by.username) == ("otp", "ann")
+
+
+def test_what_the_confirmation_posts_is_what_was_written(browser, smsoutbox):
+    """The page that asks brings everything along in hidden fields, so follow it as a browser."""
+    data = form(body=f"{EVIL}\n two ", sensitive="on", tag="t", sender="Shop")
+    context = browser.post(COMPOSE, data | {"_check": "1"}).context
+    browser.post(COMPOSE, dict(context["hidden"]) | {"_send": "1"})
+    [sms] = smsoutbox
+    assert (sms.body, sms.sender) == (f"{EVIL}\n two ", "Shop")
+    message = Message.objects.get()
+    assert (message.sensitive, message.scrubbed, message.tag) == (True, True, "t")
+
+
+@pytest.fixture
+def earlier(make_message):
+    """Some numbers that the text was sent to before, and what is like it but is not."""
+    text = {"body": "Hello", "fingerprint": fingerprint("Hello")}
+    for number, state in zip(
+        numbers(4), ("DELIVERED", "DELIVERED", "UNKNOWN", "EXPIRED"), strict=True
+    ):
+        make_message(recipient=number, state=state, **text)
+    make_message(recipient=numbers(1)[0], state=State.DELIVERED, **text)
+    make_message(recipient=numbers(5)[4], state=State.DELIVERED, fingerprint=fingerprint("Hi"))
+    make_message(recipient=numbers(6)[5], state=State.DELIVERED, dry_run=True, **text)
+
+
+def test_who_got_the_text_already_is_counted(browser, earlier):
+    question = text_of(browser.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    assert "This very text was delivered to 2 numbers before." in question
+    assert "To 1 number this very text is still under way" in question
+    other = text_of(browser.post(COMPOSE, form(*numbers(7), body="Hallo") | {"_check": "1"}))
+    assert "This very text" not in other
+
+
+def test_who_may_not_read_texts_does_not_learn_who_got_which(earlier):
+    blind = browser_of(staff("view_message", "send_message", "mass_send_message"))
+    question = text_of(blind.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    assert "7 messages" in question
+    assert "this very text" not in question.lower()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_second_click_sends_nothing(browser, smsoutbox, count):
+    data = form(*numbers(count)) | {"_send": "1"}
+    first = browser.post(COMPOSE, data)
+    assert browser.post(COMPOSE, data).url == first.url
+    assert len(smsoutbox) == Message.objects.count() == count
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"recipients": "333 123 4567"}, "start with the plus sign"),
+        ({"recipients": ""}, "Write at least one number."),
+        ({"body": ""}, "required"),
+        ({"body": "x" * 50_000}, "must fit into 255 segments"),
+        ({"sender": "Shop!"}, "sender must have"),
+        ({"sender": "x" * 12}, "at most 11"),
+        ({"alias": "gone"}, "Select a valid choice"),
+        ({"send_at": "tomorrow"}, "Enter a valid date"),
+        ({"token": "x"}, "errornote"),
+        ({"tag": "x" * 65}, "at most 64"),
+    ],
+)
+@pytest.mark.parametrize("button", ["_check", "_try", "_send"])
+def test_what_is_not_valid_goes_nowhere(browser, smsoutbox, fields, said, button):
+    answer = browser.post(COMPOSE, form(**fields) | {button: "1"})
+    assert said in text_of(answer)
+    assert smsoutbox == []
+    assert not Message.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "error", [SMSUnavailable("The gateway is away"), SMSOutcomeUnknown("Lost")]
+)
+def test_a_message_that_fails_shows_its_row(browser, gateway, error):
+    gateway.answer = raises(error)
+    answer = browser.post(COMPOSE, form() | {"_send": "1"}, follow=True)
+    assert answer.redirect_chain[-1][0] == page(Message.objects.get())
+    assert str(error.args[0]) in notices(answer)[0]
+
+
+def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
+    settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"max_per_number": (1, 3600)}}}
+    browser.post(COMPOSE, form() | {"_send": "1"})
+    answer = browser.post(COMPOSE, form() | {"_send": "1"})
+    assert "max_per_number" in text_of(answer)
+    assert len(smsoutbox) == 1
+
+
+def test_a_time_in_the_future_waits_for_it(browser, smsoutbox, sweeper):
+    later = timezone.localtime(timezone.now() + timedelta(days=1))
+    data = form(send_at=f"{later:%Y-%m-%dT%H:%M}")
+    hidden = dict(browser.post(COMPOSE, data | {"_check": "1"}).context["hidden"])
+    answer = browser.post(COMPOSE, hidden | {"_send": "1"}, follow=True)
+    assert notices(answer) == ["It waits to be sent."]
+    message = Message.objects.get()
+    assert message.send_at == later.replace(second=0, microsecond=0)
+    assert smsoutbox == []
+
+
+# Try
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_try_sends_nothing_and_tells_what_the_gateway_says(browser, gateway):
+    def answer(sms):
+        assert sms.dry_run
+        return SendResult(segments=3, total_price=Decimal("0.21"), updated_at=timezone.now())
+
+    gateway.answer = staticmethod(answer)
+    text = text_of(browser.post(COMPOSE, form(*numbers(2)) | {"_try": "1"}))
+    for shown in ("Nothing was sent", "3 segments", "0.21 EUR", "about the first number", "Hello"):
+        assert shown in text
+    message = Message.objects.get()
+    assert (message.state, message.dry_run) == (State.VALIDATED, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_try_that_is_refused_says_why(browser, gateway):
+    gateway.answer = raises(SMSUnavailable("The gateway is away"))
+    text = text_of(browser.post(COMPOSE, form() | {"_try": "1"}))
+    assert "It would not be accepted: The gateway is away" in text
+
+
+def test_a_try_keeps_what_was_uploaded(browser, smsoutbox):
+    file = SimpleUploadedFile("numbers.csv", b"recipient;name\n+393330000001;Ann\n")
+    answer = browser.post(COMPOSE, form(recipients="", file=file) | {"_try": "1"})
+    assert "+393330000001" in text_of(answer)
+
+
+def test_back_to_the_text_brings_it_back(browser):
+    text = text_of(browser.post(COMPOSE, form(body="Almost done") | {"_edit": "1"}))
+    assert "Almost done" in text
+    assert 'name="_try"' in text
+
+
+# Many
+
+
+def test_lines_are_checked_one_by_one(browser, smsoutbox):
+    Suppression.objects.create(recipient="+393330000009")
+    lines = ["+39 333 000-0001", "00393330000002", "", "12", "+393330000001", "+393330000009"]
+    answer = browser.post(COMPOSE, form(*lines) | {"_check": "1"})
+    text = text_of(answer)
+    for shown in (
+        "2 messages",
+        "Line 4: recipient must start",
+        "1 line repeats",
+        "Line 6: It is on",
+    ):
+        assert shown in text
+    browser.post(COMPOSE, dict(answer.context["hidden"]) | {"_send": "1"})
+    assert [sms.recipient for sms in smsoutbox] == ["+393330000001", "+393330000002"]
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("+39 333 123-4567", NUMBER),
+        ("0039 333 123 4567", NUMBER),
+        ('"+393331234567","Ann"', NUMBER),
+        ("'+393331234567;Ann", NUMBER),
+        ("+393331234567\tAnn", NUMBER),
+        ("  ", ""),
+        ("3331234567", "3331234567"),
+    ],
+)
+def test_a_number_is_read_as_people_and_spreadsheets_write_it(line, number):
+    assert as_typed(line) == number
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"recipient\n+393330000001\n+393330000002", "2 messages"),
+        (b"\xef\xbb\xbf+393330000001", "1 message"),
+        (b"\xff\xfe+\x003\x00", "not in UTF-8"),
+        (b"+393330000001\n" * 80_000, "larger than one megabyte"),
+        (b"name\nAnn\n", "start with the plus sign"),
+        (b"\n".join(b"+39333%07d" % n for n in range(10_001)), "At most 10000 numbers"),
+    ],
+)
+def test_a_file_of_numbers_is_checked_like_typed_ones(browser, content, said):
+    file = SimpleUploadedFile("numbers.csv", content)
+    answer = browser.post(COMPOSE, form(recipients="", file=file) | {"_check": "1"})
+    assert said in text_of(answer)
+
+
+def test_up_to_twenty_leave_at_once_and_lead_to_their_batch(browser, smsoutbox):
+    answer = browser.post(COMPOSE, form(*numbers(20)) | {"_send": "1"})
+    assert len(smsoutbox) == 20
+    batch = Message.objects.first().batch
+    assert answer.url == reverse("admin:django_smsww_message_batch", args=(batch,))
+
+
+@pytest.mark.parametrize("typed", [None, "", "20", "21 000", "x", "0"])
+def test_more_than_twenty_need_their_count_typed_in(browser, smsoutbox, sweeper, typed):
+    count = {} if typed is None else {"count": typed}
+    text = text_of(browser.post(COMPOSE, form(*numbers(21)) | {"_send": "1"} | count))
+    assert "Type in how many" in text
+    assert not Message.objects.exists()
+
+
+def test_more_than_twenty_always_wait_in_the_queue(browser, smsoutbox, sweeper):
+    browser.post(COMPOSE, form(*numbers(21)) | {"_send": "1", "count": " 21 "})
+    assert smsoutbox == []
+    rows = Message.objects.all()
+    assert {row.state for row in rows} == {State.QUEUED}
+    assert (len(rows), len({row.batch for row in rows})) == (21, 1)
+    assert all(row.preflight for row in rows)
+
+
+def test_many_are_refused_where_nothing_delivers_the_queue(browser, smsoutbox):
+    for beat in (None, timezone.now() - timedelta(minutes=11)):
+        if beat:
+            Heartbeat.objects.create(name="sweep:default", beat_at=beat)
+        data = form(*numbers(21)) | {"_send": "1", "count": "21"}
+        text = text_of(browser.post(COMPOSE, data))
+        assert "nothing delivers that" in text
+        assert 'name="_send"' not in text
+    assert not Message.objects.exists()
+
+
+def test_an_engine_of_the_project_delivers_the_queue(browser, settings, monkeypatch):
+    told = []
+    monkeypatch.setattr("tests.support.people.told", lambda *args: told.append(args), raising=False)
+    settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"queue": "tests.support.people.told"}}}
+    answer = browser.post(COMPOSE, form(*numbers(21)) | {"_send": "1", "count": "21"})
+    assert answer.status_code == 302
+    assert Message.objects.queued().count() == 21
+
+
+def test_ten_thousand_numbers_are_written_down(browser, smsoutbox, sweeper):
+    many = numbers(10_000)
+    browser.post(COMPOSE, form(*many) | {"_send": "1", "count": "10000"})
+    assert Message.objects.queued().count() == 10_000
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"),
+    [
+        ((), 403),
+        (("send_message",), 403),
+        (("view_message", "mass_send_message", "resend_message"), 403),
+        (("view_message", "send_message"), 200),
+    ],
+)
+def test_only_who_may_send_can_compose(permissions, status, smsoutbox):
+    client = browser_of(staff(*permissions))
+    assert client.get(COMPOSE).status_code == status
+    answer = client.post(COMPOSE, form() | {"_send": "1"})
+    assert answer.status_code == (302 if status == 200 else 403)
+    assert len(smsoutbox) == (status == 200)
+    if "view_message" in permissions:
+        assert (COMPOSE in text_of(client.get(LIST))) == (status == 200)
+
+
+def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
+    client = browser_of(staff(*WRITING))
+    assert 'name="file"' not in text_of(client.get(COMPOSE))
+    file = SimpleUploadedFile("numbers.csv", b"+393330000007")
+    for fields in ({"recipients": "\n".join(numbers(2))}, {"recipients": "", "file": file}):
+        answer = client.post(COMPOSE, form(**fields) | {"_send": "1"})
+        assert "errornote" in text_of(answer)
+    assert smsoutbox == []
+    assert client.post(COMPOSE, form() | {"_send": "1"}).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_permission_no_cost_is_told(gateway):
+    gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
+    client = browser_of(staff("view_message", "send_message"))
+    text = text_of(client.post(COMPOSE, form() | {"_try": "1"}))
+    assert "Nothing was sent" in text
+    assert "0.21" not in text
+
+
+def test_nothing_is_sent_on_get_or_without_the_token(smsoutbox):
+    strict = browser_of(staff(*WRITING), enforce_csrf_checks=True)
+    assert strict.get(COMPOSE, form() | {"_send": "1"}).status_code == 200
+    assert strict.post(COMPOSE, form() | {"_send": "1"}).status_code == 403
+    assert smsoutbox == []
+
+
+@pytest.mark.parametrize("button", ["_check", "_try", "_edit", "_send"])
+def test_hostile_content_is_escaped(browser, smsoutbox, button):
+    for fields in ({"body": EVIL}, {"body": EVIL, "tag": EVIL}, {"recipients": EVIL}):
+        answer = browser.post(COMPOSE, form(**fields) | {button: "1"}, follow=True)
+        assert "<script>alert" not in text_of(answer)
+
+
+def test_the_pages_have_no_script_or_style_of_their_own(browser):
+    for answer in (browser.get(COMPOSE), browser.post(COMPOSE, form() | {"_check": "1"})):
+        text = text_of(answer)
+        for inline in ("<style", " style=", " onclick=", "<script>"):
+            assert inline not in text
+    assert 'type="application/json"' in text_of(browser.get(COMPOSE))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_leaves_where_each_request_is_a_transaction(browser, gateway):
+    connection.settings_dict["ATOMIC_REQUESTS"] = True
+    try:
+        answer = browser.post(COMPOSE, form() | {"_send": "1"}, follow=True)
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = False
+    assert notices(answer) == ["It was handed over."]

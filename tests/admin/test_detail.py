@@ -1,0 +1,240 @@
+"""The page of a message: its text as it travels, and everything that happened to it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import strip_tags
+
+from django_smsww import State
+from django_smsww.admin.detail.timeline import lasted
+from django_smsww.admin.text import Anatomy
+from django_smsww.models import Callback, Event
+
+from ..conftest import NUMBER
+from ..support.people import EVERYTHING, browser_of, page, staff, text_of
+
+BEGIN = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def at(seconds):
+    return BEGIN + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def browser(db):
+    return browser_of(staff(*EVERYTHING))
+
+
+def entries(browser, message):
+    return browser.get(page(message)).context["timeline"]
+
+
+# The text
+
+
+@pytest.mark.parametrize("text", ["x" * 160, "Ciao 🎂", "€" * 80])
+def test_a_text_of_one_segment_has_no_marks_between(text):
+    assert "smsww-cut" not in Anatomy.of(text).marked
+
+
+@pytest.mark.parametrize(("text", "cuts"), [("x" * 161, 2), ("🎂" * 67, 3), ("x" * 460, 4)])
+def test_segments_are_numbered_and_nothing_is_lost(text, cuts):
+    marked = Anatomy.of(text).marked
+    assert marked.count("smsww-cut") == marked.count("smsww-segment") == cuts
+    for number in range(1, cuts + 1):
+        marked = marked.replace(f'title="Segment {number}">{number}<', "><", 1)
+    assert strip_tags(marked) == text
+
+
+def test_what_forces_ucs2_is_marked_and_named():
+    anatomy = Anatomy.of("L’alba – così")
+    assert [one.code for one in anatomy.guilty] == ["U+2019", "U+2013"]
+    assert [one.name for one in anatomy.guilty] == ["RIGHT SINGLE QUOTATION MARK", "EN DASH"]
+    assert '<mark class="smsww-guilty" title="U+2019 RIGHT SINGLE QUOTATION MARK">’</mark>' in (
+        anatomy.marked
+    )
+    assert anatomy.saving == "With plain punctuation it would travel as GSM-7, in 1 segment."
+
+
+def test_a_text_that_is_foreign_as_a_whole_is_not_marked_letter_by_letter():
+    anatomy = Anatomy.of("Съешь же ещё этих мягких французских булок")
+    assert "<mark" not in anatomy.marked
+    assert (len(anatomy.guilty), anatomy.saving) == (12, "")
+    assert anatomy.more_guilty > 0
+
+
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [("\u202e", "RLO"), ("\u2066", "LRI"), ("\u200b", "U+200B"), ("\x1b", "U+001B")],
+)
+def test_what_is_invisible_is_shown(character, shown):
+    marked = Anatomy.of(f"pay{character}exe").marked
+    assert character not in marked
+    assert f">{shown}</bdi>" in marked
+
+
+@pytest.mark.parametrize("text", ["👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "one\ntwo"])
+def test_what_shapes_emoji_and_letters_stays(text):
+    assert text in strip_tags(Anatomy.of(text).marked)
+
+
+def test_the_page_shows_segments_and_culprits(browser, make_message):
+    text = text_of(browser.get(page(make_message(body="“" + "x" * 100))))
+    for shown in ('title="Segment 2"', "U+201C", "left double quotation mark", "101 characters"):
+        assert shown in text
+
+
+def test_the_page_of_who_may_not_read_tells_nothing_of_the_text(make_message):
+    browser = browser_of(staff("view_message"))
+    message = make_message(body="“" + "x" * 100)
+    text = text_of(browser.get(page(message)))
+    for hidden in ("Segment 2", "U+201C", "101 characters", "x" * 9, NUMBER):
+        assert hidden not in text
+
+
+# The timeline
+
+
+@pytest.fixture
+def told(make_message):
+    """A message that was tried twice, accepted, delivered and resent, and whose price changed."""
+    ann = staff(name="bob")
+    message = make_message(
+        created_at=at(0),
+        claimed_at=at(90),
+        sent_at=at(91),
+        delivered_at=at(95),
+        attempts=2,
+        state=State.DELIVERED,
+        created_by=ann,
+    )
+    Event.objects.create(
+        message=message,
+        kind="attempt",
+        state="QUEUED",
+        error="SMSUnavailable",
+        error_status=503,
+        created_at=at(2),
+    )
+    for seconds, state, price in ((92, "PENDING", "0.0"), (96, "DELIVERED", 0.07)):
+        Callback.objects.create(
+            message=message,
+            reference=message.reference,
+            state=state,
+            outcome="moved",
+            digest=state,
+            payload={"totalPrice": price, "id": "p-1"},
+            received_at=at(seconds),
+            times=seconds - 91,
+        )
+    Callback.objects.create(
+        message=message,
+        reference=message.reference,
+        source="lookup",
+        outcome="stood",
+        payload={"total_price": "0.14"},
+        received_at=at(4000),
+        last_received_at=at(9_000_000),
+    )
+    make_message(resend_of=message, created_at=at(90_000), state=State.UNKNOWN)
+    return message
+
+
+def test_everything_that_happened_is_told_in_its_order(browser, told):
+    said = [(str(entry.title), entry.after) for entry in entries(browser, told)]
+    assert said == [
+        ("Created", ""),
+        ("Attempt", "2.0 s"),
+        ("Handed over", "1 min 28 s"),
+        ("Sent, says the gateway", "1.0 s"),
+        ("Callback", "1.0 s"),
+        ("Delivered, says the gateway", "3.0 s"),
+        ("Callback", "1.0 s"),
+        ("Look-up", "1 h 5 min"),
+        ("Resent", "23 h 53 min"),
+    ]
+
+
+def test_the_timeline_names_errors_prices_and_people(browser, told):
+    details = [[str(part) for part in entry.details] for entry in entries(browser, told)]
+    assert details[1] == ["The gateway could not be reached; nothing was sent", "HTTP 503"]
+    assert details[2] == ["Attempt 2"]
+    assert details[4] == ["Moved the state", "Price: 0 EUR"]
+    assert details[6] == ["Moved the state", "5 times", "Price: 0 EUR → 0.07 EUR"]
+    assert details[7] == ["The state stood; facts were merged", "Price: 0.07 EUR → 0.14 EUR"]
+    assert entries(browser, told)[0].by == "bob"
+
+
+def test_the_timeline_leads_to_resends_both_ways(browser, told):
+    newer = told.resent_as
+    assert entries(browser, told)[-1].link == (page(newer), str(newer.reference))
+    assert entries(browser, newer)[0].link == (page(told), str(told.reference))
+
+
+def test_who_may_not_see_costs_or_callbacks_reads_neither(told):
+    text = text_of(browser_of(staff("view_message", "view_message_content")).get(page(told)))
+    assert "0.07" not in text
+    assert "0.14" not in text
+    assert "django_smsww/callback/" not in text
+    assert "Moved the state" in text
+
+
+def test_a_reason_that_a_person_wrote_is_content(make_message):
+    message = make_message(state=State.CANCELLED)
+    Event.objects.create(message=message, kind="cancelled", reason=f"wrong number {NUMBER}")
+    for permission, is_seen in (("view_message_costs", False), ("view_message_content", True)):
+        client = browser_of(staff("view_message", permission, name=permission))
+        assert ("wrong number" in text_of(client.get(page(message)))) == is_seen
+
+
+def test_the_newest_answer_of_the_gateway_is_shown(browser, told):
+    answer = text_of(browser.get(page(told))).partition("newest answer")[2]
+    assert "&quot;total_price&quot;: &quot;0.14&quot;" in answer
+    assert "p-1" not in answer
+
+
+def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message):
+    counts = []
+    for number in (1, 120):
+        message = make_message()
+        Callback.objects.bulk_create(
+            Callback(message=message, reference=message.reference, digest=str(n))
+            for n in range(number)
+        )
+        Event.objects.bulk_create(Event(message=message, kind="attempt") for _ in range(number))
+        with CaptureQueriesContext(connection) as queries:
+            assert len(entries(browser, message)) == 1 + 2 * min(number, 100)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 12
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.96, "9.9 s"),
+        (10.2, "10 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (3601, "1 h"),
+        (7325, "2 h 2 min"),
+        (86400 * 3 + 60, "3 d"),
+        (86400 * 3 + 7200, "3 d 2 h"),
+    ],
+)
+def test_durations_are_told_as_people_do(seconds, said):
+    assert lasted(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(("state", "is_said"), [("QUEUED", True), ("NEW", True), ("FAILED", False)])
+def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_message, state, is_said):
+    message = make_message(alias="left", state=state)
+    assert ">left<" in text_of(browser.get(reverse("admin:django_smsww_message_changelist")))
+    text = text_of(browser.get(page(message)))
+    assert ("alias is not in the settings any more" in text) is is_said

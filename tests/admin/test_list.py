@@ -1,0 +1,331 @@
+"""The lists of the admin: columns, filters, pages and search."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_smsww import State
+from django_smsww.admin import base as history
+from django_smsww.admin import search
+from django_smsww.admin.filters import start_of_day
+from django_smsww.models import Callback
+from django_smsww.operations import retention as privacy
+
+from ..conftest import NUMBER
+from ..support.people import EVERYTHING, browser_of, listed, staff, text_of
+
+LIST = reverse("admin:django_smsww_message_changelist")
+BATCH = UUID("6f1d0a52-0000-4000-8000-000000000001")
+CALLBACKS = reverse("admin:django_smsww_callback_changelist")
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(db):
+    return browser_of(staff(*EVERYTHING))
+
+
+def test_the_list_shows_what_support_asks_for(browser, make_message):
+    make_message(
+        state=State.DELIVERED, country="IT", segments=3, total_price=Decimal("0.210000"), tag="otp"
+    )
+    text = text_of(browser.get(LIST))
+    for shown in (NUMBER, "IT", "Hello", "Delivered", ">3<", "0.21 EUR", "otp", "default"):
+        assert shown in text
+
+
+def test_the_newest_is_listed_first_whatever_the_query_string_says(browser, make_message):
+    first, second = make_message(body="zz"), make_message(body="aa")
+    for order in ("", "?o=1", "?o=3", "?o=-3.1"):
+        rows = browser.get(LIST + order).context["cl"].result_list
+        assert [row.pk for row in rows] == [second.pk, first.pk]
+
+
+@pytest.mark.parametrize("address", [LIST, CALLBACKS])
+def test_the_number_of_queries_does_not_grow_with_the_rows(browser, make_message, address):
+    counts = []
+    for rows in (5, 45):
+        for _ in range(rows):
+            message = make_message(created_by=staff(name=str(uuid4())))
+            Callback.objects.create(
+                message=message, reference=message.reference, state="NEW", digest=str(uuid4())
+            )
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            browser.get(address)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 7
+
+
+def test_the_list_counts_no_further_than_it_pages(browser, make_message, monkeypatch):
+    monkeypatch.setattr(history, "MOST_LISTED", 60)
+    for _ in range(62):
+        make_message()
+    with CaptureQueriesContext(connection) as queries:
+        response = browser.get(LIST)
+    assert response.context["cl"].result_count == 60
+    assert "Only the newest are listed" in text_of(response)
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert len(counts) == 1
+    assert "LIMIT 61" in counts[0]
+    assert len(listed(browser.get(LIST + "?p=2"))) == 10
+
+
+def test_a_list_that_is_not_capped_does_not_say_so(browser, make_message):
+    make_message()
+    assert "Only the newest" not in text_of(browser.get(LIST))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=FAILED", {"failed"}),
+        ("attention=yes", {"failed", "unknown", "old"}),
+        ("attention=overdue", {"old"}),
+        ("attention=overdue&state=FAILED", set()),
+        ("tag=otp", {"unknown"}),
+        ("tag=ot", set()),
+        ("tag=", {"failed", "unknown", "dry", "old"}),
+        ("country=it", {"failed"}),
+        ("country=FR", set()),
+        (f"batch={BATCH}", {"dry"}),
+        ("batch=x", set()),
+        ("until=2001-01-01", set()),
+        ("since=2001-01-01", {"failed", "unknown", "dry", "old"}),
+        ("since=2001-01-01&until=9998-01-01&tag=otp", {"unknown"}),
+        ("dry_run=yes", {"dry"}),
+        ("dry_run=no", {"failed", "unknown", "old"}),
+        ("alias=default", {"failed", "unknown", "dry", "old"}),
+        ("period=today", {"failed", "unknown", "dry"}),
+        ("period=30", {"failed", "unknown", "dry"}),
+        ("period=7&state=UNKNOWN", {"unknown"}),
+    ],
+)
+def test_filters_narrow_the_list_down(browser, make_message, query, found):
+    rows = {
+        "failed": make_message(state=State.FAILED, country="IT"),
+        "unknown": make_message(state=State.UNKNOWN, tag="otp"),
+        "dry": make_message(state=State.VALIDATED, dry_run=True, batch=BATCH),
+        "old": make_message(state=State.NEW, created_at=timezone.now() - timedelta(days=32)),
+    }
+    assert listed(browser.get(f"{LIST}?{query}")) == {rows[name].pk for name in found}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=LOST",
+        "since=x",
+        "since=0001-01-01",
+        "until=9999-12-31",
+        "until=2026-02-30",
+        "tag=%00",
+    ],
+)
+def test_a_choice_that_is_none_shows_no_list(browser, make_message, query):
+    make_message()
+    assert browser.get(f"{LIST}?{query}").url.endswith("?e=1")
+
+
+def test_a_period_of_dates_has_its_last_day_in_it(browser, make_message):
+    message = make_message()
+    today = timezone.localtime(message.created_at).date().isoformat()
+    assert listed(browser.get(f"{LIST}?since={today}&until={today}")) == {message.pk}
+
+
+@pytest.mark.parametrize(("used", "count"), [("claimed_at", 1), ("created_at", 0)])
+def test_what_waited_long_before_it_left_is_not_overdue(browser, make_message, used, count):
+    """The 48 hours of the gateway begin when it gets the message."""
+    long_ago = timezone.now() - timedelta(hours=49)
+    columns = {"claimed_at": timezone.now(), "created_at": long_ago, used: long_ago}
+    make_message(state=State.PENDING, **columns)
+    assert len(listed(browser.get(f"{LIST}?attention=overdue"))) == count
+
+
+def test_a_typed_filter_keeps_the_others(browser, make_message):
+    make_message()
+    text = text_of(browser.get(f"{LIST}?state=QUEUED&period=7&tag=%22%3Ca&p=1"))
+    form = text.partition('data-filter-title="tag"')[2].partition("</form>")[0]
+    assert '<input type="hidden" name="state" value="QUEUED">' in form
+    assert '<input type="hidden" name="period" value="7">' in form
+    assert 'value="&quot;&lt;a"' in form
+    assert 'name="p"' not in form
+    assert 'href="?period=7&amp;state=QUEUED"' in form
+
+
+@pytest.mark.parametrize("rows", [101, 149, 150, 151])
+def test_pages_read_from_the_end_are_the_same(browser, make_message, rows):
+    keys = [make_message().pk for _ in range(rows)][::-1]
+    for number in range(1, 5):
+        page = keys[50 * (number - 1) : 50 * number]
+        if page:
+            result = browser.get(f"{LIST}?p={number}").context["cl"].result_list
+            assert [row.pk for row in result] == page
+
+
+def test_the_last_page_is_read_from_the_end(browser, make_message):
+    for _ in range(101):
+        make_message()
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(f"{LIST}?p=3")
+    quoted = connection.ops.quote_name("recipient")
+    [page] = [query["sql"] for query in queries if quoted in query["sql"]]
+    assert "OFFSET" not in page
+    assert "LIMIT 1" in page
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_period_begins_at_midnight(settings, use_tz):
+    settings.USE_TZ = use_tz
+    start = start_of_day(7)
+    assert (start.hour, start.minute, timezone.is_aware(start)) == (0, 0, use_tz)
+    assert timedelta(days=7) <= timezone.now() - start < timedelta(days=8, hours=2)
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        NUMBER,
+        "+39 333 123-4567",
+        "0039 333.1234567",
+        "39333",
+        "+39333",
+        "+3",
+        "  393331234567 ",
+        "333 123 4567",
+        "(0) 333/123.4567",
+        "234567",
+        "4567",
+        "ref",
+        "prov-1",
+        "order 7",
+    ],
+)
+def test_a_message_is_found(browser, make_message, typed):
+    message = make_message(provider_id="prov-1", key="order 7")
+    make_message(recipient="+49600000000")
+    typed = str(message.reference) if typed == "ref" else typed
+    assert listed(browser.get(LIST, {"q": typed})) == {message.pk}
+
+
+@pytest.mark.parametrize(
+    "typed", ["Hello", "+3331234567", "567", "33312", "prov", "order", "+", "%", "+44", "\x00"]
+)
+def test_what_is_not_a_beginning_of_a_number_or_a_whole_name_finds_nothing(
+    browser, make_message, typed
+):
+    make_message(provider_id="prov-1", key="order 7")
+    found = listed(browser.get(LIST, {"q": typed}))
+    assert found == set() or typed == "\x00"  # which the admin's own form refuses
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("+39", {"+390", "+399", "+3999"}),
+        ("+399", {"+399", "+3999"}),
+        ("+9", {"+9", "+99"}),
+        ("+99", {"+99"}),
+    ],
+)
+def test_a_prefix_ends_where_it_should(browser, make_message, typed, found):
+    for number in ("+38", "+390", "+399", "+3999", "+4", "+40", "+9", "+99"):
+        make_message(recipient=number)
+    rows = browser.get(LIST, {"q": typed}).context["cl"].result_list
+    assert {row.recipient for row in rows} == found
+
+
+def test_what_nearly_all_numbers_begin_with_finds_them_all(browser, make_message, monkeypatch):
+    monkeypatch.setattr(search, "MOST_LISTED", 3)
+    found = {make_message(recipient=f"+39333{n:07}").pk for n in range(5)}
+    make_message(recipient="+49600000000")
+    for typed in ("+39", "0039 33", "39"):
+        assert listed(browser.get(LIST, {"q": typed})) == found
+
+
+@pytest.mark.parametrize("most", [3, 5])
+@pytest.mark.parametrize("query", [NUMBER, "+39", "39", "4567", "order 7", "hell&period=7"])
+def test_a_search_reads_messages_twice(browser, make_message, monkeypatch, query, most):
+    for module in (search, history):
+        monkeypatch.setattr(module, "MOST_LISTED", most)
+    for _ in range(4):
+        make_message()
+    with CaptureQueriesContext(connection) as queries:
+        page = browser.get(f"{LIST}?q={query.replace('+', '%2B')}").context["cl"]
+    table = connection.ops.quote_name("django_smsww_message")
+    assert sum(f"FROM {table}" in query["sql"] for query in queries) == 2
+    assert page.result_count == (0 if "order" in query else min(most, 4))
+
+
+@pytest.mark.parametrize("typed", ["9999", "09999", "99 999"])
+def test_numbers_are_found_by_nines(browser, make_message, typed):
+    message = make_message(recipient="+39333999999")
+    make_message()
+    assert listed(browser.get(LIST, {"q": typed})) == {message.pk}
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("q=HELL", 0),
+        ("q=hell&period=7", 1),
+        ("q=hello%20world&period=7", 0),
+        ("q=%25&period=7", 0),
+        ("q=hell&period=7&state=FAILED", 0),
+        ("q=hell&until=9998-01-01", 0),
+        ("q=hell&since=2001-01-01", 0),
+        ("q=hell&since={today}", 1),
+        ("q=hell&since={today}&until=9998-01-01", 0),
+        ("q=hell&since={today}&until={today}", 1),
+    ],
+)
+def test_a_text_is_found_within_a_short_period(browser, make_message, query, count):
+    today = timezone.localtime(make_message().created_at).date()
+    assert len(listed(browser.get(f"{LIST}?{query.format(today=today)}"))) == count
+
+
+def test_a_forgotten_number_is_found_by_no_digit(browser, make_message):
+    message = make_message(state=State.DELIVERED, finished_at=timezone.now() - timedelta(days=2))
+    list(privacy.scrub("default", timezone.now()))
+    message.refresh_from_db()
+    assert message.recipient_reversed == ""
+    assert listed(browser.get(LIST, {"q": "4567"})) == set()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite")
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"q": NUMBER},
+        {"q": "+39"},
+        {"q": "333 123 4567"},
+        {"q": "order 7"},
+        {"q": str(uuid4())},
+        {"q": "text", "period": "7"},
+        {"tag": "otp"},
+        {"country": "IT"},
+        {"batch": str(uuid4())},
+        {"dry_run": "yes"},
+        {"attention": "yes"},
+    ],
+)
+def test_no_search_reads_the_whole_table(browser, make_message, query):
+    make_message()
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(LIST, query)
+    searches = [query["sql"] for query in queries if 'FROM "django_smsww_message"' in query["sql"]]
+    assert searches
+    for sql in searches:
+        plan = connection.cursor().execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        whole = str(plan).replace("SCAN django_smsww_message USING INDEX smsww_message_dry", "")
+        assert "SCAN django_smsww_message" not in whole

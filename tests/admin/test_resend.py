@@ -1,0 +1,262 @@
+"""Send once more from the admin: one message, or some."""
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.urls import reverse
+
+from django_smsww import (
+    ContentRefused,
+    InsufficientCredit,
+    SendResult,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+    State,
+)
+from django_smsww.admin.detail.advice import why_not_resend
+from django_smsww.models import Message
+from django_smsww.sending.api import resend
+from django_smsww.states import Cause
+
+from ..conftest import NUMBER, raises
+from ..support.people import EVERYTHING, browser_of, notices, page, resend_page, staff, text_of
+
+LIST = reverse("admin:django_smsww_message_changelist")
+RESEND_MANY = reverse("admin:django_smsww_message_resend_selected")
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(db):
+    return browser_of(staff(*EVERYTHING))
+
+
+def test_resend_asks_on_get_and_sends_on_post(browser, make_message, smsoutbox):
+    message = make_message(state=State.FAILED, segments=2, total_price=Decimal("0.14"))
+    question = browser.get(resend_page(message))
+    for shown in (str(message.reference), NUMBER, "2 segments", "0.14 EUR"):
+        assert shown in text_of(question)
+    assert smsoutbox == []
+    response = browser.post(resend_page(message), follow=True)
+    assert [sms.recipient for sms in smsoutbox] == [NUMBER]
+    fresh = message.resent_as
+    assert response.redirect_chain[-1][0] == page(fresh)
+    assert fresh.created_by.username == "ann"
+    assert notices(response) == ["It was sent once more. This is the new message."]
+
+
+def test_a_resend_that_waits_is_said_to(browser, make_message, gateway):
+    gateway.configure(queue=True)
+    message = make_message(state=State.FAILED)
+    response = browser.post(resend_page(message), follow=True)
+    assert notices(response) == ["This is the new message. It waits to be sent."]
+
+
+def test_a_second_post_sends_nothing(browser, make_message, smsoutbox):
+    message = make_message(state=State.FAILED)
+    browser.post(resend_page(message))
+    response = browser.post(resend_page(message), follow=True)
+    assert len(smsoutbox) == 1
+    assert "resent already" in notices(response)[-1]
+    assert response.redirect_chain[-1][0] == page(message.resent_as)
+
+
+def test_the_slower_of_two_clicks_shows_what_the_other_sent(
+    browser, make_message, smsoutbox, monkeypatch
+):
+    def late(message, **extra):
+        resend(message, **extra)
+        return resend(message, **extra)
+
+    monkeypatch.setattr("django_smsww.admin.actions.resend.resend", late)
+    message = make_message(state=State.FAILED)
+    response = browser.post(resend_page(message), follow=True)
+    assert len(smsoutbox) == 1
+    assert response.redirect_chain[-1][0] == page(message.resent_as)
+
+
+def test_what_was_delivered_needs_a_second_answer(browser, make_message, smsoutbox):
+    message = make_message()
+    result = SendResult(provider_id="p1", state="DELIVERED")
+    Message.objects.filter(pk=message.pk).accept(result, Cause.EVIDENCE)
+    assert 'name="again"' in text_of(browser.get(resend_page(message)))
+    response = browser.post(resend_page(message))
+    assert "Tick the box" in text_of(response)
+    assert smsoutbox == []
+    browser.post(resend_page(message), {"again": "yes"})
+    assert len(smsoutbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"state": State.UNKNOWN}, "settle it first"),
+        ({"state": State.QUEUED}, "under way"),
+        ({"state": State.PENDING}, "under way"),
+        ({"state": State.FAILED, "dry_run": True}, "dry run"),
+        ({"state": State.FAILED, "scrubbed": True}, "forgotten"),
+        ({"state": State.FAILED, "error": ContentRefused.__name__}, "write another text"),
+        ({"state": State.DELIVERED, "blocklisted": True}, "write another text"),
+        ({"state": State.FAILED, "penalty": Decimal(1)}, "write another text"),
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_must_not_be_resent_is_not(browser, make_message, smsoutbox, columns, reason, method):
+    message = make_message(**columns)
+    assert resend_page(message) not in text_of(browser.get(page(message)))
+    response = getattr(browser, method)(resend_page(message), {"again": "yes"}, follow=True)
+    assert reason in notices(response)[0]
+    assert smsoutbox == []
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"dry_run": True},
+        {"scrubbed": True},
+        {"blocklisted": True},
+        {"penalty": Decimal(0)},
+        {"error": "ContentRefused"},
+        {"error": "SMSRefused"},
+    ],
+)
+def test_the_button_is_there_where_a_resend_is_allowed(make_message, state, columns):
+    message = make_message(state=state, **columns)
+    allowed = Message.objects.resendable().filter(pk=message.pk).exists()
+    assert (why_not_resend(message) == "") == allowed
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SMSUnavailable("The gateway is away"), "was not sent: The gateway is away"),
+        (SMSOutcomeUnknown("No answer"), "may have been sent: No answer"),
+    ],
+)
+def test_a_resend_that_fails_shows_its_row(browser, make_message, gateway, error, said):
+    gateway.answer = raises(error)
+    message = make_message(state=State.FAILED)
+    response = browser.post(resend_page(message), follow=True)
+    assert response.redirect_chain[-1][0] == page(message.resent_as)
+    assert said in notices(response)[0]
+
+
+def test_an_alias_that_is_gone_is_said_to_be(browser, make_message):
+    message = make_message(state=State.FAILED, alias="gone")
+    response = browser.post(resend_page(message), follow=True)
+    assert "alias cannot be used" in notices(response)[0]
+    assert response.redirect_chain[-1][0] == page(message)
+
+
+def test_a_message_that_is_not_there_is_not_resent(browser):
+    address = reverse("admin:django_smsww_message_resend", args=(404,))
+    assert browser.post(address).status_code == 404
+
+
+def test_the_log_names_references_alone(browser, make_message, smsoutbox):
+    message = make_message(state=State.FAILED, body="secret")
+    browser.post(resend_page(message))
+    entries = LogEntry.objects.order_by("pk")
+    logged = [(entry.object_repr, entry.change_message) for entry in entries]
+    old, new = str(message.reference), str(message.resent_as.reference)
+    assert logged == [(old, f"Resent as {new}."), (new, f"Resend of {old}.")]
+
+
+def test_resend_needs_the_csrf_token(make_message, smsoutbox):
+    message = make_message(state=State.FAILED)
+    strict = browser_of(staff(*EVERYTHING), enforce_csrf_checks=True)
+    assert strict.post(resend_page(message)).status_code == 403
+    assert strict.post(RESEND_MANY, {"_selected_action": message.pk}).status_code == 403
+    assert smsoutbox == []
+
+
+# Resend many
+
+
+def selection(*messages, **extra):
+    return {"_selected_action": [message.pk for message in messages], **extra}
+
+
+def test_the_action_asks_and_sends_nothing(browser, make_message, smsoutbox):
+    good = make_message(state=State.FAILED, segments=2, total_price=Decimal("0.14"))
+    more = make_message(state=State.EXPIRED, segments=1)
+    bad = make_message(state=State.UNKNOWN)
+    response = browser.post(LIST, selection(good, more, bad, action="resend_selected"))
+    text = text_of(response)
+    for shown in ("2 messages", "3 segments", "0.14 EUR", "The cost of 1 is not known"):
+        assert shown in text
+    assert "settle it first" in text
+    assert smsoutbox == []
+
+
+def test_the_confirmed_are_sent_and_the_others_named(browser, make_message, smsoutbox):
+    good = make_message(state=State.FAILED)
+    delivered = make_message(state=State.DELIVERED)
+    unknown = make_message(state=State.UNKNOWN)
+    response = browser.post(RESEND_MANY, selection(good, delivered, unknown), follow=True)
+    assert len(smsoutbox) == 1
+    assert notices(response) == [
+        "1 message was resent.",
+        "1 was skipped: It was delivered.",
+        "1 was skipped: Its outcome is unknown: settle it first, as it may have been sent.",
+    ]
+    browser.post(RESEND_MANY, selection(delivered, again="yes"))
+    assert len(smsoutbox) == 2
+
+
+def test_a_bulk_resend_posted_twice_sends_once(browser, make_message, smsoutbox):
+    chosen = selection(make_message(state=State.FAILED), make_message(state=State.REJECTED))
+    browser.post(RESEND_MANY, chosen)
+    response = browser.post(RESEND_MANY, chosen, follow=True)
+    assert len(smsoutbox) == 2
+    assert notices(response)[-1].startswith("2 were skipped: It was resent already")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gateway):
+    gateway.answer = raises(InsufficientCredit())
+    rows = [make_message(state=State.FAILED) for _ in range(3)]
+    response = browser.post(RESEND_MANY, selection(*rows), follow=True)
+    assert len(gateway.sent) == 1
+    tried, skipped = notices(response)
+    assert page(rows[0].resent_as) in tried
+    assert skipped.startswith("2 were skipped: The gateway could not take")
+
+
+def test_too_many_are_not_resent(browser, make_message, smsoutbox):
+    rows = [make_message(state=State.FAILED) for _ in range(51)]
+    response = browser.post(RESEND_MANY, selection(*rows), follow=True)
+    assert "At most 50" in notices(response)[0]
+    whole_list = selection(rows[0], action="resend_selected", select_across="1")
+    assert "At most 50" in notices(browser.post(LIST, whole_list, follow=True))[0]
+    assert smsoutbox == []
+
+
+@pytest.mark.parametrize("made_up", ["x", "-1", "9" * 30, "٣", "1 OR 1"])
+def test_made_up_keys_resend_nothing(browser, make_message, smsoutbox, made_up):
+    make_message(state=State.FAILED)
+    assert browser.post(RESEND_MANY, {"_selected_action": made_up}).status_code == 302
+    assert smsoutbox == []
+
+
+def test_getting_the_bulk_address_sends_nothing(browser, make_message, smsoutbox):
+    message = make_message(state=State.FAILED)
+    assert browser.get(RESEND_MANY, selection(message)).url == LIST
+    assert smsoutbox == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_resend_is_told_of_where_each_request_is_a_transaction(make_message, gateway):
+    message = make_message(state=State.FAILED)
+    connection.settings_dict["ATOMIC_REQUESTS"] = True
+    try:
+        answer = browser_of(staff(*EVERYTHING)).post(resend_page(message), follow=True)
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = False
+    assert notices(answer) == ["It was sent once more. This is the new message."]

@@ -1,0 +1,163 @@
+"""The openapi backend: its options, its routes and the callback that it asks for."""
+
+import json
+
+import pytest
+
+from django_smsww.backends.openapi import SMSBackend
+from django_smsww.exceptions import InvalidSMSBackend, SMSRefused
+from django_smsww.gateway import signature as signing
+from django_smsww.sms import SMS
+
+from ..support.raw_server import RawServer, answers, own_connections  # noqa: F401
+
+CALLBACK = "https://app.example/sms/callback/"
+HELLO = SMS("Hello", "+393331234567")
+
+
+def backend(**options):
+    return SMSBackend(**{"alias": "default", "token": "the-token", **options})
+
+
+def test_message_goes_out_and_its_result_comes_back():
+    with RawServer(answers(201, b'{"data": {"id": "1", "state": "NEW"}}')) as server:
+        one = backend(host=server.url, callback_url=CALLBACK, sender="Acme", route="auto")
+        result = one.send(one.prepare(HELLO))
+    assert (result.provider_id, result.state) == ("1", "NEW")
+    assert server.requests[0].startswith(b"POST /IT-messages ")
+    body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
+    assert body["sender"] == "Acme"
+    assert body["callback"]["custom"]["_smsww"]["reference"] == str(HELLO.reference)
+
+
+def test_messages_are_sent_at_once_over_few_connections():
+    with RawServer(answers(201, b'{"id": "1"}')) as server:
+        one = backend(host=server.url, concurrency=4)
+        results = one.send_messages([HELLO.replace(body=str(n)) for n in range(20)])
+        assert [result.error for result in results] == [None] * 20
+        assert (len(server.requests), server.connections <= 4) == (20, True)
+
+
+def test_backends_of_one_host_share_its_connection():
+    with RawServer(answers(201, b'{"id": "1"}')) as server:
+        for token in ("one", "two"):
+            backend(host=server.url, token=token).send(HELLO)
+        assert server.connections == 1
+        assert [b"Bearer one" in r for r in server.requests] == [True, False]
+
+
+def test_refusal_is_raised():
+    no = answers(422, b'{"code": 2011, "message": "No"}')
+    with RawServer(no) as server, pytest.raises(SMSRefused, match="code 2011"):
+        backend(host=server.url).send(HELLO)
+
+
+def test_message_and_page_are_looked_up():
+    with RawServer(answers(200, b'{"id": "1", "state": "NEW"}'), answers(404)) as server:
+        one = backend(host=server.url)
+        assert one.fetch("1").state == "NEW"
+        assert one.fetch_page(0, 100) == []
+    assert one.supports_fetch
+    assert one.supports_fetch_page
+
+
+@pytest.mark.parametrize(
+    ("route", "recipient", "taken"),
+    [
+        ("WW", "+393331234567", "WW"),
+        ("IT", "+441234567890", "IT"),
+        ("auto", "+393331234567", "IT"),
+        ("auto", "+34612345678", "ES"),
+        ("auto", "+441234567890", "WW"),
+        ("auto", "+351912345678", "WW"),
+    ],
+)
+def test_route_is_fixed_or_follows_the_number(route, recipient, taken):
+    assert backend(route=route).route_for(HELLO.replace(recipient=recipient)) == taken
+
+
+def test_no_callback_is_asked_for_without_a_url():
+    assert backend().callback_for(HELLO) is None
+
+
+def test_callback_carries_the_signature_twice():
+    one = backend(callback_url=CALLBACK, callback_method="POST", callback_retry=2)
+    callback = one.callback_for(HELLO.replace(custom={"order": 7}))
+    ours = callback["custom"].pop("_smsww")
+    header = callback.pop("headers")["X-SMSWW-Signature"]
+    assert callback == {"url": CALLBACK, "method": "POST", "retry": 2, "custom": {"order": 7}}
+    assert signing.verify(**ours) == HELLO.reference
+    assert signing.verify_header(header) == (HELLO.reference, "app.example")
+
+
+def test_custom_of_the_user_cannot_replace_ours():
+    callback = backend(callback_url=CALLBACK).callback_for(HELLO.replace(custom={"_smsww": 1}))
+    assert callback["custom"]["_smsww"]["environment"] == "app.example"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        ({}, ""),
+        ({"callback_url": CALLBACK}, "app.example"),
+        ({"callback_url": "http://127.0.0.1:8000/sms/"}, "127.0.0.1"),
+        ({"callback_url": CALLBACK, "environment": "staging"}, "staging"),
+    ],
+)
+def test_environment_follows_from_the_callback_url(options, environment):
+    assert backend(**options).environment == environment
+
+
+@pytest.mark.parametrize("token", ["", None, 5])
+def test_missing_token_is_named(token):
+    with pytest.raises(InvalidSMSBackend) as caught:
+        backend(token=token)
+    assert str(caught.value) == "SMSWW['default']: OPTIONS must define 'token'."
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("token", "two words"),
+        *(("host", value) for value in ("sms.openapi.com", "http://sms.openapi.com", 5)),
+        *(("route", value) for value in ("ww", "FR", None, [])),
+        *(
+            ("callback_url", value)
+            for value in (None, "/sms/", "https://", "ftp://a/", "https://a b/")
+        ),
+        ("callback_url", "https://user:secret@app.example/"),
+        ("callback_url", "https://user@app.example/"),
+        *(("callback_method", value) for value in ("json", "GET", None, [])),
+        *(("callback_retry", value) for value in (-1, 6, True, "5", None)),
+        *(
+            ("timeout", value)
+            for value in (0, -1, 601, True, "30", None, (5,), (5, 0), float("nan"))
+        ),
+        *(("account_email", None), ("api_key", 5)),
+    ],
+)
+def test_option_that_cannot_be_used_is_named_and_not_shown(option, value):
+    with pytest.raises(InvalidSMSBackend) as caught:
+        backend(**{option: value})
+    text = str(caught.value)
+    assert text.startswith(f"SMSWW['default']: OPTIONS['{option}'] ")
+    assert "secret" not in text
+    assert "two words" not in text
+
+
+def test_unknown_option_is_refused():
+    with pytest.raises(InvalidSMSBackend, match="Did you mean 'callback_url'"):
+        backend(calback_url=CALLBACK)
+
+
+@pytest.mark.parametrize("timeout", [2, 2.5, (0.5, 2), [0.5, 2]])
+def test_time_out_is_a_number_or_a_pair(timeout):
+    assert backend(timeout=timeout)
+
+
+def test_repr_names_alias_and_host_and_no_token():
+    text = repr(backend(account_email="me@example.com", api_key="the-key"))
+    assert "'default'" in text
+    assert "https://sms.openapi.com" in text
+    assert "the-token" not in text
+    assert "the-key" not in text

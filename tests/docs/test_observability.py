@@ -1,0 +1,190 @@
+"""What is seen from outside: log records, metrics and error reports, and nothing personal there."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import timedelta
+
+import prometheus_client
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from prometheus_client import REGISTRY
+
+from django_smsww import SMSUnavailable, send_mass_sms, send_sms
+from django_smsww.contrib.simulator.process import SimulatorProcess
+from django_smsww.signals import message_sent, message_state_changed
+
+from ..conftest import NUMBER, raises
+from ..support import guides, sample_project
+
+GUIDE = "observability.md"
+BODY, TOKEN = "Your code is 493817.", "s3cr3t-t0k3n"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def personal(text):
+    """Return what of the message is to be read in a text."""
+    return re.findall(rf"3331234567|493817|{TOKEN}", text)
+
+
+def block(name):
+    """Return the names that one block of the guide defines."""
+    [text] = [each for each in guides.blocks_of(GUIDE) if each.startswith(f"# {name}")]
+    names = {}
+    exec(compile(text, f"docs/{GUIDE}, {name}", "exec"), names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with SimulatorProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def through(settings):
+    """Return a function that sends through the gateway at an address."""
+
+    def configure(host):
+        options = {"token": TOKEN, "host": host, "timeout": 5}
+        settings.SMSWW = {"default": {"OPTIONS": options}}
+
+    return configure
+
+
+@pytest.fixture
+def written(caplog):
+    """Return a function that tells what the formatter of the guide writes of all records."""
+    caplog.set_level(logging.DEBUG, "django_smsww")
+    formatter = next(it for it in block("mysite/logs.py").values() if isinstance(it, type))()
+    return lambda: [json.loads(formatter.format(record)) for record in caplog.records]
+
+
+# Logs
+
+
+def test_an_exchange_is_logged_with_its_reference_and_time(through, simulator, written):
+    through(simulator.url)
+    message = send_sms(BODY, NUMBER)
+    [record] = [each for each in written() if each["logger"] == "django_smsww.client"]
+    assert (record["reference"], record["status"]) == (str(message.reference), 201)
+    assert record["request"] == "POST /WW-messages"
+    assert record["seconds"] > 0
+    assert personal(json.dumps(written())) == []
+
+
+def test_what_nobody_waits_for_is_logged_with_its_reference(through, written):
+    through("http://127.0.0.1:9")
+    with transaction.atomic():
+        message = send_sms(BODY, NUMBER)
+    [record] = [each for each in written() if each["level"] == "WARNING"]
+    assert (record["reference"], record["alias"]) == (str(message.reference), "default")
+    assert personal(json.dumps(written())) == []
+
+
+def test_a_callback_is_logged_with_its_reference_and_outcome(sms_callback, written):
+    message = send_sms(BODY, NUMBER)
+    sms_callback(message, "DELIVERED")
+    sms_callback(message, "DELIVERED", forged=True)
+    records = [each for each in written() if each["logger"] == "django_smsww"]
+    said = [(each.get("reference"), each.get("outcome"), each.get("reason")) for each in records]
+    assert said == [(str(message.reference), "moved", None), (None, None, "not_authentic")]
+    assert personal(json.dumps(written())) == []
+
+
+def test_the_settings_of_the_guide_name_its_formatter():
+    logging_settings = block("mysite/settings.py\nLOGGING")["LOGGING"]
+    assert logging_settings["formatters"]["json"]["()"] == "mysite.logs.JSONFormatter"
+    assert "JSONFormatter" in block("mysite/logs.py")
+
+
+# Metrics
+
+
+@pytest.fixture
+def metrics():
+    """Return a function that reads the metrics of the guide."""
+    before = set(REGISTRY._collector_to_names)
+    names = block("notices/metrics.py") | block("notices/gauges.py")
+    yield lambda: prometheus_client.generate_latest(REGISTRY).decode()
+    for collector in set(REGISTRY._collector_to_names) - before:
+        REGISTRY.unregister(collector)
+    message_state_changed.disconnect(names["count_move"])
+    message_sent.disconnect(names["count_sending"])
+
+
+def test_the_metrics_count_what_happens(metrics, gateway):
+    send_mass_sms(BODY, [NUMBER, "+34600000000"])
+    gateway.answer = raises(SMSUnavailable())
+    with pytest.raises(SMSUnavailable):
+        send_sms(BODY, NUMBER)
+    gateway.configure(queue=True)
+    send_sms(BODY, NUMBER)
+    lines = metrics().splitlines()
+    assert 'sms_moves_total{alias="default",state="NEW"} 2.0' in lines
+    assert 'sms_failures_total{alias="default",error="SMSUnavailable"} 1.0' in lines
+    assert 'sms_segments_total{alias="default",country=""} 2.0' in lines
+    assert 'sms_waited_seconds_count{alias="default"} 2.0' in lines
+    assert 'sms_open{alias="default",state="QUEUED"} 1.0' in lines
+    assert personal(metrics()) == []
+
+
+def test_the_metrics_time_deliveries(metrics, sms_callback):
+    message = send_sms(BODY, NUMBER)
+    later = timezone.now() + timedelta(seconds=30)
+    sms_callback(message, "DELIVERED", deliveredAt=later.isoformat())
+    assert 'sms_delivery_seconds_bucket{alias="default",le="15.0"} 0.0' in metrics()
+    assert 'sms_delivery_seconds_bucket{alias="default",le="60.0"} 1.0' in metrics()
+
+
+# Error reports
+
+REPORTED = """
+import json
+from django.test import Client
+import pytest, sentry_sdk
+from sentry_sdk.transport import Transport
+from django_smsww.models import Message
+
+class Kept(Transport):
+    sent = []
+    def capture_envelope(self, envelope):
+        self.sent.append(envelope)
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_reported(settings):
+    settings.SMSWW = {"default": {"OPTIONS": {"token": "s3cr3t-t0k3n", "host": "http://127.0.0.1:9"}}}
+    sentry_sdk.get_client().transport = Kept({})
+    visitor = Client(raise_request_exception=False)
+    form = {"number": "+393331234567", "text": "Your code is 493817."}
+    assert visitor.post("/", form, secure=True).status_code == 500
+    [envelope] = Kept.sent
+    event = envelope.get_event()
+    [message] = Message.objects.all()
+    assert event["tags"]["sms_reference"] == str(message.reference)
+    assert event["fingerprint"][:2] == ["sms", "SMSUnavailable"]
+    said = envelope.serialize().decode()
+    assert [it for it in ("3331234567", "493817", "s3cr3t-t0k3n") if it in said] == []
+"""
+URLS = """
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django_smsww import send_sms
+
+def view(request):
+    number, text = request.POST["number"], request.POST["text"]
+    send_sms(text, number)
+
+urlpatterns = [path("", csrf_exempt(view))]
+"""
+
+
+def test_an_error_report_names_the_message_and_nothing_personal(tmp_path):
+    [recipe] = [each for each in guides.blocks_of(GUIDE) if "sentry_sdk.init" in each]
+    settings = sample_project.SETTINGS + recipe
+    sample_project.make(tmp_path, REPORTED, settings=settings, urls=URLS)
+    dsn = {"SENTRY_DSN": "http://key@127.0.0.1:9/1"}
+    assert "1 passed" in sample_project.pytest(tmp_path, **dsn)

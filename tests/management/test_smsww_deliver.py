@@ -1,0 +1,238 @@
+"""The command that sends what is queued."""
+
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, connections, transaction
+from django.utils import timezone
+
+from django_smsww import SMSRefused, SMSUnavailable, State, send_mass_sms, send_sms
+from django_smsww.management.commands.smsww_deliver import Command
+from django_smsww.models import Message, MessageQuerySet
+from django_smsww.signals import message_state_changed
+from django_smsww.worker.queue import deliver_due
+
+from ..conftest import NUMBER, raises
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*arguments):
+    output = StringIO()
+    call_command("smsww_deliver", "--once", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_it_sends_what_is_queued_and_says_how_many(gateway):
+    gateway.configure(queue=True)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(300)])
+    assert run() == "300 messages taken from the queue.\n"
+    assert set(Message.objects.values_list("state", flat=True)) == {"NEW"}
+
+
+def test_it_sends_the_urgent_first(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    for priority in (0, 5, -1):
+        send_sms(f"Priority {priority}", NUMBER, priority=priority)
+    run()
+    assert [sms.body for sms in gateway.sent] == ["Priority 5", "Priority 0", "Priority -1"]
+
+
+@contextmanager
+def when_the_first_leaves(do):
+    """Do something, once, while the first messages are leaving."""
+    todo = [do]
+
+    def receive(sender, **kwargs):
+        if todo:
+            todo.pop()()
+
+    message_state_changed.connect(receive)
+    yield
+    message_state_changed.disconnect(receive)
+
+
+def test_an_urgent_message_overtakes_what_was_queued_before_it(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(60)], preflight=False)
+    with when_the_first_leaves(lambda: send_sms("Urgent", NUMBER, priority=5)):
+        run()
+    assert [sms.body for sms in gateway.sent].index("Urgent") < 20
+
+
+def test_a_worker_leaves_some_of_a_short_queue_to_others(gateway):
+    gateway.configure(queue=True, concurrency=1)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(60)], preflight=False)
+    left = []
+    with when_the_first_leaves(
+        lambda: left.append(Message.objects.filter(lease_token=None).count())
+    ):
+        run()
+    assert left[0] > 40
+
+
+def test_a_message_that_fails_does_not_keep_the_others_back(gateway):
+    gateway.configure(queue=True)
+    accept = gateway.answer
+
+    def answer(sms):
+        if sms.body == "Poison":
+            raise RuntimeError
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
+    send_sms("Poison", NUMBER)
+    send_sms("Hello", NUMBER)
+    run()
+    assert list(Message.objects.order_by("pk").values_list("state", flat=True)) == [
+        "UNKNOWN",
+        "NEW",
+    ]
+
+
+def test_it_leaves_a_row_to_the_call_that_is_about_to_send_it(gateway, make_message):
+    make_message(next_attempt_at=timezone.now() + timedelta(minutes=1))
+    assert run() == "0 messages taken from the queue.\n"
+
+
+def test_it_settles_what_a_dead_process_left(gateway, make_message):
+    past = timezone.now() - timedelta(seconds=1)
+    make_message(state=State.SENDING, lease_until=past)
+    assert run() == "0 messages taken from the queue.\nUnknown: 1 (worker_lost).\n"
+    assert Message.objects.get().state == "UNKNOWN"
+    assert gateway.sent == []
+
+
+def test_it_says_how_many_were_not_accepted_and_why(gateway, make_message):
+    gateway.answer = raises(SMSRefused(code="2011", status=422))
+    past = timezone.now() - timedelta(seconds=1)
+    for expires_at in (past, timezone.now() + timedelta(hours=1)):
+        make_message(next_attempt_at=past, expires_at=expires_at)
+    assert run().splitlines()[1:] == ["Failed: 1 (2011).", "Failed: 1 (expired_unsent)."]
+
+
+def test_it_gives_up_after_ten_attempts(gateway):
+    gateway.configure(queue=True)
+    gateway.answer = raises(SMSUnavailable())
+    message = send_sms("Hello", NUMBER)
+    for _ in range(12):
+        Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        run()
+    message.refresh_from_db()
+    assert (message.state, message.attempts, len(gateway.sent)) == ("FAILED", 10, 10)
+
+
+def test_what_another_worker_has_just_taken_does_not_hide_the_rest(gateway, monkeypatch):
+    gateway.configure(queue=True)
+    first, *_ = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(3)])
+    taken = threading.Event()
+
+    def overtaken(rows, primary_keys, lease):
+        if not taken.is_set():
+            taken.set()
+            Message.objects.filter(pk=first.pk).update(lease_until=lease.until)
+        return take(rows, primary_keys, lease)
+
+    take = MessageQuerySet.take
+    monkeypatch.setattr(MessageQuerySet, "take", overtaken)
+    monkeypatch.setitem(deliver_due.__kwdefaults__, "limit", 1)
+    monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
+    assert run() == "2 messages taken from the queue.\n"
+
+
+@pytest.mark.postgresql
+def test_a_worker_passes_by_what_another_is_just_taking(gateway):
+    gateway.configure(queue=True)
+    rows = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(3)])
+    with another_connection() as other, transaction.atomic(using=other):
+        Message.objects.using(other).select_for_update().get(pk=rows[0].pk)
+        assert run() == "2 messages taken from the queue.\n"
+    assert run() == "1 messages taken from the queue.\n"
+
+
+@contextmanager
+def another_connection():
+    connections["other"] = connection.copy("other")
+    try:
+        yield "other"
+    finally:
+        connections["other"].close()
+        del connections["other"]
+
+
+class Away:
+    """A database that cannot be reached, for so many statements."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __call__(self, execute, sql, params, many, context):
+        if self.times:
+            self.times -= 1
+            raise OperationalError("connection to s3cr3t refused")
+        return execute(sql, params, many, context)
+
+
+def test_a_database_that_is_away_is_named(gateway):
+    with connection.execute_wrapper(Away(1)), pytest.raises(CommandError) as caught:
+        run()
+    assert "The database is away (OperationalError)" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_service_goes_on_when_the_database_is_back(gateway):
+    gateway.configure(queue=True)
+    send_sms("Hello", NUMBER)
+    errors = StringIO()
+
+    def until_sent(*signal):
+        return len(gateway.sent) == 1
+
+    with connection.execute_wrapper(Away(2)):
+        service = Command(stdout=StringIO(), stderr=errors)
+        total = service.work(["default"], StopWhen(until_sent), interval=0.01)
+    assert (total, len(gateway.sent)) == (1, 1)
+    assert errors.getvalue().count("is away") == 2
+
+
+class StopWhen:
+    """Stands for the event that a signal sets."""
+
+    def __init__(self, is_over):
+        self.is_set = is_over
+
+    def wait(self, seconds):
+        """Return at once."""
+
+
+def test_an_unknown_alias_is_named(gateway):
+    with pytest.raises(CommandError, match="'nowhere'"):
+        run("--using", "nowhere")
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_person_who_watches_sees_how_far_it_is(gateway, monkeypatch):
+    gateway.configure(queue=True)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(30)], preflight=False)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    run()
+    assert "30/30" in terminal.getvalue()
+
+
+def test_several_aliases_take_turns(gateway, settings, monkeypatch):
+    gateway.configure(queue=True)
+    settings.SMSWW = {**settings.SMSWW, "other": settings.SMSWW["default"]}
+    numbers = [f"+39333{n:07}" for n in range(300)]
+    send_mass_sms("Advertisement", numbers, preflight=False)
+    send_sms("Your code", NUMBER, using="other")
+    assert run() == "301 messages taken from the queue.\n"
+    assert [sms.body for sms in gateway.sent].index("Your code") <= 250

@@ -1,0 +1,456 @@
+"""What is old is forgotten, what is known of a number can be told and erased, and sums stay."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+from django.db.models import DateField, Value
+from django.utils import timezone
+
+from django_smsww import InvalidSMS, SMSUnavailable, State, send_mass_sms, send_sms
+from django_smsww.models import (
+    Callback,
+    Counter,
+    DailyTotal,
+    Event,
+    Message,
+    Preflight,
+    Suppression,
+)
+from django_smsww.states import UNFINISHED
+
+from ..conftest import NUMBER, raises
+from ..support.processes import ROOT, environment_of, manage
+
+OTHER = "+34600000000"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def days_ago(days):
+    return timezone.now() - timedelta(days=days)
+
+
+def prune(*arguments):
+    output = StringIO()
+    call_command("smsww_prune", *arguments, stdout=output)
+    return output.getvalue()
+
+
+@pytest.fixture
+def old_message(make_message):
+    """Return a function that stores a row that ended a hundred days ago, with all it can hold."""
+
+    def make(days=100, **columns):
+        ended = None if columns.get("state") in UNFINISHED else days_ago(days)
+        defaults = {
+            "state": State.DELIVERED,
+            "prefix": "39",
+            "country": "IT",
+            "custom": {"order": 17},
+            "error_text": "said of Mario",
+            "blocklisted_reason": "a word",
+            "segments": 2,
+            "total_price": Decimal("0.10"),
+            "created_at": days_ago(days),
+            "finished_at": ended,
+            "fingerprint": "f" * 64,
+        }
+        message = make_message(**defaults | columns)
+        Callback.objects.create(
+            message=message,
+            reference=message.reference,
+            outcome="moved",
+            payload={"custom": {"order": 17}},
+            digest=str(message.reference),
+            received_at=days_ago(days),
+        )
+        Event.objects.create(message=message, kind="attempt", error_text="said of Mario")
+        return message
+
+    return make
+
+
+# Scrubbing
+
+
+def test_scrubbing_forgets_what_is_personal_and_keeps_the_rest(old_message):
+    message = old_message(key="invoice-42")
+    assert prune("--scrub-after", "90") == "1 messages scrubbed.\n"
+    row = Message.objects.get()
+    assert (row.recipient, row.body, row.custom, row.scrubbed) == ("+39…", "", {}, True)
+    assert (row.error_text, row.blocklisted_reason) == ("", "")
+    assert (row.state, row.country, row.segments, row.total_price, row.key) == (
+        "DELIVERED",
+        "IT",
+        2,
+        Decimal("0.10"),
+        "invoice-42",
+    )
+    assert Callback.objects.get().payload == {}
+    assert list(Event.objects.order_by("pk").values_list("kind", "error_text")) == [
+        ("attempt", ""),
+        ("scrubbed", ""),
+    ]
+    assert row.reference == message.reference
+
+
+def test_what_ended_lately_is_left_as_it_is(old_message):
+    old_message(days=89)
+    old_message(created_at=days_ago(200), finished_at=days_ago(1))
+    assert prune("--scrub-after", "90") == "0 messages scrubbed.\n"
+
+
+@pytest.mark.parametrize("state", sorted(UNFINISHED))
+def test_what_is_unfinished_or_unknown_is_never_touched(old_message, state):
+    message = old_message(state=state, finished_at=days_ago(100))
+    prune("--scrub-after", "0", "--delete-after", "3")
+    row = Message.objects.get(pk=message.pk)
+    assert (row.recipient, row.body, row.updated_at) == (NUMBER, "Hello", message.updated_at)
+
+
+def test_scrubbing_twice_notes_it_once(old_message):
+    old_message()
+    prune("--scrub-after", "90")
+    assert prune("--scrub-after", "90") == "0 messages scrubbed.\n"
+    assert Event.objects.filter(kind="scrubbed").count() == 1
+
+
+def test_a_key_that_holds_the_number_is_forgotten_with_it(old_message):
+    old_message(key=f"code-{NUMBER[1:]}")
+    prune("--scrub-after", "90")
+    assert Message.objects.get().key is None
+
+
+def test_a_call_with_the_key_of_a_scrubbed_failure_sends_to_the_number_it_names(
+    gateway, old_message
+):
+    old_message(key="k", state=State.FAILED, error="SMSUnavailable")
+    prune("--scrub-after", "90")
+    assert send_sms("Hello", NUMBER, key="k").state == "NEW"
+    assert [sms.recipient for sms in gateway.sent] == [NUMBER]
+
+
+def test_a_row_that_is_scrubbed_while_its_key_is_repeated_is_not_queued_again(old_message):
+    message = old_message(key="k", state=State.FAILED, error="SMSUnavailable")
+    prune("--scrub-after", "90")
+    assert not message.requeue(body="Hello", expires_at=timezone.now() + timedelta(days=1))
+
+
+def test_a_callback_that_came_later_or_to_nobody_is_emptied_too(old_message):
+    message = old_message()
+    prune("--scrub-after", "90")
+    for row, digest in ((message, "late"), (None, "nobody's")):
+        Callback.objects.create(
+            message=row,
+            reference=message.reference,
+            outcome="stood",
+            payload={"custom": {"order": 17}},
+            digest=digest,
+            received_at=days_ago(95),
+        )
+    prune("--scrub-after", "90")
+    assert set(map(str, Callback.objects.values_list("payload", flat=True))) == {"{}"}
+
+
+# Deleting
+
+
+def test_deleting_keeps_the_sums_of_each_day(old_message):
+    old_message(tag="news")
+    old_message(tag="news", total_price=None, penalty=Decimal(2))
+    old_message(tag="news", state=State.FAILED)
+    kept = old_message(days=1)
+    assert prune("--delete-after", "90") == "3 messages deleted.\n"
+    assert list(Message.objects.all()) == [kept]
+    assert Callback.objects.count() == Event.objects.count() == 1
+    day = timezone.localdate(days_ago(100))
+    totals = DailyTotal.objects.order_by("state").values_list(
+        "day", "tag", "country", "state", "messages", "segments", "cost", "penalties"
+    )
+    assert list(totals) == [
+        (day, "news", "IT", "DELIVERED", 2, 4, Decimal("0.10"), Decimal(2)),
+        (day, "news", "IT", "FAILED", 1, 2, Decimal("0.10"), 0),
+    ]
+
+
+def test_nothing_is_deleted_on_a_day_that_the_database_cannot_tell(old_message, monkeypatch):
+    old_message()
+    no_day = Value(None, output_field=DateField())
+    monkeypatch.setattr("django_smsww.operations.retention.TruncDate", lambda name: no_day)
+    with pytest.raises(IntegrityError):
+        prune("--delete-after", "90")
+    assert Message.objects.count() == 1
+
+
+def test_a_later_run_adds_to_the_totals_of_the_day(old_message):
+    for _ in range(2):
+        old_message()
+        prune("--delete-after", "90")
+    total = DailyTotal.objects.get()
+    assert (total.messages, total.cost) == (2, Decimal("0.20"))
+
+
+def test_dry_runs_are_in_no_total(old_message):
+    old_message(state=State.VALIDATED, dry_run=True)
+    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert not DailyTotal.objects.exists()
+
+
+def test_a_message_outlives_the_one_that_it_was_resent_as(old_message):
+    first = old_message(finished_at=days_ago(1))
+    second = old_message(resend_of=first)
+    prune("--delete-after", "90")
+    assert set(Message.objects.all()) == {first, second}
+
+
+def test_a_whole_chain_of_resends_goes(old_message):
+    old_message(resend_of=old_message(resend_of=old_message()))
+    assert prune("--delete-after", "90", "--batch-size", "1") == "3 messages deleted.\n"
+
+
+def test_what_left_beside_an_unknown_message_waits_until_that_is_settled(old_message):
+    old_message(days=100)
+    old_message(days=102)
+    unknown = old_message(days=100, state=State.UNKNOWN)
+    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    unknown.delete()
+    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+
+
+def test_old_remains_of_no_message_are_deleted(old_message):
+    message = old_message()
+    Callback.objects.update(message=None)
+    Preflight.objects.create(
+        alias="default", batch=message.reference, passed=True, created_at=days_ago(100)
+    )
+    Counter.objects.create(scope="x", window=days_ago(100))
+    Counter.objects.create(scope="x", window=days_ago(1))
+    prune("--delete-after", "90")
+    assert (Callback.objects.count(), Preflight.objects.count()) == (0, 0)
+    assert Counter.objects.count() == 1
+
+
+def test_batches_are_of_the_size_that_was_asked_for(old_message, django_assert_max_num_queries):
+    for _ in range(5):
+        old_message()
+    assert prune("--scrub-after", "90", "--batch-size", "2") == "5 messages scrubbed.\n"
+    assert prune("--delete-after", "90", "--batch-size", "2") == "5 messages deleted.\n"
+    assert DailyTotal.objects.get().messages == 5
+
+
+def test_a_dry_run_counts_and_changes_nothing(old_message):
+    old_message()
+    output = prune("--scrub-after", "90", "--delete-after", "90", "--dry-run")
+    assert output.splitlines() == [
+        "1 messages would be deleted. Nothing was changed.",
+        "1 messages would be scrubbed. Nothing was changed.",
+    ]
+    assert Message.objects.get().recipient == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "--scrub-after DAYS"),
+        (("--erase", NUMBER, "--export", NUMBER), "or --export"),
+        (("--erase", NUMBER, "--scrub-after", "1"), "or --erase"),
+        (("--delete-after", "2"), "3 or more"),
+        (("--scrub-after", "-1"), "from 0 to"),
+        (("--scrub-after", "soon"), "from 0 to"),
+        (("--scrub-after", "1", "--batch-size", "0"), "from 1 to"),
+        (("--erase", "+39…"), "whole number"),
+    ],
+)
+def test_wrong_use_says_what_to_write(arguments, text):
+    with pytest.raises(CommandError, match=text):
+        prune(*arguments)
+
+
+FILL = """
+import django; django.setup()
+from datetime import timedelta
+from django.core.management import call_command
+from django.utils import timezone
+from django_smsww.models import Message
+call_command("migrate", verbosity=0)
+old = timezone.now() - timedelta(days=100)
+Message.objects.bulk_create(
+    Message(alias="default", recipient="+393331234567", body="x", state="DELIVERED", segments=1,
+            created_at=old, finished_at=old, expires_at=old)
+    for _ in range(600)
+)
+"""
+SHOW = """
+import django; django.setup()
+from django.db.models import Sum
+from django_smsww.models import DailyTotal, Event, Message
+print(Message.objects.count(), Event.objects.count(),
+      DailyTotal.objects.aggregate(all=Sum("messages"))["all"])
+"""
+
+
+def at_once(database, *arguments):
+    command = [sys.executable, "-m", "django", "smsww_prune", "--batch-size", "20", *arguments]
+    prunes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment_of(database), text=True, stderr=-1)
+        for _ in range(2)
+    ]
+    for process in prunes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+
+
+def test_two_at_once_count_every_row_once(new_database):
+    manage(new_database, code=FILL)
+    at_once(new_database, "--scrub-after", "90")
+    assert manage(new_database, code=SHOW).split() == ["600", "600", "None"]
+    at_once(new_database, "--delete-after", "90")
+    assert manage(new_database, code=SHOW).split() == ["0", "0", "600"]
+
+
+# By number
+
+
+def test_everything_of_a_number_is_exported_and_nothing_of_others(old_message):
+    message = old_message(body="Your code is 123")
+    old_message(recipient=OTHER, body="Not yours")
+    Suppression.objects.create(recipient=NUMBER, reason="asked by phone")
+    exported = json.loads(prune("--export", NUMBER))
+    [held] = exported["messages"]
+    assert (held["reference"], held["body"]) == (str(message.reference), "Your code is 123")
+    assert held["callbacks"][0]["payload"] == {"custom": {"order": 17}}
+    assert held["events"][0]["error_text"] == "said of Mario"
+    assert exported["do_not_send"]["reason"] == "asked by phone"
+    assert not {"id", "created_by_id", "fingerprint", "lease_token"} & held.keys()
+
+
+def test_erasing_leaves_nothing_of_the_number_but_counts_and_costs(old_message):
+    old_message(days=1, key=f"k-{NUMBER}")
+    other = old_message(recipient=OTHER)
+    Event.objects.update(reason="asked by Mario")
+    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    row = Message.objects.exclude(pk=other.pk).get()
+    assert (row.recipient, row.fingerprint, row.key, row.total_price) == (
+        "+39…",
+        "",
+        None,
+        Decimal("0.10"),
+    )
+    assert set(row.events.values_list("reason", flat=True)) == {""}
+    assert row.callbacks.get().payload == {}
+    assert json.loads(prune("--export", NUMBER))["messages"] == []
+    assert Message.objects.get(pk=other.pk).recipient == OTHER
+
+
+def test_erasing_names_what_is_not_over_yet(old_message):
+    old_message(state=State.UNKNOWN)
+    old_message(state=State.QUEUED)
+    with pytest.raises(CommandError, match="1 QUEUED, 1 UNKNOWN"):
+        prune("--erase", NUMBER, "--no-input")
+    assert Message.objects.filter(recipient=NUMBER).count() == 2
+
+
+@pytest.mark.parametrize("answer", ["no", "", EOFError])
+def test_erasing_asks_first(old_message, monkeypatch, answer):
+    def reply(prompt):
+        assert NUMBER not in prompt
+        if answer is EOFError:
+            raise EOFError
+        return answer
+
+    old_message()
+    monkeypatch.setattr("builtins.input", reply)
+    with pytest.raises(CommandError, match=r"Nothing was erased\."):
+        prune("--erase", NUMBER)
+    assert Message.objects.get().recipient == NUMBER
+
+
+def test_an_erased_number_stays_on_the_do_not_send_list_and_that_is_said(old_message):
+    old_message()
+    Suppression.objects.create(recipient=NUMBER)
+    assert "stays on the do-not-send list" in prune("--erase", NUMBER, "--no-input")
+    assert Suppression.objects.filter(recipient=NUMBER).exists()
+
+
+# The do-not-send list
+
+
+def test_nothing_is_sent_to_a_number_that_asked_for_no_more(gateway):
+    Suppression.objects.create(recipient=NUMBER)
+    with pytest.raises(InvalidSMS, match="do-not-send") as caught:
+        send_sms("Hello", NUMBER)
+    assert caught.value.code == "suppressed"
+    assert NUMBER not in str(caught.value)
+    assert (gateway.sent, Message.objects.count()) == ([], 0)
+
+
+def test_in_a_mass_send_it_has_a_failed_row_and_the_others_leave(gateway):
+    Suppression.objects.create(recipient=NUMBER)
+    messages = send_mass_sms("Hello", [NUMBER, OTHER])
+    assert [(m.state, m.error, m.error_code) for m in messages] == [
+        ("FAILED", "InvalidSMS", "suppressed"),
+        ("NEW", "", ""),
+    ]
+    assert [sms.recipient for sms in gateway.sent] == [OTHER]
+
+
+def test_in_a_queued_mass_send_it_has_failed_before_a_worker_comes(gateway):
+    Suppression.objects.create(recipient=NUMBER)
+    messages = send_mass_sms("Hello", [NUMBER, OTHER], queue=True)
+    assert [message.state for message in messages] == ["FAILED", "QUEUED"]
+
+
+def test_the_list_is_asked_once_for_a_block(gateway):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    gateway.configure(queue=True)
+    with CaptureQueriesContext(connection) as captured:
+        send_mass_sms("Hello", [f"+39333{n:07}" for n in range(200)])
+    asked = [query for query in captured if "suppression" in query["sql"]]
+    assert len(asked) == 1
+
+
+def test_what_was_queued_before_the_number_was_listed_does_not_leave(gateway):
+    gateway.configure(queue=True)
+    message = send_sms("Hello", NUMBER)
+    send_sms("Hello", OTHER)
+    Suppression.objects.create(recipient=NUMBER)
+    call_command("smsww_deliver", "--once", stdout=StringIO())
+    message.refresh_from_db()
+    assert (message.state, message.error_code) == ("FAILED", "suppressed")
+    assert [sms.recipient for sms in gateway.sent] == [OTHER]
+
+
+def test_a_repeated_key_does_not_reach_a_number_that_was_listed_meanwhile(gateway):
+    gateway.answer = raises(SMSUnavailable())
+    with pytest.raises(SMSUnavailable):
+        send_sms("Hello", NUMBER, key="k")
+    Suppression.objects.create(recipient=NUMBER)
+    with pytest.raises(InvalidSMS, match="suppressed"):
+        send_sms("Hello", NUMBER, key="k")
+    assert len(gateway.sent) == 1
+
+
+def test_a_repeated_key_returns_what_was_accepted_before_the_number_was_listed(gateway):
+    first = send_sms("Hello", NUMBER, key="k")
+    Suppression.objects.create(recipient=NUMBER)
+    assert send_sms("Hello", NUMBER, key="k") == first
+
+
+def test_a_number_on_the_list_is_not_resent_to(gateway):
+    from django_smsww.sending.api import resend
+
+    gateway.answer = raises(SMSUnavailable())
+    with pytest.raises(SMSUnavailable):
+        send_sms("Hello", NUMBER)
+    Suppression.objects.create(recipient=NUMBER)
+    with pytest.raises(InvalidSMS, match="do-not-send"):
+        resend(Message.objects.get())
+    assert Message.objects.count() == 1

@@ -1,0 +1,460 @@
+"""The report: what waits, what is wrong, and what the gateway says of the account."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from django_smsww import InvalidToken, State, send_sms
+from django_smsww.contrib.simulator.process import SimulatorProcess
+from django_smsww.models import Callback, Heartbeat, Message, Suspension
+from django_smsww.operations.account import read_debits
+from django_smsww.states import UNFINISHED
+
+from ..conftest import NUMBER
+from ..support.raw_server import own_connections  # noqa: F401
+
+SECRETS = (NUMBER, NUMBER[1:], "The secret text", "the-token", "the-key", "me@example.com", "Mario")
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ago(**span):
+    return timezone.now() - timedelta(**span)
+
+
+def run(*arguments):
+    """Return (exit code, output)."""
+    output, code = StringIO(), 0
+    try:
+        call_command("smsww_status", *arguments, stdout=output)
+    except SystemExit as stop:
+        code = stop.code
+    return code, output.getvalue()
+
+
+def report(*arguments):
+    """Return (exit code, the default alias's part of the report, the codes of its findings)."""
+    code, output = run("--json", *arguments)
+    one = json.loads(output)["aliases"]["default"]
+    return code, one, [finding["code"] for finding in one["findings"]]
+
+
+# An alias that is not defined any more
+
+
+def test_messages_of_an_alias_that_is_gone_need_a_person(gateway, make_message):
+    for state in (State.QUEUED, State.UNKNOWN, State.UNKNOWN, State.DELIVERED):
+        make_message(alias="left", state=state)
+    make_message(alias="elsewhere", environment="production.example.com")
+    code, output = run()
+    assert code == 1
+    assert "left:\n  ! SMSWW does not define this alias" in output
+    assert "looked up: 1 QUEUED, 2 UNKNOWN." in output
+    assert "elsewhere" not in output
+    assert run("--using", "default")[0] == 0
+
+
+# The records
+
+
+def test_with_nothing_to_do_all_is_well(gateway):
+    assert report()[0::2] == (0, [])
+    code, output = run()
+    assert (code, output.splitlines()[-1]) == (0, "All is well.")
+
+
+def test_messages_are_counted_by_state(gateway, make_message):
+    for state in (State.QUEUED, State.QUEUED, State.PENDING, State.DELIVERED):
+        make_message(state=state, next_attempt_at=ago(seconds=5))
+    make_message(state=State.DELIVERED, created_at=ago(days=2))
+    make_message(alias="other")
+    _, one, _ = report()
+    assert one["records"]["waiting"] == {
+        state.value: {"QUEUED": 2, "PENDING": 1}.get(state.value, 0)
+        for state in State
+        if state in UNFINISHED
+    }
+    assert one["records"]["last_day"] == {"QUEUED": 2, "PENDING": 1, "DELIVERED": 1}
+    assert one["records"]["due"]["count"] == 2
+
+
+FINDINGS = {
+    "queue_waits": {"next_attempt_at": {"minutes": -11}},
+    "stalled": {"state": State.SENDING, "lease_until": {"minutes": -1}},
+    "unknown": {"state": State.UNKNOWN, "claimed_at": {"minutes": -11}},
+    "overdue": {"state": State.PENDING, "claimed_at": {"hours": -49}},
+    "penalties": {"state": State.FAILED, "penalty": Decimal(2)},
+}
+
+
+def since_now(columns):
+    """Return the columns with their spans counted from now, and not from when tests were found."""
+    return {
+        name: timezone.now() + timedelta(**value) if isinstance(value, dict) else value
+        for name, value in columns.items()
+    }
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_what_needs_a_person_is_named(gateway, make_message, finding):
+    make_message(**since_now(FINDINGS[finding]))
+    assert report()[0::2] == (1, [finding])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"next_attempt_at": {"minutes": -8}},
+        {"state": State.SENDING, "lease_until": {"minutes": 5}},
+        {"state": State.UNKNOWN, "claimed_at": {"minutes": -8}},
+        {"state": State.PENDING, "claimed_at": {"hours": -47}},
+        {"state": State.FAILED, "penalty": Decimal(2), "created_at": {"days": -3}},
+        {"state": State.DELIVERED, "claimed_at": {"days": -5}},
+    ],
+)
+def test_what_is_as_it_should_be_needs_nobody(gateway, make_message, columns):
+    make_message(**since_now(columns))
+    assert report()[0::2] == (0, [])
+
+
+def test_rows_of_another_deployment_are_reported_as_held(gateway, make_message):
+    make_message(environment="production.example.com", next_attempt_at=ago(days=1))
+    code, one, _ = report()
+    assert (code, one["records"]["foreign"]) == (0, {"production.example.com": 1})
+    assert "queued by another deployment (production.example.com), held: 1" in run()[1]
+
+
+def test_a_suspended_alias_needs_a_person_and_a_text_does_not(gateway):
+    Suspension.objects.impose("default", "", InvalidToken())
+    code, one, findings = report()
+    [held] = one["records"]["suspensions"]
+    assert (code, findings, held["error"]) == (1, ["suspended"], "InvalidToken")
+    Suspension.objects.update(scope="text:" + "f" * 64, until=None)
+    code, one, findings = report()
+    assert (code, findings, one["records"]["suspensions"][0]["scope"]) == (0, [], "text")
+    assert "ffff" not in run("--json")[1]
+
+
+def test_signs_of_life_are_shown(gateway, make_message):
+    an_hour_ago = ago(hours=1)
+    for name in ("sweep:default", "sync:default"):
+        Heartbeat.objects.create(name=name, beat_at=an_hour_ago)
+    Heartbeat.objects.create(name="sync:other")
+    Callback.objects.create(
+        message=make_message(state=State.DELIVERED),
+        reference=Message.objects.get().reference,
+        outcome="moved",
+        digest="x",
+        received_at=ago(minutes=5),
+    )
+    records = report()[1]["records"]
+    assert records["last_sweep_at"] == records["last_sync_at"] is not None
+    assert records["callbacks"]["last_at"] > records["last_sync_at"]
+
+
+def accepted(make_message, **columns):
+    columns = {"state": State.NEW, "claimed_at": ago(hours=2), "created_at": ago(hours=2)} | columns
+    return make_message(environment="example.com", **columns)
+
+
+@pytest.fixture
+def reachable(settings):
+    """An alias with a callback_url, and a gateway that nobody answers at."""
+    settings.SMSWW = {
+        "default": {
+            "OPTIONS": {
+                "token": "the-token",
+                "host": "http://127.0.0.1:9",
+                "callback_url": "https://example.com/sms/callback/",
+            }
+        }
+    }
+
+
+def test_callbacks_that_do_not_come_are_noticed(reachable, make_message):
+    message = accepted(make_message)
+    Heartbeat.objects.create(environment="example.com", name="refused:not_authentic", times=4)
+    _, one, findings = report("--offline")
+    assert findings == ["no_callbacks", "callbacks_refused"]
+    assert one["records"]["callbacks"]["refused"]["not_authentic"]["times"] == 4
+    Callback.objects.create(message=message, reference=message.reference, digest="x")
+    assert report("--offline")[0::2] == (0, [])
+
+
+def test_a_message_of_a_minute_ago_may_still_be_reported(reachable, make_message):
+    accepted(make_message, claimed_at=ago(minutes=1), created_at=ago(minutes=1))
+    assert report("--offline")[0::2] == (0, [])
+
+
+def test_penalties_are_summed(gateway, make_message):
+    for amount in (1, 2):
+        make_message(state=State.FAILED, penalty=Decimal(amount), created_at=ago(days=2))
+    penalties = report()[1]["records"]["penalties"]
+    assert (penalties["messages"], Decimal(penalties["amount"])) == (2, 3)
+
+
+def test_an_alias_that_cannot_be_built_is_a_finding_of_its_own(settings):
+    settings.SMSWW = {"default": {"OPTIONS": {}}}
+    code, one, findings = report()
+    assert (code, findings, one["records"]) == (1, ["misconfigured"], None)
+    assert "OPTIONS must define 'token'" in run()[1]
+
+
+def test_records_that_cannot_be_read_cannot_be_told(gateway):
+    def fail(execute, sql, *args):
+        raise OperationalError("at me@example.com")
+
+    with connection.execute_wrapper(fail), pytest.raises(CommandError) as caught:
+        run()
+    assert (caught.value.returncode, "example.com" in str(caught.value)) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--using", "nowhere"], "'nowhere'"),
+        (["--probe", "--offline"], "leave --offline away"),
+        (["--min-credit", "much"], "an amount in EUR"),
+    ],
+)
+def test_wrong_use_says_what_to_write(gateway, arguments, text):
+    with pytest.raises(CommandError, match=text):
+        run(*arguments)
+
+
+# The gateway
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with SimulatorProcess(pace=0.01) as running:
+        yield running
+
+
+@pytest.fixture
+def configure(simulator, settings):
+    """Send through the simulator, with an account that can be asked."""
+    simulator.reset()
+
+    def configure(**options):
+        settings.SMSWW = {
+            "default": {
+                "OPTIONS": {
+                    "token": "the-token",
+                    "host": simulator.url,
+                    "environment": "here",
+                    "account_email": "me@example.com",
+                    "api_key": "the-key",
+                }
+                | options
+            }
+        }
+
+    configure()
+    return configure
+
+
+def test_the_wallet_and_the_token_are_told(configure, simulator):
+    simulator.set_account(credit="12.5")
+    code, one, findings = report()
+    assert (code, findings) == (0, [])
+    provider = one["provider"]
+    assert (provider["host"], provider["token"]) == ("simulator", {"accepted": True})
+    assert Decimal(provider["account"]["wallet"]["credit"]) == Decimal("12.5")
+
+
+def test_the_days_of_the_token_are_counted(configure):
+    from django_smsww.backends.handler import sms_backends
+
+    account = sms_backends["default"].account
+    for days in (400, 10):
+        account.create_token(["POST:sms.openapi.com/WW-messages"], ttl=days * 86400)
+    long, short = [token.token for token in account.tokens()]
+    configure(token=long)
+    assert report()[0::2] == (0, [])
+    configure(token=short)
+    code, one, findings = report()
+    assert (code, findings) == (1, ["token_expires"])
+    assert one["provider"]["account"]["token"]["days_left"] == 9
+    assert short not in run()[1] + run("--json")[1]
+
+
+def test_a_refused_token_is_named(configure):
+    configure(token="wrong")
+    assert report()[0::2] == (1, ["token_refused"])
+
+
+def test_a_refused_account_is_named_and_not_asked_again(configure):
+    configure(api_key="wrong")
+    assert report()[0::2] == (1, ["account_refused"])
+
+
+def test_a_gateway_that_does_not_answer_leaves_it_unclear(reachable):
+    assert report()[0::2] == (2, ["no_answer"])
+
+
+def test_what_needs_a_person_weighs_more_than_what_is_unclear(reachable, make_message):
+    make_message(environment="example.com", state=State.UNKNOWN)
+    Message.objects.update(claimed_at=ago(hours=1))
+    assert report()[0::2] == (1, ["unknown", "no_answer"])
+
+
+def test_offline_asks_nobody(reachable):
+    code, one, findings = report("--offline")
+    assert (code, findings, one["provider"]) == (0, [], None)
+
+
+def test_little_credit_needs_a_person_unless_a_bundle_is_left(configure, simulator):
+    simulator.set_account(credit="4")
+    assert report()[0] == 0
+    assert report("--min-credit", "5")[0::2] == (1, ["low_credit"])
+
+
+def test_without_account_credentials_the_account_is_not_asked(configure):
+    configure(account_email="", api_key="")
+    code, one, _ = report()
+    assert (code, one["provider"]["account"]) == (0, None)
+    assert "account: not asked" in run()[1]
+
+
+def refreshed(message):
+    """Take the price over, as a callback or smsww_sync would."""
+    from django_smsww.backends.handler import sms_backends
+    from django_smsww.states import Cause
+
+    result = sms_backends["default"].fetch(message.provider_id)
+    Message.objects.filter(pk=message.pk).accept(result, Cause.LOOKUP)
+
+
+def test_the_wallet_and_the_rows_agree_or_the_gap_is_named(configure, simulator):
+    messages = [send_sms("Hello", f"+39333123456{n}") for n in range(3)]
+    simulator.wait_until_idle()
+    for message in messages[:2]:
+        refreshed(message)
+    [day] = report()[1]["provider"]["account"]["debits"]["days"]
+    gap = Decimal(day["wallet"]) - Decimal(day["rows"])
+    assert (Decimal(day["gap"]), day["unpriced"]) == (gap, 1)
+    assert gap > 0
+    assert f"gap {day['gap']}, 1 without a price yet" in run()[1]
+    refreshed(messages[2])
+    [day] = report()[1]["provider"]["account"]["debits"]["days"]
+    assert (Decimal(day["gap"]), day["unpriced"]) == (0, 0)
+    assert "no gap" in run()[1]
+
+
+def test_aliases_of_one_account_are_compared_with_its_wallet_together(configure, settings):
+    settings.SMSWW["other"] = settings.SMSWW["default"]
+    settings.SMSWW["stranger"] = {
+        "OPTIONS": settings.SMSWW["default"]["OPTIONS"] | {"api_key": "another"}
+    }
+    for alias in settings.SMSWW:
+        send_sms("Hello", NUMBER, using=alias)
+    Message.objects.update(total_price=Decimal(1))
+    [day] = report("--using", "default")[1]["provider"]["account"]["debits"]["days"]
+    assert Decimal(day["rows"]) == 2
+
+
+def test_nothing_personal_is_written(configure, make_message, simulator):
+    send_sms("The secret text", NUMBER)
+    Suspension.objects.create(alias="default", environment="here", reason="Mario asked")
+    make_message(state=State.UNKNOWN, environment="here", body="The secret text")
+    written = run()[1] + run("--json")[1]
+    assert [secret for secret in SECRETS if secret in written] == []
+
+
+def test_the_keys_of_the_json_stay(configure):
+    document = json.loads(run("--json")[1])
+    one = document["aliases"]["default"]
+    assert list(document) == ["status", "generated_at", "aliases"]
+    assert sorted(one) == [
+        "backend",
+        "environment",
+        "findings",
+        "probe",
+        "provider",
+        "records",
+    ]
+    assert sorted(one["records"]) == [
+        "callbacks",
+        "due",
+        "foreign",
+        "last_day",
+        "last_sweep_at",
+        "last_sync_at",
+        "overdue",
+        "penalties",
+        "stalled",
+        "suspensions",
+        "unknown",
+        "waiting",
+    ]
+    assert sorted(one["provider"]["account"]) == ["bundles", "debits", "token", "wallet"]
+
+
+def test_the_probe_is_part_of_the_report(configure, live_server):
+    configure(callback_url=f"{live_server.url}/sms/callback/")
+    code, one, _ = report("--probe")
+    assert (code, one["probe"]["outcome"], one["probe"]["status"]) == (0, "ok", 200)
+    configure(callback_url=f"{live_server.url}/nowhere/")
+    code, _, findings = report("--probe")
+    assert (code, findings) == (1, ["probe_not_found"])
+    configure()
+    assert report("--probe")[0::2] == (2, ["no_callback_url"])
+
+
+# The wallet's transactions
+
+
+class FakeAccount:
+    """An account whose transactions come in pages of a hundred."""
+
+    def __init__(self, transactions):
+        self.all, self.asked = transactions, 0
+
+    def transactions(self, *, skip, limit):
+        self.asked += 1
+        return self.all[skip : skip + limit]
+
+
+def transaction(amount, *, days=0, description="API usage - sms.openapi.com", name=None):
+    moment = timezone.now() - timedelta(days=days)
+    name = name or f"{amount} {days} {description}"
+    return {
+        "id": name,
+        "amount": Decimal(amount),
+        "createdAt": moment.isoformat(),
+        "description": description,
+    }
+
+
+def test_only_debits_of_messages_in_the_time_are_summed():
+    account = FakeAccount(
+        [
+            transaction("-0.5"),
+            transaction("-0.25", description="SMS 17"),
+            transaction("100", description="Wallet recharge"),
+            transaction("-9", description="API usage - company.openapi.com"),
+            transaction("-7", days=3),
+            {"id": "x", "amount": None, "createdAt": None},
+        ]
+    )
+    debits = read_debits(account, ago(days=2))
+    assert debits == {"days": {timezone.localdate(): Decimal("0.75")}, "complete": True}
+
+
+def test_a_transaction_that_moves_to_the_next_page_is_counted_once():
+    account = FakeAccount([transaction(-1, name=str(min(n, 99))) for n in range(102)])
+    assert sum(read_debits(account, ago(days=2))["days"].values()) == 100
+
+
+def test_reading_stops_where_the_time_ends_or_says_that_it_did_not_come_so_far():
+    old = [transaction(-1, days=5, name=f"old {n}") for n in range(5000)]
+    account = FakeAccount([transaction(-1), *old])
+    assert (read_debits(account, ago(days=2))["complete"], account.asked) == (True, 1)
+    account = FakeAccount([*old, transaction(-1)])
+    assert (read_debits(account, ago(days=2))["complete"], account.asked) == (False, 20)
