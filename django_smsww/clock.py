@@ -1,13 +1,12 @@
-"""The one clock that several hosts share: the database's."""
+"""Two clocks: `elapsed()` of this process, and `database_now()`, which all hosts share."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connections
 from django.utils import timezone
-
-from .stopwatch import elapsed
 
 # Each answers in UTC, whatever the time zone of the session.
 _QUERIES = {
@@ -20,6 +19,17 @@ _QUERIES = {
 _FRESH = 1.0
 """Seconds from the question on for which an answer is believed, and counted on from."""
 _answers: dict[str, tuple[datetime, float, float]] = {}
+
+
+def elapsed() -> float:
+    """Return seconds since some moment in the past, which no change of the system clock moves.
+
+    On Linux `time.monotonic()` stops while the machine is suspended. A worker that woke up would
+    believe that its lease had just begun, while others took its rows over long ago. So this clock
+    counts the time of a suspension too. Other systems offer no such clock to Python.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def database_now(using: str) -> datetime:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from ..clock import elapsed
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -23,7 +24,6 @@ from ..exceptions import (
 from ..marking import gettext_noop as _
 from ..segments import MAX_SEGMENTS, replace_characters
 from ..sms import SMS, SendResult
-from ..stopwatch import elapsed
 from .options import (
     POLICY,
     Limit,

@@ -26,7 +26,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry, wait_for_read
 
-from ..stopwatch import elapsed
+from ..clock import elapsed
 from .framing import UnprovenAnswerError, check_framing, read_chunk_size, read_status
 
 PIECE = 16384

@@ -15,7 +15,7 @@ from requests import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from ..stopwatch import elapsed
+from ..clock import elapsed
 from .connections import PIECE, Adapter, Attempt, attempt_under_way
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from ..clock import database_now
-from ..stopwatch import elapsed
+from ..clock import database_now, elapsed
 
 SECONDS = 300
 """How long a lease lasts. A request must not take longer than half of it."""

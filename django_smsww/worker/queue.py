@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..backends.base import BaseSMSBackend
-from ..clock import database_now
+from ..clock import database_now, elapsed
 from ..exceptions import SMSError
 from ..models import Heartbeat
-from ..stopwatch import elapsed
 from .worker import Delivery, is_open_transaction
 
 __all__ = ["BLOCK", "Delivery", "count_due", "deliver", "deliver_due", "is_open_transaction"]

@@ -13,11 +13,10 @@ from datetime import timedelta
 from math import ceil
 
 from ..backends.base import BaseSMSBackend
-from ..clock import database_now
+from ..clock import database_now, elapsed
 from ..exceptions import SMSError, SMSUnavailable
 from ..models import Counter
 from ..models.counters import CounterQuerySet
-from ..stopwatch import elapsed
 from .limits import window_of
 
 DAY = 86_400

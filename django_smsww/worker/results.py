@@ -24,11 +24,11 @@ from django.db import (
 from django.utils import timezone
 
 from ..backends.base import stopped_by
+from ..clock import elapsed
 from ..exceptions import SMSError, SMSOutcomeUnknown
 from ..models import Message, MessageQuerySet
 from ..models import lease as leases
 from ..models.transitions import OvertakenError, move_together
-from ..stopwatch import elapsed
 from .admission import Gate
 from .consequences import Consequences
 from .threads import Answer

@@ -14,10 +14,10 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from ..backends.base import BaseSMSBackend, stopped_by
+from ..clock import elapsed
 from ..models import Message
 from ..models.lease import Lease
 from ..sms import SMS, SendResult
-from ..stopwatch import elapsed
 
 
 @dataclass(slots=True)

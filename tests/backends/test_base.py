@@ -16,7 +16,7 @@ from django_smsww import (
     SMSUnavailable,
 )
 from django_smsww.backends.base import BaseSMSBackend, environment_of
-from django_smsww.stopwatch import elapsed
+from django_smsww.clock import elapsed
 
 NUMBER = "+393331234567"
 

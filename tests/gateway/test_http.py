@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
+from django_smsww.clock import elapsed
 from django_smsww.gateway import connections
 from django_smsww.gateway import http as transport
-from django_smsww.stopwatch import elapsed
 
 from ..support.raw_client import TOKEN, exchange, failure
 from ..support.raw_server import (

@@ -23,9 +23,9 @@ from django_smsww import (
     send_sms,
 )
 from django_smsww.backends.handler import sms_backends
+from django_smsww.clock import elapsed
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message, Preflight, Suspension
-from django_smsww.stopwatch import elapsed
 from django_smsww.worker.admission import Gate
 from django_smsww.worker.queue import deliver, deliver_due
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django_smsww import SendResult, SMSUnavailable, send_mass_sms, send_sms
 from django_smsww.backends import openapi
 from django_smsww.backends.handler import sms_backends
+from django_smsww.clock import elapsed
 from django_smsww.models import Counter, Message, Suspension
-from django_smsww.stopwatch import elapsed
 from django_smsww.worker import worker as stream
 from django_smsww.worker.queue import deliver, deliver_due
 from django_smsww.worker.rate_limit import AHEAD, Pace

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from django_smsww.clock import elapsed
 from django_smsww.models.lease import SECONDS, Lease
-from django_smsww.stopwatch import elapsed
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="there is no such clock here")
