@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext
-
-from .marking import gettext_noop as _
+from django.utils.translation.trans_null import gettext_noop as _
 
 if TYPE_CHECKING:
     from .models import Message

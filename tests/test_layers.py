@@ -18,7 +18,7 @@ PACKAGE = "django_smsww"
 # direction: a room from those that stand before it in its line. No room imports one above it,
 # not even for types or inside a function, but for what EXCEPTIONS names.
 FLOORS = """
-    marking states exceptions signals segments secret clock
+    states exceptions signals segments secret clock
     sms environ
     gateway models
     backends callbacks daily

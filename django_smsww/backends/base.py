@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from django.utils.translation.trans_null import gettext_noop as _
+
 from ..clock import elapsed
 from ..exceptions import (
     AccountBlocklisted,
@@ -21,7 +23,6 @@ from ..exceptions import (
     SMSOutcomeUnknown,
     SMSUnavailable,
 )
-from ..marking import gettext_noop as _
 from ..segments import MAX_SEGMENTS, replace_characters
 from ..sms import SMS, SendResult
 from .options import (

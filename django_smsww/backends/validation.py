@@ -15,9 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..exceptions import InvalidSMS
-from ..marking import gettext_noop as _
 from ..segments import MAX_SEGMENTS, count_segments
 from ..sms import RESERVED_CUSTOM_KEY, SMS
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation.trans_null import gettext_noop as _
+
 from ..exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
-from ..marking import gettext_noop as _
 from ..sms import SMS, SendResult
 from .account import Account, Token
 from .echo import answers_for

@@ -16,6 +16,8 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from django.utils.translation.trans_null import gettext_noop as _
+
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
@@ -26,7 +28,6 @@ from ..exceptions import (
     SMSRefused,
     SMSUnavailable,
 )
-from ..marking import gettext_noop as _
 from .payload import clean_text, load_json
 
 _BY_CODE: dict[str, type[SMSError]] = {

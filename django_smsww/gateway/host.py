@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.utils.crypto import salted_hmac
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
-from ..marking import gettext_noop as _
 from ..secret import Secret
 from .errors import error_of
 from .http import Answer, Exchange, ExchangeError, transport_for

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation.trans_null import gettext_noop
 
 from ..clock import database_now
 from ..exceptions import (
@@ -21,7 +22,6 @@ from ..exceptions import (
     SMSUnavailable,
     error_kind,
 )
-from ..marking import gettext_noop
 
 FIRST_PAUSE = 60
 LONGEST_PAUSE = 3600

@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..clock import database_now
 from ..exceptions import (
@@ -21,7 +22,6 @@ from ..exceptions import (
     SMSUnavailable,
     kinds_of,
 )
-from ..marking import gettext_noop as _
 from ..signals import message_failed, message_sent, message_state_changed
 from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources

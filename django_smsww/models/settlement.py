@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Exists, Max, OuterRef, Q
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
-from ..marking import gettext_noop as _
 from ..states import Cause, State
 from .ledger import Callback, Event
 from .queryset import NO_ERROR, error_columns

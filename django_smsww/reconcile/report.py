@@ -7,8 +7,9 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation.trans_null import gettext_noop as _
+
 from ..exceptions import SMSError
-from ..marking import gettext_noop as _
 
 
 class Reason(Enum):

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS, SMSError
-from ..marking import gettext_noop as _
 from ..models import Message
 from ..sms import SMS
 from ..states import RESENDABLE, State

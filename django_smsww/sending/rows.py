@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..exceptions import InvalidSMS
-from ..marking import gettext_noop as _
 from ..models import Message, Suppression, fingerprint
 from ..models.limits import suppressed
 from ..segments import count_segments

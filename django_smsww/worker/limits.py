@@ -15,12 +15,12 @@ from uuid import UUID
 
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..backends.validation import country_of
 from ..clock import database_now
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
-from ..marking import gettext_noop as _
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
 from ..models.limits import STOPPED

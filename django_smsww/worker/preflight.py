@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from django.utils.translation.trans_null import gettext_noop as _
+
 from ..backends.base import BaseSMSBackend
 from ..exceptions import ContentRefused, SMSError, SMSRefused, SMSUnavailable, error_kind
-from ..marking import gettext_noop as _
 from ..models import Message, Preflight
 from ..sms import SMS
 
