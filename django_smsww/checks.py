@@ -188,7 +188,7 @@ def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Mess
         Warning(
             f"SMSWW[{alias!r}]: messages have been waiting for more than 10 minutes, and nothing "
             "has swept the queue for an hour.",
-            hint="Run `manage.py smsww_deliver` as a service, or with --once from cron.",
+            hint="Run `manage.py smsww_worker` as a service, or with --once from cron.",
             id="smsww.W010",
         )
         for alias, backend in _backends()

@@ -59,13 +59,13 @@ def _queue(records: Data, now: datetime) -> Findings:
         return
     yield _needed(
         "queue_waits",
-        f"{due['count']} messages should have left by now: is smsww_deliver running?",
+        f"{due['count']} messages should have left by now: is smsww_worker running?",
     )
 
 
 def _stalled(records: Data, now: datetime) -> Findings:
     if count := records["stalled"]:
-        text = f"{count} messages were left SENDING by a process that ended: run smsww_deliver."
+        text = f"{count} messages were left SENDING by a process that ended: run smsww_worker."
         yield _needed("stalled", text)
 
 

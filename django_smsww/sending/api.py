@@ -51,7 +51,7 @@ def send_sms(
 
     In autocommit mode the message has left when this returns. Inside a transaction it leaves when
     the transaction commits, and a rollback sends nothing. With a queue, or `send_at` in the
-    future, the row stays QUEUED until `smsww_deliver` takes it.
+    future, the row stays QUEUED until `smsww_worker` takes it.
 
     Args:
         recipient: E.164 with the plus sign: "+393331234567".
@@ -67,7 +67,7 @@ def send_sms(
         custom: a JSON object that comes back with each callback.
         tag: a label to group messages by, 64 characters at most.
         sensitive: forget the text as soon as it was handed over, and expire it after 10 minutes.
-        queue: True to leave it to `smsww_deliver`, the dotted path of an engine, False to send it
+        queue: True to leave it to `smsww_worker`, the dotted path of an engine, False to send it
             now; None for the alias's default.
         send_at, expires_at: aware datetimes; not sent before the one or after the other.
         priority: of the queued messages, the greater leaves first.

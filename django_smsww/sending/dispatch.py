@@ -71,7 +71,7 @@ class Outgoing(Store):
         return not (self.backend.delivers_on_commit and is_open_transaction(self.using))
 
     def _hand_on(self, rows: list[Message]) -> list[Message]:
-        """Let an engine, the commit or `smsww_deliver` see to these rows."""
+        """Let an engine, the commit or `smsww_worker` see to these rows."""
         ready = [row.pk for row in rows if self._is_due(row)]
         if ready and isinstance(self.queue, str):
             after_commit(self.using, engines.tell, self.queue, self.backend.alias, ready)

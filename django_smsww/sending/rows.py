@@ -23,7 +23,7 @@ from ..worker.limits import check_guards
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
-"""How long `smsww_deliver` leaves a row to the call or hook that is about to send it."""
+"""How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
 _RESENT = _("It was resent already: resend the newest of the chain.")
 
 
@@ -186,7 +186,7 @@ class Store:
         }
 
     def _first_sweep(self) -> datetime:
-        """Return when `smsww_deliver` may take a row that nothing else has sent by then."""
+        """Return when `smsww_worker` may take a row that nothing else has sent by then."""
         return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
 
     def _expiry(self, sms: SMS) -> datetime:

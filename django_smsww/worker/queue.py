@@ -23,7 +23,7 @@ TURN = 30.0
 """Seconds after which no more rows are leased, so that the dead are looked after, too."""
 
 BEAT = 10
-"""Seconds between two signs of life of `smsww_deliver`."""
+"""Seconds between two signs of life of `smsww_worker`."""
 
 
 def deliver(

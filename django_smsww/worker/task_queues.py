@@ -2,7 +2,7 @@
 
 An engine is a function, named in OPTIONS["queue"], that is called with an alias and primary keys
 once the rows are committed. It may lose them, repeat them or be down: leases decide who sends, and
-`smsww_deliver` sends what no engine has taken within a minute.
+`smsww_worker` sends what no engine has taken within a minute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _resting: dict[str, float] = {}
 
 
 def tell(path: str, alias: str, primary_keys: Sequence[int]) -> None:
-    """Hand committed rows to an engine; what it does not take, `smsww_deliver` will.
+    """Hand committed rows to an engine; what it does not take, `smsww_worker` will.
 
     Nothing is raised: whoever has just sent cannot mend a broker, and the rows are safe.
     """
@@ -51,7 +51,7 @@ def tell(path: str, alias: str, primary_keys: Sequence[int]) -> None:
         _resting[path] = time.monotonic() + REST
         # The error's text may quote the address of a broker with its password.
         logger.error(
-            "The engine %s did not take %d messages of %r: %s. They stay queued for smsww_deliver.",
+            "The engine %s did not take %d messages of %r: %s. They stay queued for smsww_worker.",
             path,
             len(primary_keys),
             alias,

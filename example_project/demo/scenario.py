@@ -128,7 +128,7 @@ def roll_back() -> None:
 def send_by_worker() -> Message:
     """Queue a message, and let the worker send what is due."""
     message = send_sms(QUEUED.body, QUEUED.recipient, tag=QUEUED.what, queue=True)
-    call_command("smsww_deliver", "--once", stdout=StringIO())
+    call_command("smsww_worker", "--once", stdout=StringIO())
     return message
 
 

@@ -85,7 +85,7 @@ def test_moving_and_calling_off_take_back_what_waits(appointment):
 def test_a_reminder_leaves_a_day_before_in_the_language_of_who_gets_it(appointment, smsoutbox):
     appointment.starts_at = timezone.now() + timedelta(hours=20)
     block("clinic/reminders.py").remind(appointment)
-    call_command("smsww_deliver", "--once")
+    call_command("smsww_worker", "--once")
     with translation.override("it"):
         day = date_format(timezone.localtime(appointment.starts_at), "l")
     assert [sms.body for sms in smsoutbox] == [f"Ada: {day} {local_time(appointment)}"]
@@ -156,7 +156,7 @@ def test_a_tenant_who_is_gone_sends_nothing_and_is_reported(acme, smsoutbox):
     Tenant.objects.filter(pk=acme.pk).update(is_active=False)
     with pytest.raises(SMSBackendDoesNotExist):
         notify(acme, "Hello", "+393331234567")
-    call_command("smsww_deliver", "--once")
+    call_command("smsww_worker", "--once")
     said = io.StringIO()
     with pytest.raises(SystemExit):
         call_command("smsww_status", stdout=said)

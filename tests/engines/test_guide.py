@@ -51,5 +51,5 @@ def test_its_unit_starts_what_is_there():
     parser = ConfigParser()
     parser.optionxform = str
     parser.read_string(unit)
-    assert parser["Service"]["ExecStart"].endswith("manage.py smsww_deliver")
-    assert {"smsww_deliver", "db_worker", "prune_db_task_results"} <= {*get_commands()}
+    assert parser["Service"]["ExecStart"].endswith("manage.py smsww_worker")
+    assert {"smsww_worker", "db_worker", "prune_db_task_results"} <= {*get_commands()}

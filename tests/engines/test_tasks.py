@@ -103,7 +103,7 @@ def test_what_could_not_be_sent_waits_for_the_sweep(queue):
     work()
     assert Message.objects.get().state == "QUEUED"
     del queue.answer
-    call_command("smsww_deliver", "--once")
+    call_command("smsww_worker", "--once")
     assert Message.objects.get().attempts == 1
 
 

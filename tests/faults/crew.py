@@ -189,7 +189,7 @@ def _load() -> None:
     from django_smsww.callbacks import views  # noqa: F401 - loaded for the door
 
     assert sms_backends["default"]
-    for name in ("smsww_deliver", "smsww_sync"):
+    for name in ("smsww_worker", "smsww_sync"):
         load_command_class("django_smsww", name)
     _worker()
 

@@ -122,7 +122,7 @@ def queue(first: str, *endings: str) -> None:
 def deliver(*words: str) -> None:
     from django.core.management import call_command
 
-    call_command("smsww_deliver", *(words or ["--once"]))
+    call_command("smsww_worker", *(words or ["--once"]))
 
 
 def sync(*words: str) -> None:

@@ -422,7 +422,7 @@ def test_what_was_queued_before_the_number_was_listed_does_not_leave(gateway):
     message = send_sms("Hello", NUMBER)
     send_sms("Hello", OTHER)
     Suppression.objects.create(recipient=NUMBER)
-    call_command("smsww_deliver", "--once", stdout=StringIO())
+    call_command("smsww_worker", "--once", stdout=StringIO())
     message.refresh_from_db()
     assert (message.state, message.error_code) == ("FAILED", "suppressed")
     assert [sms.recipient for sms in gateway.sent] == [OTHER]

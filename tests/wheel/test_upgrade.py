@@ -71,7 +71,7 @@ def test_the_release_before_goes_through_a_loop_on_the_database_of_this_one(site
     assert where.startswith(str(previous.parent))
     site.do("python manage.py runserver &")
     site.do(f"python manage.py shell -c '{SEND}'")
-    site.do("python manage.py smsww_deliver --once")
+    site.do("python manage.py smsww_worker --once")
 
     site.environment["PATH"] = now  # and this release sees what that one has done
     ends = "\n".join(

@@ -195,6 +195,6 @@ def _refusal(draft: Draft) -> str:
     if draft.is_queued and not draft.is_delivered:
         return gettext(
             "It would wait in the queue, and nothing delivers that: "
-            "have “manage.py smsww_deliver” started first."
+            "have “manage.py smsww_worker” started first."
         )
     return ""

@@ -40,7 +40,7 @@ def deliver(alias: str, primary_keys: list[int]) -> None:
 def sweep(alias: str = "default") -> None:
     """Send what is due and was not sent by others; for `beat_schedule`, each minute.
 
-    It stands for `smsww_deliver --once`, where that is not run.
+    It stands for `smsww_worker --once`, where that is not run.
     """
     backend, ends = sms_backends[alias], time.monotonic() + SWEEP
     while time.monotonic() < ends and deliver_due(backend, using=router.db_for_write(Message)):

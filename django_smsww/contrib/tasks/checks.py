@@ -10,7 +10,7 @@ from .tasks import deliver
 
 NOT_IN_BACKGROUND = {
     "ImmediateBackend": "the process that sends waits for the gateway all the same",
-    "DummyBackend": "no task is ever run, and smsww_deliver has to send everything",
+    "DummyBackend": "no task is ever run, and smsww_worker has to send everything",
 }
 
 

@@ -59,7 +59,7 @@ class Command(BaseCommand):
             "it is made of the file's name; give another one to send the same file anew",
         )
         parser.add_argument("--dry-run", action="store_true", help="let the gateway check them")
-        parser.add_argument("--queue", action="store_true", help="leave them to smsww_deliver")
+        parser.add_argument("--queue", action="store_true", help="leave them to smsww_worker")
         parser.add_argument(
             "--skip-invalid", action="store_true", help="send the others where lines are invalid"
         )

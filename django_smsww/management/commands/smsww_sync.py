@@ -22,7 +22,7 @@ from django_smsww.models.settlement import GRACE
 from django_smsww.reconcile import SyncReport, hold, sync
 from django_smsww.reconcile.session import Watch
 
-from .smsww_deliver import stop_signals
+from .smsww_worker import stop_signals
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from django_smsww import SMSRefused, SMSUnavailable, State, send_mass_sms, send_sms
-from django_smsww.management.commands.smsww_deliver import Command
+from django_smsww.management.commands.smsww_worker import Command
 from django_smsww.models import Message, MessageQuerySet
 from django_smsww.signals import message_state_changed
 from django_smsww.worker.queue import deliver_due
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def run(*arguments):
     output = StringIO()
-    call_command("smsww_deliver", "--once", *arguments, stdout=output)
+    call_command("smsww_worker", "--once", *arguments, stdout=output)
     return output.getvalue()
 
 
