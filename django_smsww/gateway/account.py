@@ -7,7 +7,7 @@ account service, HTTP Basic).
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,18 +16,12 @@ from typing import Any
 from .host import Host, unreadable
 from .payload import read_money, read_time, unwrap
 
-_SECRET_KEYS = frozenset({"headers", "token", "refreshToken", "otp"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An access token. Only `create_token` should ever need to show it."""
+    """An access token of the account, and when it expires."""
 
     token: str = field(repr=False)
-    refresh_token: str = field(default="", repr=False)
-    name: str = ""
-    scopes: tuple[str, ...] = ()
-    created_at: datetime | None = None
     expires_at: datetime | None = None
 
 
@@ -56,32 +50,6 @@ class Account:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._host.url}>"
 
-    def is_same_as(self, other: Account) -> bool:
-        """Tell whether both are the same account, with one wallet."""
-        return self.is_configured and self._host.is_same_as(other._host)
-
-    def create_token(
-        self,
-        scopes: Sequence[str],
-        *,
-        name: str = "",
-        ttl: int | None = None,
-        limits: Mapping[str, Any] | None = None,
-    ) -> Token:
-        """Create a token for scopes such as "POST:sms.openapi.com/WW-messages".
-
-        `ttl` is in seconds, a year at most; `limits` are those of the specification.
-        """
-        self._require_credentials()
-        wanted = {"scopes": list(scopes), "name": name, "ttl": ttl, "limits": limits}
-        payload = {key: value for key, value in wanted.items() if value}
-        asked = self._host.request("POST", "/tokens", payload)
-        created = unwrap(self._host.read(asked, label="POST /tokens"))
-        if not isinstance(created, Mapping) or not isinstance(created.get("token"), str):
-            del created
-            raise unreadable()
-        return _read_token(created)
-
     def tokens(self, *, skip: int = 0, limit: int = 100) -> list[Token]:
         """List the tokens of the account, with their expiry."""
         return [_read_token(token) for token in self._list("/tokens", skip=skip, limit=limit)]
@@ -93,16 +61,6 @@ class Account:
         if wallet is None or credit is None:
             raise unreadable()
         return Wallet(credit=credit, updated_at=read_time(wallet.get("updatedAt")))
-
-    def transactions(self, *, skip: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        """List what was taken from and put into the wallet; amounts are Decimal."""
-        return _scrubbed(self._list("/wallet/transactions", skip=skip, limit=limit))
-
-    def subscriptions(
-        self, *, scopes: str = "", skip: int = 0, limit: int = 100
-    ) -> list[dict[str, Any]]:
-        """List the bundles, which are used up before the wallet; their counts are text."""
-        return _scrubbed(self._list("/subscriptions", scopes=scopes, skip=skip, limit=limit))
 
     def _list(self, path: str, **query: object) -> list[Mapping[str, Any]]:
         self._require_credentials()
@@ -128,20 +86,8 @@ class Account:
 
 
 def _read_token(token: Mapping[str, Any]) -> Token:
-    scopes = token.get("scopes")
     return Token(
         token=str(token.get("token") or ""),
-        refresh_token=str(token.get("refreshToken") or ""),
-        name=str(token.get("name") or "")[:255],
-        scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else (),
-        created_at=read_time(token.get("createdAt")),
         # The older host writes `expire`, in seconds since 1970.
         expires_at=read_time(token.get("expireAt") or token.get("expire")),
     )
-
-
-def _scrubbed(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {key: value for key, value in record.items() if key not in _SECRET_KEYS}
-        for record in records
-    ]

@@ -96,10 +96,6 @@ class Host:
         ours = self._headers["Authorization"].encode()
         return compare_digest(ours, authorization.encode(errors="replace"))
 
-    def is_same_as(self, other: Host) -> bool:
-        """Tell whether the other one is the same host, asked with the same credential."""
-        return self.url == other.url and self.bears(other._headers["Authorization"])
-
     def request(
         self, method: str, path: str, payload: Mapping[str, Any] | None = None, size: int = 1 << 20
     ) -> Exchange:

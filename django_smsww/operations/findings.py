@@ -139,9 +139,7 @@ def _token(provider: Data) -> Findings:
 
 def _account(account: Data | None, min_credit: Decimal) -> Findings:
     wallet = account and account["wallet"]
-    if not account or not wallet or wallet["credit"] >= min_credit:
-        return
-    if not any(bundle["active"] and bundle["available"] for bundle in account["bundles"] or ()):
+    if wallet and wallet["credit"] < min_credit:
         text = f"The wallet holds {wallet['credit']} EUR, less than {min_credit}: top it up."
         yield _needed("low_credit", text)
 

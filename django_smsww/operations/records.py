@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, Sum
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models import Count, Max, Min, Sum
+from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
 from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
@@ -19,7 +18,6 @@ DELIVERY_TIME = timedelta(hours=48)
 
 CALLBACK_PATIENCE = timedelta(hours=1)
 PENALTY_DAYS = 30
-DEBIT_DAYS = 7
 REFUSED = "refused:"
 
 Data = dict[str, Any]
@@ -145,29 +143,3 @@ def _penalties(rows: MessageQuerySet, now: datetime) -> Data:
     fined = rows.filter(created_at__gte=now - timedelta(days=PENALTY_DAYS), penalty__gt=0)
     sums = fined.aggregate(messages=Count("pk"), amount=Sum("penalty"), last_at=Max("created_at"))
     return sums | {"days": PENALTY_DAYS, "amount": sums["amount"] or Decimal(0)}
-
-
-def spent_by_day(using: str, aliases: list[str], since: datetime) -> Mapping[Any, Data]:
-    """Return what the rows of these aliases say was spent on each day, fines included.
-
-    The day is that of the hand-over, in the current time zone.
-    """
-    days = (
-        Message.objects.using(using)
-        .filter(alias__in=aliases, claimed_at__gte=since, dry_run=False)
-        .annotate(day=TruncDate("claimed_at"))
-        .order_by("day")
-        .values("day")
-        .annotate(
-            prices=Sum("total_price"),
-            fines=Sum("penalty"),
-            unpriced=Count("pk", filter=Q(total_price=None, state__in=PROVIDER)),
-        )
-    )
-    return {
-        day["day"]: {
-            "rows": (day["prices"] or Decimal(0)) + (day["fines"] or Decimal(0)),
-            "unpriced": day["unpriced"],
-        }
-        for day in days
-    }

@@ -6,6 +6,7 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
+import requests
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -13,7 +14,6 @@ from django.utils import timezone
 from django_smsww import InvalidToken, State, send_sms
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Callback, Heartbeat, Message, Suspension
-from django_smsww.operations.account import read_debits
 from django_smsww.states import UNFINISHED
 
 from ..conftest import NUMBER
@@ -42,21 +42,6 @@ def report(*arguments):
     code, output = run("--json", *arguments)
     one = json.loads(output)["aliases"]["default"]
     return code, one, [finding["code"] for finding in one["findings"]]
-
-
-# An alias that is not defined any more
-
-
-def test_messages_of_an_alias_that_is_gone_need_a_person(gateway, make_message):
-    for state in (State.QUEUED, State.UNKNOWN, State.UNKNOWN, State.DELIVERED):
-        make_message(alias="left", state=state)
-    make_message(alias="elsewhere", environment="production.example.com")
-    code, output = run()
-    assert code == 1
-    assert "left:\n  ! SMSWW does not define this alias" in output
-    assert "looked up: 1 QUEUED, 2 UNKNOWN." in output
-    assert "elsewhere" not in output
-    assert run("--using", "default")[0] == 0
 
 
 # The records
@@ -268,13 +253,16 @@ def test_the_wallet_and_the_token_are_told(configure, simulator):
     assert Decimal(provider["account"]["wallet"]["credit"]) == Decimal("12.5")
 
 
-def test_the_days_of_the_token_are_counted(configure):
-    from django_smsww.backends.handler import sms_backends
+def new_token(simulator, days):
+    body = {"scopes": ["POST:sms.openapi.com/WW-messages"], "ttl": days * 86400}
+    account = ("me@example.com", "the-key")
+    return requests.post(f"{simulator.url}/tokens", json=body, auth=account, timeout=5).json()[
+        "token"
+    ]
 
-    account = sms_backends["default"].account
-    for days in (400, 10):
-        account.create_token(["POST:sms.openapi.com/WW-messages"], ttl=days * 86400)
-    long, short = [token.token for token in account.tokens()]
+
+def test_the_days_of_the_token_are_counted(configure, simulator):
+    long, short = (new_token(simulator, days) for days in (400, 10))
     configure(token=long)
     assert report()[0::2] == (0, [])
     configure(token=short)
@@ -309,7 +297,7 @@ def test_offline_asks_nobody(reachable):
     assert (code, findings, one["provider"]) == (0, [], None)
 
 
-def test_little_credit_needs_a_person_unless_a_bundle_is_left(configure, simulator):
+def test_little_credit_needs_a_person(configure, simulator):
     simulator.set_account(credit="4")
     assert report()[0] == 0
     assert report("--min-credit", "5")[0::2] == (1, ["low_credit"])
@@ -320,43 +308,6 @@ def test_without_account_credentials_the_account_is_not_asked(configure):
     code, one, _ = report()
     assert (code, one["provider"]["account"]) == (0, None)
     assert "account: not asked" in run()[1]
-
-
-def refreshed(message):
-    """Take the price over, as a callback or smsww_sync would."""
-    from django_smsww.backends.handler import sms_backends
-    from django_smsww.states import Cause
-
-    result = sms_backends["default"].fetch(message.provider_id)
-    Message.objects.filter(pk=message.pk).accept(result, Cause.LOOKUP)
-
-
-def test_the_wallet_and_the_rows_agree_or_the_gap_is_named(configure, simulator):
-    messages = [send_sms("Hello", f"+39333123456{n}") for n in range(3)]
-    simulator.wait_until_idle()
-    for message in messages[:2]:
-        refreshed(message)
-    [day] = report()[1]["provider"]["account"]["debits"]["days"]
-    gap = Decimal(day["wallet"]) - Decimal(day["rows"])
-    assert (Decimal(day["gap"]), day["unpriced"]) == (gap, 1)
-    assert gap > 0
-    assert f"gap {day['gap']}, 1 without a price yet" in run()[1]
-    refreshed(messages[2])
-    [day] = report()[1]["provider"]["account"]["debits"]["days"]
-    assert (Decimal(day["gap"]), day["unpriced"]) == (0, 0)
-    assert "no gap" in run()[1]
-
-
-def test_aliases_of_one_account_are_compared_with_its_wallet_together(configure, settings):
-    settings.SMSWW["other"] = settings.SMSWW["default"]
-    settings.SMSWW["stranger"] = {
-        "OPTIONS": settings.SMSWW["default"]["OPTIONS"] | {"api_key": "another"}
-    }
-    for alias in settings.SMSWW:
-        send_sms("Hello", NUMBER, using=alias)
-    Message.objects.update(total_price=Decimal(1))
-    [day] = report("--using", "default")[1]["provider"]["account"]["debits"]["days"]
-    assert Decimal(day["rows"]) == 2
 
 
 def test_nothing_personal_is_written(configure, make_message, simulator):
@@ -393,7 +344,7 @@ def test_the_keys_of_the_json_stay(configure):
         "unknown",
         "waiting",
     ]
-    assert sorted(one["provider"]["account"]) == ["bundles", "debits", "token", "wallet"]
+    assert sorted(one["provider"]["account"]) == ["token", "wallet"]
 
 
 def test_the_probe_is_part_of_the_report(configure, live_server):
@@ -405,56 +356,3 @@ def test_the_probe_is_part_of_the_report(configure, live_server):
     assert (code, findings) == (1, ["probe_not_found"])
     configure()
     assert report("--probe")[0::2] == (2, ["no_callback_url"])
-
-
-# The wallet's transactions
-
-
-class FakeAccount:
-    """An account whose transactions come in pages of a hundred."""
-
-    def __init__(self, transactions):
-        self.all, self.asked = transactions, 0
-
-    def transactions(self, *, skip, limit):
-        self.asked += 1
-        return self.all[skip : skip + limit]
-
-
-def transaction(amount, *, days=0, description="API usage - sms.openapi.com", name=None):
-    moment = timezone.now() - timedelta(days=days)
-    name = name or f"{amount} {days} {description}"
-    return {
-        "id": name,
-        "amount": Decimal(amount),
-        "createdAt": moment.isoformat(),
-        "description": description,
-    }
-
-
-def test_only_debits_of_messages_in_the_time_are_summed():
-    account = FakeAccount(
-        [
-            transaction("-0.5"),
-            transaction("-0.25", description="SMS 17"),
-            transaction("100", description="Wallet recharge"),
-            transaction("-9", description="API usage - company.openapi.com"),
-            transaction("-7", days=3),
-            {"id": "x", "amount": None, "createdAt": None},
-        ]
-    )
-    debits = read_debits(account, ago(days=2))
-    assert debits == {"days": {timezone.localdate(): Decimal("0.75")}, "complete": True}
-
-
-def test_a_transaction_that_moves_to_the_next_page_is_counted_once():
-    account = FakeAccount([transaction(-1, name=str(min(n, 99))) for n in range(102)])
-    assert sum(read_debits(account, ago(days=2))["days"].values()) == 100
-
-
-def test_reading_stops_where_the_time_ends_or_says_that_it_did_not_come_so_far():
-    old = [transaction(-1, days=5, name=f"old {n}") for n in range(5000)]
-    account = FakeAccount([transaction(-1), *old])
-    assert (read_debits(account, ago(days=2))["complete"], account.asked) == (True, 1)
-    account = FakeAccount([*old, transaction(-1)])
-    assert (read_debits(account, ago(days=2))["complete"], account.asked) == (False, 20)

@@ -72,7 +72,6 @@ class Command(BaseCommand):
             return collect(
                 aliases,
                 using=router.db_for_read(Message),
-                gone=not options["using"],
                 offline=options["offline"],
                 probe=options["probe"],
                 min_credit=options["min_credit"],
@@ -178,15 +177,3 @@ def _provider(provider: Data | None) -> Iterator[str]:
         yield f"token expires: {_moment(account['token']['expires_at'])}"
     if account["wallet"]:
         yield f"wallet: {account['wallet']['credit']} EUR"
-    for bundle in account["bundles"] or ():
-        yield f"bundle {bundle['scope']}: {bundle['available']} left"
-    yield from _debits(account["debits"])
-
-
-def _debits(debits: Data | None) -> Iterator[str]:
-    for day in debits["days"] if debits else ():
-        gap = f"gap {day['gap']}" if day["gap"] else "no gap"
-        unpriced = f", {day['unpriced']} without a price yet" if day["unpriced"] else ""
-        yield f"{day['day']}: wallet {day['wallet']}, rows {day['rows']}, {gap}{unpriced}"
-    if debits and not debits["complete"]:
-        yield "not all of the wallet's transactions were read"
