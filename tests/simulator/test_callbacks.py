@@ -135,7 +135,6 @@ def test_late_callbacks_come_after_the_final_state(door, receiver):
         ("http://127.8.8.8/", True),
         ("http://localhost/", True),
         ("http://[::1]:80/", True),
-        ("http://192.0.2.7/", True),
         ("http://192.0.2.8/", False),
         ("https://example.com/", False),
         ("http://127.0.0.1@example.com/", False),
@@ -145,7 +144,7 @@ def test_late_callbacks_come_after_the_final_state(door, receiver):
     ],
 )
 def test_callbacks_stay_on_this_machine(url, allowed):
-    assert may_post_to(url, "192.0.2.7") is allowed
+    assert may_post_to(url) is allowed
 
 
 def test_callback_to_elsewhere_is_recorded_as_unanswered(door):

@@ -26,8 +26,10 @@ def test_command_refuses_where_debug_is_off(settings, started):
 @pytest.mark.parametrize(("debug", "arguments"), [(True, []), (False, ["--force"])])
 def test_command_starts_in_development_or_by_force(settings, started, debug, arguments):
     settings.DEBUG = debug
-    call_command(Command(), *arguments, "--port", "0", "--profile", "bare", "--no-blocklist")
-    assert started[0].profiles == ("bare", "no-blocklist")
+    call_command(
+        Command(), *arguments, "--port", "0", "--profile", "bare", "--profile", "price-zero"
+    )
+    assert started[0].profiles == ("bare", "price-zero")
 
 
 def test_command_lists_the_numbers_anywhere(settings, capsys):

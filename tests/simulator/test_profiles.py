@@ -167,4 +167,4 @@ def test_unknown_profile_is_refused(door, name):
 
 def test_every_profile_is_described_and_can_be_switched_on(door):
     response = door.control("profile", {"profiles": list(DESCRIPTIONS)})
-    assert len(response.json()["profiles"]) == len(DESCRIPTIONS) >= 15
+    assert len(response.json()["profiles"]) == len(DESCRIPTIONS) > 10

@@ -30,19 +30,17 @@ def check_content(world: World, draft: Draft) -> None:
     if not draft.is_forbidden:
         return
     if not draft.dry_run:
-        world.wallet.charge(_fine(draft), "Penalty - sms.openapi.com")
-        if "no-blocklist" not in world.profiles:
-            world.wallet.set("blocklisted", 1)
+        world.wallet.charge(_fine(draft))
+        world.wallet.set("blocklisted", 1)
     is_fixed_and_real = draft.route in _FIXED_PRICE and not draft.dry_run
     raise gateway_error(422, 2050 if is_fixed_and_real else 2044, _FORBIDDEN)
 
 
 def check_credit(world: World, draft: Draft) -> None:
-    """Refuse with 402 what neither the bundle nor the wallet can pay."""
-    segments = draft.size.segments
-    needed = segments * (_fixed_price(draft) or _DEPOSIT)
-    if not world.wallet.can_pay(segments, needed):
-        credit = world.wallet.credit
+    """Refuse with 402 what the wallet cannot pay."""
+    needed = draft.size.segments * (_fixed_price(draft) or _DEPOSIT)
+    credit = world.wallet.credit
+    if credit < needed:
         message = f"Insufficient Credit in Wallet: {needed:f} > {credit:f}"
         raise platform_error(402, message, float(credit))
 
@@ -59,12 +57,12 @@ def accept(world: World, draft: Draft, ending: str) -> Document:
     due = None if behaviour.rushed else world.lifecycle.next_due()
     world.ledger.accept(document, draft.route, ending, due)
     if behaviour.blocklisted:
-        world.wallet.charge(_fine(draft), "Penalty - sms.openapi.com")
+        world.wallet.charge(_fine(draft))
         world.ledger.add_charge(document["id"], to_micro(_fine(draft)))
     elif price := _fixed_price(draft):
         total = price * draft.size.segments
-        paid = world.wallet.pay(draft.size.segments, total, f"SMS {document['id']}")
-        world.ledger.add_charge(document["id"], to_micro(paid))
+        world.wallet.charge(total)
+        world.ledger.add_charge(document["id"], to_micro(total))
     return document
 
 

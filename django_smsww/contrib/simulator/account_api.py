@@ -12,7 +12,6 @@ from .world import World
 
 _PAGE = 100
 _LONGEST_TTL = 365 * 24 * 60 * 60
-_SCOPE = "POST:sms.openapi.com/WW-messages"
 _DOMAIN = "sms.openapi.com"
 
 
@@ -33,28 +32,8 @@ class Account:
             }
         )
 
-    def transactions(self, request: Request) -> Response:
-        """Answer GET /wallet/transactions."""
-        return self._data(self._world.wallet.transactions(*_slice(request)))
-
-    def subscriptions(self, request: Request) -> Response:
-        """Answer GET /subscriptions: the bundle, while it has ever held anything."""
-        if "id" in request.query:
-            return self.subscription(request, request.query["id"])
-        subscription = self._subscription()
-        names = ("id", "scope", "active", "availableRequests", "startsAt", "expiresAt")
-        listed = [{name: subscription[name] for name in names}] if subscription else []
-        return self._data([each for each in listed if _is_wanted(request, each["scope"])])
-
-    def subscription(self, request: Request, wanted: str) -> Response:
-        """Answer GET /subscriptions/{id}."""
-        subscription = self._subscription()
-        if subscription is None or subscription["id"] != wanted:
-            raise platform_error(404, "Subscription not found", 220)
-        return self._data(subscription)
-
     def create_token(self, request: Request) -> Response:
-        """Answer POST /tokens: documented bare, seen wrapped."""
+        """Answer POST /tokens, which is not wrapped in data."""
         payload = request.json()
         _check_scopes(payload)
         detail = _new_token(payload)
@@ -64,8 +43,6 @@ class Account:
             datetime.fromisoformat(detail["expireAt"]).timestamp(),
             json.dumps(detail),
         )
-        if "tokens-wrapped" in self._world.profiles:
-            return json_response({"data": detail})
         return json_response(detail)
 
     def tokens(self, request: Request) -> Response:
@@ -74,54 +51,12 @@ class Account:
         rows = self._world.store.rows("SELECT detail FROM tokens LIMIT ? OFFSET ?", limit, skip)
         return self._data([json.loads(row["detail"]) for row in rows])
 
-    def token(self, request: Request, token: str) -> Response:
-        """Answer GET /tokens/{token}."""
-        row = self._world.store.row("SELECT detail FROM tokens WHERE token = ?", token)
-        if row is None:
-            raise platform_error(404, "Not Found", 120)
-        return self._data(json.loads(row["detail"]))
-
-    def delete_token(self, request: Request, token: str) -> Response:
-        """Answer DELETE /tokens/{token}; the token is refused from now on."""
-        changed = self._world.store.execute(
-            "UPDATE tokens SET expires = 0 WHERE token = ? AND expires > 0", token
-        )
-        if not changed.rowcount:
-            raise platform_error(404, "Not Found", 180)
-        return json_response({"message": "Deleted", "data": None})
-
-    def _subscription(self) -> dict[str, Any] | None:
-        wallet, total = self._world.wallet, self._world.options.bundle
-        if not total:
-            return None
-        return {
-            "id": f"{int(wallet.created):024x}",
-            "scope": _SCOPE,
-            "domain": _DOMAIN,
-            "active": wallet.bundle > 0,
-            "startsAt": iso(wallet.created),
-            "expiresAt": iso(wallet.created + _LONGEST_TTL),
-            "totalRequests": str(total),
-            "availableRequests": str(wallet.bundle),
-            "pricePerRequest": 0.04,
-            "type": "year",
-            "autorenew": False,
-            "createdAt": iso(wallet.created),
-            "updatedAt": iso(now()),
-            "price": total * 0.04,
-        }
-
     def _data(self, payload: Any) -> Response:
         return json_response({"data": payload})
 
 
 def _slice(request: Request) -> tuple[int, int]:
     return request.number("skip", 0), request.number("limit", _PAGE, maximum=_PAGE)
-
-
-def _is_wanted(request: Request, scope: str) -> bool:
-    wanted = request.query.get("scopes", "")
-    return not wanted or scope in wanted.split(",")
 
 
 def _check_scopes(payload: Any) -> None:

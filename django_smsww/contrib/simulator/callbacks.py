@@ -28,11 +28,10 @@ class Courier:
         profiles: Profiles,
         wake: threading.Event,
         *,
-        host: str = "",
         pace: float = 0.5,
     ) -> None:
         self._store, self._profiles, self._wake = store, profiles, wake
-        self._host, self._pace = host, pace
+        self._pace = pace
         self._queues = [queue.SimpleQueue[int | None]() for _ in range(_WORKERS)]
         self._threads = [
             threading.Thread(target=self._work, args=(waiting,), daemon=True)
@@ -103,7 +102,7 @@ class Courier:
         document = json.loads(row["document"])
         started = now()
         status = 0
-        if may_post_to(document["callback"]["url"], self._host):
+        if may_post_to(document["callback"]["url"]):
             status = post_callback(document, self._profiles)
         self._record(seq, row, document["callback"]["retry"], started, status)
 

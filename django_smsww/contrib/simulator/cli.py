@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from .behaviours import describe_numbers
@@ -17,7 +16,6 @@ DEFAULT_PORT = 8026
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the simulator to a parser."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="port to bind; 0 picks a free one"
     )
@@ -38,11 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a guess about the gateway to follow, repeatable: "
         + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
-    )
-    parser.add_argument("--credit", type=Decimal, default=Decimal("10000"), help="wallet, in EUR")
-    parser.add_argument("--bundle", type=int, default=0, help="prepaid segments, used first")
-    parser.add_argument(
-        "--no-blocklist", action="store_true", help="forbidden content does not end the account"
     )
     parser.add_argument("--quiet", action="store_true", help="do not print a line for each request")
     parser.add_argument(
@@ -81,6 +74,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(values: dict[str, Any]) -> Options:
-    profiles = (*values["profile"], *(["no-blocklist"] if values["no_blocklist"] else []))
     names = Options.__dataclass_fields__.keys() - {"profiles"}
-    return Options(profiles=profiles, **{name: values[name] for name in names})
+    return Options(profiles=tuple(values["profile"]), **{name: values[name] for name in names})

@@ -102,9 +102,9 @@ class Control:
         return self.profile(request)
 
     def set_account(self, request: Request) -> Response:
-        """Set any of {"credit": "5.00", "bundle": 3, "blocklisted": false}."""
+        """Set any of {"credit": "5.00", "blocklisted": false}."""
         for name, value in request.fields().items():
-            if name not in ("credit", "bundle", "blocklisted"):
+            if name not in ("credit", "blocklisted"):
                 raise platform_error(422, f"{name} is not a value of the account")
             try:
                 self._world.wallet.set(name, Decimal(str(value)) if name == "credit" else value)
@@ -114,7 +114,6 @@ class Control:
         return json_response(
             {
                 "credit": str(wallet.credit),
-                "bundle": wallet.bundle,
                 "blocklisted": wallet.is_blocklisted,
             }
         )

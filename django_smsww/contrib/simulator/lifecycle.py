@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from decimal import Decimal
 
 from .callbacks import Courier
 from .clock import now
@@ -102,11 +101,11 @@ class Lifecycle:
         """Fill in the price of a worldwide message and take it, once."""
         if entry.route in ("IT", "ES") or entry.document["state"] != "NEW" or entry.charged:
             return document
-        segments = document["messageCount"]
         price = price_of_segment(entry.route, document["countryCode"])
-        paid = self._wallet.pay(segments, price * segments, f"SMS {entry.id}")
-        self._ledger.add_charge(entry.id, to_micro(paid))
-        return priced(document, price if paid else Decimal(0))
+        total = price * document["messageCount"]
+        self._wallet.charge(total)
+        self._ledger.add_charge(entry.id, to_micro(total))
+        return priced(document, price)
 
     def _run(self) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +15,6 @@ class Options:
     PEM file with a certificate and its key, to speak TLS.
     """
 
-    host: str = "127.0.0.1"
     port: int = 0
     store: str = ""
     pace: float = 0.5
@@ -25,7 +23,5 @@ class Options:
     token: str = ""
     certificate: str = ""
     profiles: tuple[str, ...] = ()
-    credit: Decimal = Decimal("10000")
-    bundle: int = 0
     quiet: bool = True
     stop_with_parent: bool = False

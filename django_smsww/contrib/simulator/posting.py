@@ -16,15 +16,15 @@ TIMEOUT = 30  # seconds that a receiver has, by the gateway's specification 1.2.
 _OURS = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
 
 
-def may_post_to(url: str, own_host: str) -> bool:
-    """Tell whether a URL leads to loopback or our own host, without asking a name server."""
+def may_post_to(url: str) -> bool:
+    """Tell whether a URL leads to this machine, without asking a name server."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
     if host in ("localhost", socket.gethostname().lower()):
         return True
-    return _is_loopback(host) or (host == own_host and own_host not in ("", "0.0.0.0", "::"))  # noqa: S104
+    return _is_loopback(host)
 
 
 def post_callback(document: Document, profiles: Profiles) -> int:

@@ -105,7 +105,7 @@ class SimulatorProcess:
         self._profiles = names
 
     def set_account(self, **values: Any) -> None:
-        """Set credit (in EUR), bundle (segments) or blocklisted (true or false)."""
+        """Set credit (in EUR) or blocklisted (true or false)."""
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:

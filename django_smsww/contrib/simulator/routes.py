@@ -60,11 +60,6 @@ def _route(method: str, path: str, endpoint: Endpoint) -> _Route:
 def _account(account: Account) -> list[tuple[str, str, Endpoint]]:
     return [
         ("GET", r"/wallet", account.wallet),
-        ("GET", r"/wallet/transactions", account.transactions),
         ("POST", r"/tokens", account.create_token),
         ("GET", r"/tokens", account.tokens),
-        ("GET", r"/tokens/([^/]+)", account.token),
-        ("DELETE", r"/tokens/([^/]+)", account.delete_token),
-        ("GET", r"/subscriptions", account.subscriptions),
-        ("GET", r"/subscriptions/([^/]+)", account.subscription),
     ]

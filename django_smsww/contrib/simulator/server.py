@@ -53,9 +53,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
-    def do_DELETE(self) -> None:
-        self.do_GET()
-
     def log_message(self, *args: Any) -> None:
         """Say nothing: the standard line would show queries."""
 
@@ -113,8 +110,6 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, options: Options, routes: Routes, take_fault: Callable[[str], str]) -> None:
-        if ":" in options.host:
-            self.address_family = socket.AF_INET6
         self.options, self.routes, self.take_fault = options, routes, take_fault
         self._context = (
             server_context(options.certificate, partial(take_fault, "handshake"))
@@ -123,7 +118,7 @@ class _Server(ThreadingHTTPServer):
         )
         self.stopping = threading.Event()
         self._connections: set[Any] = set()
-        super().__init__((options.host, options.port), _Handler)
+        super().__init__(("127.0.0.1", options.port), _Handler)
 
     def server_bind(self) -> None:
         """Bind without asking a name server for our own name, as the standard one does."""
@@ -182,9 +177,8 @@ class Simulator:
     @property
     def url(self) -> str:
         """Where it listens, with the port that was chosen."""
-        host, port = self._server.server_address[:2]
-        name = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"{'https' if self.options.certificate else 'http'}://{name}:{port}"
+        scheme = "https" if self.options.certificate else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
         """Listen, and let the messages of an existing store go on."""

@@ -24,12 +24,10 @@ CREATE TABLE IF NOT EXISTS callbacks (
     completed REAL, attempt INTEGER, status INTEGER, elapsed INTEGER);
 CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS callbacks_message ON callbacks (message_id);
-CREATE TABLE IF NOT EXISTS transactions (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, amount INTEGER, created REAL, description TEXT);
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, expires REAL, detail TEXT);
 CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, value);
 """
-_TABLES = ("requests", "messages", "callbacks", "transactions", "tokens", "account")
+_TABLES = ("requests", "messages", "callbacks", "tokens", "account")
 
 
 class StoreClosed(Exception):

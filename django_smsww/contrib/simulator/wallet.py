@@ -5,35 +5,30 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from .clock import iso, new_id, now
+from .clock import now
 from .store import Store
 
 _MICRO = 1_000_000
+_START = {"credit": 10_000 * _MICRO, "blocklisted": 0}
 
 
 class Wallet:
-    """Credit, a bundle of prepaid segments, and whether the account is blocklisted."""
+    """The credit, and whether the account is blocklisted."""
 
-    def __init__(self, store: Store, credit: Decimal, bundle: int) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._start = {"credit": to_micro(credit), "bundle": bundle, "blocklisted": 0}
         self.open()
 
     def open(self) -> None:
         """Give a new account its start; leave one that exists alone."""
         with self._store.transaction():
-            for name, value in {**self._start, "created": now()}.items():
+            for name, value in {**_START, "created": now()}.items():
                 self._store.execute("INSERT OR IGNORE INTO account VALUES (?, ?)", name, value)
 
     @property
     def credit(self) -> Decimal:
         """The credit left, in EUR."""
         return from_micro(self._get("credit"))
-
-    @property
-    def bundle(self) -> int:
-        """The prepaid segments left."""
-        return int(self._get("bundle"))
 
     @property
     def created(self) -> float:
@@ -46,50 +41,15 @@ class Wallet:
         return bool(self._get("blocklisted"))
 
     def set(self, name: str, value: Any) -> None:
-        """Set one value of the account: credit (EUR), bundle or blocklisted."""
+        """Set one value of the account: credit (EUR) or blocklisted."""
         stored = to_micro(Decimal(value)) if name == "credit" else int(value)
         self._store.execute("UPDATE account SET value = ? WHERE name = ?", stored, name)
 
-    def can_pay(self, segments: int, amount: Decimal) -> bool:
-        """Tell whether the bundle has the segments or the wallet the amount."""
-        return self.bundle >= segments or self.credit >= amount
-
-    def pay(self, segments: int, amount: Decimal, description: str) -> Decimal:
-        """Take the segments from the bundle, or else the amount from the wallet; return it."""
-        with self._store.transaction():
-            if self.bundle >= segments:
-                self.set("bundle", self.bundle - segments)
-                return Decimal(0)
-            self.charge(amount, description)
-        return amount
-
-    def charge(self, amount: Decimal, description: str) -> None:
+    def charge(self, amount: Decimal) -> None:
         """Debit an amount in EUR, even below zero."""
-        micro = to_micro(amount)
-        with self._store.transaction():
-            self._store.execute("UPDATE account SET value = value - ? WHERE name = 'credit'", micro)
-            self._store.execute(
-                "INSERT INTO transactions (id, amount, created, description) VALUES (?, ?, ?, ?)",
-                f"txn_{new_id()}",
-                -micro,
-                now(),
-                description,
-            )
-
-    def transactions(self, skip: int, limit: int) -> list[dict[str, Any]]:
-        """List the debits, newest first, in the platform's shape."""
-        rows = self._store.rows(
-            "SELECT * FROM transactions ORDER BY seq DESC LIMIT ? OFFSET ?", limit, skip
+        self._store.execute(
+            "UPDATE account SET value = value - ? WHERE name = 'credit'", to_micro(amount)
         )
-        return [
-            {
-                "id": row["id"],
-                "amount": row["amount"] / _MICRO,
-                "createdAt": iso(row["created"]),
-                "description": row["description"],
-            }
-            for row in rows
-        ]
 
     def _get(self, name: str) -> Any:
         row = self._store.row("SELECT value FROM account WHERE name = ?", name)

@@ -74,8 +74,8 @@ def build_world(options: Options) -> World:
     profiles, wake = Profiles(options.profiles), threading.Event()
     store = Store(options.store)
     ledger = Ledger(store)
-    wallet = Wallet(store, options.credit, options.bundle)
-    courier = Courier(store, profiles, wake, host=options.host, pace=options.pace)
+    wallet = Wallet(store)
+    courier = Courier(store, profiles, wake, pace=options.pace)
     return World(
         options=options,
         store=store,
