@@ -173,7 +173,11 @@ def demo(environment):
 def test_ctrl_c_ends_the_site_and_the_simulator(demo):
     shown = "".join(iter(demo.stdout.readline, "Ctrl-C ends both.\n"))
     simulator, site = sorted(set(re.findall(r"http://[\d.]+:\d+", shown)), key=shown.index)
-    for url in (f"{site}/admin/", f"{site}/static/admin/css/base.css", f"{simulator}/_simulator/"):
+    for url in (
+        f"{site}/admin/",
+        f"{site}/static/admin/css/base.css",
+        f"{simulator}/_simulator/idle",
+    ):
         assert urlopen(url, timeout=10).status == 200
     demo.send_signal(signal.SIGINT)
     assert demo.wait(60) == 0

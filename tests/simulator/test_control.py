@@ -1,11 +1,10 @@
-"""The endpoints below /_simulator/, and the page with the phones."""
+"""The endpoints below /_simulator/."""
 
 import pytest
 import requests
 
 from django_smsww.contrib.simulator.auth import check_local
 from django_smsww.contrib.simulator.http import Refusal, Request
-from django_smsww.contrib.simulator.phones import element
 
 
 def test_ledger_says_what_was_really_sent(door, receiver):
@@ -85,32 +84,3 @@ def test_other_machines_cannot_control_it(client):
     with pytest.raises(Refusal) as caught:
         check_local(request)
     assert caught.value.response.status == 403
-
-
-def test_phones_show_their_messages(door):
-    door.post(message="Привет" * 20, sender="Shop")
-    door.post(recipient="+393330000901")
-    door.wait_until_idle()
-    page = door.control("").text
-    assert page.count('class="phone"') == 2
-    assert "Привет" in page
-    assert "UCS-2 · 120 characters · 2 segments" in page
-    assert "UNDELIVERABLE" in page
-
-
-def test_text_cannot_break_out_of_its_bubble(door):
-    text = """<script>alert(1)</script>'"&lt;"""
-    door.post(message=text)
-    response = door.control("")
-    assert "<script" not in response.text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#x27;&quot;&amp;lt;" in response.text
-    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
-
-
-def test_attributes_are_escaped():
-    assert element("a", "x", title='"><b>') == '<a title="&quot;&gt;&lt;b&gt;">x</a>'
-
-
-def test_page_refreshes_only_when_asked(door):
-    assert "http-equiv" not in door.control("").text
-    assert "http-equiv" in door.control("?live").text

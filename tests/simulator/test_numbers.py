@@ -186,17 +186,6 @@ def test_reading_can_be_given_a_behaviour(door):
     assert [door.get("/messages").status_code for _ in range(2)] == [502, 200]
 
 
-def test_table_is_published(door):
-    published = door.control("numbers").json()
-    assert [line["ending"] for line in published] == list(TEST_NUMBERS)
-    assert published[0] == {
-        "ending": "901",
-        "description": "ends UNDELIVERABLE",
-        "accepted": True,
-        "final_state": "UNDELIVERABLE",
-    }
-
-
 def test_every_ending_is_three_digits_of_the_nine_hundreds():
     assert all(re.fullmatch(r"9\d\d", ending) for ending in TEST_NUMBERS)
     assert NUMBER[-3:] not in TEST_NUMBERS

@@ -89,6 +89,8 @@ def test_the_history_is_in_the_admin(newcomer, owner, browser):
     row = browser.find_element(By.CSS_SELECTOR, "#result_list tbody tr").text
     assert "It works." in row
     assert "Delivered" in row
+    browser.get(f"{newcomer.site}/phones/")
+    assert "It works." in browser.find_element(By.CLASS_NAME, "smsww-phone").text
 
 
 def test_it_tests_itself(newcomer):

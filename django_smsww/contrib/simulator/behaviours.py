@@ -25,11 +25,6 @@ class Behaviour:
     blocklisted: bool = False
     rushed: bool = False
 
-    @property
-    def final_state(self) -> str:
-        """The provider's word for the message in the end; empty if it is never accepted."""
-        return (("NEW", *self.steps)[-1]) if self.accepts else ""
-
 
 def _refused(description: str, answer: str) -> Behaviour:
     return Behaviour(f"{description}; not accepted", (), accepts=False, answer=answer)
@@ -109,16 +104,3 @@ TEST_NUMBERS: dict[str, Behaviour] = {
 def behaviour_of(recipient: str) -> Behaviour:
     """Return what happens to a message for this number."""
     return TEST_NUMBERS.get(recipient[-3:], DELIVERED)
-
-
-def describe_numbers() -> list[dict[str, object]]:
-    """List the table in the form that people and documentation read."""
-    return [
-        {
-            "ending": ending,
-            "description": behaviour.description,
-            "accepted": behaviour.accepts,
-            "final_state": behaviour.final_state,
-        }
-        for ending, behaviour in TEST_NUMBERS.items()
-    ]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from .behaviours import describe_numbers
+from .behaviours import TEST_NUMBERS
 from .options import Options
 from .profiles import DESCRIPTIONS, UnknownProfileError
 from .server import run
@@ -54,7 +54,7 @@ def execute(values: dict[str, Any]) -> None:
 
 def format_numbers() -> str:
     """Write the test numbers as lines for people."""
-    lines = [f"...{each['ending']}  {each['description']}" for each in describe_numbers()]
+    lines = [f"...{ending}  {each.description}" for ending, each in TEST_NUMBERS.items()]
     return "\n".join(
         ["The last three digits of a number decide; all others are delivered.", *lines]
     )

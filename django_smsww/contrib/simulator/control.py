@@ -12,10 +12,9 @@ from typing import Any
 
 from .accepting import FAULTS
 from .auth import check_local
-from .behaviours import TEST_NUMBERS, describe_numbers
+from .behaviours import TEST_NUMBERS
 from .hand import Hand
 from .http import Request, Response, json_response, platform_error
-from .phones import render_phones
 from .profiles import UnknownProfileError
 from .world import World
 
@@ -23,7 +22,6 @@ _ENDINGS: dict[Any, Collection[str]] = {
     **dict.fromkeys(("GET", "POST"), TEST_NUMBERS),
     "CONNECT": FAULTS,
 }
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 class Control:
@@ -32,8 +30,6 @@ class Control:
     def __init__(self, world: World) -> None:
         self._world = world
         self._answers: dict[tuple[str, str], Callable[[Request], Response]] = {
-            ("GET", ""): self.phones,
-            ("GET", "numbers"): self.numbers,
             ("GET", "ledger"): self.ledger,
             ("GET", "requests"): self.requests,
             ("GET", "idle"): self.idle,
@@ -58,17 +54,6 @@ class Control:
         if method is None:
             raise platform_error(404, "Not Found")
         return method(request)
-
-    def phones(self, request: Request) -> Response:
-        """Show the phones that were written to."""
-        entries = self._world.ledger.page(0, 300)
-        page = render_phones(entries, live="live" in request.query)
-        headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
-        return Response(200, page.encode("utf-8"), "text/html; charset=utf-8", headers)
-
-    def numbers(self, request: Request) -> Response:
-        """List the test numbers."""
-        return json_response(describe_numbers())
 
     def ledger(self, request: Request) -> Response:
         """List every accepted message, oldest first; ?reference= chooses."""

@@ -27,7 +27,7 @@ class Routes:
             _route("POST", r"/(WW|IT|ES)-messages", gateway.send),
             _route("GET", r"/messages", gateway.list),
             _route("GET", r"/messages/([^/]+)", gateway.get),
-            _route("GET", r"/_simulator/([a-z]*)", control.answer),
+            _route("GET", r"/_simulator/([a-z]+)", control.answer),
             _route("POST", r"/_simulator/([a-z]+)", control.answer),
             *(_route(method, path, self._basic(call)) for method, path, call in _account(account)),
         ]
