@@ -16,7 +16,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 
 from ..models import Message, MessageQuerySet, Suspension
-from ..models.limits import STOPPED
+from ..models.suspension import STOPPED
 from ..states import UNFINISHED, State
 from ..worker.limits import stop_batch
 from .actions.question import named_countries

@@ -7,10 +7,12 @@ harmless.
 
 from .counters import Counter, Heartbeat
 from .ledger import Callback, Event, Outcome
-from .limits import Preflight, Suppression, Suspension
 from .message import Message, fingerprint
+from .preflight import Preflight
 from .queryset import MessageQuerySet
 from .summaries import DaySummary
+from .suppression import Suppression
+from .suspension import Suspension
 from .totals import DailyTotal
 
 __all__ = [

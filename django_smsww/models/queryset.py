@@ -30,7 +30,7 @@ from . import sql as statements
 from .commit import after_commit
 from .lease import Lease
 from .ledger import Event, Outcome
-from .limits import Suppression, suppressed
+from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
     from .message import Message

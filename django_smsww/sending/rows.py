@@ -15,7 +15,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..backends.base import BaseSMSBackend
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, fingerprint
-from ..models.limits import suppressed
+from ..models.suppression import suppressed
 from ..segments import count_segments
 from ..sms import SMS
 from ..states import State

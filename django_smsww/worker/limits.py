@@ -23,7 +23,7 @@ from ..clock import database_now
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
-from ..models.limits import STOPPED
+from ..models.suspension import STOPPED
 from ..sms import SMS
 
 DAILY = "max_segments_per_day"

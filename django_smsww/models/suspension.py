@@ -1,8 +1,7 @@
-"""What holds sending back."""
+"""Suspension: a pause of an alias, of one batch or of one text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,6 @@ from ..clock import database_now
 from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
-    InvalidSMS,
     SMSError,
     SMSUnavailable,
     error_kind,
@@ -179,71 +177,3 @@ class Suspension(models.Model):
         if self.until is None:
             return None
         return max(0.0, (self.until - timezone.now()).total_seconds())
-
-
-def suppressed() -> InvalidSMS:
-    """Return the error of a message to a number that asked for no more messages."""
-    return InvalidSMS(gettext_noop("recipient is on the do-not-send list."), code="suppressed")
-
-
-class SuppressionQuerySet(models.QuerySet["Suppression"]):
-    def among(self, recipients: Iterable[object]) -> set[str]:
-        """Return which of these are numbers that asked for no more messages."""
-        numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
-        # What no database stores as text is on no list either.
-        plain = [number for number in numbers if number.isascii() and "\x00" not in number]
-        return set(self.filter(recipient__in=plain).values_list("recipient", flat=True))
-
-
-class Suppression(models.Model):
-    """A number that asked for no more messages: nothing is sent to it through any alias."""
-
-    recipient = models.CharField(_("recipient"), max_length=32, unique=True)
-    reason = models.CharField(_("reason"), max_length=255, blank=True)
-    created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        verbose_name=_("by"),
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-
-    objects = SuppressionQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("do-not-send entry")
-        verbose_name_plural = _("do-not-send list")
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-
-class Preflight(models.Model):
-    """What a dry run said of one text and sender, before a batch of them leaves."""
-
-    environment = models.CharField(_("environment"), max_length=64, blank=True)
-    alias = models.CharField(_("alias"), max_length=64)
-    batch = models.UUIDField(_("batch"))
-    sender = models.CharField(_("sender"), max_length=32, blank=True)
-    fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    passed = models.BooleanField(_("passed"))
-    error = models.CharField(_("error"), max_length=32, blank=True)
-    error_code = models.CharField(_("error code"), max_length=32, blank=True)
-    error_text = models.CharField(_("error text"), max_length=500, blank=True)
-    created_at = models.DateTimeField(_("at"), default=timezone.now)
-
-    class Meta:
-        verbose_name = _("preflight")
-        verbose_name_plural = _("preflights")
-        default_permissions = ("view",)
-        constraints = [
-            models.UniqueConstraint(
-                fields=["environment", "alias", "batch", "sender", "fingerprint"],
-                name="smsww_preflight_group",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.alias} · {self.batch}"

@@ -1,0 +1,52 @@
+"""Suppression: the do-not-send list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation.trans_null import gettext_noop
+
+from ..exceptions import InvalidSMS
+
+
+def suppressed() -> InvalidSMS:
+    """Return the error of a message to a number that asked for no more messages."""
+    return InvalidSMS(gettext_noop("recipient is on the do-not-send list."), code="suppressed")
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def among(self, recipients: Iterable[object]) -> set[str]:
+        """Return which of these are numbers that asked for no more messages."""
+        numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
+        # What no database stores as text is on no list either.
+        plain = [number for number in numbers if number.isascii() and "\x00" not in number]
+        return set(self.filter(recipient__in=plain).values_list("recipient", flat=True))
+
+
+class Suppression(models.Model):
+    """A number that asked for no more messages: nothing is sent to it through any alias."""
+
+    recipient = models.CharField(_("recipient"), max_length=32, unique=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    objects = SuppressionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("do-not-send entry")
+        verbose_name_plural = _("do-not-send list")
+
+    def __str__(self) -> str:
+        return str(self.pk)
