@@ -26,7 +26,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..gateway.signature import HEADER, PROBE
-from ..models import Callback, Heartbeat, Message, Outcome
+from ..models import Heartbeat, Message, Outcome
 from .parsing import (
     MAX_BYTES,
     READERS,
@@ -35,6 +35,7 @@ from .parsing import (
     UnreadableCallback,
     read_callback,
 )
+from .recording import record
 
 logger = logging.getLogger("django_smsww")
 
@@ -165,7 +166,7 @@ def _body(request: HttpRequest) -> bytes:
 
 def _store(callback: SignedCallback) -> Outcome:
     try:
-        return Callback.objects.using(router.db_for_write(Message)).receive(callback)
+        return record(callback, using=router.db_for_write(Message))
     except StorageError as error:
         # The error's text quotes what was to be stored.
         kind = type(error).__name__

@@ -5,8 +5,9 @@ from the table in `states.py`, so that late and repeated callbacks, and two work
 harmless.
 """
 
+from .callback import Callback, Outcome
 from .counters import Counter, Heartbeat
-from .ledger import Callback, Event, Outcome
+from .event import Event
 from .message import Message, fingerprint
 from .preflight import Preflight
 from .queryset import MessageQuerySet

@@ -16,7 +16,7 @@ from django.db.models import Q
 from ..sms import SendResult
 from ..states import PROVIDER, Cause, State
 from . import provider_facts as facts
-from .ledger import Callback, Outcome
+from .callback import Callback, Outcome
 from .queryset import NO_ERROR, MessageQuerySet
 
 if TYPE_CHECKING:

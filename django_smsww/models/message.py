@@ -19,8 +19,9 @@ from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, Cause, State
 from . import correcting
 from . import settlement as settling
+from .callback import Outcome
+from .event import Event
 from .fields import ExactCharField, ReversedDigitsField
-from .ledger import Event, Outcome
 from .queryset import (
     NO_ERROR,
     WORKER_LOST,

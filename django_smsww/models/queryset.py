@@ -27,9 +27,10 @@ from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
 from . import provider_facts as facts
 from . import sql as statements
+from .callback import Outcome
 from .commit import after_commit
+from .event import Event
 from .lease import Lease
-from .ledger import Event, Outcome
 from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Move the rows that may move on this cause's word; return how many did.
 
-        Besides `moves.move_together`, this is the one statement that writes `state`.
+        Besides `transitions.move_together`, this is the one statement that writes `state`.
         """
         values = changes_of(target, timezone.now(), changes)
         return statements.update(self.filter(state__in=sources(target, cause)), values)

@@ -12,7 +12,8 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
 from ..states import Cause, State
-from .ledger import Callback, Event
+from .callback import Callback
+from .event import Event
 from .queryset import NO_ERROR, error_columns
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ..exceptions import SMSError, SMSOutcomeUnknown
 from ..sms import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from . import provider_facts as facts
-from .ledger import Event
+from .event import Event
 from .queryset import NO_ERROR, MessageQuerySet, changes_of, error_columns
 from .sql import assignments, update_each
 

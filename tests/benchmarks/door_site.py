@@ -26,9 +26,10 @@ django.setup()
 from django.conf import settings  # noqa: E402 - they are read from here on
 
 from django_smsww.callbacks.parsing import SignedCallback, clean  # noqa: E402
+from django_smsww.callbacks.recording import record  # noqa: E402
 from django_smsww.callbacks.views import CallbackView  # noqa: E402
 from django_smsww.gateway.payload import read_message  # noqa: E402
-from django_smsww.models import Callback, Message  # noqa: E402
+from django_smsww.models import Message  # noqa: E402
 
 settings.ROOT_URLCONF = __name__
 statements: list[tuple[str, Any]] = []
@@ -50,7 +51,7 @@ def learn(payload: dict[str, Any], reference: UUID) -> None:
     )
     with transaction.atomic():
         with connection.execute_wrapper(note):
-            Callback.objects.receive(callback)
+            record(callback, using=connection.alias)
         transaction.set_rollback(True)
 
 

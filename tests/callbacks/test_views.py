@@ -11,10 +11,10 @@ from django.urls import resolve, reverse
 
 from django_smsww import SendResult, send_sms
 from django_smsww.backends.handler import sms_backends
+from django_smsww.callbacks.recording import MAX_CALLBACKS
 from django_smsww.contrib.simulator.posting import build_body
 from django_smsww.contrib.simulator.profiles import Profiles
 from django_smsww.models import Callback, Message
-from django_smsww.models.ledger import MAX_CALLBACKS
 from django_smsww.states import State
 from django_smsww.worker.queue import deliver
 

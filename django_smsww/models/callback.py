@@ -1,0 +1,122 @@
+"""Callback: one statement of the provider about a message, and what it did to the row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..sms import SendResult
+
+if TYPE_CHECKING:
+    from .message import Message
+
+
+class Outcome(models.TextChoices):
+    """What hearing from the provider did to a row."""
+
+    MOVED = "moved", _("Moved the state")
+    STOOD = "stood", _("The state stood; facts were merged")
+    UNKNOWN_WORD = "unknown_word", _("A state that is not known; nothing moved")
+    MISMATCH = "mismatch", _("It speaks of another message; nothing moved")
+    NO_ROW = "no_row", _("There is no such message here")
+
+
+class CallbackQuerySet(models.QuerySet["Callback"]):
+    def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
+        """Keep what the provider's record says of a message, once for each different record."""
+        payload = _as_payload(result)
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+        known = self.filter(
+            reference=message.reference, source=Callback.Source.LOOKUP, digest=digest
+        )
+        if known.count_again():
+            return
+        entry = Callback(
+            message=message,
+            reference=message.reference,
+            source=Callback.Source.LOOKUP,
+            outcome=outcome,
+            provider_id=result.provider_id,
+            state=result.state,
+            payload=payload,
+            digest=digest,
+        )
+        # Another run may have been first with an equal one.
+        Callback.objects.using(self.db).bulk_create([entry], ignore_conflicts=True)
+
+    def count_again(self, **changes: Any) -> int:
+        """Count these once more, and return how many there are."""
+        return self.update(times=F("times") + 1, last_received_at=timezone.now(), **changes)
+
+
+def _as_payload(result: SendResult) -> dict[str, Any]:
+    """Return what may be kept of the provider's record: no number, text or custom data."""
+    personal = {"recipient", "sender", "body", "custom", "error", "blocklisted_reason"}
+    facts = {
+        each.name: getattr(result, each.name)
+        for each in fields(result)
+        if each.name not in personal
+    }
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in facts.items()
+        if value not in ("", None, False)
+    }
+
+
+class Callback(models.Model):
+    """What the provider said of a message: a signed callback, or its answer to a look-up.
+
+    The payload is kept without number, text, one-time code, account name and callback settings.
+    """
+
+    class Source(models.TextChoices):
+        CALLBACK = "callback", _("Callback")
+        LOOKUP = "lookup", _("Look-up")
+
+    message = models.ForeignKey(
+        "Message",
+        models.CASCADE,
+        verbose_name=_("message"),
+        related_name="callbacks",
+        null=True,
+        blank=True,
+    )
+    reference = models.UUIDField(_("reference"), editable=False)
+    source = models.CharField(
+        _("source"), max_length=16, choices=Source.choices, default=Source.CALLBACK
+    )
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
+    provider_id = models.CharField(_("provider id"), max_length=64, blank=True)
+    state = models.CharField(_("state"), max_length=32, blank=True)
+    payload = models.JSONField(_("payload"), default=dict)
+    digest = models.CharField(_("digest"), max_length=64, editable=False)
+    times = models.PositiveIntegerField(_("times received"), default=1)
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+    last_received_at = models.DateTimeField(_("last received at"), default=timezone.now)
+
+    objects = CallbackQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("callback")
+        verbose_name_plural = _("callbacks")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference", "source", "digest"], name="smsww_callback_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["received_at"], name="smsww_callback_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} · {self.reference}"

@@ -1,0 +1,49 @@
+"""Event: one thing that we or a person did with a message."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..states import State
+
+
+class Event(models.Model):
+    """What we or a person did with a message, where its row alone does not tell."""
+
+    class Kind(models.TextChoices):
+        ATTEMPT = "attempt", _("Attempt")
+        SETTLED = "settled", _("Settled")
+        CANCELLED = "cancelled", _("Cancelled")
+        HELD = "held", _("Held after a restore")
+        SCRUBBED = "scrubbed", _("Scrubbed")
+
+    message = models.ForeignKey(
+        "Message", models.CASCADE, verbose_name=_("message"), related_name="events"
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, blank=True)
+    error = models.CharField(_("error"), max_length=32, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    error_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
+    error_text = models.CharField(_("error text"), max_length=500, blank=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.message_id}"
