@@ -270,7 +270,7 @@ def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:
     )
     try:
         with transaction.atomic(using=using):
-            rows = waiting.filter(alias=backend.alias, environment=backend.environment)
+            rows = waiting.of(backend.alias, backend.environment)
             return rows.exists() and not sweeps.exists()
     except DatabaseError:  # before the first migration there are no tables
         return False

@@ -176,5 +176,5 @@ def _sums() -> dict[str, Any]:
 def _held_back(suspension: Suspension) -> QuerySet[Message]:
     kind, _colon, name = suspension.scope.partition(":")
     scope = {"batch": Q(batch=as_reference(name)), "text": Q(fingerprint=name)}.get(kind, Q())
-    rows = _waiting().filter(alias=suspension.alias, environment=suspension.environment)
+    rows = Message.objects.queued().of(suspension.alias, suspension.environment)
     return rows.filter(scope)

@@ -92,6 +92,10 @@ def changes_of(target: State, now: datetime, changes: dict[str, Any]) -> dict[st
 class MessageQuerySet(models.QuerySet["Message"]):
     """Adjectives narrow the rows down; verbs move them."""
 
+    def of(self, alias: str, environment: str) -> MessageQuerySet:
+        """Rows of one alias in one deployment; a copied database holds those of others, too."""
+        return self.filter(alias=alias, environment=environment)
+
     def final(self) -> MessageQuerySet:
         return self.filter(state__in=FINAL)
 

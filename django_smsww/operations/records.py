@@ -26,7 +26,7 @@ Data = dict[str, Any]
 def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     """Return counts, ages and signs of life of this alias in this environment."""
     everywhere = Message.objects.using(using).filter(alias=backend.alias)
-    rows = everywhere.filter(environment=backend.environment)
+    rows = everywhere.of(backend.alias, backend.environment)
     return {
         "waiting": _waiting(rows),
         "last_day": _counts(rows.filter(created_at__gte=now - timedelta(days=1))),

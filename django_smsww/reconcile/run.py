@@ -23,7 +23,7 @@ from ..states import State
 from .lookups import look_up_the_others
 from .matching import Reading
 from .report import SyncReport
-from .session import Watch, Work, enter, rows_of
+from .session import Watch, Work, enter
 from .verdicts import settle
 
 MAX_LOOKUPS = 200
@@ -56,7 +56,7 @@ def sync(
         backend = sms_backends[backend]
     using = using or router.db_for_write(Message)
     report = SyncReport(backend.alias, backend.environment)
-    rows_of(backend, using).abandon()
+    Message.objects.using(using).of(backend.alias, backend.environment).abandon()
     if after_restore:
         report.held = hold(backend, after_restore, using=using)
     if not (backend.supports_fetch or backend.supports_fetch_page):
@@ -97,7 +97,8 @@ def hold(backend: BaseSMSBackend, since: datetime, *, using: str | None = None) 
     using = using or router.db_for_write(Message)
     could_leave = Q(state=State.QUEUED, expires_at__gt=project_time(since))
     could_leave &= Q(send_at=None) | Q(send_at__lte=database_now(using))
-    rows = rows_of(backend, using).filter(could_leave | Q(state=State.SENDING), dry_run=False)
+    rows = Message.objects.using(using).of(backend.alias, backend.environment)
+    rows = rows.filter(could_leave | Q(state=State.SENDING), dry_run=False)
     return sum(row.hold() for row in list(rows.order_by("pk")))
 
 

@@ -36,11 +36,6 @@ Watch = Callable[[SyncReport], None]
 T = TypeVar("T")
 
 
-def rows_of(backend: BaseSMSBackend, using: str) -> MessageQuerySet:
-    """Return the rows of this backend in this deployment; those of others are not ours to touch."""
-    return Message.objects.using(using).filter(alias=backend.alias, environment=backend.environment)
-
-
 def enter(message: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
     """Let the row take what the provider says of it, and keep what was said.
 
@@ -104,7 +99,8 @@ class Work:
 
     @property
     def rows(self) -> MessageQuerySet:
-        return rows_of(self.backend, self.using)
+        rows: MessageQuerySet = Message.objects.using(self.using)
+        return rows.of(self.backend.alias, self.backend.environment)
 
     def attempts(self) -> list[Attempt]:
         return attempts_of(self.rows.filter(state=State.UNKNOWN).order_by("pk"))

@@ -177,7 +177,7 @@ def stop_batch(
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
     )
-    rows = Message.objects.using(using).filter(alias=alias, environment=environment, batch=batch)
+    rows = Message.objects.using(using).of(alias, environment).filter(batch=batch)
     return rows.cancel(by=by, reason=reason)
 
 

@@ -79,9 +79,8 @@ class Delivery:
     @property
     def rows(self) -> MessageQuerySet:
         """The rows of this deployment: a copy of its database elsewhere sends nothing."""
-        return Message.objects.using(self.using).filter(
-            alias=self.backend.alias, environment=self.backend.environment
-        )
+        rows: MessageQuerySet = Message.objects.using(self.using)
+        return rows.of(self.backend.alias, self.backend.environment)
 
     def __enter__(self) -> Self:
         self._refuse_transactions()

@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
 
 def fingerprint_of(alias: str, environment: str, reference: UUID) -> str:
-    rows = Message.objects.using(database()).filter(alias=alias, environment=environment)
+    rows = Message.objects.using(database()).of(alias, environment)
     row = rows.filter(reference=reference).first()
     if row is None:
         raise CommandError(f"{alias!r} has no message with the reference {reference}.")

@@ -22,7 +22,6 @@ from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.management.console import watched
 from django_smsww.models import Message
 from django_smsww.models import lease as leases
-from django_smsww.reconcile import session as work
 from django_smsww.sending.api import iter_send
 from django_smsww.sending.files import UnusableFileError, read_columns, read_rows
 from django_smsww.sending.mailing import Checked, Mailing, finish, rows_of
@@ -126,7 +125,8 @@ class Run:
 
     def send(self) -> None:
         # First, so that what leaves from now on can prove which of them never arrived.
-        work.rows_of(self.mailing.backend, database()).abandon()
+        backend = self.mailing.backend
+        Message.objects.using(database()).of(backend.alias, backend.environment).abandon()
         with _usage_errors():
             for row in watched(self._sent(), self.checked.lines):
                 if row.lease_token is not None and not self._is_queued:
