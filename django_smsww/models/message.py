@@ -12,11 +12,12 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation.trans_null import gettext_noop
 
 from ..clock import database_now
-from ..exceptions import InvalidSMS, SMSError, error_kind
+from ..exceptions import ContentRefused, InvalidSMS, SMSError, error_kind
 from ..sms import SMS, SendResult
-from ..states import FINAL, PROVIDER, Cause, State
+from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
 from . import correcting
 from . import settlement as settling
 from .callback import Outcome
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from .fields import Column
 
+RESENT_ALREADY = gettext_noop("It was resent already: resend the newest of the chain.")
+STILL_UNDER_WAY = gettext_noop("It is still under way.")
 MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
 
 
@@ -238,6 +241,28 @@ class Message(models.Model):
         )
         error.message = self
         return error
+
+    def why_not_resendable(self) -> str:
+        """Return why nobody may send this message once more, or "" for a `resendable()` row.
+
+        The text is English, for InvalidSMS; `gettext` translates it for a page.
+        """
+        if self.state == State.UNKNOWN:
+            return gettext_noop(
+                "Its outcome is unknown: settle it first, as it may have been sent."
+            )
+        if self.dry_run:
+            return gettext_noop("It is a dry run: send it as a message of its own.")
+        if self.state not in RESENDABLE:
+            return STILL_UNDER_WAY
+        if hasattr(self, "resent_as"):
+            return RESENT_ALREADY
+        if self.scrubbed:
+            return gettext_noop("Its text was forgotten.")
+        refused = issubclass(error_kind(self.error), ContentRefused)
+        if refused or self.blocklisted or self.penalty is not None:
+            return gettext_noop("Its content was refused: write another text.")
+        return ""
 
     @classmethod
     def invalid(cls, error: InvalidSMS, **columns: Any) -> Message:

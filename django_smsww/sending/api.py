@@ -11,13 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
-from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS, SMSError
 from ..models import Message
 from ..sms import SMS
-from ..states import RESENDABLE, State
+from ..states import State
 from ..worker.preflight import NUMBERS_ENOUGH
 from .dispatch import Outgoing
 from .tracebacks import adiscreet, discreet
@@ -236,7 +235,7 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     rows = Message.objects.using(message._state.db)
     first = rows.resendable().filter(pk=message.pk).first()
     if first is None:
-        raise InvalidSMS(_why_not(rows.get(pk=message.pk)), code="not_resendable")
+        raise InvalidSMS(rows.get(pk=message.pk).why_not_resendable(), code="not_resendable")
     outgoing = Outgoing(sms_backends[first.alias], created_by=created_by)
     sms = first.as_sms().replace(reference=uuid4(), tag=first.tag, priority=first.priority)
     return send_one(outgoing, sms, resend_of=first)
@@ -283,17 +282,3 @@ def _key_for(key: str, recipient: object) -> str:
     """Return the key of one number of a mass send; it does not show the number."""
     digest = hashlib.sha256(f"{key}:{recipient}".encode(errors="replace")).hexdigest()
     return f"{key[:160]}:{digest[:32]}"
-
-
-def _why_not(message: Message) -> str:
-    if message.state == State.UNKNOWN:
-        return _("Its outcome is unknown: settle it first, as it may have been sent.")
-    if message.state not in RESENDABLE:
-        return _("It is still under way.")
-    if hasattr(message, "resent_as"):
-        return _("It was resent already: resend the newest of the chain.")
-    if message.dry_run:
-        return _("It is a dry run: send it as a message of its own.")
-    if message.scrubbed:
-        return _("Its text was forgotten.")
-    return _("Its content was refused: write another text.")

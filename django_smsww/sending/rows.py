@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
-from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, fingerprint
+from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
 from ..segments import count_segments
 from ..sms import SMS
@@ -24,7 +24,6 @@ from ..worker.limits import check_guards
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
-_RESENT = _("It was resent already: resend the newest of the chain.")
 
 
 @dataclass
@@ -119,7 +118,7 @@ class Store:
             if unchanged.update(updated_at=timezone.now()):
                 continue
             is_resent = Message.objects.using(self.using).filter(resend_of=first.pk).exists()
-            text = _RESENT if is_resent else _("It is still under way.")
+            text = RESENT_ALREADY if is_resent else STILL_UNDER_WAY
             raise InvalidSMS(text, code="not_resendable")
 
     def _insert_one(self, row: Message) -> Message:
@@ -129,7 +128,7 @@ class Store:
                 row.save(using=self.using, force_insert=True)
         except IntegrityError:
             if row.resend_of_id:
-                raise InvalidSMS(_RESENT, code="not_resendable") from None
+                raise InvalidSMS(RESENT_ALREADY, code="not_resendable") from None
             return self._insert_beside(row)
         return row
 

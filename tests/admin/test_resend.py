@@ -15,7 +15,6 @@ from django_smsww import (
     SMSUnavailable,
     State,
 )
-from django_smsww.admin.detail.advice import why_not_resend
 from django_smsww.models import Message
 from django_smsww.sending.api import resend
 from django_smsww.states import Cause
@@ -128,7 +127,7 @@ def test_what_must_not_be_resent_is_not(browser, make_message, smsoutbox, column
 def test_the_button_is_there_where_a_resend_is_allowed(make_message, state, columns):
     message = make_message(state=state, **columns)
     allowed = Message.objects.resendable().filter(pk=message.pk).exists()
-    assert (why_not_resend(message) == "") == allowed
+    assert (message.why_not_resendable() == "") == allowed
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,7 +13,6 @@ from ...exceptions import InvalidSMSBackend, SMSError, SMSOutcomeUnknown, SMSUna
 from ...models import Message
 from ...sending.api import resend
 from ...states import State
-from ..detail.advice import why_not_resend
 from .base import Deed, Done, Text
 
 
@@ -30,7 +29,8 @@ class Resend(Deed):
 
     def why_not(self, message: Message) -> Text:
         """Return why it must not be sent once more."""
-        return why_not_resend(message)
+        reason = message.why_not_resendable()
+        return gettext(reason) if reason else ""
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
         """Ask a second time about what was delivered."""

@@ -20,7 +20,7 @@ from ...exceptions import (
     error_kind,
 )
 from ...models import Message
-from ...states import RESENDABLE, UNFINISHED, State
+from ...states import UNFINISHED, State
 
 BY_ERROR: dict[type[SMSError], Promise] = {
     InvalidSMS: _("It was not valid, so it never left. Correct it and send it as a new message."),
@@ -82,29 +82,3 @@ def advise(message: Message) -> Promise | str:
     if message.error_code == "expired_unsent":
         return EXPIRED_UNSENT
     return BY_ERROR.get(error_kind(message.error), "")
-
-
-def why_not_resend(message: Message) -> Promise | str:
-    """Return why this message must not be sent once more, or "" if it may be.
-
-    The row alone is read, for the page; `resend()` asks the database again.
-    """
-    if message.state == State.UNKNOWN:
-        return _("Its outcome is unknown: settle it first, as it may have been sent.")
-    if message.state not in RESENDABLE:
-        return _("It is still under way, or was never to be sent.")
-    if hasattr(message, "resent_as"):
-        return _("It was resent already: resend the newest of the chain.")
-    if message.dry_run:
-        return _("It is a dry run: send it as a message of its own.")
-    if message.scrubbed:
-        return _("Its text was forgotten.")
-    if is_forbidden(message):
-        return _("Its content was refused: write another text.")
-    return ""
-
-
-def is_forbidden(message: Message) -> bool:
-    """Whether the provider objected to the content."""
-    refused = issubclass(error_kind(message.error), ContentRefused)
-    return refused or message.blocklisted or message.penalty is not None
