@@ -10,8 +10,8 @@ from ..exceptions import InvalidSMSBackend
 from ..gateway.account import Account
 from ..gateway.client import ROUTES, Client, normalise_token
 from ..gateway.host import messages_url
-from ..gateway.signature import HEADER, header_value, sign
-from ..sms import RESERVED_CUSTOM_KEY, SMS, SendResult
+from ..gateway.signature import custom_stamp, header_stamp
+from ..sms import SMS, SendResult
 from .base import BaseSMSBackend, environment_of
 from .options import Rule, check_options
 
@@ -97,21 +97,17 @@ class SMSBackend(BaseSMSBackend):
     def callback_for(self, sms: SMS) -> dict[str, Any] | None:
         """Return the request's `callback`, or None if there is no URL for one.
 
-        It carries the signature twice, since a proxy may drop a header.
+        It carries the stamp twice, since a proxy may drop a header.
         """
         if not self.callback_url:
             return None
-        ours = {
-            "reference": str(sms.reference),
-            "environment": self.environment,
-            "signature": sign(sms.reference, self.environment),
-        }
+        named = sms.reference, self.environment
         return {
             "url": self.callback_url,
             "method": self.callback_method,
             "retry": self.callback_retry,
-            "custom": {**(sms.custom or {}), RESERVED_CUSTOM_KEY: ours},
-            "headers": {HEADER: header_value(sms.reference, self.environment)},
+            "custom": {**(sms.custom or {}), **custom_stamp(*named)},
+            "headers": header_stamp(*named),
         }
 
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from ..gateway.payload import clean_text, load_json, read_custom, read_message
-from ..gateway.signature import HEADER, verify, verify_header
+from ..gateway.signature import HEADER, Stamp, read_custom_stamp, read_header_stamp
 from ..sms import RESERVED_CUSTOM_KEY, SendResult
 
 MAX_BYTES = 256 * 1024
@@ -78,10 +78,12 @@ def read_callback(read: Callable[[bytes], Any], body: bytes, header: str) -> Sig
             beside it does not count.
         UnreadableCallback: the body is not an object.
     """
-    by_header = _authentic(verify_header(header)) if header else None
+    by_header = _authentic(read_header_stamp(header)) if header else None
     payload = _readable(read, body)
     by_custom = _named_by_custom(payload)
-    name = _authentic(by_header or by_custom)
+    name = by_header or by_custom
+    if name is None:
+        raise NotAuthentic
     return SignedCallback(
         *name,
         agrees=by_custom in (None, name),
@@ -90,26 +92,17 @@ def read_callback(read: Callable[[bytes], Any], body: bytes, header: str) -> Sig
     )
 
 
-def _authentic(name: Name | None) -> Name:
-    if name is None:
+def _authentic(stamp: Stamp | None) -> Name:
+    if stamp is None or not stamp.is_authentic:
         raise NotAuthentic
-    return name
+    return stamp.reference, stamp.environment
 
 
 def _named_by_custom(payload: Mapping[str, Any]) -> Name | None:
-    stamp = read_custom(payload).get(RESERVED_CUSTOM_KEY)
-    return None if stamp is None else _authentic(_verify_stamp(stamp))
-
-
-def _verify_stamp(stamp: Any) -> Name | None:
-    if not isinstance(stamp, Mapping):
+    custom = read_custom(payload)
+    if custom.get(RESERVED_CUSTOM_KEY) is None:
         return None
-    values = [stamp.get(key) for key in ("reference", "environment", "signature")]
-    texts = [value for value in values if isinstance(value, str)]
-    if len(texts) != len(values):
-        return None
-    reference = verify(*texts)
-    return (reference, texts[1]) if reference else None
+    return _authentic(read_custom_stamp(custom))
 
 
 def _readable(read: Callable[[bytes], Any], body: bytes) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from ..gateway.http import Answer, Exchange, ExchangeError, transport_for
-from ..gateway.signature import HEADER, PROBE, header_value, sign
-from ..sms import RESERVED_CUSTOM_KEY
+from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
 
 GATEWAY_WAITS = 30.0
 """Seconds after which the gateway gives a callback up (specification 1.2.7)."""
@@ -76,8 +75,7 @@ def probe(
     headers = {
         "Content-Type": content_type,
         "User-Agent": "django-smsww",
-        HEADER: header_value(PROBE, environment),
-    }
+    } | header_stamp(PROBE, environment)
     asked = Exchange("POST", url, headers, body, timeout, timeout, _MAX_SIZE)
     parts = urlsplit(url)
     started = monotonic()
@@ -99,12 +97,7 @@ def _since(started: float) -> float:
 
 def _content(environment: str, method: str) -> tuple[str, bytes]:
     """Return the content type and the body, in the form in which the gateway posts callbacks."""
-    stamp = {
-        "reference": str(PROBE),
-        "environment": environment,
-        "signature": sign(PROBE, environment),
-    }
-    message, custom = {"id": "", "state": "PROBE"}, {RESERVED_CUSTOM_KEY: stamp}
+    message, custom = {"id": "", "state": "PROBE"}, custom_stamp(PROBE, environment)
     if method == "POST":
         fields = {"data": json.dumps(message), "custom": json.dumps(custom)}
         return "application/x-www-form-urlencoded", urlencode(fields).encode()

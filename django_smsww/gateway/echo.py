@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from ..sms import RESERVED_CUSTOM_KEY
 from .payload import digits, read_custom, unwrap
-from .signature import HEADER
+from .signature import HEADER, read_custom_stamp, read_header_stamp
 
 _NUMBER = re.compile(r"[0-9\s()+.,/-]*")
 
@@ -32,25 +31,18 @@ def answers_for(payload: Any, reference: UUID | None, recipient: str) -> bool | 
 
 
 def _references_in(payload: Any) -> Iterator[UUID]:
-    stamp = read_custom(payload).get(RESERVED_CUSTOM_KEY)
-    texts = [stamp.get("reference")] if isinstance(stamp, Mapping) else []
-    texts += [value.split(":")[-2] for value in _stamped_headers(payload)]
-    for text in texts:
-        try:
-            yield UUID(text)
-        except (TypeError, ValueError, AttributeError):  # cut, masked or no text: it names none
-            continue
+    stamps = [read_custom_stamp(read_custom(payload))]
+    stamps += map(read_header_stamp, _stamped_headers(payload))
+    yield from (stamp.reference for stamp in stamps if stamp)
 
 
 def _stamped_headers(payload: Any) -> list[str]:
-    """Return the values of our header (see `signing.header_value`) in the message's callback."""
+    """Return the values of our header in the message's callback."""
     callback = unwrap(payload).get("callback")
     headers = callback.get("headers") if isinstance(callback, Mapping) else None
     found = headers.items() if isinstance(headers, Mapping) else ()
     return [
-        value
-        for name, value in found
-        if name.lower() == HEADER.lower() and isinstance(value, str) and value.count(":") > 1
+        value for name, value in found if name.lower() == HEADER.lower() and isinstance(value, str)
     ]
 
 

@@ -7,14 +7,12 @@ nothing new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from uuid import UUID
 
-from ..gateway.signature import verify
-from ..sms import RESERVED_CUSTOM_KEY, SendResult
+from ..sms import SendResult
 
 PAGE = 100
 MAX_PAGES = 1000
@@ -28,29 +26,6 @@ FetchPage = Callable[[int, int], Sequence[SendResult]]
 class Order(Enum):
     NEWEST_FIRST = "newest first"
     OLDEST_FIRST = "oldest first"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What we sent along to recognise a message by."""
-
-    reference: UUID
-    environment: str
-    is_authentic: bool
-
-
-def stamp_of(result: SendResult) -> Stamp | None:
-    """Return the stamp that the provider brings back with a message, or None."""
-    ours = result.custom.get(RESERVED_CUSTOM_KEY)
-    if not isinstance(ours, Mapping):
-        return None
-    texts = [ours.get(name) for name in ("reference", "environment", "signature")]
-    reference, environment, signature = (one if isinstance(one, str) else "" for one in texts)
-    try:
-        named = UUID(reference)
-    except ValueError:
-        return None
-    return Stamp(named, environment, verify(reference, environment, signature) is not None)
 
 
 @dataclass

@@ -7,11 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from ..gateway.payload import digits
+from ..gateway.signature import Stamp, read_custom_stamp
 from ..models import Message
 from ..sms import SendResult
 from ..states import SETTLED_BY_PROVIDER
 from .evidence import SLACK, Control, agrees
-from .listing import Stamp, stamp_of
 from .session import Work
 
 PATIENCE = 2
@@ -76,7 +76,7 @@ class Reading:
         owners = {
             row.provider_id: row for row in work.rows.defer("body").filter(provider_id__in=ids)
         }
-        stamps = {result.provider_id: stamp_of(result) for result in page}
+        stamps = {result.provider_id: read_custom_stamp(result.custom) for result in page}
         named = self._rows_named([stamps[name] for name in ids if name not in owners])
         checked = [row.pk for name, row in owners.items() if name in work.wanted]
         for result in page:

@@ -14,9 +14,8 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from ..gateway.signature import HEADER, header_value, sign
+from ..gateway.signature import custom_stamp, header_stamp
 from ..models import Message
-from ..sms import RESERVED_CUSTOM_KEY
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -63,20 +62,16 @@ def sms_callback(
 
 
 def _post(message: Message, document: dict[str, Any], method: str, forged: bool) -> Any:
-    # What is forged bears the signature of another message.
-    signed = uuid4() if forged else message.reference
-    stamp = {
-        "reference": str(message.reference),
-        "environment": message.environment,
-        "signature": sign(signed, message.environment),
-    }
-    header = header_value(signed, message.environment)
-    content_type, body = _BODIES[method](document, {**message.custom, RESERVED_CUSTOM_KEY: stamp})
+    # A forged callback bears the signature of another message.
+    signed = (uuid4() if forged else message.reference), message.environment
+    custom = message.custom | custom_stamp(*signed)
+    content_type, body = _BODIES[method](document, custom)
+    named = str(signed[0]), str(message.reference)
     return Client(enforce_csrf_checks=True).post(
         reverse("django_smsww:callback"),
-        body,
+        body.replace(*named),
         content_type=content_type,
-        headers={HEADER: header.replace(str(signed), str(message.reference))},
+        headers={name: value.replace(*named) for name, value in header_stamp(*signed).items()},
         secure=True,  # a project may redirect what is not
     )
 

@@ -53,19 +53,18 @@ Door = Callable[[str], float]
 
 def request_for(path: str, reference: str, provider_id: str) -> bytes:
     """Return the bytes of an authentic callback."""
-    from django_smsww.gateway.signature import HEADER, header_value, sign
+    from django_smsww.gateway.signature import custom_stamp, header_stamp
     from tests.support.door import document  # it needs the models
 
-    stamp = {"reference": reference, "environment": ENVIRONMENT}
-    stamp["signature"] = sign(reference, ENVIRONMENT)
+    [(name, value)] = header_stamp(UUID(reference), ENVIRONMENT).items()
     payload = {
         "data": document(updatedAt="2026-12-01T10:05:00+00:00", id=provider_id),
-        "custom": {"_smsww": stamp},
+        "custom": custom_stamp(UUID(reference), ENVIRONMENT),
     }
     body = json.dumps(payload).encode()
     head = (
         f"POST /{path}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n{HEADER}: {header_value(reference, ENVIRONMENT)}\r\n"
+        f"Content-Length: {len(body)}\r\n{name}: {value}\r\n"
         "Connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import resolve
 
 from django_smsww.callbacks.parsing import MAX_BYTES
-from django_smsww.gateway.signature import HEADER, header_value, sign
+from django_smsww.gateway.signature import HEADER, header_stamp, sign
 from django_smsww.models import Callback, Message
 from django_smsww.states import State
 
@@ -99,7 +99,7 @@ def test_a_mark_in_the_wrong_place_names_nothing(message):
 
 
 def test_a_header_of_a_reference_in_another_spelling_is_refused(message):
-    value = header_value(message.reference, ENVIRONMENT)
+    value = header_stamp(message.reference, ENVIRONMENT)[HEADER]
     spelled = value.replace(str(message.reference), message.reference.hex)
     refused_with(401, document(), {HEADER: spelled})
     refused_with(401, document(), {HEADER: value.replace(str(message.reference), str(uuid4()))})

@@ -6,7 +6,7 @@ import pytest
 
 from django_smsww.callbacks import views
 from django_smsww.callbacks.probe import probe
-from django_smsww.gateway.signature import HEADER, PROBE, header_value
+from django_smsww.gateway.signature import HEADER, PROBE, header_stamp
 from django_smsww.models import Callback, Heartbeat
 
 from ..support.door import ENVIRONMENT, post
@@ -28,20 +28,20 @@ def test_a_door_that_is_open_is_fine_and_nothing_is_stored(door, method):
 
 
 def test_a_probe_is_signed_like_any_other_callback():
-    forged = {HEADER: header_value(PROBE, ENVIRONMENT)[:-1] + "_"}
+    forged = {HEADER: header_stamp(PROBE, ENVIRONMENT)[HEADER][:-1] + "_"}
     assert post({"data": {"state": "PROBE"}}, forged).status_code == 401
     assert post({"data": {"state": "PROBE"}}).status_code == 401
 
 
 def test_a_lost_header_is_noticed_and_does_no_harm(door, monkeypatch):
-    monkeypatch.setattr("django_smsww.callbacks.probe.HEADER", "X-Lost")
+    monkeypatch.setattr("django_smsww.callbacks.probe.header_stamp", lambda *args: {"X-Lost": "x"})
     report = probe(door, ENVIRONMENT)
     assert (report.outcome, report.is_fine) == ("header_lost", True)
 
 
 def test_another_secret_key_is_named(door, settings, monkeypatch):
-    right = header_value(PROBE, ENVIRONMENT)
-    monkeypatch.setattr("django_smsww.callbacks.probe.header_value", lambda *args: f"{right}x")
+    wrong = {HEADER: header_stamp(PROBE, ENVIRONMENT)[HEADER] + "x"}
+    monkeypatch.setattr("django_smsww.callbacks.probe.header_stamp", lambda *args: wrong)
     report = probe(door, ENVIRONMENT)
     assert (report.outcome, report.status) == ("not_authentic", 401)
     assert "SECRET_KEY" in report.text
@@ -129,9 +129,9 @@ def test_a_door_that_is_slow_is_not_fine(door, monkeypatch):
 def test_refusals_are_written_down_with_the_next_probe():
     for _ in range(3):
         post({"data": {}}, {HEADER: "forged"})
-    post(b"{", {HEADER: header_value(PROBE, ENVIRONMENT)})
+    post(b"{", header_stamp(PROBE, ENVIRONMENT))
     assert not Heartbeat.objects.exists()
-    post({"data": {}}, {HEADER: header_value(PROBE, ENVIRONMENT)})
+    post({"data": {}}, header_stamp(PROBE, ENVIRONMENT))
     counts = Heartbeat.objects.order_by("name").values_list("environment", "name", "times")
     assert list(counts) == [
         (ENVIRONMENT, "refused:not_authentic", 3),
@@ -141,7 +141,7 @@ def test_refusals_are_written_down_with_the_next_probe():
 
 def test_refusals_are_written_down_with_a_callback_once_a_minute(make_message, monkeypatch):
     message = make_message(environment=ENVIRONMENT)
-    signed = {HEADER: header_value(message.reference, ENVIRONMENT)}
+    signed = header_stamp(message.reference, ENVIRONMENT)
     monkeypatch.setattr(views, "_kept_at", 0.0)
     for minute, expected in ((100, 1), (130, 1), (161, 3)):
         monkeypatch.setattr(views, "monotonic", lambda minute=minute: minute)

@@ -16,7 +16,7 @@ import django_smsww
 from django_smsww import State, sms_backends
 from django_smsww.backends import base, openapi
 from django_smsww.exceptions import InvalidSMSBackend, SMSError
-from django_smsww.gateway.signature import HEADER, header_value
+from django_smsww.gateway.signature import header_stamp
 from django_smsww.signals import message_state_changed
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_the_receiver_hears_of_a_delivery_through_the_urls(
     urls = ModuleType("urls_of_the_readme")
     urls.urlpatterns = readme["urlpatterns"]
     payload = {"data": {"id": message.provider_id, "state": "DELIVERED"}}
-    headers = {HEADER: header_value(message.reference, message.environment)}
+    headers = header_stamp(message.reference, message.environment)
     with override_settings(ROOT_URLCONF=urls), django_capture_on_commit_callbacks(execute=True):
         answer = Client(headers=headers).post("/sms/callback/", payload, "application/json")
     assert answer.status_code == 200

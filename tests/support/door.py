@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_smsww.callbacks import views
-from django_smsww.gateway.signature import HEADER, header_value, sign
+from django_smsww.gateway.signature import custom_stamp, header_stamp
 
 URL = "/sms/callback/"
 ENVIRONMENT = "door.example.com"
@@ -18,18 +18,13 @@ FORM = "application/x-www-form-urlencoded"
 
 def mark(message, **changes):
     """Return the custom object that a message was sent with."""
-    signature = sign(message.reference, message.environment)
-    stamp = {
-        "reference": str(message.reference),
-        "environment": message.environment,
-        "signature": signature,
-    }
-    return {"_smsww": stamp | changes}
+    custom = custom_stamp(message.reference, message.environment)
+    return {"_smsww": custom["_smsww"] | changes}
 
 
 def signed(message):
     """Return the headers that a message's callbacks bring back."""
-    return {HEADER: header_value(message.reference, message.environment)}
+    return header_stamp(message.reference, message.environment)
 
 
 def document(state="DELIVERED", **fields):

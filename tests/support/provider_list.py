@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.gateway.signature import sign
+from django_smsww.gateway.signature import custom_stamp
 from django_smsww.sms import SendResult
 
 LINE = "live.example"
@@ -49,13 +49,7 @@ def ago(minutes):
 
 def stamp(message, environment=None):
     environment = message.environment if environment is None else environment
-    return {
-        "_smsww": {
-            "reference": str(message.reference),
-            "environment": environment,
-            "signature": sign(message.reference, environment),
-        }
-    }
+    return custom_stamp(message.reference, environment)
 
 
 def entry(message, *, echo=True, clock=timedelta(0), **facts):
