@@ -1,9 +1,13 @@
-"""Two clocks: `elapsed()` of this process, and `database_now()`, which all hosts share."""
+"""Two clocks, `elapsed()` of this process and `database_now()` of all hosts, and their times.
+
+Where a project sets USE_TZ to False, the times that it stores are naive, and of its TIME_ZONE. The
+functions below take and return both kinds, so that no other module has to ask.
+"""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from django.db import connections
 from django.utils import timezone
@@ -51,11 +55,34 @@ def database_now(using: str) -> datetime:
         # and takes no lease of others for one that is over.
         _answers[using] = moment, asked_at, elapsed()
     moment, _, came_at = _answers[using]
-    return _as_stored(moment + timedelta(seconds=elapsed() - came_at))
+    return project_time((moment + timedelta(seconds=elapsed() - came_at)).replace(tzinfo=UTC))
 
 
-def _as_stored(moment: datetime) -> datetime:
-    moment = moment.replace(tzinfo=UTC)
-    if timezone.is_naive(timezone.now()):  # USE_TZ = False
-        return timezone.make_naive(moment, timezone.get_default_timezone())
-    return moment
+def uses_time_zones() -> bool:
+    """Tell whether the project stores aware times."""
+    return timezone.is_aware(timezone.now())
+
+
+def project_time(moment: datetime) -> datetime:
+    """Return an aware time as the project stores it: in UTC, or naive."""
+    if uses_time_zones():
+        return moment.astimezone(UTC)
+    return timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+def aware_time(moment: datetime) -> datetime:
+    """Return a stored time as an aware one."""
+    if timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
+def local_time(moment: datetime, zone: tzinfo | None = None) -> datetime:
+    """Return a stored time by the clock on the wall: of the current time zone, or of this one."""
+    return timezone.localtime(moment, zone) if timezone.is_aware(moment) else moment
+
+
+def midnight(day: date, zone: tzinfo | None = None) -> datetime:
+    """Return the stored time at which a day begins in the current time zone, or in this one."""
+    begins = datetime.combine(day, datetime.min.time())
+    return timezone.make_aware(begins, zone) if uses_time_zones() else begins

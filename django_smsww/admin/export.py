@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..clock import local_time
 from ..models import Message
 from ..states import State
 from .actions.question import named_countries
@@ -143,8 +144,7 @@ def _value(message: Message, name: str, viewer: Viewer) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        local = timezone.localtime(value) if timezone.is_aware(value) else value
-        return local.isoformat(timespec="seconds")
+        return local_time(value).isoformat(timespec="seconds")
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.handler import sms_backends
+from ..clock import local_time, midnight
 from ..reconcile.session import OVERDUE
 from ..states import State
 
@@ -115,7 +116,5 @@ def overdue(now: datetime) -> Q:
 
 def start_of_day(days_ago: int) -> datetime:
     """Return midnight in the current time zone, aware or naive as the project's times are."""
-    now = timezone.now()
-    local = timezone.localtime(now) if timezone.is_aware(now) else now
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(days=days_ago)
+    today = local_time(timezone.now()).date()
+    return midnight(today - timedelta(days=days_ago))

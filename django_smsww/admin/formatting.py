@@ -9,12 +9,12 @@ from typing import Any
 
 from django.db.models import Model
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.formats import localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from ..clock import local_time
 from ..exceptions import error_kind
 from ..states import State
 from .text import visible
@@ -46,7 +46,7 @@ def phone_number(number: str) -> SafeString:
 
 def moment(at: datetime) -> SafeString:
     """Return a time that breaks between its date and its hour, if it must."""
-    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    local = local_time(at)
     return format_html(
         '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
         localize(local.date()),

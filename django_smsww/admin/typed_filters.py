@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib.admin import ListFilter
@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from ..clock import local_time, midnight
 from .search import as_reference
 
 LONGEST_TEXT_SEARCH = timedelta(days=31)
@@ -141,12 +142,6 @@ def as_date(typed: str) -> date | None:
     return day
 
 
-def midnight(day: date) -> datetime:
-    """Return when a day begins in the current time zone, aware or naive as the project's times."""
-    begins = datetime.combine(day, time.min)
-    return timezone.make_aware(begins) if timezone.is_aware(timezone.now()) else begins
-
-
 def is_short_period(parameters: Any) -> bool:
     """Whether the chosen period is short enough to look into the texts of all its messages."""
     if parameters.get("period"):
@@ -154,5 +149,5 @@ def is_short_period(parameters: Any) -> bool:
     first, last = chosen_dates(parameters)
     if first is None:
         return False
-    today = timezone.localdate() if timezone.is_aware(timezone.now()) else date.today()  # noqa: DTZ011
+    today = local_time(timezone.now()).date()
     return (last or today) - first < LONGEST_TEXT_SEARCH

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
 
+from ..clock import uses_time_zones
 from ..exceptions import InvalidSMS
 from ..segments import MAX_SEGMENTS, count_segments
 from ..sms import RESERVED_CUSTOM_KEY, SMS
@@ -183,7 +184,7 @@ def _check_time(name: str, value: datetime | None) -> None:
     if value is None:
         return
     # What django.utils.timezone.now() returns is what the project's database fields take.
-    wanted = timezone.is_aware(timezone.now())
+    wanted = uses_time_zones()
     if timezone.is_aware(value) != wanted:
         kind = "an aware" if wanted else "a naive"
         raise InvalidSMS(f"{name} must be {kind} datetime, as django.utils.timezone.now() is.")

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from ..clock import project_time
 from ..sms import SendResult
 
 _MAX_DEPTH = 32
@@ -202,13 +202,6 @@ def _moment(value: Any) -> datetime | None:
         return None
     seconds = float(value)
     return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 10**10 else None
-
-
-def project_time(moment: datetime) -> datetime:
-    """Return an aware time as the project keeps times: aware, or naive if USE_TZ is off."""
-    if timezone.is_naive(timezone.now()):
-        return timezone.make_naive(moment, timezone.get_default_timezone())
-    return moment.astimezone(UTC)
 
 
 def _text(value: Any, limit: int) -> str:

@@ -14,9 +14,8 @@ from django.utils import timezone
 
 from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
-from ..clock import database_now
+from ..clock import database_now, project_time
 from ..exceptions import SMSError
-from ..gateway.payload import project_time
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
 from ..states import State

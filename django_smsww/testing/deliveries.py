@@ -14,6 +14,7 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
+from ..clock import aware_time
 from ..gateway.signature import custom_stamp, header_stamp
 from ..models import Message
 
@@ -108,5 +109,4 @@ def _document(message: Message, state: str, at: datetime, facts: dict[str, Any])
 
 
 def _iso(moment: datetime) -> str:
-    aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-    return aware.isoformat()
+    return aware_time(moment).isoformat()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..backends.validation import country_of
-from ..clock import database_now
+from ..clock import aware_time, database_now, local_time, midnight, project_time
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
@@ -225,27 +225,13 @@ def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
 
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
     """Return the window of so many seconds, counted from 1970 on, in which this moment is."""
-    elapsed = int(_aware(now.replace(microsecond=0)).timestamp())
+    elapsed = int(aware_time(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(elapsed - elapsed % seconds, UTC)
-    return _as(now, begins), _as(now, begins + timedelta(seconds=seconds))
+    return project_time(begins), project_time(begins + timedelta(seconds=seconds))
 
 
 def _day(now: datetime) -> tuple[datetime, datetime]:
     """Return when the day of the project's TIME_ZONE began, and when it ends."""
     zone = timezone.get_default_timezone()
-    today = timezone.localtime(_aware(now), zone).date()
-    begins = datetime.combine(today, time.min, tzinfo=zone)
-    return _as(now, begins), _as(now, begins + timedelta(days=1))  # of the clock on the wall
-
-
-def _aware(moment: datetime) -> datetime:
-    if timezone.is_aware(moment):
-        return moment
-    return timezone.make_aware(moment, timezone.get_default_timezone())
-
-
-def _as(now: datetime, moment: datetime) -> datetime:
-    """Return the moment naive where the project's USE_TZ makes now so."""
-    if timezone.is_aware(now):
-        return moment
-    return timezone.make_naive(moment, timezone.get_default_timezone())
+    today = local_time(now, zone).date()
+    return midnight(today, zone), midnight(today + timedelta(days=1), zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +10,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ...clock import local_time
 from ...exceptions import SMSError
 from ...models import Message
 from ...segments import tables
@@ -121,7 +120,10 @@ class ComposeAdmin(DeedAdmin):
                 ("body", data["body"]),
                 *((name, data[name]) for name in ("alias", "sender", "tag", "token")),
                 ("sensitive", "on" if data["sensitive"] else ""),
-                ("send_at", f"{_local(data['send_at']):%Y-%m-%dT%H:%M}" if data["send_at"] else ""),
+                (
+                    "send_at",
+                    f"{local_time(data['send_at']):%Y-%m-%dT%H:%M}" if data["send_at"] else "",
+                ),
             ],
         )
 
@@ -172,10 +174,6 @@ class ComposeAdmin(DeedAdmin):
         return HttpResponseRedirect(
             reverse(name, args=(rows[0].batch,), current_app=self.admin_site.name)
         )
-
-
-def _local(moment: datetime) -> datetime:
-    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
 def _queue(draft: Draft) -> bool | str | None:

@@ -13,9 +13,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, router
-from django.utils import timezone
 
 from django_smsww.backends.handler import sms_backends
+from django_smsww.clock import local_time
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.models import Message
 from django_smsww.operations import STATUSES, collect
@@ -144,8 +144,7 @@ def _time(span: Data) -> str:
 def _moment(moment: datetime | None) -> str:
     if moment is None:
         return "never"
-    local = moment if timezone.is_naive(moment) else timezone.localtime(moment)
-    return f"{local:%Y-%m-%d %H:%M %Z}".strip()
+    return f"{local_time(moment):%Y-%m-%d %H:%M %Z}".strip()
 
 
 def _suspensions(suspensions: list[Data]) -> Iterator[str]:
