@@ -1,7 +1,7 @@
-"""What an answer that is no success stands for.
+"""From the status and body of a response to our exception.
 
-The white list of what is certain: only the statuses named here say that nothing was sent. All
-other 4xx but 408 are refusals of the message, and everything else leaves the outcome unknown.
+The table is a white list: nothing was sent only where it says so. Without a row the outcome is
+unknown.
 """
 
 from __future__ import annotations
@@ -30,11 +30,21 @@ from ..exceptions import (
 )
 from .payload import clean_text, load_json
 
-_BY_CODE: dict[str, type[SMSError]] = {
-    "2020": AccountBlocklisted,
-    "2044": ContentRefused,
-    "2050": ContentRefused,
-}
+_ANY, _ENVELOPE, _TOKEN = "any body", "an envelope of the gateway", "the word token"
+_REFUSALS = tuple(status for status in range(400, 500) if status not in (408, 417))
+
+# Statuses, the code or the body, and the error. The first row that fits counts.
+_ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
+    ((401,), _ANY, InvalidToken),
+    ((402,), _TOKEN, InvalidToken),  # the older host says it of wrong tokens, too
+    ((402,), _ANY, InsufficientCredit),
+    ((429,), _ANY, SMSUnavailable),
+    ((417, 503), _ENVELOPE, SMSUnavailable),  # else it may be a proxy's, after the fact
+    (_REFUSALS, "2020", AccountBlocklisted),
+    (_REFUSALS, "2044", ContentRefused),
+    (_REFUSALS, "2050", ContentRefused),
+    (_REFUSALS, _ANY, SMSRefused),
+)
 _DAY = 86400.0
 _REDIRECTS = _("The host redirects, which is not followed: configure the host it redirects to")
 _UNUSABLE = _("The gateway gave no usable answer")
@@ -42,12 +52,20 @@ _HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What the provider says in one of its two envelopes, or anybody in any text."""
+class _Body:
+    """The parts of either of the provider's two envelopes, or any other text."""
 
     text: str
     code: str = ""
     is_envelope: bool = False
+
+    def fits(self, condition: str) -> bool:
+        """Tell whether a row with this code, or with one of the conditions above, is about it."""
+        if condition == _ENVELOPE:
+            return self.is_envelope
+        if condition == _TOKEN:
+            return "token" in self.text.lower()
+        return condition in (_ANY, self.code)
 
 
 def error_of(
@@ -58,15 +76,16 @@ def error_of(
     private: Iterable[str] = (),
     unsure: type[SMSError] = SMSOutcomeUnknown,
 ) -> SMSError:
-    """Return the error that this answer stands for.
+    """Return the error for a response that is no success.
 
-    `private` are the texts that must not be in its `detail`. `unsure` is the class where the
-    answer does not say whether the request was carried out; for a look-up, that does not matter.
+    Its `detail` holds none of the `private` texts. `unsure` is the class where the response does
+    not say whether the request was carried out; for a look-up, that does not matter.
     """
     said = _read(body)
-    kind = _kind(status, said)
+    kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
+    text = "" if kind or unsure is SMSOutcomeUnknown else _UNUSABLE
     return (kind or unsure)(
-        _text(status, kind, unsure),
+        _REDIRECTS if 300 <= status < 400 else text,
         code=_mask(said.code, private),
         status=status,
         detail=_mask(said.text, private)[:500],
@@ -74,36 +93,16 @@ def error_of(
     )
 
 
-def _kind(status: int, said: _Said) -> type[SMSError] | None:
-    if status == 401:
-        return InvalidToken
-    if status == 402:  # the older host says it of wrong tokens, too
-        return InvalidToken if "token" in said.text.lower() else InsufficientCredit
-    if status == 429:
-        return SMSUnavailable
-    if status in {417, 503} and said.is_envelope:  # else it may be a proxy's, after the fact
-        return SMSUnavailable
-    if 400 <= status < 500 and status not in {408, 417}:
-        return _BY_CODE.get(said.code, SMSRefused)
-    return None
-
-
-def _text(status: int, kind: type[SMSError] | None, unsure: type[SMSError]) -> str:
-    if 300 <= status < 400:
-        return _REDIRECTS
-    return "" if kind or unsure is SMSOutcomeUnknown else _UNUSABLE
-
-
-def _read(body: bytes) -> _Said:
+def _read(body: bytes) -> _Body:
     try:
         payload = load_json(body)
     except ValueError:
-        return _Said(text=body.decode("utf-8", "replace"))
+        return _Body(text=body.decode("utf-8", "replace"))
     if not isinstance(payload, Mapping):
-        return _Said(text="")
+        return _Body(text="")
     code = payload.get("code")
     text = payload.get("message")
-    return _Said(
+    return _Body(
         text=text if isinstance(text, str) else "",
         code=_code(payload.get("error") if code is None else code),
         is_envelope=("code" in payload and "message" in payload) or payload.get("success") is False,
@@ -134,14 +133,14 @@ def _retry_after(value: str) -> float | None:
 
 
 def _mask(text: str, private: Iterable[str]) -> str:
-    """Return the text on one line, without these and without whatever could be a number."""
+    """Return the text on one line, without the private texts and without digits like a number."""
     text = _one_line(text)
     for secret in private:
         for form in _spellings(secret):
             # A short one is hidden only as a word of its own: the rest stays readable.
             pattern = re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)"
             text = re.sub(pattern, _HIDDEN, text, flags=re.IGNORECASE)
-            if len(form) > 12:  # it may be quoted in part, and where it ends nobody knows
+            if len(form) > 12:  # a part of it may be quoted
                 text = re.sub(f"{re.escape(form[:12])}.*", _HIDDEN, text, flags=re.IGNORECASE)
     return re.sub(r"\+?\d{7,}", _HIDDEN, text)
 

@@ -15,8 +15,10 @@ from django_smsww.exceptions import (
     SMSRefused,
     SMSUnavailable,
 )
+from django_smsww.gateway import errors
 from django_smsww.gateway.errors import error_of
 
+from ..support import guides
 from ..support.raw_client import HELLO, HTML, TOKEN, XML, envelope, platform, refused
 from ..support.raw_server import (
     answers,
@@ -76,6 +78,15 @@ def test_every_other_refusal_is_final():
     certain = {401, 402, 429, 408, 417}
     kinds = {type(error_of(s, {}, b"")) for s in range(400, 500) if s not in certain}
     assert kinds == {SMSRefused}
+
+
+def test_the_guide_lists_the_table():
+    rows = [
+        f"| {'4xx but 408, 417' if len(statuses) > 9 else ', '.join(map(str, statuses))} "
+        f"| {condition} | `{kind.__name__}` |"
+        for statuses, condition, kind in errors._ERRORS
+    ]
+    assert "\n".join(rows) in guides.text_of("delivery.md")
 
 
 def test_redirect_says_what_to_configure():
