@@ -26,7 +26,6 @@ from .backends.handler import DEFAULT_ALIAS, DEFAULT_BACKEND, ResolvedSettings, 
 from .backends.local import LocalSMSBackend
 from .backends.validation import SENDER_RULE, is_sender
 from .exceptions import InvalidSMSBackend
-from .gateway.loopback import is_loopback
 from .models import Heartbeat, Message
 
 TAG = "sms"
@@ -83,7 +82,7 @@ def check_callback_https(**kwargs: Any) -> Messages:
             id="smsww.E004",
         )
         for alias, url in _callback_urls()
-        if url and urlsplit(url).scheme != "https" and not is_loopback(_host_of(url))
+        if url and urlsplit(url).scheme != "https" and not _is_this_machine(url)
     ]
 
 
@@ -138,7 +137,7 @@ def check_host(**kwargs: Any) -> Messages:
             id="smsww.W004",
         )
         for alias, _ in _outward_backends()
-        if is_loopback(_host_of(str(_options(alias).get("host", ""))))
+        if _is_this_machine(str(_options(alias).get("host", "")))
     ]
 
 
@@ -326,8 +325,10 @@ def _lacks_token(alias: str) -> bool:
         return False
 
 
-def _host_of(url: str) -> str:
-    return urlsplit(url).hostname or ""
+def _is_this_machine(url: str) -> bool:
+    from .gateway.host import is_loopback  # loads requests, which not every process needs
+
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def _leads_to_view(url: str) -> bool:

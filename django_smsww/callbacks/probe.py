@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from ..gateway.http import Answer, Exchange, ExchangeError, transport_for
+from ..gateway.http import ExchangeError, RawRequest, RawResponse, exchange
 from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
 
 GATEWAY_WAITS = 30.0
@@ -76,11 +76,10 @@ def probe(
         "Content-Type": content_type,
         "User-Agent": "django-smsww",
     } | header_stamp(PROBE, environment)
-    asked = Exchange("POST", url, headers, body, timeout, timeout, _MAX_SIZE)
-    parts = urlsplit(url)
+    request = RawRequest("POST", url, headers, body, (timeout, timeout), _MAX_SIZE)
     started = monotonic()
     try:
-        answer = transport_for(f"{parts.scheme}://{parts.netloc}").exchange(asked)
+        answer = exchange(request)
     except ExchangeError as error:
         outcome, text = _without_answer(str(error))
         return ProbeReport(outcome, text, None, _since(started))
@@ -104,7 +103,7 @@ def _content(environment: str, method: str) -> tuple[str, bytes]:
     return "application/json", json.dumps({"data": message, "custom": custom}).encode()
 
 
-def _judge(answer: Answer, url: str) -> tuple[str, str]:
+def _judge(answer: RawResponse, url: str) -> tuple[str, str]:
     said = _said(answer)
     if answer.status == 200:
         return _judge_success(said)
@@ -136,7 +135,7 @@ def _judge_success(said: dict[str, Any]) -> tuple[str, str]:
     return "ok", "Callbacks arrive."
 
 
-def _said(answer: Answer) -> dict[str, Any]:
+def _said(answer: RawResponse) -> dict[str, Any]:
     try:
         said = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -144,7 +143,7 @@ def _said(answer: Answer) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _where(answer: Answer, url: str) -> str:
+def _where(answer: RawResponse, url: str) -> str:
     """Say where a redirect leads, without what may be secret in a query."""
     target = urlsplit(answer.headers.get("Location", ""))
     place = target._replace(query="", fragment="").geturl()[:200]

@@ -1,7 +1,6 @@
-"""The host of the account: its tokens and its wallet.
+"""The endpoints of the account host: tokens and wallet.
 
-It takes the account's e-mail and API key, never the token of the messages (specification of the
-account service, HTTP Basic).
+It takes the account's e-mail and API key by HTTP Basic, never the token of the messages.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """What is left to spend, in EUR."""
+    """The credit left, in EUR."""
 
     credit: Decimal
     updated_at: datetime | None = None
@@ -56,15 +55,15 @@ class Account:
 
     def wallet(self) -> Wallet:
         """Return the credit."""
-        wallet = self._one("/wallet")
-        credit = read_money((wallet or {}).get("credit"), signed=True)
-        if wallet is None or credit is None:
+        found = self._ask("/wallet")
+        wallet = found if isinstance(found, Mapping) else {}
+        credit = read_money(wallet.get("credit"), signed=True)
+        if credit is None:
             raise unreadable()
         return Wallet(credit=credit, updated_at=read_time(wallet.get("updatedAt")))
 
     def _list(self, path: str, **query: object) -> list[Mapping[str, Any]]:
-        self._require_credentials()
-        found = unwrap(self._host.look_up(path, query))
+        found = self._ask(path, query)
         if found is None:  # an empty list is a 404, too
             return []
         if isinstance(found, Mapping) and found.keys() & {"id", "token"}:  # a list of one
@@ -73,16 +72,10 @@ class Account:
             raise unreadable()
         return [item for item in found if isinstance(item, Mapping)]
 
-    def _one(self, path: str) -> Mapping[str, Any] | None:
-        self._require_credentials()
-        found = unwrap(self._host.look_up(path))
-        if found is not None and not isinstance(found, Mapping):
-            raise unreadable()
-        return found
-
-    def _require_credentials(self) -> None:
+    def _ask(self, path: str, query: Mapping[str, object] | None = None) -> Any:
         if not self.is_configured:
             raise ValueError("The account host needs 'account_email' and 'api_key'.")
+        return unwrap(self._host.read(path, query))
 
 
 def _read_token(token: Mapping[str, Any]) -> Token:

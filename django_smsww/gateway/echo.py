@@ -1,7 +1,7 @@
-"""Whether an answer of success is about the message that was sent.
+"""Whether a response of success is about the message that was sent.
 
-The gateway echoes what a message carries: our reference, in `callback.custom` and in the header of
-its callback, and the recipient. An answer that names another message belongs to another request.
+The gateway echoes the recipient and our reference, in `callback.custom` and in the header of the
+callback. A response that names another message belongs to another request.
 """
 
 from __future__ import annotations

@@ -1,22 +1,27 @@
-"""Where an answer begins and ends (RFC 9112), read more strictly than `http.client` does.
+"""Where a response begins and ends (RFC 9112), read more strictly than `http.client` does.
 
-An answer that begins in the wrong place is the answer to another message. So any doubt about
-where it begins or ends breaks the exchange, and the outcome is unknown.
+A response that begins in the wrong place is the response to another message. So any doubt about
+its beginning or its end breaks the exchange, and the outcome is unknown.
 """
 
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
+from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPException, RemoteDisconnected
-from io import BufferedReader
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from io import BufferedReader, RawIOBase
+from typing import Any
+
+from ..clock import elapsed
 
 _LONGEST_LINE = 65536
 _LONGEST_INTERIM = 16384
 _MOST_INTERIM = 1000
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[01])[ \t]+([1-9]\d\d)(?:[ \t]+([^\r\n]*))?\r?\n")
 _SWITCHING_PROTOCOLS = 101
-# An interim answer has no body; where one that announces a body ends, nobody knows.
+# An interim response has no body; if it announces one, nobody knows where that ends.
 _INTERIM_HEADER = re.compile(
     rb"(?!content-length:|transfer-encoding:)[^:\s]+:[^\r\n]*\r?\n", re.IGNORECASE
 )
@@ -25,23 +30,105 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 class UnprovenAnswerError(HTTPException):
-    """Nothing proves that this answer is whole and answers this request."""
+    """Nothing proves that this response is whole and answers this request."""
 
 
-def read_status(lines: BufferedReader) -> tuple[str, int, str]:
-    """Read past interim answers, and return version, status and reason of the final one.
+@dataclass(slots=True)
+class Exchange:
+    """The state of one exchange, which its connection keeps.
 
-    Proxies send 103 (Early Hints) and 102 unasked. `http.client` takes each but 100 for the final
-    answer: then every message read the answer to the one before it, and one was paid twice.
+    Attributes:
+        ends: the deadline, a time of `clock.elapsed()`.
+        written: whether a byte of the request may have left.
+        has_strays: whether more bytes than those of the response have come.
     """
-    for _ in range(_MOST_INTERIM):
-        version, status, reason = _read_status_line(lines)
-        if status >= 200:
-            return version, status, reason
-        if status == _SWITCHING_PROTOCOLS:  # we never ask for that
-            break
-        _skip_interim_headers(lines)
-    raise UnprovenAnswerError
+
+    ends: float
+    written: bool = False
+    has_strays: bool = False
+
+    def remaining(self) -> float:
+        """Return the seconds left; raises TimeoutError when there are none."""
+        left = self.ends - elapsed()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+current_exchange: ContextVar[Exchange] = ContextVar("exchange")
+
+
+class _DeadlineReader(RawIOBase):
+    """Reads a socket with the seconds left, so that a dripping response does not renew them.
+
+    Attributes:
+        waits: False to read only the bytes that have come by now.
+    """
+
+    waits = True
+
+    def __init__(self, sock: Any, raw: RawIOBase) -> None:
+        self._sock, self._raw, self.exchange = sock, raw, current_exchange.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self.exchange.remaining() if self.waits else 0)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class StrictResponse(HTTPResponse):
+    """Reads one response from its certain beginning to its certain end."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._raw = _DeadlineReader(sock, self.fp.detach())
+        self.fp = BufferedReader(self._raw)
+
+    def begin(self) -> None:
+        super().begin()
+        _check_framing(self.version, self.status, self.headers)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read past interim responses, and return version, status and reason of the final one.
+
+        Proxies send 103 (Early Hints) and 102 unasked. `http.client` takes each but 100 for the
+        final one: then every message read the response to the one before it, and one was paid
+        twice.
+        """
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = _read_status_line(self.fp)
+            if status >= 200:
+                return version, status, reason
+            if status == _SWITCHING_PROTOCOLS:  # we never ask for that
+                break
+            _skip_interim_headers(self.fp)
+        raise UnprovenAnswerError
+
+    def _read_next_chunk_size(self) -> int:
+        # `http.client` takes "-1" and "1_0" for sizes, too.
+        found = _CHUNK_SIZE.fullmatch(self.fp.readline(_LONGEST_LINE))
+        if found is None:
+            raise UnprovenAnswerError
+        return int(found[1], 16)
+
+    def _close_conn(self) -> None:
+        """Note the bytes after the response, before the connection may be used again."""
+        self._raw.exchange.has_strays |= self._has_strays()
+        super()._close_conn()  # type: ignore[misc]
+
+    def _has_strays(self) -> bool:
+        """Look into our buffer, the buffer of TLS and the socket, without waiting."""
+        self._raw.waits = False
+        try:
+            return bool(self.fp.peek())
+        except OSError:  # TLS has nothing to read, or the socket is broken
+            return False
 
 
 def _read_status_line(lines: BufferedReader) -> tuple[str, int, str]:
@@ -59,15 +146,15 @@ def _skip_interim_headers(lines: BufferedReader) -> None:
     left = _LONGEST_INTERIM
     while (line := lines.readline(left)) not in (b"\r\n", b"\n"):
         left -= len(line)
-        if not _INTERIM_HEADER.fullmatch(line):  # nor does a line that was cut off
+        if not _INTERIM_HEADER.fullmatch(line):  # a line that was cut off does not match either
             raise UnprovenAnswerError
 
 
-def check_framing(version: int, status: int, headers: Message) -> None:
+def _check_framing(version: int, status: int, headers: Message) -> None:
     """Raise UnprovenAnswerError if it is doubtful where the body ends (RFC 9112, section 6.3).
 
-    An answer with both a length and chunks, or with chunks in HTTP/1.0, is not believed: a proxy
-    in between may have read it in the other way.
+    A response with both a length and chunks, or with chunks in HTTP/1.0, is refused: a proxy in
+    between may have read it in the other way.
     """
     lengths = {value.strip() for value in headers.get_all("Content-Length", ())}
     codings = [value.lower() for value in headers.get_all("Transfer-Encoding", ())]
@@ -75,14 +162,6 @@ def check_framing(version: int, status: int, headers: Message) -> None:
     has_odd_coding = codings and (
         codings != ["chunked"] or lengths or version < 11 or status in (204, 304)
     )
-    # The parser takes headers after a line that is none for a body.
+    # The parser takes the headers after a malformed line for a body.
     if has_odd_length or has_odd_coding or headers.get_payload():
         raise UnprovenAnswerError
-
-
-def read_chunk_size(lines: BufferedReader) -> int:
-    """Read the line before a chunk; `http.client` takes "-1" and "1_0" for sizes, too."""
-    found = _CHUNK_SIZE.fullmatch(lines.readline(_LONGEST_LINE))
-    if found is None:
-        raise UnprovenAnswerError
-    return int(found[1], 16)

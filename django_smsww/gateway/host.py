@@ -1,6 +1,6 @@
-"""The gateway's two hosts: where they are, and how one of them is asked.
+"""The gateway's two hosts: their URLs, their credentials, and one request to one of them.
 
-Each host knows one credential and sends it nowhere else: the token goes to the host of the
+Each host has one credential and sends it nowhere else: the token goes to the host of the
 messages, e-mail and API key go to the host of the account.
 """
 
@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
+from ipaddress import ip_address
 from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -20,8 +21,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ..secret import Secret
 from .errors import error_of
-from .http import Answer, Exchange, ExchangeError, transport_for
-from .loopback import is_loopback
+from .http import ExchangeError, RawRequest, RawResponse, exchange
 from .payload import load_json
 
 logger = logging.getLogger("django_smsww.client")
@@ -41,7 +41,7 @@ def messages_url(host: str) -> str:
     """Return the URL of the host of the messages.
 
     Raises:
-        ValueError: it is none, or not encrypted although it leaves this machine.
+        ValueError: it is no URL of such a host, or not encrypted although it leaves this machine.
     """
     if not isinstance(host, str):
         raise ValueError(f"host is not text: {_HELP}.")
@@ -70,8 +70,18 @@ def account_url(messages: str) -> str:
     return _ACCOUNT_HOSTS.get(messages, messages)
 
 
+def is_loopback(name: str) -> bool:
+    """Tell whether this host name can only be this machine."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 class Host:
-    """One host, the credential for it, and the time-outs. Nothing is opened before it is asked."""
+    """One host, its credential, and the time-outs. The first request opens a connection."""
 
     def __init__(self, url: str, authorization: str, timeouts: tuple[float, float]) -> None:
         self.url = url
@@ -87,7 +97,7 @@ class Host:
 
     @property
     def name(self) -> str:
-        """What tells host and credential apart from others, and tells nobody the credential."""
+        """A digest that tells host and credential apart from others, and hides the credential."""
         said = f"{self.url} {self._headers['Authorization']}"
         return salted_hmac("django_smsww.host", said, algorithm="sha256").hexdigest()[:32]
 
@@ -98,7 +108,7 @@ class Host:
 
     def request(
         self, method: str, path: str, payload: Mapping[str, Any] | None = None, size: int = 1 << 20
-    ) -> Exchange:
+    ) -> RawRequest:
         """Return the request, which keeps credential and content out of sight.
 
         Raises:
@@ -108,80 +118,72 @@ class Host:
         if payload is not None:
             headers = headers | {"Content-Type": "application/json"}
             body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
-        connect, total = self._timeouts
-        return Exchange(method, self.url + path, headers, body, connect, total, size)
+        return RawRequest(method, self.url + path, headers, body, self._timeouts, size)
 
-    def ask(self, asked: Exchange, *, label: str, reference: object = None) -> Answer:
-        """Ask once and return the answer, of whatever status; the label goes into the log.
+    def ask(self, request: RawRequest, label: str, reference: object = None) -> RawResponse:
+        """Send the request once and return the response, whatever its status.
+
+        The label and the reference of the message go into the log.
 
         Raises:
-            ExchangeError: there is none.
+            ExchangeError: no whole response came.
         """
         started, status = monotonic(), None
         try:
-            answer = transport_for(self.url).exchange(asked)
-            status = answer.status
+            response = exchange(request)
+            status = response.status
         finally:
             _log(label, status, monotonic() - started, reference)
-        if not answer.is_sole:
+        if not response.is_sole:
             logger.error("%s: more than one answer came (message %s)", label, reference)
-        return answer
+        return response
 
-    def look_up(
-        self, path: str, query: Mapping[str, object] | None = None, *, label: str = ""
-    ) -> Any:
+    def read(self, path: str, query: Mapping[str, object] | None = None, *, label: str = "") -> Any:
         """Return the JSON at this path, or None where the host says that there is no such thing.
 
         Raises:
-            SMSError: SMSUnavailable where it gave no usable answer.
+            SMSError: SMSUnavailable where the host gave no usable answer.
         """
-        query = {name: value for name, value in (query or {}).items() if value not in ("", None)}
-        target = f"{path}?{urlencode(query)}" if query else path
+        given = {name: value for name, value in (query or {}).items() if value not in ("", None)}
+        target = f"{path}?{urlencode(given)}" if given else path
         # A hundred messages of the greatest length fit.
-        return self.read(self.request("GET", target, size=8 << 20), label=label or f"GET {path}")
-
-    def read(self, asked: Exchange, *, label: str) -> Any:
-        """Ask for something that costs nothing, so that an unknown outcome is no matter."""
+        request = self.request("GET", target, size=8 << 20)
         try:
-            answer = self.ask(asked, label=label)
+            response = self.ask(request, label or f"GET {path}")
         except ExchangeError as exc:
             raise SMSUnavailable(_("The gateway gave no answer"), detail=str(exc)) from exc
-        if not answer.is_sole:  # the 404 of another request would prove an absence
-            raise unreadable(answer.status)
-        if answer.status == 404 and (not answer.body.strip() or parse(answer) is not None):
+        if not response.is_sole:  # the 404 of another request would prove an absence
+            raise unreadable(response.status)
+        if response.status == 404 and (not response.body.strip() or parse(response) is not None):
             return None
-        if not 200 <= answer.status < 300:
-            raise self.error(answer, unsure=SMSUnavailable)
-        if (payload := parse(answer)) is None:
-            raise unreadable(answer.status)
-        return payload
+        if not 200 <= response.status < 300:
+            raise self.error(response, unsure=SMSUnavailable)
+        if (found := parse(response)) is None:
+            raise unreadable(response.status)
+        return found
 
     def error(
         self,
-        answer: Answer,
+        response: RawResponse,
         *,
         private: Iterable[str] = (),
         unsure: type[SMSError] = SMSOutcomeUnknown,
     ) -> SMSError:
-        """Return the error that this answer stands for, with the credential taken out of it."""
+        """Return the error for this response, with the credential taken out of it."""
         # An error names no message. It is ours because nothing else was on its connection, neither
-        # before our request nor after the answer: with anything else there, it proves nothing.
-        if not answer.is_sole:
-            return unsure(status=answer.status, detail="More than one answer came")
+        # before our request nor after the response: with anything else there, it proves nothing.
+        if not response.is_sole:
+            return unsure(status=response.status, detail="More than one answer came")
         secrets = [self._headers["Authorization"].partition(" ")[2], *private]
-        return error_of(answer.status, answer.headers, answer.body, private=secrets, unsure=unsure)
+        return error_of(
+            response.status, response.headers, response.body, private=secrets, unsure=unsure
+        )
 
 
-def _log(label: str, status: int | None, spent: float, reference: object) -> None:
-    outcome = f"HTTP {status}" if status else "no answer"
-    fields = {"request": label, "status": status, "seconds": spent, "reference": reference}
-    logger.debug("%s: %s in %.3f s (message %s)", label, outcome, spent, reference, extra=fields)
-
-
-def parse(answer: Answer) -> Any:
-    """Return the JSON in the answer; None where there is none that can be read."""
+def parse(response: RawResponse) -> Any:
+    """Return the JSON in the response, or None if there is none that can be read."""
     try:
-        return load_json(answer.body)
+        return load_json(response.body)
     except ValueError:
         return None
 
@@ -189,3 +191,9 @@ def parse(answer: Answer) -> Any:
 def unreadable(status: int | None = None) -> SMSUnavailable:
     """Return the error for an answer to a look-up that makes no sense."""
     return SMSUnavailable(_("The gateway's answer cannot be read"), status=status)
+
+
+def _log(label: str, status: int | None, spent: float, reference: object) -> None:
+    outcome = f"HTTP {status}" if status else "no answer"
+    fields = {"request": label, "status": status, "seconds": spent, "reference": reference}
+    logger.debug("%s: %s in %.3f s (message %s)", label, outcome, spent, reference, extra=fields)

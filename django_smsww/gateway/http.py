@@ -1,40 +1,55 @@
-"""One HTTP exchange: a request that is sent once, and its whole answer or none.
+"""One HTTP exchange: a request that is sent once, and its whole response or none.
 
-Nothing is ever sent again: no retry, no redirect followed, no connection used that has idled for
-so long that the other side may be closing it, or on which more was said than one answer to each
-request.
+Nothing is ever sent again: no retry, and no redirect is followed. A connection is silent until a
+request is written on it, and then says one response. It is closed if it says more, since the rest
+must not answer the next request, and if it has idled for so long that the other side may close it.
+
+The class of an exception does not say when it happened: a TLS error after the request was written
+has the class of one in the handshake. So the connection itself notes its first byte. Name
+resolution, connecting, a proxy's CONNECT and the TLS handshake all come before.
 """
 
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import Retry, wait_for_read
 
 from ..clock import elapsed
-from .connections import PIECE, Adapter, Attempt, attempt_under_way
+from .framing import Exchange, StrictResponse, UnprovenAnswerError, current_exchange
+
+_PIECE = 16384
+_POOL_SIZE = 128  # more than that many threads at once open connections that are not kept
+_IDLE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """What is asked, and within which bounds. Its repr shows nothing personal."""
+class RawRequest:
+    """A request and its limits. Its repr shows nothing personal."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
-    connect_timeout: float = 5.0
-    timeout: float = 30.0
+    timeouts: tuple[float, float] = (5.0, 30.0)  # to connect, and for the whole exchange
     max_size: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer.
+class RawResponse:
+    """A whole response.
 
     Attributes:
         is_sole: False if more came along with it. Then it may belong to another request.
@@ -47,10 +62,9 @@ class Answer:
 
 
 class ExchangeError(Exception):
-    """No whole answer came in time.
+    """No whole response came in time.
 
-    Neither the text nor a cause holds the request: the exceptions of the HTTP libraries carry
-    it along, and error reporters print what they find there.
+    Neither its text nor its cause holds the request, which error reporters would print.
 
     Attributes:
         written: whether a byte of the request may have left.
@@ -62,78 +76,71 @@ class ExchangeError(Exception):
 
 
 class _TooLargeError(Exception):
-    """The answer is larger than any that makes sense."""
+    """The response is larger than the request's limit."""
 
 
-class Transport:
-    """The pooled connections of this process to one host. It may be used by many threads.
+def exchange(request: RawRequest) -> RawResponse:
+    """Send a request once and return the response, whatever its status.
 
-    Proxies and the CA bundle are taken from the environment, once. A `.netrc` is not: it would
-    put its own password in place of the token.
+    The time-out covers all but name resolution, which no thread can cut short, and the second and
+    later addresses of a host on which connecting times out.
+
+    Raises:
+        ExchangeError: it says whether the request can have arrived.
     """
-
-    def __init__(self, url: str) -> None:
-        self._proxies = get_environ_proxies(url)
-        self._adapter = Adapter()
-
-    def exchange(self, asked: Exchange) -> Answer:
-        """Send a request once and return the answer, whatever its status.
-
-        The time-out covers all but name resolution, which no thread can cut short, and the
-        second and later addresses of a host on which connecting times out.
-
-        Raises:
-            ExchangeError: it says whether the request can have arrived.
-        """
-        attempt = Attempt(ends=elapsed() + asked.timeout)
-        mark = attempt_under_way.set(attempt)
-        try:
-            return self._answer(asked, attempt)
-        # Whatever broke, what counts is only whether a byte had left by then.
-        except Exception as exc:
-            failure = ExchangeError(_name(exc), written=attempt.written)
-        finally:
-            attempt_under_way.reset(mark)
-        raise failure  # out here it has no context, and so no request
-
-    def _answer(self, asked: Exchange, attempt: Attempt) -> Answer:
-        timeouts = (min(asked.connect_timeout, asked.timeout), asked.timeout)
-        response = self._adapter.send(
-            _prepare(asked), stream=True, timeout=timeouts, proxies=self._proxies
+    connect_timeout, timeout = request.timeouts
+    ours = Exchange(ends=elapsed() + timeout)
+    mark = current_exchange.set(ours)
+    try:
+        adapter = _adapter_for(request.url)
+        response = adapter.send(
+            _prepare(request),
+            stream=True,
+            timeout=(min(connect_timeout, timeout), timeout),
+            proxies=adapter.proxies,
         )
-        try:
-            body = _read(response, asked.max_size)
-            is_sole = not attempt.has_strays  # known once the body was read
-            return Answer(response.status_code, response.headers, body, is_sole)
-        except BaseException:
-            response.raw.close()  # what is left of the answer must not meet the next request
-            raise
-
-    def close(self) -> None:
-        """Close the connections that nobody is using."""
-        self._adapter.close()
+        return _read(response, request.max_size, ours)
+    # All that counts is whether a byte had left before it broke.
+    except Exception as exc:
+        failure = ExchangeError(_name(exc), written=ours.written)
+    finally:
+        current_exchange.reset(mark)
+    raise failure  # out here it has no context, and so no request
 
 
-def _prepare(asked: Exchange) -> PreparedRequest:
+def close_connections() -> None:
+    """Close the connections that this process keeps open, for the end of a worker or a test."""
+    while _adapters:
+        (pid, _), adapter = _adapters.popitem()
+        if pid == os.getpid():
+            adapter.close()
+
+
+def _prepare(request: RawRequest) -> PreparedRequest:
     """Prepare the request without the work of `prepare()`, since all parts are known to be right.
 
-    No compression is asked for (that is the default below), so that a size is what it seems.
+    It asks for no compression (the default of http.client), so that a size is what it seems.
     """
-    request = PreparedRequest()
-    request.method, request.url, request.body = asked.method, asked.url, asked.body
-    request.headers = CaseInsensitiveDict(asked.headers)
-    if asked.body is not None:
-        request.headers["Content-Length"] = str(len(asked.body))
-    return request
+    prepared = PreparedRequest()
+    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    if request.body is not None:
+        prepared.headers["Content-Length"] = str(len(request.body))
+    return prepared
 
 
-def _read(response: Response, limit: int) -> bytes:
+def _read(response: Response, limit: int, ours: Exchange) -> RawResponse:
     body = bytearray()
-    while piece := response.raw.read(PIECE, decode_content=False):
-        body += piece
-        if len(body) > limit:
-            raise _TooLargeError
-    return bytes(body)
+    try:
+        while piece := response.raw.read(_PIECE, decode_content=False):
+            body += piece
+            if len(body) > limit:
+                raise _TooLargeError
+    except BaseException:
+        response.raw.close()  # the rest of the response must not meet the next request
+        raise
+    is_sole = not ours.has_strays  # known once the body was read
+    return RawResponse(response.status_code, response.headers, bytes(body), is_sole)
 
 
 def _name(exc: BaseException) -> str:
@@ -144,23 +151,179 @@ def _name(exc: BaseException) -> str:
     return _name(reason) if isinstance(reason, BaseException) else type(exc).__name__.strip("_")
 
 
-_transports: dict[tuple[int, str], Transport] = {}
+class _Connection(HTTPConnection):
+    """Notes on the exchange when the first byte of its request is written."""
+
+    response_class = StrictResponse
+    _opening = False
+    _last_used = 0.0
+    _unsent: list[bytes] | None = None
+    _is_whole = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used again, if `_prove_silence` agrees then."""
+        return self.sock is not None and elapsed() - self._last_used < _IDLE_SECONDS
+
+    def connect(self) -> None:
+        self._opening, self._last_used = True, 0.0  # bytes sent meanwhile are for a proxy
+        try:
+            left = current_exchange.get().remaining()
+            self.timeout = min(self.timeout or left, left)
+            super().connect()
+        finally:
+            self._opening = False
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        if current_exchange.get().has_strays:  # the proxy said more than its response
+            raise UnprovenAnswerError
+        self.sock.settimeout(self.timeout)  # looking for strays does not wait, a handshake does
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Write headers and body together: one packet, and half of the system calls."""
+        self._unsent, self._is_whole = [], False
+        try:
+            super().request(*args, **kwargs)
+            whole = b"".join(self._unsent)
+        finally:
+            self._unsent = None
+        self._prove_silence()
+        self._write(whole)
+        self._is_whole = True
+
+    def getresponse(self) -> Any:
+        """Read the response to a request that was written whole."""
+        # urllib3 ignores that a connection breaks while it writes, and reads the earlier bytes.
+        if not self._is_whole:
+            raise UnprovenAnswerError
+        return super().getresponse()
+
+    def send(self, data: Any) -> None:
+        if self._unsent is None or self._opening:
+            self._write(data)
+        else:
+            self._unsent.append(data)
+
+    def _prove_silence(self) -> None:
+        """Replace a kept connection that is not silent; refuse a new one that is not."""
+        if self._last_used and self.sock is not None and wait_for_read(self.sock, timeout=0.0):
+            self.sock.close()  # not our own close(), which forgets the way through a proxy
+            self.sock = None
+        if self.sock is None:
+            self.connect()
+        if not self._last_used and _has_come(self.sock):
+            raise UnprovenAnswerError
+
+    def _write(self, data: bytes) -> None:
+        ours = current_exchange.get()
+        for start in range(0, len(data), _PIECE):
+            # It may be the response to this request, or a late one to another: nobody can tell.
+            if start and _has_come(self.sock):
+                raise UnprovenAnswerError
+            self.sock.settimeout(ours.remaining())
+            ours.written = ours.written or not self._opening
+            super().send(data[start : start + _PIECE])
+        self._last_used = 0.0 if self._opening else elapsed()
 
 
-def transport_for(url: str) -> Transport:
-    """Return this process's transport for a host; a forked child begins with its own."""
-    key = (os.getpid(), url)
+def _has_come(sock: Any) -> bool:
+    """Tell whether the other side has said anything; session tickets of TLS do not count."""
+    sock.settimeout(0)
+    try:
+        return bool(sock.recv(1))
+    except OSError:
+        return False
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and current_exchange.get().has_strays:
+            conn.close()
+        super()._put_conn(conn)
+
+
+class _TLSPool(_Pool, HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """The pooled connections of this process to one host, for any number of threads.
+
+    They share one TLS context, and never retry. Proxies and the CA bundle are taken from the
+    environment, once. A `.netrc` is not: it would put its own password in place of the token.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.proxies = get_environ_proxies(url)
+        self._lock = Lock()
+        self._context: ssl.SSLContext | None = None
+        self._pool: Any = None
+        super().__init__(pool_maxsize=_POOL_SIZE, max_retries=Retry(0, read=False, redirect=0))
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _use_our_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):  # its connections are not ours
+            raise ValueError("SOCKS proxies are not supported")
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        _use_our_pools(manager)
+        return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
+
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, True, None)
+        if host["scheme"] != "https":
+            return host, {}
+        return host, {"ssl_context": self._shared_context()}
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the connection to the context, which verifies; a path would be loaded again."""
+
+    def _shared_context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = _create_context()
+            return self._context
+
+
+def _use_our_pools(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+
+def _create_context() -> ssl.SSLContext:
+    """Return a verifying context that trusts what the environment names, else that of requests."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    path = next(filter(None, map(os.environ.get, names)), None) or DEFAULT_CA_BUNDLE_PATH
+    if os.path.isdir(path):
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+_adapters: dict[tuple[int, str], _Adapter] = {}
+
+
+def _adapter_for(url: str) -> _Adapter:
+    """Return this process's adapter for the host of a URL; a forked child begins with its own."""
+    parts = urlsplit(url)
+    key = (os.getpid(), f"{parts.scheme}://{parts.netloc}")
     # Two threads may build one at once: it is cheap, and only one of them is kept.
-    return _transports.get(key) or _transports.setdefault(key, Transport(url))
-
-
-def close_connections() -> None:
-    """Close what this process keeps open to any host, for a clean end of a worker or a test."""
-    while _transports:
-        (pid, _), transport = _transports.popitem()
-        if pid == os.getpid():
-            transport.close()
+    return _adapters.get(key) or _adapters.setdefault(key, _Adapter(key[1]))
 
 
 # Besides the process id in the key: forks that do not run these hooks are only told by that.
-os.register_at_fork(after_in_child=_transports.clear)
+os.register_at_fork(after_in_child=_adapters.clear)

@@ -1,14 +1,14 @@
-"""Reads what the provider says, in answers and in callbacks: lenient, bounded, never raising.
+"""Reads the provider's JSON, in responses and in callbacks: leniently, and within bounds.
 
-The provider's JSON holds nulls, unknown keys, numbers written as text and the reverse. A field
-that cannot be read is empty; the others count all the same. Only `load_json` refuses.
+It holds nulls, unknown keys, numbers written as text and the reverse. A field that cannot be read
+is empty, and the others count all the same. Only `load_json` raises.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
@@ -27,12 +27,11 @@ _MONEY_TEXT = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL takes neither in a text
 _TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
-_OF_A_MESSAGE = frozenset(
-    (
-        *("id", "state", "recipient", "countryCode", "encoding", "charactersCount"),
-        *("messageCount", "price", "totalPrice", "blocklisted", "createdAt", "updatedAt"),
-    )
+_OF_A_MESSAGE = (
+    *("id", "state", "recipient", "countryCode", "encoding", "charactersCount"),
+    *("messageCount", "price", "totalPrice", "blocklisted", "createdAt", "updatedAt"),
 )
+_UNREADABLE = object()
 
 
 def load_json(body: bytes) -> Any:
@@ -50,14 +49,10 @@ def load_json(body: bytes) -> Any:
         )
     except (RecursionError, InvalidOperation, ValueError):
         # The parser's own text, and the exception it chains, quote the body.
-        value = _Unreadable
-    if value is _Unreadable or _is_deeper_than(_MAX_DEPTH, value):
+        value = _UNREADABLE
+    if value is _UNREADABLE or _is_deeper_than(_MAX_DEPTH, value):
         raise ValueError("This is not JSON that can be read.")
     return value
-
-
-class _Unreadable:
-    """Stands for what could not be parsed."""
 
 
 def _refuse_constant(name: str) -> None:
@@ -79,7 +74,7 @@ def _is_deeper_than(levels: int, value: Any) -> bool:
 
 
 def unwrap(payload: Any) -> Any:
-    """Take the message, or the list of them, out of its `data`, wrapped twice at most."""
+    """Return the message, or the list of them, from within `data`, wrapped twice at most."""
     *_, innermost = _layers(payload)
     return innermost
 
@@ -101,14 +96,6 @@ def is_message(payload: Any) -> bool:
     return isinstance(message, Mapping) and any(
         message.get(key) is not None for key in _OF_A_MESSAGE
     )
-
-
-def read_messages(payload: Any) -> list[SendResult]:
-    """Read a list of message objects; what is no object keeps its place, as an empty result."""
-    messages = unwrap(payload)
-    if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
-        return []
-    return [read_message(message) for message in messages]
 
 
 def read_message(payload: Any) -> SendResult:
@@ -143,28 +130,29 @@ def read_message(payload: Any) -> SendResult:
 
 
 def read_custom(payload: Any) -> Mapping[str, Any]:
-    """Return what was sent in `callback.custom`, wherever this payload brings it back.
+    """Return the object that we sent in `callback.custom`.
 
-    The outermost wins: beside the message, in a wrapper, in the message, in its `callback`.
+    It comes back in several places. The outermost wins: beside the message, in a wrapper, in the
+    message, in its `callback`.
     """
-    for layer in _layers(payload):
-        custom = layer.get("custom") if isinstance(layer, Mapping) else None
-        if isinstance(custom, Mapping) and custom:
+    for layer in (*_layers(payload), _mapping(unwrap(payload)).get("callback")):
+        if custom := _mapping(_mapping(layer).get("custom")):
             return custom
-    message = unwrap(payload)
-    callback = message.get("callback") if isinstance(message, Mapping) else None
-    custom = callback.get("custom") if isinstance(callback, Mapping) else None
-    return custom if isinstance(custom, Mapping) else {}
+    return {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def digits(number: str) -> str:
-    """Return what all spellings of one number have in common: +39 1, 0039 1, +39 (0) 1, 391."""
+    """Return the digits that all spellings of a number share: +39 1, 0039 1, +39 (0) 1, 391."""
     spoken = _TRUNK_ZERO.sub("", number)
     return "".join(filter(str.isdecimal, spoken)).removeprefix("00")
 
 
 def clean_text(value: str, limit: int | None = None) -> str:
-    """Return the text without what a database refuses (NUL, lone surrogates), cut to the limit."""
+    """Return the text without NUL and lone surrogates, which a database refuses, and cut it."""
     return _UNSTORABLE.sub("", value)[:limit]
 
 
@@ -174,7 +162,7 @@ def read_money(value: Any, *, signed: bool = False) -> Decimal | None:
         return None
     if isinstance(value, str) and not _MONEY_TEXT.fullmatch(value.strip()):
         return None
-    # A float comes only from a parser that is not ours; its shortest form is what was written.
+    # A float comes only from a parser that is not ours; its shortest form is the written one.
     amount = Decimal(repr(value) if isinstance(value, float) else value)
     # copy_abs() and not abs(): the one of an immense amount overflows.
     if not amount.is_finite() or amount.copy_abs() >= _MAX_AMOUNT or (amount < 0 and not signed):

@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from ..backends.openapi import SMSBackend
 from ..exceptions import InvalidToken, SMSError, SMSRefused
-from ..gateway.host import NAMED_HOSTS
-from ..gateway.loopback import is_loopback
+from ..gateway.host import NAMED_HOSTS, is_loopback
 
 Data = dict[str, Any]
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from django_smsww import SMSError, send_sms
-from django_smsww.gateway import connections
+from django_smsww.gateway import http
 from django_smsww.models import Message
 
 from ..support.raw_client import body_of, exchange, failure
@@ -184,13 +184,13 @@ def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(m
 
 @over_both
 def test_answer_on_a_new_connection_before_the_request_is_certain(monkeypatch, tls):
-    connect = connections._Observed.connect
+    connect = http._Connection.connect
 
     def connects_slowly(connection):
         connect(connection)
         time.sleep(0.1)
 
-    monkeypatch.setattr(connections._Observed, "connect", connects_slowly)
+    monkeypatch.setattr(http._Connection, "connect", connects_slowly)
     with RawServer(SECOND, tls=tls, greeting=OURS) as server:
         assert failure(server.url).written is False
         assert server.requests == []

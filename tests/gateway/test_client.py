@@ -183,7 +183,7 @@ def test_no_id_is_not_looked_up(provider_id):
     ("script", "states"),
     [
         (answers(200, b'{"data": [{"state": "NEW"}, {"state": "PENDING"}]}'), ["NEW", "PENDING"]),
-        (answers(200, b'[{"state": "NEW"}]'), ["NEW"]),
+        (answers(200, b'[{"state": "NEW"}, null, {"state": "NEW"}]'), ["NEW", "", "NEW"]),
         (answers(200, b'{"data": []}'), []),
         (answers(200, b'{"data": null}'), []),
         (answers(404), []),

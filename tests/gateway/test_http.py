@@ -10,8 +10,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from django_smsww.clock import elapsed
-from django_smsww.gateway import connections
-from django_smsww.gateway import http as transport
+from django_smsww.gateway import framing, http
 
 from ..support.raw_client import TOKEN, exchange, failure
 from ..support.raw_server import (
@@ -139,13 +138,13 @@ def test_pieces_of_an_answer_do_not_renew_the_time():
 
 def test_a_request_does_not_leave_after_the_machine_was_suspended(monkeypatch):
     """Others have taken its message over meanwhile, since its lease was over."""
-    connect = connections._Observed.connect
+    connect = http._Connection.connect
 
     def lid_closed(connection):
         connect(connection)
-        monkeypatch.setattr(connections, "elapsed", lambda: elapsed() + 3600)
+        monkeypatch.setattr(framing, "elapsed", lambda: elapsed() + 3600)
 
-    monkeypatch.setattr(connections._Observed, "connect", lid_closed)
+    monkeypatch.setattr(http._Connection, "connect", lid_closed)
     with RawServer(answers()) as server:
         assert failure(server.url).written is False
         assert server.requests == []
@@ -202,7 +201,7 @@ def test_connection_that_was_closed_meanwhile_is_replaced():
 def test_connection_that_idled_for_thirty_seconds_is_not_used(monkeypatch, idle, opened):
     with RawServer(answers()) as server:
         exchange(server.url)
-        for module in (connections, transport):
+        for module in (framing, http):
             monkeypatch.setattr(module, "elapsed", lambda: elapsed() + idle)
         exchange(server.url)
         assert server.connections == opened
@@ -305,6 +304,6 @@ def reachable(error):
 def test_failure_leads_neither_to_the_token_nor_to_the_words(script):
     with RawServer(script) as server:
         report = "".join(reachable(failure(server.url, max_size=10)))
-    assert "Exchange" in report
+    assert "RawRequest" in report
     assert "of-the-test" not in report
     assert "private" not in report

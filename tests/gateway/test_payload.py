@@ -14,7 +14,6 @@ from django_smsww.gateway.payload import (
     read_count,
     read_custom,
     read_message,
-    read_messages,
     read_money,
     read_time,
     unwrap,
@@ -222,11 +221,6 @@ def test_text_of_a_one_time_code_is_not_kept():
 )
 def test_custom_is_found_wherever_it_comes_back(payload):
     assert read_custom(payload) == read_message(payload).custom == {"a": 1}
-
-
-def test_list_keeps_the_place_of_what_cannot_be_read():
-    read = read_messages({"data": [MESSAGE, None, MESSAGE]})
-    assert [result.state for result in read] == ["PENDING", "", "PENDING"]
 
 
 def test_message_with_data_of_its_own_is_not_unwrapped():

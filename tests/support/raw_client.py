@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from django_smsww.gateway import http
 from django_smsww.gateway.client import Client
-from django_smsww.gateway.http import Exchange, ExchangeError, transport_for
+from django_smsww.gateway.http import ExchangeError, RawRequest
 from django_smsww.sms import SMS
 
 from .raw_server import RawServer
@@ -56,16 +57,11 @@ BODY = b'{"message": "private words"}'
 
 
 def exchange(url, *, timeout=1.0, connect_timeout=1.0, max_size=1 << 20, body=BODY):
-    asked = Exchange(
-        "POST",
-        f"{url}/WW-messages",
-        {"Authorization": f"Bearer {TOKEN}"},
-        body,
-        connect_timeout,
-        timeout,
-        max_size,
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    timeouts = (connect_timeout, timeout)
+    return http.exchange(
+        RawRequest("POST", f"{url}/WW-messages", headers, body, timeouts, max_size)
     )
-    return transport_for(url).exchange(asked)
 
 
 def failure(url, **options):
