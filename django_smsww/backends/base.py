@@ -1,4 +1,4 @@
-"""The contract of a backend, and the policy that holds in every one of them."""
+"""The contract of a backend, and the policy of all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -41,24 +40,22 @@ logger = logging.getLogger("django_smsww.backends")
 
 
 class BaseSMSBackend:
-    """Hand messages to somebody who delivers them.
+    """Hand messages over to a provider.
 
-    To write a backend, subclass this one and define `send(sms)`: hand over one message, return
-    what the provider says of it, or raise the SMSError that says what became of it
-    (SMSUnavailable only where it certainly was not sent; when in doubt SMSOutcomeUnknown). It
-    runs in several threads at once, without the database, and never tries a second time. A
-    provider that can be asked later gets `fetch` and `fetch_page` too. Options of its own are
-    keyword-only arguments of `__init__`, which passes the rest on:
+    To write a backend, subclass this one and define `send(sms)`: hand over one message, and return
+    the provider's answer or raise an SMSError (SMSUnavailable only if the message was certainly
+    not sent; when in doubt SMSOutcomeUnknown). It runs in several threads at once, without the
+    database, and never tries a second time. If the provider can be asked later, define `fetch` and
+    `fetch_page` too. If it takes several messages in one request, define `send_messages` instead.
+    Options of its own are keyword-only arguments of `__init__`, which passes the rest on:
 
         class SMSBackend(BaseSMSBackend):
             def __init__(self, *, gateway: str = "", **options: Any) -> None:
                 super().__init__(**options)
                 self.gateway = gateway
 
-    An object is cheap and short-lived, one for each look-up; what is dear to open (a connection
-    pool) is kept by the module, or opened in `open()`.
-
-    Whoever can hand over many messages with one request defines `send_messages` instead.
+    An object is cheap and short-lived, one for each look-up. Keep a connection pool or the like in
+    the module, or open it in `open()`.
 
     Args:
         alias: the key in the SMSWW setting.
@@ -67,18 +64,19 @@ class BaseSMSBackend:
         fail_on_multiple_messages: refuse a text that needs more than one segment.
         max_segments: refuse a text that needs more; never more than 255.
         allowed_countries: ISO 3166 codes; numbers of other countries are refused.
-        max_segments_per_day: how many leave on one day of the project's TIME_ZONE; those that are
-            queued wait for the next day, the others are refused with SMSLimited.
+        max_segments_per_day: how many leave on one day of the project's TIME_ZONE. Queued messages
+            wait for the next day, the others are refused with SMSLimited.
         max_per_number, max_per_country, max_per_user: (count, seconds), at most so many messages
-            in each window of so many seconds, against fraudsters who make a form send to numbers
-            that they earn from; past it, SMSLimited. The user is the `created_by` of a message.
+            in each window of so many seconds, and SMSLimited for more. They stop fraudsters who
+            make a form send to numbers that earn them money. The user is the message's
+            `created_by`.
         replace_characters: write plain punctuation where that saves a text from UCS-2.
         queue: leave the sending to a worker: True, or the dotted path of a queue.
-        concurrency: how many messages are on their way at once.
+        concurrency: how many messages are sent at the same time.
         rate_limit: how many requests begin in a second ("100/s") or a minute ("10000/m"), evenly
             spread, by all processes and hosts with this database and account together.
-        environment: the label of this deployment, kept on every row.
-        expires_after: seconds (or a timedelta) after which an unsent message is given up.
+        environment: the label of this deployment, stored on every row.
+        expires_after: seconds (or a timedelta) after which an unsent message expires.
 
     Raises:
         InvalidSMSBackend: an option is unknown or has a value that cannot be used.
@@ -88,8 +86,8 @@ class BaseSMSBackend:
     """Whether messages leave the process, and so must wait for the transaction to commit."""
 
     supports_dry_run = False
-    """Whether `send()` sends nothing where `sms.dry_run` is True, but finds out what would be
-    refused. Only then a mass send can be tried with one dry run before it leaves."""
+    """Whether `send()` only checks a message whose `dry_run` is True. A mass send needs this for
+    its preflight."""
 
     def __init__(
         self,
@@ -134,10 +132,9 @@ class BaseSMSBackend:
         self.expires_after = _duration(expires_after)
 
     def prepare(self, sms: SMS) -> SMS:
-        """Return the message as it will leave: with the defaults and the policy of this alias."""
+        """Return the message with the defaults and the policy of this alias."""
         body = sms.body
-        # What is no string is for validate() to refuse.
-        if self.replace_characters and isinstance(body, str):
+        if self.replace_characters and isinstance(body, str):  # else validate() refuses it
             body = replace_characters(body)
         return sms.replace(
             body=body,
@@ -147,14 +144,14 @@ class BaseSMSBackend:
         )
 
     def validate(self, sms: SMS) -> None:
-        """Raise InvalidSMS, with a text that says what to write, unless this could be sent."""
+        """Raise InvalidSMS unless the message could be sent; its text says what to write."""
         self.validate_content(sms)
         check_recipient(sms.recipient)
         if self.allowed_countries is not None:
             check_country(sms.recipient, self.allowed_countries)
 
     def validate_content(self, sms: SMS) -> None:
-        """Raise InvalidSMS unless this could be sent to somebody, whoever that is."""
+        """Raise InvalidSMS unless all but the recipient could be sent."""
         check_content(sms)
         check_segments(sms.body, MAX_SEGMENTS)
         if self.max_segments is not None:
@@ -165,19 +162,19 @@ class BaseSMSBackend:
             check_segments(sms.body, 1, "fail_on_multiple_messages")
 
     def route_for(self, sms: SMS) -> str:
-        """Return the provider's route that the message takes; "" where there is but one."""
+        """Return the provider's route for the message; "" if there is only one."""
         return ""
 
     @property
     def rate_scope(self) -> str:
-        """What a `rate_limit` is counted for. Aliases of one account at a provider share it."""
+        """The name under which `rate_limit` counts. Aliases of one provider account share it."""
         return self.alias
 
     def open(self) -> None:
-        """Make ready what several messages share. `send()` works without it all the same."""
+        """Open the resources that several messages share. `send()` works without it, too."""
 
     def close(self) -> None:
-        """Give back what `open()` has taken."""
+        """Close the resources that `open()` opened."""
 
     def __enter__(self) -> Self:
         try:
@@ -187,24 +184,19 @@ class BaseSMSBackend:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def send(self, sms: SMS) -> SendResult:
         """Hand over one prepared and validated message.
 
         Raises:
-            SMSError: it was not accepted, or nobody knows; the class says which.
+            SMSError: it was not accepted, or the outcome is unknown; the class says which.
         """
         raise NotImplementedError("A subclass of BaseSMSBackend must define send().")
 
     def fetch(self, provider_id: str) -> SendResult | None:
-        """Return what the provider says of one message by now, or None if it has no such one."""
+        """Return the provider's record of one message, or None if it has no such message."""
         raise NotImplementedError("This backend cannot look up a message.")
 
     def fetch_page(self, skip: int, limit: int) -> Sequence[SendResult]:
@@ -226,15 +218,13 @@ class BaseSMSBackend:
     ) -> list[SendResult]:
         """Hand over prepared and validated messages, several at once.
 
-        The results stand in the order of the messages, and what was raised is in their `error`:
-        one that fails does not keep the others back. But after forbidden content no other message
-        of the same text is started, for each may cost a fine; and after what concerns the whole
-        account, none at all.
+        The results are in the order of the messages, each with its `error`. A failed message does
+        not stop the others. But after forbidden content no other message of the same text is
+        started, since each may cost a fine; and after an error of the whole account, none at all.
 
         Args:
-            deadline: a time of `stopwatch.elapsed()`; what has not started by then stays unsent.
-                The error of a message that was not started is an SMSUnavailable with the code
-                "not_started".
+            deadline: a time of `clock.elapsed()`. Messages that have not started by then stay
+                unsent: their error is an SMSUnavailable with the code "not_started".
         """
         attempt = partial(self.attempt, deadline=deadline, stopped=set())
         if len(messages) < 2:
@@ -242,45 +232,43 @@ class BaseSMSBackend:
         with ThreadPoolExecutor(
             min(self.concurrency, len(messages)), thread_name_prefix="smsww"
         ) as threads:
-            # Where KeyboardInterrupt ends the list, those that have not started are cancelled.
+            # If KeyboardInterrupt ends the list, messages that have not started are cancelled.
             return list(threads.map(attempt, messages))
 
     def attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
-        """Hand over one message of several, unless it must not be started any more.
+        """Hand over one message of several, and return its result with any error in it.
 
         Args:
-            stopped: the texts of which none is started; None among them stands for all. What
-                comes of this message adds to it.
+            stopped: the texts that must not be started any more; None stands for all texts. This
+                message's error adds to them.
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):
             text = _("The message was not started; nothing was sent")
             return SendResult(error=SMSUnavailable(text, code="not_started"))
-        result = self._result(sms)
-        stopped |= stopped_by(result.error, sms.body)
-        return result
-
-    def _result(self, sms: SMS) -> SendResult:
         try:
             result = self.send(sms)
             if not isinstance(result, SendResult):
                 raise TypeError("send() must return a SendResult.")
-            return result
         except SMSError as error:
-            return SendResult(error=error)
+            result = SendResult(error=error)
         except Exception as error:
-            # It may have happened after the message left, so nothing is certain. The text and
-            # the traceback may hold the number, so the class has to do.
-            kind = type(error).__name__
-            fields = {"reference": sms.reference, "alias": self.alias}
-            logger.error(
-                "Backend %r failed on message %s: %s",
-                self.alias,
-                sms.reference,
-                kind,
-                extra=fields,
-            )
-            return SendResult(error=SMSOutcomeUnknown(detail=kind))
+            result = SendResult(error=self._unknown(sms, type(error).__name__))
+        stopped |= stopped_by(result.error, sms.body)
+        return result
+
+    def _unknown(self, sms: SMS, kind: str) -> SMSOutcomeUnknown:
+        """Log an error that is no SMSError, and return the error for the row."""
+        # It may have happened after the message left, so nothing is certain. Its text and its
+        # traceback may hold the number, so the log gets its class alone.
+        logger.error(
+            "Backend %r failed on message %s: %s",
+            self.alias,
+            sms.reference,
+            kind,
+            extra={"reference": sms.reference, "alias": self.alias},
+        )
+        return SMSOutcomeUnknown(detail=kind)
 
     def _is_single(self, sms: SMS) -> bool:
         if sms.fail_on_multiple_messages is None:
@@ -289,7 +277,7 @@ class BaseSMSBackend:
 
 
 def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
-    """Return the texts of which none may be sent after this error; None stands for all texts."""
+    """Return the texts that must not be sent after this error; None stands for all texts."""
     if isinstance(error, ContentRefused):
         return {body}
     if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
@@ -300,7 +288,7 @@ def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
 
 
 def environment_of(callback_url: Any) -> str:
-    """Return the host of a callback URL: what an environment is called if nobody names it."""
+    """Return the host of a callback URL: the name of an environment that has no other."""
     if not isinstance(callback_url, str):
         return ""
     try:

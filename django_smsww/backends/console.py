@@ -1,4 +1,4 @@
-"""A backend that writes messages where a developer reads them."""
+"""A backend that writes messages to a stream, such as the console."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..segments import SegmentCount
 from ..sms import SMS
 from .local import LocalSMSBackend
 
-# One for all objects: each look-up gives a new one, and all may write to the same place.
+# One for all backends: each look-up gives a new one, and all may write to the same stream.
 _writing = threading.Lock()
 
 
@@ -19,7 +19,7 @@ class SMSBackend(LocalSMSBackend):
     """Write messages to a stream.
 
     Args:
-        stream: where to write; the standard output of the moment unless it is given.
+        stream: an open text file; the current standard output if it is missing.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class SMSBackend(LocalSMSBackend):
             self.write(_as_text(sms, provider_id, count))
 
     def write(self, text: str) -> None:
-        """Write the text of one message; one thread at a time comes here."""
+        """Write the text of one message, in one thread at a time."""
         stream = self.stream or sys.stdout
         # A terminal that has no emoji must not make a message fail.
         encoding = getattr(stream, "encoding", None) or "utf-8"

@@ -1,4 +1,4 @@
-"""A backend that accepts everything and does nothing with it."""
+"""A backend that accepts messages and drops them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,5 @@ from .local import LocalSMSBackend
 
 
 class SMSBackend(LocalSMSBackend):
-    """Accept messages and drop them."""
-
     def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
-        """Do nothing."""
+        """Drop the message."""

@@ -50,5 +50,5 @@ def _file_name(process: int) -> str:
 
 
 def _open_private(path: str, flags: int) -> int:
-    # Numbers and texts are nobody's business but the developer's.
+    # Only the developer may read numbers and texts.
     return os.open(path, flags, 0o600)

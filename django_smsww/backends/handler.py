@@ -30,7 +30,7 @@ class SMSBackendsHandler:
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
         try:
-            # Whatever goes wrong from here on, an error report shows no token.
+            # Masked first: no error report shows a token.
             entry = masked(self.settings[alias])
         except KeyError:
             raise SMSBackendDoesNotExist(alias) from None
@@ -43,7 +43,7 @@ class SMSBackendsHandler:
         return alias in self.settings
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the aliases. A resolver's are known only if it offers them in `aliases()`."""
+        """Yield the aliases; those of a resolver only if it has `aliases()`."""
         return iter(self.settings)
 
     def get(self, alias: str, /, default: Any = None) -> BaseSMSBackend | Any:
@@ -65,16 +65,16 @@ class SMSBackendsHandler:
 
     @property
     def setting(self) -> Any:
-        """The SMSWW setting as it was written."""
+        """The SMSWW setting as the project wrote it."""
         return getattr(settings, "SMSWW", {})
 
 
 class ResolvedSettings(Mapping[str, Any]):
     """Aliases whose entries a callable looks up, such as tenants with tokens in a database.
 
-    `resolver(alias)` returns an entry of the setting, `{"BACKEND": …, "OPTIONS": {…}}`, and None
-    (or a KeyError) for an alias that it does not know. Its aliases are listed only if it has an
-    attribute `aliases`, a callable that returns them; otherwise there seem to be none.
+    `resolver(alias)` returns an entry of the setting, `{"BACKEND": …, "OPTIONS": {…}}`. For an
+    unknown alias it returns None or raises KeyError. It may have an attribute `aliases`, a
+    callable that returns all aliases; without it the mapping seems empty.
     """
 
     def __init__(self, resolver: Resolver) -> None:

@@ -1,4 +1,4 @@
-"""What the backends for development and tests have in common: nothing leaves the machine."""
+"""The base of the backends for development and tests: nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .base import BaseSMSBackend, environment_of
 
 
 class LocalSMSBackend(BaseSMSBackend):
-    """Accept messages in the place of the gateway.
+    """Accept messages in place of the gateway.
 
-    The options of the openapi backend are accepted and ignored, so that one entry of the setting
-    serves with either; only the environment still follows from `callback_url`.
+    It ignores the options of the openapi backend, so that one entry of the setting works with
+    either; only `callback_url` still names the environment.
     """
 
     delivers_on_commit = False
@@ -38,7 +38,7 @@ class LocalSMSBackend(BaseSMSBackend):
 
     def send(self, sms: SMS) -> SendResult:
         count = count_segments(sms.body)
-        # Random, for ids are kept in a table that outlives the process.
+        # Random, for the table of ids outlives the process.
         provider_id = "" if sms.dry_run else f"local-{uuid4().hex}"
         self.accept(sms, provider_id, count)
         return SendResult(
@@ -50,5 +50,5 @@ class LocalSMSBackend(BaseSMSBackend):
         )
 
     def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
-        """Do with the message what this backend is for. Called by several threads at once."""
+        """Deliver the message in the backend's own way. Several threads call it at once."""
         raise NotImplementedError("A subclass of LocalSMSBackend must define accept().")

@@ -1,4 +1,4 @@
-"""A backend for tests: it keeps what was sent in a list."""
+"""A backend for tests, which appends messages to a list."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .local import LocalSMSBackend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentSMS(SMS):
-    """A message in the outbox: what was sent, by which alias and under which provider id."""
+    """A message in the outbox, with the alias that sent it and the provider id."""
 
     sent_using: str = ""
     provider_id: str = ""
 
 
 outbox: list[SentSMS] = []
-"""What was sent since the list was last cleared, oldest first. Dry runs are not in it."""
+"""The messages sent since the list was last cleared, oldest first, without dry runs."""
 
 
 class SMSBackend(LocalSMSBackend):
@@ -31,6 +31,6 @@ class SMSBackend(LocalSMSBackend):
         if sms.dry_run:
             return
         values: dict[str, Any] = {field.name: getattr(sms, field.name) for field in fields(SMS)}
-        values["custom"] = deepcopy(sms.custom)  # the caller may go on changing theirs
+        values["custom"] = deepcopy(sms.custom)  # the caller may change theirs
         # Appending is atomic, so threads need no lock.
         outbox.append(SentSMS(**values, sent_using=self.alias, provider_id=provider_id))

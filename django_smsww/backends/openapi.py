@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from ..gateway.host import messages_url
 from ..gateway.signature import custom_stamp, header_stamp
 from ..sms import SMS, SendResult
 from .base import BaseSMSBackend, environment_of
-from .options import Rule, check_options
+from .options import Rule, check_options, is_number, is_text
 
 _COUNTRY_ROUTES = {"+39": "IT", "+34": "ES"}
 
@@ -25,7 +24,7 @@ class SMSBackend(BaseSMSBackend):
         token: the access token for the host of the messages.
         host: "production", "sandbox" or a URL.
         route: "WW" (worldwide), "IT", "ES", or "auto" to choose by the number.
-        callback_url: where deliveries are reported to; without it they have to be looked up.
+        callback_url: the URL for delivery reports; without it messages must be looked up.
         callback_method: "JSON", or "POST" for a form.
         callback_retry: how often the gateway tries a callback again, 0 to 5.
         timeout: seconds for the whole exchange, or a pair: to connect, and for the whole.
@@ -50,7 +49,8 @@ class SMSBackend(BaseSMSBackend):
         environment: str = "",
         **options: Any,
     ) -> None:
-        _require_token(token, alias)
+        if not token or not isinstance(token, str):
+            raise InvalidSMSBackend("OPTIONS must define 'token'.", alias=alias)
         check_options(locals(), _RULES, alias=alias)
         environment = environment or environment_of(callback_url)
         super().__init__(alias=alias, environment=environment, **options)
@@ -83,7 +83,6 @@ class SMSBackend(BaseSMSBackend):
         return self.client.send(self.route_for(sms), sms, self.callback_for(sms))
 
     def fetch(self, provider_id: str) -> SendResult | None:
-        """Return what the gateway says of one message by now, or None if it has no such one."""
         return self.client.fetch(provider_id)
 
     def fetch_page(self, skip: int, limit: int) -> list[SendResult]:
@@ -111,11 +110,6 @@ class SMSBackend(BaseSMSBackend):
         }
 
 
-def _require_token(token: object, alias: str | None) -> None:
-    if not token or not isinstance(token, str):
-        raise InvalidSMSBackend("OPTIONS must define 'token'.", alias=alias)
-
-
 def _checked_host(host: str, alias: str | None) -> str:
     try:
         return messages_url(host)
@@ -137,10 +131,6 @@ def _is_token(value: str) -> bool:
         return False
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _is_callback_url(value: object) -> bool:
     """Accept a URL that a signature can be sent to. Credentials in it would leak with it."""
     if not isinstance(value, str) or not value.isascii() or " " in value:
@@ -154,18 +144,14 @@ def _is_callback_url(value: object) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and not has_credentials
 
 
-def _is_retry(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 5
-
-
 LONGEST_TIMEOUT = 120
-"""Seconds; a request must be over well within half of a lease (`leases.SECONDS`)."""
+"""Seconds; a request must be over well within half of a lease (`models.lease.SECONDS`)."""
 
 
 def _is_seconds(value: object) -> bool:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and 0 < value <= LONGEST_TIMEOUT
+    return 0 < value <= LONGEST_TIMEOUT  # which NaN is not
 
 
 def _is_timeout(value: object) -> bool:
@@ -176,20 +162,17 @@ def _is_timeout(value: object) -> bool:
 
 _RULES: dict[str, Rule] = {
     "token": (_is_token, "an access token, without spaces"),
-    "route": (
-        lambda value: value in (*ROUTES, "auto"),
-        "'WW', 'IT', 'ES' or 'auto'",
-    ),
+    "route": (lambda value: value in (*ROUTES, "auto"), "'WW', 'IT', 'ES' or 'auto'"),
     "callback_url": (
         lambda value: value == "" or _is_callback_url(value),
         "a URL such as 'https://example.com/sms/callback/', without user name and password",
     ),
     "callback_method": (lambda value: value in ("JSON", "POST"), "'JSON' or 'POST'"),
-    "callback_retry": (_is_retry, "an integer from 0 to 5"),
+    "callback_retry": (lambda value: is_number(value, 0, 5), "an integer from 0 to 5"),
     "timeout": (
         _is_timeout,
         f"seconds up to {LONGEST_TIMEOUT}, or a pair of them: to connect, and for all",
     ),
-    "account_email": (_is_text, "a string"),
-    "api_key": (_is_text, "a string"),
+    "account_email": (is_text, "a string"),
+    "api_key": (is_text, "a string"),
 }

@@ -1,4 +1,4 @@
-"""What may stand in the OPTIONS of every backend, and what to write instead."""
+"""The rules for the OPTIONS of every backend."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ Limit = tuple[int, int]
 Rule = tuple[Callable[[Any], bool], str]
 
 
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def is_number(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
-
-
-def _is_number(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_environment(value: Any) -> bool:
@@ -45,17 +49,14 @@ def _is_queue(value: Any) -> bool:
 def _is_lifetime(value: Any) -> bool:
     if isinstance(value, timedelta):
         return timedelta(0) < value <= MAX_EXPIRES_AFTER
-    return _is_number(value, 1, int(MAX_EXPIRES_AFTER.total_seconds()))
+    return is_number(value, 1, int(MAX_EXPIRES_AFTER.total_seconds()))
 
 
 def _is_limit(value: Any) -> bool:
     if not isinstance(value, tuple | list):
         return value is None
-    return (
-        len(value) == 2
-        and _is_number(value[0], 1, MAX_COUNT)
-        and _is_number(value[1], 1, MAX_WINDOW)
-    )
+    is_pair = len(value) == 2
+    return is_pair and is_number(value[0], 1, MAX_COUNT) and is_number(value[1], 1, MAX_WINDOW)
 
 
 def _is_country_list(value: Any) -> bool:
@@ -71,15 +72,15 @@ _LIMIT: Rule = (
 
 POLICY: dict[str, Rule] = {
     # Whether the gateway could take the sender is for the checks and for each message.
-    "sender": (lambda value: isinstance(value, str), "a string"),
+    "sender": (is_text, "a string"),
     "dry_run": (_is_flag, "True or False"),
     "fail_on_multiple_messages": (_is_flag, "True or False"),
     "max_segments": (
-        lambda value: value is None or _is_number(value, 1, MAX_SEGMENTS),
+        lambda value: value is None or is_number(value, 1, MAX_SEGMENTS),
         f"None or an integer from 1 to {MAX_SEGMENTS}",
     ),
     "max_segments_per_day": (
-        lambda value: value is None or _is_number(value, 1, MAX_COUNT),
+        lambda value: value is None or is_number(value, 1, MAX_COUNT),
         "None or an integer from 1",
     ),
     "max_per_number": _LIMIT,
@@ -89,7 +90,7 @@ POLICY: dict[str, Rule] = {
     "replace_characters": (_is_flag, "True or False"),
     "queue": (_is_queue, "True, False or the dotted path of a queue"),
     "concurrency": (
-        lambda value: _is_number(value, 1, MAX_CONCURRENCY),
+        lambda value: is_number(value, 1, MAX_CONCURRENCY),
         f"an integer from 1 to {MAX_CONCURRENCY}",
     ),
     "rate_limit": (
@@ -107,14 +108,14 @@ POLICY: dict[str, Rule] = {
 def check_options(
     options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
 ) -> None:
-    """Raise InvalidSMSBackend for the first option that its rule refuses, without its value."""
+    """Raise InvalidSMSBackend for the first option that breaks its rule, without its value."""
     for name, (accepts, wanted) in rules.items():
         if not accepts(options[name]):
             raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)
 
 
 def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) -> None:
-    """Raise InvalidSMSBackend if there are options that no class of the backend has taken."""
+    """Raise InvalidSMSBackend if there are options that no class of the backend knows."""
     names = list(unknown)
     if not names:
         return
@@ -127,7 +128,7 @@ def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) 
 
 
 def country_codes(value: Iterable[str] | None, *, alias: str | None) -> frozenset[str] | None:
-    """Return the codes in capitals, each of them one of a country that has telephone numbers."""
+    """Return the codes in capitals; each must be a country with telephone numbers."""
     if value is None:
         return None
     require_phonenumbers("allowed_countries", alias=alias)
@@ -144,7 +145,7 @@ def country_codes(value: Iterable[str] | None, *, alias: str | None) -> frozense
 
 
 def require_phonenumbers(option: str, *, alias: str | None) -> None:
-    """Raise InvalidSMSBackend if the package is missing that tells the country of a number."""
+    """Raise InvalidSMSBackend if phonenumbers is missing, which knows a number's country."""
     try:
         import phonenumbers  # noqa: F401
     except ImportError as error:
@@ -156,7 +157,7 @@ def require_phonenumbers(option: str, *, alias: str | None) -> None:
 
 
 def per_window(value: Iterable[int] | None) -> Limit | None:
-    """Return a pair that was checked as what it is, and None as None."""
+    """Return a checked pair as a tuple, and None as None."""
     if value is None:
         return None
     count, seconds = value
@@ -164,13 +165,13 @@ def per_window(value: Iterable[int] | None) -> Limit | None:
 
 
 def per_second(rate: object) -> float | None:
-    """Return how many a second a rate such as "10000/m" allows, or None if it is none."""
+    """Return the count for a second of a rate such as "10000/m", or None if it is no rate."""
     found = re.fullmatch(r"([1-9][0-9]{0,6})/([sm])", rate) if isinstance(rate, str) else None
     return int(found[1]) / {"s": 1, "m": 60}[found[2]] if found else None
 
 
 def option_names(backend: type) -> list[str]:
-    """Return what may stand in the OPTIONS of a backend."""
+    """Return the names of all OPTIONS of a backend."""
     parameters = (
         parameter
         for kind in backend.__mro__

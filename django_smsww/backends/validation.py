@@ -1,7 +1,7 @@
-"""What a message must be before there is any row or request, the same in every backend.
+"""The rules for a message, which every backend checks before there is any row or request.
 
-The texts say what to write instead, and none of them holds a number or a body. Those that what is
-typed into a form can call forth are marked for translation; the others speak to programmers.
+The texts say what to write instead, and hold no number and no body. Texts about the input of a
+form are marked for translation; the others speak to programmers.
 """
 
 from __future__ import annotations
@@ -48,36 +48,24 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 # The shortest numbers in use, those of Niue, have seven digits with the country code; E.164
 # allows fifteen.
-_RECIPIENT_RULES = (
-    (
-        r"\+.*",
-        _(
-            "recipient must start with the plus sign and the country code. "
-            "Write it in E.164 with the plus sign, for example +393331234567."
-        ),
+_RECIPIENT_RULES = {
+    r"\+.*": _(
+        "recipient must start with the plus sign and the country code. "
+        "Write it in E.164 with the plus sign, for example +393331234567."
     ),
-    (
-        r"\+[0-9]*",
-        _(
-            "recipient must hold nothing but digits after the plus sign: no spaces, dashes or "
-            "letters. Write it in E.164 with the plus sign, for example +393331234567."
-        ),
+    r"\+[0-9]*": _(
+        "recipient must hold nothing but digits after the plus sign: no spaces, dashes or "
+        "letters. Write it in E.164 with the plus sign, for example +393331234567."
     ),
-    (
-        r"\+(?!0).*",
-        _(
-            "recipient must not start with a zero: write the country code, without 00 or a trunk "
-            "zero. Write it in E.164 with the plus sign, for example +393331234567."
-        ),
+    r"\+(?!0).*": _(
+        "recipient must not start with a zero: write the country code, without 00 or a trunk "
+        "zero. Write it in E.164 with the plus sign, for example +393331234567."
     ),
-    (
-        r"\+[0-9]{7,15}",
-        _(
-            "recipient must have 7 to 15 digits with the country code. "
-            "Write it in E.164 with the plus sign, for example +393331234567."
-        ),
+    r"\+[0-9]{7,15}": _(
+        "recipient must have 7 to 15 digits with the country code. "
+        "Write it in E.164 with the plus sign, for example +393331234567."
     ),
-)
+}
 
 # PostgreSQL stores neither of them, and no alphabet of a telephone has them.
 _find_unstorable = re.compile("[\x00\ud800-\udfff]").search
@@ -99,8 +87,8 @@ def check_content(sms: SMS) -> None:
 
 
 def check_segments(body: str, limit: int, option: str = "") -> None:
-    """Raise InvalidSMS if the text needs more than the `limit` of segments that an option sets."""
-    # A text that long is past any limit in either alphabet; counting it would only take time.
+    """Raise InvalidSMS if the text needs more segments than the option allows."""
+    # A text that long is past any limit; counting it would only take time.
     too_long = len(body) > MAX_SEGMENTS * 153
     if too_long or count_segments(body).segments > limit:
         raise InvalidSMS(_too_long(limit, option), params={"limit": limit, "option": option})
@@ -116,8 +104,7 @@ def _too_long(limit: int, option: str) -> str:
 
 def check_country(recipient: str, allowed: frozenset[str]) -> None:
     """Raise InvalidSMS unless the number belongs to one of these countries."""
-    country = country_of(recipient)
-    if country not in allowed:
+    if country_of(recipient) not in allowed:
         raise InvalidSMS(
             _("recipient is not in a country that allowed_countries names: %(countries)s."),
             params={"countries": ", ".join(sorted(allowed))},
@@ -125,8 +112,8 @@ def check_country(recipient: str, allowed: frozenset[str]) -> None:
 
 
 def country_of(recipient: str) -> str | None:
-    """Return the ISO 3166 code of the country that a number belongs to, or None for none."""
-    import phonenumbers  # an extra, which only the options that ask for countries need
+    """Return the ISO 3166 code of a number's country, or None if it has none."""
+    import phonenumbers  # an extra, which only options about countries need
 
     try:
         return phonenumbers.region_code_for_number(phonenumbers.parse(recipient))
@@ -135,7 +122,7 @@ def country_of(recipient: str) -> str | None:
 
 
 def is_sender(sender: str) -> bool:
-    """Tell whether the gateway could take this sender; "" stands for its own."""
+    """Tell whether the gateway accepts this sender; "" stands for its own."""
     # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.
     return not sender or bool(_is_sender(sender))
 
@@ -152,7 +139,7 @@ def check_recipient(recipient: str) -> None:
     """Raise InvalidSMS unless the number is written in E.164."""
     if not isinstance(recipient, str):
         raise InvalidSMS("recipient must be a string, for example '+393331234567'.")
-    for pattern, text in _RECIPIENT_RULES:
+    for pattern, text in _RECIPIENT_RULES.items():
         if not re.fullmatch(pattern, recipient, re.DOTALL):
             raise InvalidSMS(text)
 
@@ -183,7 +170,7 @@ def _check_times(sms: SMS) -> None:
 def _check_time(name: str, value: datetime | None) -> None:
     if value is None:
         return
-    # What django.utils.timezone.now() returns is what the project's database fields take.
+    # The project's database fields take the times that django.utils.timezone.now() returns.
     wanted = uses_time_zones()
     if timezone.is_aware(value) != wanted:
         kind = "an aware" if wanted else "a naive"
