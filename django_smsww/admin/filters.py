@@ -1,32 +1,46 @@
-"""Filters of fixed choices: offering them reads no table."""
+"""The filters of the changelists. To show them, Django reads no table.
+
+Values of fixed choices are clicked; tags, countries and dates are typed, because a list of all of
+them would read the whole table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib.admin import ListFilter, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.handler import sms_backends
 from ..clock import local_time, midnight
 from ..reconcile.session import OVERDUE
 from ..states import State
+from .search import as_reference
 
 NEEDS_ATTENTION = (State.UNKNOWN, State.FAILED)
 DAYS = {"today": 0, "7": 7, "30": 30}
+LONGEST_TEXT_SEARCH = timedelta(days=31)
 
 
-class ChoiceFilter(admin.SimpleListFilter):
-    """A filter that refuses any value but its own."""
+class ChoiceFilter(SimpleListFilter):
+    """A filter of fixed choices, which refuses any other value."""
+
+    offered: tuple[tuple[str, str | Promise], ...] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
+        return self.offered
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the list down, if a value was chosen."""
+        """Narrow the changelist down to the chosen value."""
         value = self.value()
         if value is None:
             return queryset
@@ -35,32 +49,25 @@ class ChoiceFilter(admin.SimpleListFilter):
         return self.narrow(queryset, value)
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """Return the rows that this choice stands for."""
-        raise NotImplementedError
+        """Return the rows of this choice."""
+        return queryset.filter(**{str(self.parameter_name): value})
 
     @classmethod
     def names(cls) -> set[str]:
-        """Return the parameters that it reads."""
+        """Return the parameters of the filter."""
         return {str(cls.parameter_name)}
 
 
 class StateFilter(ChoiceFilter):
     title = _("state")
     parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
-        return State.choices
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(state=value)
+    offered = tuple(State.choices)
 
 
 class AttentionFilter(ChoiceFilter):
     title = _("needs attention")
     parameter_name = "attention"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
-        return [("yes", _("Failed, unknown or overdue")), ("overdue", _("Overdue"))]
+    offered = (("yes", _("Failed, unknown or overdue")), ("overdue", _("Overdue")))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         late = overdue(timezone.now())
@@ -74,30 +81,23 @@ class AliasFilter(ChoiceFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
         return [(alias, alias) for alias in sms_backends]
 
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(alias=value)
-
 
 class DryRunFilter(ChoiceFilter):
     title = _("dry run")
     parameter_name = "dry_run"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
-        return [("no", _("No")), ("yes", _("Yes"))]
+    offered = (("no", _("No")), ("yes", _("Yes")))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(dry_run=value == "yes")
 
 
 class PeriodFilter(ChoiceFilter):
-    """By ranges of one indexed column, where `date_hierarchy` reads the whole of it."""
+    """Filter by a range of one indexed column; `date_hierarchy` would read the whole column."""
 
     title = _("period")
     parameter_name = "period"
+    offered = (("today", _("Today")), ("7", _("Past 7 days")), ("30", _("Past 30 days")))
     field = "created_at"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
-        return [("today", _("Today")), ("7", _("Past 7 days")), ("30", _("Past 30 days"))]
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(**{f"{self.field}__gte": start_of_day(DAYS[value])})
@@ -107,14 +107,140 @@ class ReceivedFilter(PeriodFilter):
     field = "received_at"
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One input of a typed filter: the attributes of its HTML element."""
+
+    name: str
+    label: str | Promise
+    kind: str = "text"
+    most: int = 64
+
+
+class TypedFilter(ListFilter):
+    """A filter of one or more inputs, each a parameter of the changelist's address."""
+
+    template = "admin/django_smsww/typed_filter.html"
+    boxes: tuple[Box, ...] = ()
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        popped = {name: params.pop(name, [""])[-1].strip() for name in self.names()}
+        if any("\0" in value for value in popped.values()):  # PostgreSQL would not compare it
+            raise IncorrectLookupParameters
+        self.typed = {name: value for name, value in popped.items() if value}
+        self.used_parameters |= self.typed
+
+    def has_output(self) -> bool:
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return [box.name for box in self.boxes]
+
+    @classmethod
+    def names(cls) -> set[str]:
+        """Return the parameters of the filter."""
+        return {box.name for box in cls.boxes}
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the context of the form: its inputs, and the other parameters to send along."""
+        own = {*self.names(), PAGE_VAR}
+        yield {
+            "boxes": [(box, self.typed.get(box.name, "")) for box in self.boxes],
+            "others": [(name, v) for name, v in changelist.params.items() if name not in own],
+            "without": changelist.get_query_string(dict.fromkeys(own)),
+            "is_used": bool(self.typed),
+        }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow the changelist down to the typed values."""
+        return self.narrow(queryset) if self.typed else queryset
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the typed values."""
+        return queryset.filter(**self.typed)
+
+
+class TagFilter(TypedFilter):
+    title = _("tag")
+    boxes = (Box("tag", _("Tag")),)
+
+
+class CountryFilter(TypedFilter):
+    title = _("country")
+    boxes = (Box("country", _("Country, such as IT"), most=2),)
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(country=self.typed["country"].upper())
+
+
+class BatchFilter(TypedFilter):
+    """The messages of one mass send; hidden until the link of the batch's page uses it."""
+
+    title = _("batch")
+    boxes = (Box("batch", _("Batch"), most=36),)
+
+    def has_output(self) -> bool:
+        return bool(self.typed)
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        batch = as_reference(self.typed["batch"])
+        return queryset.filter(batch=batch) if batch else queryset.none()
+
+
+class DatesFilter(TypedFilter):
+    title = _("dates")
+    boxes = (Box("since", _("From"), "date", 10), Box("until", _("To"), "date", 10))
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = chosen_dates(self.typed)
+        if first:
+            queryset = queryset.filter(created_at__gte=midnight(first))
+        if last:
+            queryset = queryset.filter(created_at__lt=midnight(last + timedelta(days=1)))
+        return queryset
+
+
 def overdue(now: datetime) -> Q:
-    """Return the condition that the gateway should have said long ago what became of a row."""
+    """Return the condition for rows whose result the gateway should have sent long ago."""
     long_ago = now - OVERDUE
     left = Q(claimed_at__lt=long_ago) | Q(claimed_at=None, created_at__lt=long_ago)
     return Q(state__in=(State.NEW, State.PENDING)) & left
 
 
+def chosen_dates(parameters: Any) -> tuple[date | None, date | None]:
+    """Return the typed first and last day."""
+    return as_date(parameters.get("since", "")), as_date(parameters.get("until", ""))
+
+
+def as_date(typed: str) -> date | None:
+    """Read a day in the format of HTML's date inputs."""
+    if not typed.strip():
+        return None
+    try:
+        day = date.fromisoformat(typed.strip())
+    except ValueError:
+        raise IncorrectLookupParameters("no date") from None
+    if not 1970 <= day.year < 9999:
+        raise IncorrectLookupParameters("no date of ours")
+    return day
+
+
+def is_short_period(parameters: Any) -> bool:
+    """Whether the period is short enough for a search in the texts of all its messages."""
+    if parameters.get("period"):
+        return True
+    first, last = chosen_dates(parameters)
+    return first is not None and (last or today()) - first < LONGEST_TEXT_SEARCH
+
+
 def start_of_day(days_ago: int) -> datetime:
-    """Return midnight in the current time zone, aware or naive as the project's times are."""
-    today = local_time(timezone.now()).date()
-    return midnight(today - timedelta(days=days_ago))
+    """Return the midnight of a day in the past."""
+    return midnight(today() - timedelta(days=days_ago))
+
+
+def today() -> date:
+    """Return the day in the current time zone."""
+    return local_time(timezone.now()).date()

@@ -16,14 +16,24 @@ from .batch import BatchAdmin
 from .columns import MessageColumns, fact_groups, list_columns
 from .compose.views import ComposeAdmin
 from .export import ExportAdmin
-from .filters import AliasFilter, AttentionFilter, DryRunFilter, PeriodFilter, StateFilter
+from .filters import (
+    AliasFilter,
+    AttentionFilter,
+    BatchFilter,
+    CountryFilter,
+    DatesFilter,
+    DryRunFilter,
+    PeriodFilter,
+    StateFilter,
+    TagFilter,
+    is_short_period,
+)
 from .formatting import error_name
 from .page import message_page
 from .permissions import Viewer
 from .search import find
 from .statistics.views import StatisticsAdmin
 from .suspension import paused
-from .typed_filters import BatchFilter, CountryFilter, DatesFilter, TagFilter, is_short_period
 
 
 @admin.register(Message)
