@@ -10,7 +10,7 @@ from .detail.advice import advise
 from .detail.timeline import timeline
 from .formatting import badge, phone_number, pretty
 from .permissions import HIDDEN, Viewer
-from .text import Anatomy
+from .text import MarkedText
 
 
 def message_page(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def message_page(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
     return {
         "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
         "country": message.country,
-        "text": Anatomy.of(message.body) if viewer.sees_content and message.body else None,
+        "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
         "sender": message.sender,
         "hidden": HIDDEN,
         "is_forgotten": message.scrubbed and not message.body,

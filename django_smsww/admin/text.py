@@ -1,4 +1,4 @@
-"""Show a text as a phone does, and what a phone does not show of it."""
+"""Show a text as on a phone, with its segments and its invisible characters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..segments import (
 )
 
 MOST_GUILTY = 12
-"""With more of them the whole text is at fault, such as one in Arabic: none is marked then."""
+"""A text with more of them is foreign as a whole, as in Arabic: none is marked then."""
 
-# What turns the direction of what follows, and so can make a text look like another one.
+# These characters turn the direction of the text after them: it can look like another text.
 BIDI_CONTROLS = {
     "\u061c": "ALM",
     "\u200e": "LRM",
@@ -37,7 +37,7 @@ BIDI_CONTROLS = {
     "\u2068": "FSI",
     "\u2069": "PDI",
 }
-# Joiners shape emoji and letters, and so do the tags of flags: they show by what they do.
+# Joiners, and the tags of flags, shape emoji and letters: people see their effect.
 JOINERS = frozenset("\u200c\u200d")
 PLAIN, GUILTY, CONTROL = "plain", "guilty", "control"
 
@@ -52,8 +52,8 @@ class Guilty:
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
-    """A text as it is shown, and what there is to know of it."""
+class MarkedText:
+    """A text as HTML, with the facts that the page shows beside it."""
 
     marked: SafeString
     count: SegmentCount
@@ -62,26 +62,25 @@ class Anatomy:
     saving: str
 
     @classmethod
-    def of(cls, text: str) -> Anatomy:
-        """Take a text apart."""
+    def of(cls, text: str) -> MarkedText:
         guilty = guilty_characters(text)
         marks = frozenset(guilty) if len(guilty) <= MOST_GUILTY else frozenset()
         return cls(
             marked=_marked(split_segments(text), marks),
             count=count_segments(text),
-            guilty=[_accuse(character) for character in guilty[:MOST_GUILTY]],
+            guilty=[_describe(character) for character in guilty[:MOST_GUILTY]],
             more_guilty=len(guilty[MOST_GUILTY:]),
             saving=_saving(text),
         )
 
 
 def visible(text: str) -> SafeString:
-    """Return a text in which what is invisible has a name; nothing else is marked."""
+    """Return a text in which invisible characters are shown by name."""
     return _pieces(text, frozenset())
 
 
 def is_control(character: str) -> bool:
-    """Whether a character is not seen, but changes what is."""
+    """Whether a character is invisible, and may change the look of others."""
     if character in "\n" or character in JOINERS or "\U000e0020" <= character <= "\U000e007f":
         return False
     return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
@@ -130,7 +129,7 @@ def _control(character: str) -> SafeString:
     return format_html('<bdi class="smsww-control" dir="ltr" title="{}">{}</bdi>', title, short)
 
 
-def _accuse(character: str) -> Guilty:
+def _describe(character: str) -> Guilty:
     shown = _control(character) if is_control(character) else format_html("{}", character)
     return Guilty(shown, code_of(character), _name(character))
 

@@ -10,7 +10,7 @@ from django.utils.html import strip_tags
 
 from django_smsww import State
 from django_smsww.admin.detail.timeline import lasted
-from django_smsww.admin.text import Anatomy
+from django_smsww.admin.text import MarkedText
 from django_smsww.models import Callback, Event
 
 from ..conftest import NUMBER
@@ -38,12 +38,12 @@ def entries(browser, message):
 
 @pytest.mark.parametrize("text", ["x" * 160, "Ciao 🎂", "€" * 80])
 def test_a_text_of_one_segment_has_no_marks_between(text):
-    assert "smsww-cut" not in Anatomy.of(text).marked
+    assert "smsww-cut" not in MarkedText.of(text).marked
 
 
 @pytest.mark.parametrize(("text", "cuts"), [("x" * 161, 2), ("🎂" * 67, 3), ("x" * 460, 4)])
 def test_segments_are_numbered_and_nothing_is_lost(text, cuts):
-    marked = Anatomy.of(text).marked
+    marked = MarkedText.of(text).marked
     assert marked.count("smsww-cut") == marked.count("smsww-segment") == cuts
     for number in range(1, cuts + 1):
         marked = marked.replace(f'title="Segment {number}">{number}<', "><", 1)
@@ -51,7 +51,7 @@ def test_segments_are_numbered_and_nothing_is_lost(text, cuts):
 
 
 def test_what_forces_ucs2_is_marked_and_named():
-    anatomy = Anatomy.of("L’alba – così")
+    anatomy = MarkedText.of("L’alba – così")
     assert [one.code for one in anatomy.guilty] == ["U+2019", "U+2013"]
     assert [one.name for one in anatomy.guilty] == ["RIGHT SINGLE QUOTATION MARK", "EN DASH"]
     assert '<mark class="smsww-guilty" title="U+2019 RIGHT SINGLE QUOTATION MARK">’</mark>' in (
@@ -61,7 +61,7 @@ def test_what_forces_ucs2_is_marked_and_named():
 
 
 def test_a_text_that_is_foreign_as_a_whole_is_not_marked_letter_by_letter():
-    anatomy = Anatomy.of("Съешь же ещё этих мягких французских булок")
+    anatomy = MarkedText.of("Съешь же ещё этих мягких французских булок")
     assert "<mark" not in anatomy.marked
     assert (len(anatomy.guilty), anatomy.saving) == (12, "")
     assert anatomy.more_guilty > 0
@@ -72,14 +72,14 @@ def test_a_text_that_is_foreign_as_a_whole_is_not_marked_letter_by_letter():
     [("\u202e", "RLO"), ("\u2066", "LRI"), ("\u200b", "U+200B"), ("\x1b", "U+001B")],
 )
 def test_what_is_invisible_is_shown(character, shown):
-    marked = Anatomy.of(f"pay{character}exe").marked
+    marked = MarkedText.of(f"pay{character}exe").marked
     assert character not in marked
     assert f">{shown}</bdi>" in marked
 
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "one\ntwo"])
 def test_what_shapes_emoji_and_letters_stays(text):
-    assert text in strip_tags(Anatomy.of(text).marked)
+    assert text in strip_tags(MarkedText.of(text).marked)
 
 
 def test_the_page_shows_segments_and_culprits(browser, make_message):

@@ -24,7 +24,7 @@ from ..actions.views import DeedAdmin
 from ..formatting import badge, money, page_of
 from ..frame import framed
 from ..permissions import Viewer
-from ..text import Anatomy
+from ..text import MarkedText
 from .draft import MOST_AT_ONCE, MOST_PROBLEMS, Draft
 from .forms import ComposeForm
 
@@ -108,7 +108,7 @@ class ComposeAdmin(DeedAdmin):
             draft=draft,
             # To others it would tell who got which text.
             earlier=draft.earlier() if Viewer.of(request).sees_content else {},
-            text=Anatomy.of(draft.sms.body),
+            text=MarkedText.of(draft.sms.body),
             countries=named_countries(draft.countries()),
             problems=draft.problems[:MOST_PROBLEMS],
             more_problems=len(draft.problems[MOST_PROBLEMS:]),

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from django_smsww.admin.formatting import badge
-from django_smsww.admin.text import Anatomy
+from django_smsww.admin.text import MarkedText
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.gateway.host import is_loopback
@@ -85,7 +85,7 @@ def _read(url: str) -> dict[str, Any]:
 
 def _bubble(message: dict[str, Any]) -> dict[str, Any]:
     return message | {
-        "text": Anatomy.of(message["body"]),
+        "text": MarkedText.of(message["body"]),
         "badge": badge(message["state"]),
         "heard": [
             (one, State(one["state"]).label if one["state"] in State else one["state"])
