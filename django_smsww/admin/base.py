@@ -1,40 +1,45 @@
-"""What all pages of the history have in common: read-only, and quick with millions of rows."""
+"""The base of our ModelAdmins: read-only changelists, and pages of our own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.functional import cached_property
 
 MOST_LISTED = 10_000
 
 
 class CappedPaginator(Paginator):
-    """Page through the newest 10,000 rows only, so that no list counts its whole table.
+    """Page through the newest 10,000 rows only, so that no changelist counts its whole table.
 
     Attributes:
-        known: how many rows there are, where somebody had to count them already.
+        known: the number of rows, if a search has counted them already.
     """
 
     known: int | None = None
 
     @cached_property
     def count(self) -> int:
-        """How many rows can be paged through."""
+        """The number of rows that the pages show."""
         return min(self._counted, MOST_LISTED)
 
     @property
     def is_capped(self) -> bool:
-        """Whether there are more rows than can be paged through."""
+        """Whether there are more rows than the pages show."""
         return self._counted > MOST_LISTED
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page; those of the far half are read from the end, which is nearer."""
+        """Return a page; read the pages of the far half from the end, which is nearer."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         if self.is_capped or first < self.count / 2:
@@ -48,25 +53,24 @@ class CappedPaginator(Paginator):
     def _counted(self) -> int:
         if self.known is not None:
             return self.known
-        # The order is of no use to the count, and would have the database sort for it.
+        # The count needs no order, and with one the database would sort.
         rows: Any = self.object_list
         return rows.order_by()[: MOST_LISTED + 1].count()
 
 
 class NewestFirst(ChangeList):
-    """A list in the order of its primary key: any other could scan, or tell what is masked."""
+    """Order by primary key: another order could scan the table, or reveal masked values."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Ignore the `?o=` that the admin reads even where no column is sortable."""
+        """Ignore `?o=`, which Django reads even if no column is sortable."""
         return ["-pk"]
 
     def get_ordering_field_columns(self) -> dict[int, Any]:
-        """Mark no column as the one that is sorted by."""
         return {}
 
 
-class HistoryAdmin(admin.ModelAdmin):
-    """Rows that can be looked at, and that nobody adds, changes or deletes here."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Show rows that nobody adds, changes or deletes here."""
 
     list_per_page = 50
     paginator = CappedPaginator
@@ -79,22 +83,84 @@ class HistoryAdmin(admin.ModelAdmin):
         css = {"all": ["django_smsww/admin.css", "django_smsww/statistics.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may: rows are written by sending, and by the provider's callbacks."""
+        """Refuse: sending and the provider's callbacks write the rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may: a history that can be edited is none."""
+        """Refuse: people rely on an unedited history."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may: `smsww_prune` forgets what is old."""
+        """Refuse: `smsww_prune` deletes old rows."""
         return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the list that keeps its order."""
         return NewestFirst
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the declared filters alone: `?body__regex=` would tell a text bit by bit."""
+        """Allow the declared filters alone: `?body__regex=` would reveal a text bit by bit."""
         filters: Any = self.list_filter
         return any(lookup in declared.names() for declared in filters)
+
+    def get_change_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return the context of the change view beside the fields."""
+        return {}
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """Add our own context."""
+        context |= self.get_change_context(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def allows(self, request: HttpRequest, permission: str) -> bool:
+        """Return the answer of `has_…_permission()`, Django's place for a permission."""
+        return bool(getattr(self, f"has_{permission}_permission")(request))
+
+    def wrap_view(self, view: Callable[..., HttpResponse], permission: str = "view") -> Any:
+        """Return a view of ours, `view(model_admin, request, …)`, for use in `get_urls()`.
+
+        The admin site asks for a login and checks the CSRF token first.
+        """
+
+        @wraps(view)
+        def permitted(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+            if not self.allows(request, permission):
+                raise PermissionDenied
+            return view(self, request, **kwargs)
+
+        return self.admin_site.admin_view(permitted)
+
+    def get_object_or_404(self, request: HttpRequest, object_id: int) -> Any:
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            raise Http404
+        return row
+
+    def view_url(self, view: str, *args: Any) -> str:
+        """Return the address of a view of this model in this admin site."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}"
+        return reverse(name, args=args, current_app=self.admin_site.name)
+
+    def redirect_to(self, view: str, *args: Any) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.view_url(view, *args))
+
+    def render_page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        """Render a page of ours in the admin's frame.
+
+        The breadcrumbs show `title`, and `original`, the row of the page.
+        """
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            **context,
+        }
+        return TemplateResponse(request, f"admin/django_smsww/{template}", context)

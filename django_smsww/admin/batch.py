@@ -1,4 +1,4 @@
-"""The page of a mass send: how far it is, what came of it, and a button that stops it."""
+"""The pages of a batch, the messages of one mass send: its progress, and a button that stops it."""
 
 from __future__ import annotations
 
@@ -8,120 +8,69 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.db.models import Count, Max, Min, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.suspension import STOPPED
-from ..states import UNFINISHED, State
+from ..states import State
 from ..worker.limits import stop_batch
-from .actions.question import named_countries
-from .actions.views import DeedAdmin
-from .formatting import badge, error_name, money
-from .frame import framed
+from .base import ReadOnlyAdmin
+from .formatting import badge, error_name, money, named_countries
 from .permissions import Viewer
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
 MOST_REASONS = 50
 
 
-class BatchAdmin(DeedAdmin):
-    """One page to look at, and one that asks whether to stop."""
-
-    def get_urls(self) -> list[Any]:
-        """Add the pages."""
-        wrap, name = self.admin_site.admin_view, "django_smsww_message_batch"
-        own = [
-            path("batch/<uuid:batch>/", wrap(self.batch), name=name),
-            path("batch/<uuid:batch>/stop/", wrap(self.stop), name=f"{name}_stop"),
-        ]
-        return own + super().get_urls()
-
-    def batch(self, request: HttpRequest, batch: UUID) -> HttpResponse:
-        """Show how far a batch is."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        progress = _progress(Message.objects.filter(batch=batch), Viewer.of(request))
-        is_stopped = Suspension.objects.filter(scope=f"batch:{batch}", error_code=STOPPED).exists()
-        return framed(
-            self,
-            request,
-            "batch/page.html",
-            title=gettext("Batch"),
-            batch=batch,
-            is_stopped=is_stopped,
-            may_stop=self.may(request, "cancel") and progress["waiting"] and not is_stopped,
-            **progress,
-        )
-
-    def stop(self, request: HttpRequest, batch: UUID) -> HttpResponse:
-        """Ask whether to give up what waits of a batch, and on POST do so."""
-        if not self.may(request, "cancel"):
-            raise PermissionDenied
-        rows = _rows(batch)
-        if request.method == "POST":
-            return self._stop(request, batch, rows)
-        waiting = rows.queued().aggregate(count=Count("pk"), segment_sum=Sum("segments"))
-        title = gettext("Stop this batch?")
-        return framed(self, request, "batch/stop.html", title=title, batch=batch, **waiting)
-
-    def _stop(self, request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> HttpResponse:
-        reason = request.POST.get("reason", "").strip()[:255]
-        using = router.db_for_write(Message)
-        parts = rows.order_by().values_list("alias", "environment").distinct()
-        count = sum(
-            stop_batch(alias, environment, batch, using=using, by=request.user, reason=reason)
-            for alias, environment in list(parts)
-        )
-        text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
-        self.message_user(request, text, messages.SUCCESS)
-        self.log_change(request, rows[0], f"Stopped the batch {batch}.")
-        name = "admin:django_smsww_message_batch"
-        return HttpResponseRedirect(reverse(name, args=(batch,), current_app=self.admin_site.name))
+def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
+    """Show the progress of a batch."""
+    progress = _progress(_groups(Message.objects.filter(batch=batch)), Viewer.of(request))
+    is_stopped = Suspension.objects.filter(scope=f"batch:{batch}", error_code=STOPPED).exists()
+    may_stop = model_admin.allows(request, "cancel") and progress["waiting"] and not is_stopped
+    return model_admin.render_page(
+        request,
+        "batch/page.html",
+        title=gettext("Batch"),
+        batch=batch,
+        is_stopped=is_stopped,
+        may_stop=may_stop,
+        **progress,
+    )
 
 
-def _rows(batch: UUID) -> MessageQuerySet:
+def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
+    """Ask whether to cancel the waiting messages of a batch, and on POST cancel them."""
     rows: MessageQuerySet = Message.objects.filter(batch=batch)
     if not rows.exists():
         raise Http404
-    return rows
+    if request.method != "POST":
+        waiting = rows.queued().aggregate(count=Count("pk"), segment_sum=Sum("segments"))
+        return model_admin.render_page(
+            request, "batch/stop.html", title=gettext("Stop this batch?"), batch=batch, **waiting
+        )
+    count = _stop(request, batch, rows)
+    text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
+    model_admin.message_user(request, text, messages.SUCCESS)
+    model_admin.log_change(request, rows[0], f"Stopped the batch {batch}.")
+    return model_admin.redirect_to("batch", batch)
 
 
-def _progress(rows: MessageQuerySet, viewer: Viewer) -> dict[str, Any]:
-    """Return the counts of a batch, from one reading of its rows."""
-    groups = _groups(rows)
-    if not groups:
-        raise Http404
-    states = _counted(groups, "state")
-    waiting = sum(states[state] for state in WAITING)
-    paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))
-    fined = [each["fined"] for each in groups if each["fined"] is not None]
-    return {
-        "states": [(badge(state), states[state]) for state in State if state in states],
-        "countries": named_countries(_counted(groups, "country")),
-        "reasons": [
-            (error_name(error), code, count)
-            for (error, code), count in _reasons(groups)[:MOST_REASONS]
-        ],
-        "total": states.total(),
-        "waiting": waiting,
-        "gone": states.total() - waiting,
-        "unfinished": sum(states[state] for state in UNFINISHED),
-        "segments": sum(each["parts"] or 0 for each in groups),
-        "begun": min(each["begun"] for each in groups),
-        "moved": max(each["moved"] for each in groups),
-        "cost": money(paid) if viewer.sees_costs else "",
-        "fined": money(sum(fined, Decimal(0))) if fined and viewer.sees_costs else "",
-    }
+def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:
+    reason = request.POST.get("reason", "").strip()[:255]
+    using = router.db_for_write(Message)
+    parts = rows.order_by().values_list("alias", "environment").distinct()
+    return sum(
+        stop_batch(alias, environment, batch, using=using, by=request.user, reason=reason)
+        for alias, environment in list(parts)
+    )
 
 
 def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
-    # By all of them at once: for one alone, a database may walk through the index of that column,
-    # and look at every message there is.
+    # Group by all four at once: for one column alone, a database may walk through the index of
+    # that column, and read every message there is.
     groups = rows.order_by().values("state", "country", "error", "error_code")
     sums: Any = groups.annotate(
         count=Count("pk"),
@@ -134,17 +83,44 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
     return list(sums)
 
 
-def _counted(groups: list[dict[str, Any]], name: str) -> Counter[str]:
+def _progress(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
+    """Return the counts of a batch."""
+    if not groups:
+        raise Http404
+    states = _count(groups, "state")
+    waiting = sum(states[state] for state in WAITING)
+    return {
+        "states": [(badge(state), states[state]) for state in State if state in states],
+        "countries": named_countries(_count(groups, "country")),
+        "reasons": _reasons(groups),
+        "total": states.total(),
+        "waiting": waiting,
+        "gone": states.total() - waiting,
+        "segments": sum(each["parts"] or 0 for each in groups),
+        "begun": min(each["begun"] for each in groups),
+        "moved": max(each["moved"] for each in groups),
+        **(_costs(groups) if viewer.sees_costs else {}),
+    }
+
+
+def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
+    paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))
+    fined = [each["fined"] for each in groups if each["fined"] is not None]
+    return {"cost": money(paid), "fined": money(sum(fined, Decimal(0))) if fined else ""}
+
+
+def _count(groups: list[dict[str, Any]], name: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for each in groups:
         counts[each[name]] += each["count"]
     return counts
 
 
-def _reasons(groups: list[dict[str, Any]]) -> list[tuple[tuple[str, str], int]]:
-    """Return what went wrong, and how often; the most frequent first."""
+def _reasons(groups: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """Return the errors with their codes and counts, the most frequent first."""
     counts: Counter[tuple[str, str]] = Counter()
     for each in groups:
         if each["error"]:
             counts[each["error"], each["error_code"]] += each["count"]
-    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    return [(error_name(error), code, count) for (error, code), count in ordered]

@@ -1,7 +1,11 @@
-"""The columns and facts of a message. Those named `hidden_…` stand in for what is not shown."""
+"""The columns of the changelist, and the facts of the change view.
+
+A method named `hidden_…` stands in for one that the viewer may not see.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +20,19 @@ from .permissions import HIDDEN, Viewer
 from .text import visible
 
 EXCERPT = 60
+
+COLUMNS = (
+    "created",
+    "number",
+    "state_badge",
+    "excerpt",
+    "segment_count",
+    "total",
+    "tag_name",
+    "alias_name",
+    "sent_by",
+)
+MASKS = {"number": "hidden_number", "excerpt": "hidden_text"}
 
 MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run_fact", "sensitive_fact")
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
@@ -34,7 +51,7 @@ TIMES = (
     "attempts",
 )
 EMPTY: tuple[Any, ...] = ("", None, {})
-# What a fact is read from, where it has a name of its own.
+# The fields of the facts that have a name of their own.
 SOURCES = {
     "dry_run_fact": "dry_run",
     "sensitive_fact": "sensitive",
@@ -47,32 +64,22 @@ SOURCES = {
 }
 
 
-def list_columns(viewer: Viewer) -> tuple[str, ...]:
-    """Return the columns of the list that this viewer may see."""
-    costs = ("total",) if viewer.sees_costs else ()
-    return (
-        "created",
-        "number" if viewer.sees_content else "hidden_number",
-        "state_badge",
-        "excerpt" if viewer.sees_content else "hidden_text",
-        "segment_count",
-        *costs,
-        "tag_name",
-        "alias_name",
-        "sent_by",
-    )
+def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
+    """Return the columns, with content masked and costs left out as this viewer's rights ask."""
+    if not viewer.sees_content:
+        columns = [MASKS.get(column, column) for column in columns]
+    return tuple(column for column in columns if viewer.sees_costs or column not in COSTS)
 
 
 def fact_groups(message: Message, viewer: Viewer) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the fieldsets of the page: what is known of the message and may be seen."""
+    """Return the fieldsets of the change view: the facts that are known and may be seen."""
     content = ("key", "custom_fact") if viewer.sees_content else ()
     reasons = ("blocklisted_reason",) if viewer.sees_content else ()
-    text = ("error_text_fact",) if viewer.may_read_error(message) else ()
-    error = ERROR if text else ("error_fact",)
+    error = (*ERROR, "error_text_fact") if viewer.may_read_error(message) else ("error_fact",)
     groups = [
         (_("Message"), (*MESSAGE, *content)),
         (_("At the gateway"), (*PROVIDER, *reasons)),
-        (_("Error"), (*error, *text)),
+        (_("Error"), error),
         (_("Costs"), COSTS if viewer.sees_costs else ()),
         (_("Times"), TIMES),
     ]
@@ -87,21 +94,18 @@ def _filled(message: Message, names: tuple[str, ...]) -> list[str]:
 
 
 class MessageColumns:
-    """Each method shows one thing of a row; none of them is a field, so none can be sorted by."""
+    """One method for each column or fact; none is a field, so users can sort by none."""
 
     @admin.display(description=_("created"))
     def created(self, message: Message) -> SafeString:
-        """Return when the row was written."""
         return moment(message.created_at)
 
     @admin.display(description=_("recipient"))
     def number(self, message: Message) -> SafeString:
-        """Return the number, with its country."""
         return self._with_country(phone_number(message.recipient), message)
 
     @admin.display(description=_("recipient"))
     def hidden_number(self, message: Message) -> SafeString:
-        """Return the country alone."""
         return self._with_country(HIDDEN, message)
 
     @staticmethod
@@ -111,7 +115,7 @@ class MessageColumns:
 
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> str | SafeString:
-        """Return how the text begins."""
+        """Return the beginning of the text."""
         if message.scrubbed:
             return format_html("<em>{}</em>", _("forgotten"))
         text = Truncator(message.body).chars(EXCERPT)
@@ -119,12 +123,11 @@ class MessageColumns:
 
     @admin.display(description=_("text"))
     def hidden_text(self, message: Message) -> str:
-        """Return the same for every text."""
         return HIDDEN
 
     @admin.display(description=_("state"))
     def state_badge(self, message: Message) -> SafeString:
-        """Return the state, and whether it is that of a dry run."""
+        """Return the state, with a mark for dry runs."""
         if not message.dry_run:
             return badge(message.state)
         mark = format_html('<span class="smsww-mark">{}</span>', _("dry run"))
@@ -132,60 +135,50 @@ class MessageColumns:
 
     @admin.display(description=_("segments"))
     def segment_count(self, message: Message) -> int | None:
-        """Return how many segments are paid."""
         return message.segments
 
     @admin.display(description=_("total price"))
     def total(self, message: Message) -> str:
-        """Return what it cost, once that is known."""
         return money(message.total_price)
 
     @admin.display(description=_("price per segment"))
     def unit_price(self, message: Message) -> str:
-        """Return what one segment cost."""
         return money(message.price)
 
     @admin.display(description=_("estimated penalty"))
     def fine(self, message: Message) -> str:
-        """Return what forbidden content may have cost."""
+        """Return the estimated penalty for forbidden content."""
         return money(message.penalty)
 
     @admin.display(description=_("tag"))
     def tag_name(self, message: Message) -> str:
-        """Return the tag."""
         return message.tag
 
     @admin.display(description=_("alias"))
     def alias_name(self, message: Message) -> str:
-        """Return the alias."""
         return message.alias
 
     @admin.display(description=_("created by"))
     def sent_by(self, message: Message) -> str:
-        """Return the user on whose behalf it was sent, or that it was a program's own doing."""
+        """Return the user who asked for the message, or "program"."""
         return str(message.created_by or _("program"))
 
     @admin.display(description=_("error"))
     def error_fact(self, message: Message) -> str:
-        """Return what went wrong, in words."""
         return error_name(message.error)
 
     @admin.display(description=_("error text"))
     def error_text_fact(self, message: Message) -> SafeString | str:
-        """Return what was said of it."""
         return kept_text(message.error_text)
 
     @admin.display(description=_("custom data"))
     def custom_fact(self, message: Message) -> SafeString:
-        """Return the custom data, readable."""
         return pretty(message.custom)
 
     @admin.display(description=_("dry run"), boolean=True)
     def dry_run_fact(self, message: Message) -> bool:
-        """Return whether it was only tried."""
         return message.dry_run
 
     @admin.display(description=_("sensitive"), boolean=True)
     def sensitive_fact(self, message: Message) -> bool:
-        """Return whether its text is forgotten once it was handed over."""
         return message.sensitive

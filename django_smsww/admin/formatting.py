@@ -1,8 +1,9 @@
-"""How single values look in lists and on pages."""
+"""Single values, formatted for changelists and pages."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -32,7 +33,7 @@ TONES: dict[str, str] = {
 
 
 def badge(word: str) -> SafeString:
-    """Return a state in words, on a colour of its own; the provider may say one of its own, too."""
+    """Return a state in words on its colour; the provider may send states that are none of ours."""
     is_known = word in State
     tone = TONES.get(word, "way" if is_known else "quiet")
     label = State(word).label if is_known else word
@@ -40,12 +41,12 @@ def badge(word: str) -> SafeString:
 
 
 def phone_number(number: str) -> SafeString:
-    """Return a number that reads left to right on every page."""
+    """Return a number that reads from left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', number)
 
 
 def moment(at: datetime) -> SafeString:
-    """Return a time that breaks between its date and its hour, if it must."""
+    """Return a time that the browser may break between its date and its hour only."""
     local = local_time(at)
     return format_html(
         '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
@@ -55,7 +56,7 @@ def moment(at: datetime) -> SafeString:
 
 
 def money(amount: Decimal | None) -> str:
-    """Return an amount without the zeros that say nothing: "0.07 EUR"."""
+    """Return an amount without trailing zeros: "0.07 EUR"."""
     if amount is None:
         return ""
     plain = f"{amount:f}"
@@ -65,24 +66,29 @@ def money(amount: Decimal | None) -> str:
 
 
 def error_name(kept: str) -> str:
-    """Return in words the class of an error that a row keeps, or "" for none."""
+    """Return the words for the class of an error in a row, or "" for none."""
     return gettext(error_kind(kept).summary) if kept else ""
 
 
 def kept_text(kept: str) -> SafeString | str:
-    """Return a text that a row keeps; what is our own is English there and is translated."""
+    """Return a text of a row; rows hold our own texts in English, so they are translated here."""
     return visible(gettext(kept)) if kept else ""
 
 
 def pretty(payload: Any) -> SafeString:
-    """Return JSON as it can be read."""
+    """Return JSON with indentation."""
     if isinstance(payload, str):
         return format_html("{}", payload)
     text = json.dumps(payload, indent=2, ensure_ascii=False, sort_keys=True)
     return format_html('<pre class="smsww-json" dir="ltr">{}</pre>', text)
 
 
-def page_of(model: type[Model], primary_key: int | None, site: str) -> str:
-    """Return the address of a row's page in this admin site."""
+def named_countries(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return the messages of each country, the most frequent first."""
+    return [(country or gettext("not known"), n) for country, n in counts.most_common()]
+
+
+def change_url(model: type[Model], primary_key: int | None, site: str) -> str:
+    """Return the address of a row's change view in this admin site."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     return reverse(name, args=(primary_key,), current_app=site)

@@ -1,21 +1,26 @@
-"""The list of messages, and the page of one."""
+"""The ModelAdmin of messages: its changelist, its change view, and every address below them."""
 
 from __future__ import annotations
 
+from functools import partialmethod
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Message
-from .actions.views import DEEDS, as_action
-from .base import CappedPaginator
-from .batch import BatchAdmin
-from .columns import MessageColumns, fact_groups, list_columns
-from .compose.views import ComposeAdmin
-from .export import ExportAdmin
+from ..models import Callback, Message
+from ..states import State
+from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
+from .base import CappedPaginator, ReadOnlyAdmin
+from .batch import batch_view, stop_view
+from .columns import COLUMNS, MessageColumns, fact_groups, list_columns
+from .compose.views import compose_view
+from .detail.advice import advise
+from .detail.timeline import timeline
+from .export import export_selected
 from .filters import (
     AliasFilter,
     AttentionFilter,
@@ -28,18 +33,23 @@ from .filters import (
     TagFilter,
     is_short_period,
 )
-from .formatting import error_name
-from .page import message_page
-from .permissions import Viewer
+from .formatting import badge, error_name, phone_number, pretty
+from .permissions import HIDDEN, Viewer
 from .search import find
-from .statistics.views import StatisticsAdmin
+from .statistics.views import statistics_view
 from .suspension import paused
+from .text import MarkedText
 
 
 @admin.register(Message)
-class MessageAdmin(MessageColumns, ComposeAdmin, BatchAdmin, ExportAdmin, StatisticsAdmin):
-    """Browse the messages, and do with one of them, or some, what may be done."""
+class MessageAdmin(MessageColumns, ReadOnlyAdmin):
+    """Browse the messages, and act on them.
 
+    A subclass may set `list_display`, `list_filter` and `actions` as in any ModelAdmin. Our own
+    columns of `list_display` stay masked for users without the permission to see them.
+    """
+
+    list_display = COLUMNS
     list_filter = (
         StateFilter,
         AttentionFilter,
@@ -52,31 +62,63 @@ class MessageAdmin(MessageColumns, ComposeAdmin, BatchAdmin, ExportAdmin, Statis
         BatchFilter,
     )
     list_select_related = ("created_by",)
-    search_fields = ("recipient",)  # shows the box; what it finds is up to get_search_results()
+    search_fields = ("recipient",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
         "A number or its last digits, a reference, a provider id or a key; "
         "with a period of up to 31 days also a part of the text."
     )
-    actions = (*(as_action(deed) for deed in DEEDS), "export_selected")
+    actions = (*map(admin_action, ACTIONS), export_selected)
     save_on_top = False
 
+    def has_message_permission(self, request: HttpRequest, name: str) -> bool:
+        """Ask for the permission of this name, and for the one to view messages."""
+        permitted = request.user.has_perm(f"django_smsww.{name}_message")
+        return permitted and self.has_view_permission(request)
+
+    has_send_permission = partialmethod(has_message_permission, name="send")
+    has_resend_permission = partialmethod(has_message_permission, name="resend")
+    has_refresh_permission = partialmethod(has_message_permission, name="refresh")
+    has_cancel_permission = partialmethod(has_message_permission, name="cancel")
+    has_settle_permission = partialmethod(has_message_permission, name="settle")
+    has_export_permission = partialmethod(has_message_permission, name="export")
+
+    def get_urls(self) -> list[Any]:
+        """Put the pages of our own, each with its permission, before those of Django."""
+        wrap, name = self.wrap_view, "django_smsww_message"
+        urls = [
+            path("statistics/", wrap(statistics_view), name=f"{name}_statistics"),
+            path("compose/", wrap(compose_view, "send"), name=f"{name}_compose"),
+            path("batch/<uuid:batch>/", wrap(batch_view), name=f"{name}_batch"),
+            path("batch/<uuid:batch>/stop/", wrap(stop_view, "cancel"), name=f"{name}_batch_stop"),
+        ]
+        for action in ACTIONS:
+            one, selected = (wrap(v, action.name) for v in (action_view, selected_action_view))
+            which = {"action": action}
+            urls += [
+                path(f"<int:object_id>/{action.name}/", one, which, f"{name}_{action.name}"),
+                path(f"{action.name}/", selected, which, f"{name}_{action.name}_selected"),
+            ]
+        return urls + super().get_urls()
+
+    # The changelist
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Say above the list what is held back."""
-        context = banner(request) | {"may_send": self.has_send_permission(request)}
+        """Add the banner of suspensions, and the link to the form of a new message."""
+        context = banner(request) | {"may_send": self.allows(request, "send")}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Show what the user may see."""
-        return list_columns(Viewer.of(request))
+        """Mask the columns that the user may not see."""
+        return list_columns(self.list_display, Viewer.of(request))
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
-        """Link the time and the number to the page."""
+        """Link the time and the number to the change view."""
         return tuple(list_display[:2])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by number and by exact names, and within a period by a part of the text."""
+        """Find numbers and exact names, and within a period parts of the text."""
         exact = not Viewer.of(request).sees_content
         texts = is_short_period(request.GET)
         found = find(queryset, search_term, exact=exact, texts=texts)  # type: ignore[arg-type]
@@ -84,33 +126,48 @@ class MessageAdmin(MessageColumns, ComposeAdmin, BatchAdmin, ExportAdmin, Statis
         return found.rows, False
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
-        """Page through what was found, without counting it once more."""
+        """Tell the paginator the count of the search, so that it does not count again."""
         paginator = CappedPaginator(*args, **kwargs)
         paginator.known = getattr(request, "smsww_found", None)
         return paginator
+
+    # The change view
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the facts that are known and that the user may see."""
         return fact_groups(obj, Viewer.of(request)) if obj else []
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> HttpResponse:
-        """Add what stands above and below the facts."""
-        context |= message_page(obj, Viewer.of(request), self.admin_site.name)
-        context |= banner(request) | {"buttons": self.buttons(request, obj)}
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def get_change_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
+        """Return the text as on a phone, the advice, the timeline and the buttons."""
+        content = message_context(row, Viewer.of(request), self.admin_site.name)
+        return content | banner(request) | {"buttons": buttons(self, request, row)}
 
 
 def banner(request: HttpRequest) -> dict[str, Any]:
-    """Return what holds back everything of an alias, and whether the user may lift it."""
+    """Return the suspensions of whole aliases, and whether the user may lift them."""
     may_pause = request.user.has_perms(
         ["django_smsww.pause_message", "django_smsww.view_suspension"]
     )
     return {"paused": [(row, error_name(row.error)) for row in paused()], "may_pause": may_pause}
+
+
+def message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
+    """Return the parts of the change view that are no facts in fieldsets."""
+    return {
+        "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
+        "country": message.country,
+        "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
+        "hidden": HIDDEN,
+        "is_forgotten": message.scrubbed and not message.body,
+        "state_badge": badge(message.state),
+        "tone": "warn" if message.state in (State.FAILED, State.UNKNOWN) else "plain",
+        "advice": advise(message),
+        "timeline": timeline(message, viewer, site),
+        "answer": _answer(message, viewer),
+    }
+
+
+def _answer(message: Message, viewer: Viewer) -> Any:
+    """Return the gateway's newest answer, as far as the viewer may see it."""
+    newest: Callback | None = message.callbacks.order_by("-last_received_at", "-pk").first()
+    return pretty(viewer.payload(newest.payload)) if newest else ""

@@ -1,4 +1,4 @@
-"""What a member of staff may see: numbers and texts, and prices, each by its own permission."""
+"""The rights of a member of staff: numbers and texts, and prices, each by a permission."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..exceptions import InsufficientCredit
 from ..models import Event, Message
 
 HIDDEN = "•••••"
-"""Stands for what is not shown; as long for a long value as for a short one."""
+"""Stands for every masked value, so that its length reveals nothing."""
 
 PRICES = frozenset({"price", "totalPrice", "total_price"})
-"""What a callback calls them (specification 1.2.7), and what we call them in a look-up."""
+"""Their names in callbacks (specification 1.2.7), and ours in look-ups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,6 @@ class Viewer:
 
     @classmethod
     def of(cls, request: HttpRequest) -> Viewer:
-        """Return what the user of this request may see."""
         may = request.user.has_perm
         return cls(
             sees_content=may("django_smsww.view_message_content"),
@@ -35,23 +34,19 @@ class Viewer:
             sees_callbacks=may("django_smsww.view_callback"),
         )
 
-    def content(self, value: str) -> str:
-        """Return a number or a text, or what stands for it."""
-        return value if self.sees_content else HIDDEN
-
     def may_read_error(self, row: Message | Event) -> bool:
-        """Whether the error's text may be shown: that of an empty wallet names the amounts."""
+        """Whether to show the text of an error; that of an empty wallet names amounts."""
         return self.sees_costs or row.error != InsufficientCredit.__name__
 
     def payload(self, payload: Any) -> Any:
-        """Return what may be shown of a callback's payload; custom data may hold anything."""
+        """Return a callback's payload, masked if need be; its custom data may hold anything."""
         if not self.sees_content:
             return HIDDEN
         return payload if self.sees_costs else without_prices(payload)
 
 
 def without_prices(value: Any) -> Any:
-    """Return a copy of a JSON value in which no price can be read."""
+    """Return a copy of a JSON value with masked prices."""
     if isinstance(value, list):
         return [without_prices(element) for element in value]
     if not isinstance(value, dict):

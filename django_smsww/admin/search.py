@@ -1,4 +1,4 @@
-"""Find messages by what people have at hand, always through an index."""
+"""Find messages by number, name or text, always through an index."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ SEPARATORS = re.compile(r"[\s\u00a0().\-/]+")
 NUMBER = re.compile(r"\+?[0-9]{1,31}")
 
 FEWEST_LAST_DIGITS = 4
-"""Fewer digits end too many numbers to be of use."""
+"""Too many numbers end in fewer digits."""
 
 LONGEST_WIDE_PREFIX = 6
-"""Up to so many characters, the plus sign among them, many numbers may begin alike."""
+"""Many numbers may begin with a prefix of up to so many characters, with the plus sign."""
 
 MOST_TEXTS = 500
-"""How many messages are found where texts are looked into, the newest of the period."""
+"""A search in texts finds so many messages, the newest of the period."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found.
+    """The rows that a search found.
 
     Attributes:
-        count: how many, if that had to be known to find them; more than can be listed are so many.
+        count: their number, if the search had to count; capped like the changelist.
     """
 
     rows: MessageQuerySet
@@ -39,11 +39,11 @@ class Found:
 
 
 def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False) -> Found:
-    """Narrow the rows down to what was typed: a number, a reference, a provider id or a key.
+    """Narrow the rows down to the typed number, reference, provider id or key.
 
     Args:
-        exact: take complete numbers only, so that nobody can guess one digit by digit.
-        texts: look into the texts as well; the rows must be those of a period then.
+        exact: accept complete numbers only, so that nobody guesses one digit by digit.
+        texts: search in the texts, too; the rows must be those of a period then.
     """
     typed = typed.strip()
     if not typed:
@@ -62,7 +62,7 @@ def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False)
 
 
 def as_reference(typed: str) -> UUID | None:
-    """Return the reference that was typed, if it is one."""
+    """Return the typed reference, or None."""
     try:
         return UUID(typed)
     except ValueError:
@@ -70,7 +70,7 @@ def as_reference(typed: str) -> UUID | None:
 
 
 def as_number(typed: str) -> str:
-    """Return "+39333…" as numbers are stored, or "" if what was typed is no number."""
+    """Return "+39333…" as numbers are stored, or "" for other inputs."""
     digits = SEPARATORS.sub("", typed)
     if digits.startswith("00"):
         digits = digits[2:]
@@ -78,9 +78,9 @@ def as_number(typed: str) -> str:
 
 
 def last_digits(typed: str) -> str:
-    """Return the digits that a number may end in, or "" where a country code was typed.
+    """Return the last digits of a number, or "" for inputs with a country code.
 
-    It is how a national number is found in every country: "0333 123" is "333123" behind a code.
+    They find a national number in every country: "0333 123" is "333123" behind a code.
     """
     digits = SEPARATORS.sub("", typed)
     if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
@@ -90,10 +90,10 @@ def last_digits(typed: str) -> str:
 
 
 def begins_with(number: str, column: str = "recipient") -> Q:
-    """Return the condition that a column begins so, as a range.
+    """Return the condition that a column begins with a number, as a range.
 
     LIKE needs an operator class on PostgreSQL and uses no index on SQLite. The bounds differ in
-    digits alone, because where punctuation stands in the order depends on the collation.
+    digits alone, because the place of punctuation in the order depends on the collation.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -109,10 +109,10 @@ def _names(typed: str) -> Q:
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
-    """Find recipients that begin so, whether few do or nearly all.
+    """Find recipients with a short prefix, which few of them or nearly all may have.
 
-    What nearly all begin with is found quicker from the newest row on than by the index, whose
-    many rows would have to be sorted: so the index is kept out of it.
+    For a prefix of nearly all, the database finds a page faster from the newest row on than by the
+    index, whose many rows it would have to sort. Substr() makes it leave the index alone.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:
@@ -121,7 +121,7 @@ def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) ->
 
 
 def _with_text(rows: MessageQuerySet, typed: str, like: Q) -> Found:
-    """Find the newest rows with this text, too; they are read back by their primary keys."""
+    """Find the newest rows with this text, too, and read them by their primary keys."""
     newest = rows.filter(like | Q(body__icontains=typed)).order_by("-created_at")
     found = list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
     return Found(rows.filter(pk__in=found), len(found))

@@ -1,4 +1,4 @@
-"""The do-not-send list: numbers that asked for no more messages."""
+"""The ModelAdmin of the do-not-send list, of numbers that asked for no more messages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from ..backends.validation import check_recipient
 from ..exceptions import InvalidSMS
 from ..models import Suppression
-from .base import HistoryAdmin
+from .base import ReadOnlyAdmin
 from .formatting import moment, phone_number
 from .permissions import HIDDEN, Viewer
 from .search import as_number
 
 
 class SuppressionForm(forms.ModelForm):
-    """Take a number as people write it, and keep it as messages are addressed."""
+    """Read a number as people write it, and store it as the recipients of messages."""
 
     class Meta:
         model = Suppression
@@ -43,33 +43,32 @@ class SuppressionForm(forms.ModelForm):
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(HistoryAdmin):
-    """Add numbers and take them off; an entry is never changed into another."""
+class SuppressionAdmin(ReadOnlyAdmin):
+    """Add and delete numbers; nobody changes an entry into another."""
 
     form = SuppressionForm
     list_select_related = ("created_by",)
     search_help_text = _("A complete number, with its country code.")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever has the permission may."""
+        """Allow users with Django's own permission, unlike for the history."""
         return bool(request.user.has_perm("django_smsww.add_suppression"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever has the permission may."""
+        """Allow users with Django's own permission, unlike for the history."""
         return bool(request.user.has_perm("django_smsww.delete_suppression"))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns that this user may see."""
         return ("entry", *_shown(request), "since", "added_by")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Return what is typed for a new entry, and what may be seen of one that is there."""
+        """Return the inputs of a new entry, or the visible facts of an old one."""
         if obj is None:
             return ("recipient", "reason")
         return (*_shown(request), "since", "added_by")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return nothing to search by for those who may not see numbers."""
+        """Search nothing for users who may not see numbers."""
         return ("recipient",) if Viewer.of(request).sees_content else ()
 
     def get_search_results(
@@ -81,38 +80,34 @@ class SuppressionAdmin(HistoryAdmin):
         return queryset.filter(recipient=as_number(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Note who added it."""
+        """Store the user who adds it."""
         obj.created_by = request.user
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("entry"))
     def entry(self, suppression: Suppression) -> str:
-        """Return the name of the entry, which is not its number."""
+        """Return the name of the entry, which does not reveal its number."""
         return str(suppression)
 
     @admin.display(description=_("recipient"))
     def number(self, suppression: Suppression) -> SafeString:
-        """Return the number."""
         return phone_number(suppression.recipient)
 
     @admin.display(description=_("recipient"))
     def hidden_number(self, suppression: Suppression) -> str:
-        """Return the same for every number."""
         return HIDDEN
 
     @admin.display(description=_("reason"))
     def why(self, suppression: Suppression) -> str:
-        """Return the reason; a person may be named in it."""
+        """Return the reason, which may name a person."""
         return suppression.reason
 
     @admin.display(description=_("since"))
     def since(self, suppression: Suppression) -> SafeString:
-        """Return when it was added."""
         return moment(suppression.created_at)
 
     @admin.display(description=_("by"))
     def added_by(self, suppression: Suppression) -> str:
-        """Return who added it."""
         return str(suppression.created_by or "")
 
 

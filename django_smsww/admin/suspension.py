@@ -1,4 +1,4 @@
-"""What is held back at present, and why; pause sending, and resume it."""
+"""The ModelAdmin of suspensions: see them, pause sending, and resume it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,9 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from ..backends.handler import sms_backends
 from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
 from ..models import Message, Suspension
-from .base import HistoryAdmin
+from .base import ReadOnlyAdmin
 from .formatting import error_name
-from .frame import framed
 from .search import as_reference
 
 LONGEST_REASON = 255
@@ -40,117 +38,103 @@ class PauseForm(forms.Form):
 
 
 @admin.register(Suspension)
-class SuspensionAdmin(HistoryAdmin):
-    """Look at the suspensions; they are few. Sending imposes and lifts them, and so may staff."""
+class SuspensionAdmin(ReadOnlyAdmin):
+    """Browse the suspensions, which are few. Sending imposes and lifts them, and so may staff."""
 
     list_display = ("alias", "environment", "held", "error_fact", "reason", "until", "created_at")
     fields = (*list_display, "times", "created_by")
 
     @admin.display(description=_("held back"))
     def held(self, suspension: Suspension) -> str:
-        """Return what is held back, without the fingerprint of a text."""
+        """Return the scope, without the fingerprint of a text."""
         return suspension.held
 
     @admin.display(description=_("error"))
     def error_fact(self, suspension: Suspension) -> str:
-        """Return in words which error imposed it."""
         return error_name(suspension.error)
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may pause and resume sending."""
+        """Ask for the permission to pause, and for the one to view suspensions."""
         permitted = request.user.has_perm("django_smsww.pause_message")
         return permitted and self.has_view_permission(request)
 
     def get_urls(self) -> list[Any]:
-        """Add the pages; the admin's wrapper logs in, and checks the CSRF token."""
-        wrap = self.admin_site.admin_view
-        name = "django_smsww_suspension"
-        own = [
-            path("pause/", wrap(self.pause), name=f"{name}_pause"),
-            path("<int:object_id>/resume/", wrap(self.resume), name=f"{name}_resume"),
+        """Put the pages of our own before those of Django."""
+        pause, resume = (self.wrap_view(view, "pause") for view in (pause_view, resume_view))
+        return [
+            path("pause/", pause, name="django_smsww_suspension_pause"),
+            path("<int:object_id>/resume/", resume, name="django_smsww_suspension_resume"),
+            *super().get_urls(),
         ]
-        return own + super().get_urls()
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Offer to pause sending."""
+        """Add the link that pauses sending."""
         context = {"may_pause": self.has_pause_permission(request)} | (extra_context or {})
         return super().changelist_view(request, context)
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> HttpResponse:
-        """Offer to resume."""
-        context["may_resume"] = self.has_pause_permission(request) and not obj.is_stop
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def get_change_context(self, request: HttpRequest, row: Suspension) -> dict[str, Any]:
+        """Offer to resume, unless a batch was stopped for good."""
+        return {"may_resume": self.has_pause_permission(request) and not row.is_stop}
 
-    def pause(self, request: HttpRequest) -> HttpResponse:
-        """Ask what to hold back, and on POST do so."""
-        if not self.has_pause_permission(request):
-            raise PermissionDenied
-        form = PauseForm(request.POST if request.method == "POST" else None)
-        if form.is_valid() and self._pause(request, form):
-            return self._back()
-        title = _("Pause sending")
-        waiting = _waiting().values("alias").order_by("alias").annotate(**_sums())
-        return framed(
-            self, request, "suspension/pause.html", form=form, title=title, waiting=waiting
-        )
 
-    def _pause(self, request: HttpRequest, form: PauseForm) -> bool:
-        alias, reason = form.cleaned_data["alias"], form.cleaned_data["reason"]
-        try:
-            environment = sms_backends[alias].environment
-        except InvalidSMSBackend:
-            form.add_error("alias", gettext("It cannot be used as it is configured now."))
-            return False
-        row = Suspension.objects.pause(alias, environment, reason=reason, by=request.user)
-        self.log_addition(request, row, "Paused.")
-        self.message_user(request, gettext("Nothing is sent through “%s” now.") % alias)
-        return True
+def pause_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
+    """Ask for an alias, and on POST pause sending through it."""
+    form = PauseForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and _pause(model_admin, request, form):
+        return model_admin.redirect_to("changelist")
+    return model_admin.render_page(
+        request,
+        "suspension/pause.html",
+        form=form,
+        title=_("Pause sending"),
+        waiting=Message.objects.queued().values("alias").order_by("alias").annotate(**_sums()),
+    )
 
-    def resume(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask whether to lift a suspension, and on POST do so."""
-        if not self.has_pause_permission(request):
-            raise PermissionDenied
-        suspension: Suspension | None = self.get_object(request, str(object_id))
-        if suspension is None:
-            raise Http404
-        if suspension.is_stop:
-            text = _("It was stopped for good: what waited is cancelled.")
-            self.message_user(request, text, messages.WARNING)
-            return self._back()
-        if request.method == "POST":
-            return self._resume(request, suspension)
-        return framed(
-            self,
-            request,
-            "suspension/resume.html",
-            original=suspension,
-            title=_("Resume sending?"),
-            held=self.held(suspension),
-            warning=_warning(suspension),
-            **_held_back(suspension).aggregate(**_sums()),
-        )
 
-    def _resume(self, request: HttpRequest, row: Suspension) -> HttpResponse:
+def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) -> bool:
+    alias, reason = form.cleaned_data["alias"], form.cleaned_data["reason"]
+    try:
+        environment = sms_backends[alias].environment
+    except InvalidSMSBackend:
+        form.add_error("alias", gettext("It cannot be used as it is configured now."))
+        return False
+    row = Suspension.objects.pause(alias, environment, reason=reason, by=request.user)
+    model_admin.log_addition(request, row, "Paused.")
+    model_admin.message_user(request, gettext("Nothing is sent through “%s” now.") % alias)
+    return True
+
+
+def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
+    """Ask whether to lift a suspension, and on POST lift it."""
+    row: Suspension = model_admin.get_object_or_404(request, object_id)
+    if row.is_stop:
+        text = _("It was stopped for good: what waited is cancelled.")
+        model_admin.message_user(request, text, messages.WARNING)
+    elif request.method == "POST":
         if Suspension.objects.resume(row.alias, row.environment, scope=row.scope):
-            self.log_change(request, row, "Resumed.")
-        self.message_user(request, gettext("Sending through “%s” goes on.") % row.alias)
-        return self._back()
+            model_admin.log_change(request, row, "Resumed.")
+        model_admin.message_user(request, gettext("Sending through “%s” goes on.") % row.alias)
+    else:
+        return _ask_to_resume(model_admin, request, row)
+    return model_admin.redirect_to("changelist")
 
-    def _back(self) -> HttpResponseRedirect:
-        name = "admin:django_smsww_suspension_changelist"
-        return HttpResponseRedirect(reverse(name, current_app=self.admin_site.name))
+
+def _ask_to_resume(
+    model_admin: ReadOnlyAdmin, request: HttpRequest, row: Suspension
+) -> HttpResponse:
+    return model_admin.render_page(
+        request,
+        "suspension/resume.html",
+        original=row,
+        title=_("Resume sending?"),
+        held=row.held,
+        warning=_warning(row),
+        **_held_back(row).aggregate(**_sums()),
+    )
 
 
 def paused() -> list[Suspension]:
-    """Return what holds back all of an alias at this moment."""
+    """Return the active suspensions of whole aliases."""
     return list(Suspension.objects.active(timezone.now()).filter(scope="alias").order_by("alias"))
 
 
@@ -163,10 +147,6 @@ def _warning(suspension: Suspension) -> Any:
     if issubclass(kind, AccountBlocklisted):
         return _("The gateway blocked the account: ask its support to lift that first.")
     return ""
-
-
-def _waiting() -> QuerySet[Message]:
-    return Message.objects.queued()
 
 
 def _sums() -> dict[str, Any]:

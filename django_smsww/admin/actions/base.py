@@ -1,4 +1,4 @@
-"""What a person may do with messages: each deed has a permission, a question and an answer."""
+"""What an action on messages is: its permission, its texts, its question and its result."""
 
 from __future__ import annotations
 
@@ -14,86 +14,81 @@ from django.utils.functional import Promise
 from ...models import Message
 
 Text = str | Promise
+LONGEST_REASON = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a deed for one message.
+class Result:
+    """The result of an action for one message.
 
     Attributes:
-        row: whose page to show; None if nothing was done at all.
-        said: what came of it, in a sentence.
-        trouble: what is wrong, if something is.
-        logged: what the admin's history says, for each row; by references alone.
-        is_pointless_to_go_on: the next message would fare no better.
+        row: the row whose page is shown next; None if the action did nothing.
+        text: a sentence for the person who asked.
+        problem: the sentence for a failure.
+        log: entries for the admin's history; they name rows by their references alone.
+        stop: whether the next message would fail, too.
     """
 
     row: Message | None = None
-    said: Text = ""
-    trouble: Text = ""
-    logged: tuple[tuple[Message, str], ...] = ()
-    is_pointless_to_go_on: bool = False
+    text: Text = ""
+    problem: Text = ""
+    log: tuple[tuple[Message, str], ...] = ()
+    stop: bool = False
 
     @property
     def level(self) -> int:
-        """How loudly it is to be said."""
+        """The level of Django's messages framework."""
         if self.row is None:
             return levels.ERROR
-        return levels.WARNING if self.trouble else levels.SUCCESS
+        return levels.WARNING if self.problem else levels.SUCCESS
 
 
-class Deed:
-    """One thing to do with one message, or with some.
+class Action:
+    """An action on one message, or on the selected ones.
 
-    A subclass gives the names, says in `why_not()` which messages it leaves alone, and does it in
-    `do()`. It may ask for more in a form.
+    A subclass gives the texts, says in `why_not()` which messages it refuses, and acts in `do()`.
+    Texts with "%d" are lazy plurals of the number of messages.
     """
 
     name: ClassVar[str]
     """In addresses, in the permission "{name}_message", and in `has_{name}_permission()`."""
 
     most: ClassVar[int] = 50
-    """Somebody waits for the page."""
+    """The largest selection: a person waits for the page."""
+
+    form_class: ClassVar[type[forms.Form]] = forms.Form
+    """The questions; a form without fields is always valid."""
 
     button: ClassVar[Text]
-    action: ClassVar[Text]
+    label: ClassVar[Text]
     confirm: ClassVar[Text]
     title: ClassVar[Text]
-    title_many: ClassVar[Text]
+    title_selected: ClassVar[Text]
+    leaving: ClassVar[Text]
     staying: ClassVar[Text]
+    done: ClassVar[Text]
+    cost: ClassVar[Text] = ""
     warning: ClassVar[Text] = ""
 
     def why_not(self, message: Message) -> Text:
-        """Return why it cannot be done with this message, or ""."""
+        """Return why the action refuses this message, or ""."""
         raise NotImplementedError
 
-    def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Return what is asked besides; the form of nothing is always valid."""
-        return forms.Form(data)
-
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
-        """Return why this one of several is left alone, after what was answered."""
+        """Return why the answered form leaves out this one of several messages, or ""."""
         return self.why_not(message)
 
-    def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Done:
-        """Do it with one message, and tell what came of it instead of raising."""
+    def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
+        """Return the form that asks about these rows."""
+        return self.form_class(data)
+
+    def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
+        """Act on one message; return errors of the gateway as a result instead of raising."""
         raise NotImplementedError
 
     def do_all(
         self, rows: Iterable[Message], user: Model, answers: dict[str, Any]
-    ) -> Iterator[Done]:
-        """Do it with several, one by one."""
+    ) -> Iterator[Result]:
+        """Act on one message after the other."""
         for message in rows:
             yield self.do(message, user, answers)
-
-    def leaves(self, count: int) -> str:
-        """Say how many messages it is about."""
-        raise NotImplementedError
-
-    def succeeded(self, count: int) -> str:
-        """Say with how many it was done."""
-        raise NotImplementedError
-
-    def cost(self, known: str) -> str:
-        """Say what is known of the cost."""
-        return ""

@@ -1,4 +1,4 @@
-"""Ask the gateway what became of messages."""
+"""Ask the gateway about messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import Model
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ...backends.handler import sms_backends
@@ -15,23 +15,25 @@ from ...models import Message
 from ...reconcile import look_up, sync
 from ...states import State
 from ..formatting import kept_text
-from .base import Deed, Done, Text
+from .base import Action, Result, Text
 
 
-class Refresh(Deed):
-    """Look a message up at the gateway; one whose outcome is unknown is looked for in its list."""
+class Refresh(Action):
+    """Look up messages with a provider id one by one, and UNKNOWN ones in the gateway's list."""
 
     name = "refresh"
     button = _("Refresh…")
-    action = _("Refresh selected messages from the gateway")
+    label = _("Refresh selected messages from the gateway")
     confirm = _("Refresh")
     title = _("Ask the gateway what became of this message?")
-    title_many = _("Ask the gateway what became of these messages?")
+    title_selected = _("Ask the gateway what became of these messages?")
+    leaving = ngettext_lazy("%d message is looked up:", "%d messages are looked up:")
     staying = _("These are not asked for")
+    done = ngettext_lazy("%d message was looked up.", "%d messages were looked up.")
     warning = _("It costs nothing, and sends nothing.")
 
     def why_not(self, message: Message) -> Text:
-        """Return why the gateway cannot be asked."""
+        """Refuse messages that the gateway, or this deployment, does not know."""
         if not message.provider_id and message.state != State.UNKNOWN:
             return _("The gateway does not know it.")
         try:
@@ -45,55 +47,41 @@ class Refresh(Deed):
 
     def do_all(
         self, rows: Iterable[Message], user: Model, answers: dict[str, Any]
-    ) -> Iterator[Done]:
-        """Read the list once for all that must be looked for, and look the others up."""
+    ) -> Iterator[Result]:
+        """Read the list once for all messages without a provider id, and look up the others."""
         rows = list(rows)
         lost = {row.alias for row in rows if not row.provider_id}
         errors = {alias: sync(alias, max_lookups=0).error for alias in sorted(lost)}
         for row in rows:
-            yield _look_up(row) if row.provider_id else _found(row, errors[row.alias])
-
-    def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Done:
-        """Look up one message."""
-        return next(iter(self.do_all([message], user, answers)))
-
-    def leaves(self, count: int) -> str:
-        """Say how many are looked up."""
-        return ngettext("%d message is looked up:", "%d messages are looked up:", count) % count
-
-    def succeeded(self, count: int) -> str:
-        """Say how many were."""
-        return ngettext("%d message was looked up.", "%d messages were looked up.", count) % count
+            yield _look_up(row) if row.provider_id else _after_sync(row, errors[row.alias])
 
 
-def _look_up(message: Message) -> Done:
+def _look_up(message: Message) -> Result:
     try:
         outcome = look_up(message)
     except SMSError as error:
-        return _unanswered(message, error)
+        return _no_answer(message, error)
     if outcome is None:
-        said = gettext("The gateway has no such message.")
-        return Done(message, said, said, _log(message))
-    return _told(message)
+        text = gettext("The gateway has no such message.")
+        return Result(message, text, text, _log(message))
+    return _answer(message)
 
 
-def _found(message: Message, error: SMSError | None) -> Done:
-    if error is not None:
-        return _unanswered(message, error)
-    return _told(message)
+def _after_sync(message: Message, error: SMSError | None) -> Result:
+    return _answer(message) if error is None else _no_answer(message, error)
 
 
-def _told(message: Message) -> Done:
+def _answer(message: Message) -> Result:
     message.refresh_from_db()
-    said = gettext("The gateway was asked. It is now: %s.") % State(message.state).label
-    if message.state == State.UNKNOWN:
-        return Done(message, said, kept_text(message.error_text) or said, _log(message))
-    return Done(message, said, logged=_log(message))
+    text = gettext("The gateway was asked. It is now: %s.") % State(message.state).label
+    is_unknown = message.state == State.UNKNOWN
+    problem = kept_text(message.error_text) or text if is_unknown else ""
+    return Result(message, text, problem, _log(message))
 
 
-def _unanswered(message: Message, error: SMSError) -> Done:
-    said = gettext("The gateway gave no answer: %s") % error.explain()
-    return Done(message, said, said, is_pointless_to_go_on=True)
+def _no_answer(message: Message, error: SMSError) -> Result:
+    text = gettext("The gateway gave no answer: %s") % error.explain()
+    return Result(message, text, text, stop=True)
 
 
 def _log(message: Message) -> tuple[tuple[Message, str], ...]:

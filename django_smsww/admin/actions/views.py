@@ -1,243 +1,223 @@
-"""The pages that ask before a deed, and do it: a question on GET, the deed on POST."""
+"""The pages of the actions: a question on GET, the action on POST."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 
 from ...models import Message
-from ..base import HistoryAdmin
-from ..formatting import page_of
-from ..frame import framed
-from ..permissions import Viewer
-from .base import Deed, Done
-from .ending import Cancel, Settle
-from .question import question
+from ..base import ReadOnlyAdmin
+from ..formatting import badge, money, named_countries, phone_number
+from ..permissions import HIDDEN, Viewer
+from .base import Action, Result, Text
+from .cancel import Cancel
 from .refresh import Refresh
 from .resend import Resend
+from .settle import Settle
 
-DEEDS: tuple[Deed, ...] = (Resend(), Refresh(), Cancel(), Settle())
+ACTIONS: tuple[Action, ...] = (Resend(), Refresh(), Cancel(), Settle())
 
 
-class DeedAdmin(HistoryAdmin):
-    """An action, two addresses and a permission for each deed."""
+def buttons(
+    model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message
+) -> list[dict[str, Any]]:
+    """Return the actions that this user may use on this message."""
+    return [
+        {
+            "name": action.name,
+            "label": action.button,
+            "page": model_admin.view_url(action.name, message.pk),
+        }
+        for action in ACTIONS
+        if model_admin.allows(request, action.name) and not action.why_not(message)
+    ]
 
-    def may(self, request: HttpRequest, name: str) -> bool:
-        """Only who may see messages may do anything with them, and only by a permission."""
-        permitted = request.user.has_perm(f"django_smsww.{name}_message")
-        return permitted and self.has_view_permission(request)
 
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may send messages once more."""
-        return self.may(request, "resend")
+# Note [Leave before the page is made]
+# In a transaction of the request (ATOMIC_REQUESTS) a message would leave at its end, and the page
+# could not say what became of it. `wrap_view()` hands the mark of the decorator on.
+@transaction.non_atomic_requests
+def action_view(
+    model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int, action: Action
+) -> HttpResponse:
+    """Ask about one message, and on POST act on it."""
+    return ActionPage(model_admin, request, action).one(object_id)
 
-    def has_refresh_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may ask the gateway."""
-        return self.may(request, "refresh")
 
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may cancel what waits."""
-        return self.may(request, "cancel")
+# See Note [Leave before the page is made].
+@transaction.non_atomic_requests
+def selected_action_view(
+    model_admin: ReadOnlyAdmin, request: HttpRequest, action: Action
+) -> HttpResponse:
+    """Act on the confirmed messages, and report above the changelist."""
+    return ActionPage(model_admin, request, action).selected()
 
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may say what became of a message."""
-        return self.may(request, "settle")
 
-    def get_urls(self) -> list[Any]:
-        """Add the pages; the admin's wrapper logs in, and checks the CSRF token."""
-        own = [url for deed in DEEDS for url in self._urls_of(deed)]
-        return own + super().get_urls()
+def admin_action(action: Action) -> Callable[..., Any]:
+    """Return the action of the changelist, which asks about the selected messages."""
 
-    def _urls_of(self, deed: Deed) -> list[Any]:
-        # Under ATOMIC_REQUESTS a message would only leave after the page was made.
-        wrap: Callable[..., Any] = self.admin_site.admin_view
-        one = transaction.non_atomic_requests(wrap(partial(self.one, deed=deed)))
-        many = transaction.non_atomic_requests(wrap(partial(self.many, deed=deed)))
-        name = f"django_smsww_message_{deed.name}"
-        return [
-            path(f"{deed.name}/", many, name=f"{name}_selected"),
-            path(f"<int:object_id>/{deed.name}/", one, name=name),
-        ]
+    @admin.action(permissions=[action.name], description=action.label)  # type: ignore[arg-type]
+    def ask(model_admin: ReadOnlyAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        return ActionPage(model_admin, request, action).ask_selected(queryset)
 
-    def buttons(self, request: HttpRequest, message: Message) -> list[dict[str, Any]]:
-        """Return what may be done with this message by this user."""
-        site = self.admin_site.name
-        return [
-            {
-                "name": deed.name,
-                "label": deed.button,
-                "page": reverse(
-                    f"admin:django_smsww_message_{deed.name}",
-                    args=(message.pk,),
-                    current_app=site,
-                ),
-            }
-            for deed in DEEDS
-            if self.may(request, deed.name) and not deed.why_not(message)
-        ]
+    ask.__name__ = f"{action.name}_selected"
+    return ask
 
-    # One
 
-    def one(self, request: HttpRequest, object_id: int, *, deed: Deed) -> HttpResponse:
-        """Ask whether to do it with this message, and on POST do so."""
-        if not self.may(request, deed.name):
-            raise PermissionDenied
-        message = self.get_object(request, str(object_id))
-        if message is None:
-            raise Http404
-        if reason := deed.why_not(message):
-            self.message_user(request, str(reason), messages.WARNING)
-            return HttpResponseRedirect(self._page(self._newest(message)))
-        form = deed.form([message], request.POST if request.method == "POST" else None, many=False)
-        if form.is_valid():
-            return self._do_one(request, deed, message, form.cleaned_data)
-        return self._ask(request, deed, [message], form, title=deed.title, original=message)
+@dataclass(frozen=True, slots=True)
+class ActionPage:
+    """An action in one request."""
 
-    def _do_one(
-        self, request: HttpRequest, deed: Deed, message: Message, answers: dict[str, Any]
-    ) -> HttpResponse:
-        done = deed.do(message, request.user, answers)  # type: ignore[arg-type]
-        self._log(request, done)
-        self.message_user(request, str(done.said or done.trouble), done.level)
-        return HttpResponseRedirect(self._page(done.row or self._newest(message)))
+    model_admin: ReadOnlyAdmin
+    request: HttpRequest
+    action: Action
 
-    def _newest(self, message: Message) -> Message:
-        """Return what stands for it by now: the other of two clicks may have resent it."""
-        message.refresh_from_db()
-        return getattr(message, "resent_as", message)
-
-    # Many
-
-    def ask_many(
-        self, request: HttpRequest, queryset: QuerySet[Any], *, deed: Deed
-    ) -> TemplateResponse | None:
-        """Ask whether to do it with the selected messages; nothing is done by this."""
-        chosen = list(queryset.select_related("resent_as")[: deed.most + 1])
-        if len(chosen) > deed.most:
-            self._too_many(request, deed)
-            return None
-        form = deed.form(chosen, many=True)
-        return self._ask(request, deed, chosen, form, title=deed.title_many)
-
-    def many(self, request: HttpRequest, *, deed: Deed) -> HttpResponse:
-        """Do it with the confirmed messages, one by one, and say what was done."""
-        if not self.may(request, deed.name):
-            raise PermissionDenied
-        back = HttpResponseRedirect(
-            reverse("admin:django_smsww_message_changelist", current_app=self.admin_site.name)
-        )
-        if request.method != "POST":
-            return back
-        primary_keys = _primary_keys(request)
-        if len(primary_keys) > deed.most:
-            self._too_many(request, deed)
-            return back
-        rows = self.get_queryset(request).filter(pk__in=primary_keys).order_by("pk")
-        chosen = list(rows.select_related("resent_as"))
-        form = deed.form(chosen, request.POST, many=True)
+    def one(self, object_id: int) -> HttpResponse:
+        """Ask about one message; act on it if the form is valid."""
+        message = self.model_admin.get_object_or_404(self.request, object_id)
+        if reason := self.action.why_not(message):
+            self._say(reason, messages.WARNING)
+            return self.model_admin.redirect_to("change", _newest(message).pk)
+        data = self.request.POST if self.request.method == "POST" else None
+        form = self.action.form([message], data, many=False)
         if not form.is_valid():
-            return self._ask(request, deed, chosen, form, title=deed.title_many)
-        self._do_many(request, deed, chosen, form.cleaned_data)
-        return back
+            return self._ask([message], form, title=self.action.title, original=message)
+        [result] = self._results([message], form.cleaned_data)
+        self._say(result.text or result.problem, result.level)
+        return self.model_admin.redirect_to("change", (result.row or _newest(message)).pk)
 
-    def _do_many(
-        self, request: HttpRequest, deed: Deed, rows: list[Message], answers: dict[str, Any]
-    ) -> None:
-        skipped: Counter[str] = Counter()
-        ready: list[Message] = []
-        for message in rows:
-            reason = deed.why_skip(message, answers)
-            if reason:
-                skipped[str(reason)] += 1
-            else:
-                ready.append(message)
-        done: list[Done] = []
-        for each in deed.do_all(ready, request.user, answers):  # type: ignore[arg-type]
-            done.append(each)
-            self._log(request, each)
-            if each.is_pointless_to_go_on:
-                break
-        left = len(ready) - len(done)
-        if left:
+    def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
+        """Ask about the selected messages."""
+        rows = list(queryset.select_related("resent_as")[: self.action.most + 1])
+        if self._are_too_many(rows):
+            return None
+        return self._ask_many(rows, self.action.form(rows, many=True))
+
+    def selected(self) -> HttpResponse:
+        """Act on the confirmed messages one by one."""
+        changelist = self.model_admin.redirect_to("changelist")
+        if self.request.method != "POST" or self._are_too_many(keys := _keys(self.request)):
+            return changelist
+        queryset = self.model_admin.get_queryset(self.request).filter(pk__in=keys).order_by("pk")
+        rows = list(queryset.select_related("resent_as"))
+        form = self.action.form(rows, self.request.POST, many=True)
+        if not form.is_valid():
+            return self._ask_many(rows, form)
+        self._act_on_each(rows, form.cleaned_data)
+        return changelist
+
+    def _act_on_each(self, rows: list[Message], answers: dict[str, Any]) -> None:
+        reasons = [(row, self.action.why_skip(row, answers)) for row in rows]
+        ready = [row for row, reason in reasons if not reason]
+        skipped = Counter(str(reason) for _row, reason in reasons if reason)
+        results = list(self._results(ready, answers))
+        if left := len(ready) - len(results):
             skipped[gettext("The gateway could not take the one before.")] += left
-        skipped.update(str(each.trouble) for each in done if each.row is None)
-        self._report(request, deed, [each for each in done if each.row], skipped)
+        skipped.update(str(result.problem) for result in results if result.row is None)
+        self._report([result for result in results if result.row], skipped)
 
-    def _report(
-        self, request: HttpRequest, deed: Deed, done: list[Done], skipped: Counter[str]
-    ) -> None:
-        fine = [one for one in done if not one.trouble]
-        troubled = [one for one in done if one.trouble]
-        if fine:
-            self.message_user(request, deed.succeeded(len(fine)), messages.SUCCESS)
-        if troubled:
+    def _results(self, rows: list[Message], answers: dict[str, Any]) -> Iterator[Result]:
+        """Act and log, until a result says that the next one would fail, too."""
+        for result in self.action.do_all(rows, self.request.user, answers):  # type: ignore[arg-type]
+            self._log(result)
+            yield result
+            if result.stop:
+                return
+
+    def _log(self, result: Result) -> None:
+        for row, text in result.log:
+            is_new = row is result.row and len(result.log) > 1
+            log = self.model_admin.log_addition if is_new else self.model_admin.log_change
+            log(self.request, row, text)
+
+    def _report(self, results: list[Result], skipped: Counter[str]) -> None:
+        failed = [result for result in results if result.problem]
+        if done := len(results) - len(failed):
+            self._say(self.action.done % done, messages.SUCCESS)
+        if failed:
             text = gettext("Tried, and not fine: {}")
-            self.message_user(request, format_html(text, self._links(troubled)), messages.WARNING)
+            self._say(format_html(text, self._links(failed)), messages.WARNING)
         for reason, times in skipped.items():
             text = ngettext("%(n)d was skipped: %(why)s", "%(n)d were skipped: %(why)s", times)
-            self.message_user(request, text % {"n": times, "why": reason}, messages.WARNING)
+            self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
-    def _links(self, tried: Iterable[Done]) -> str:
-        rows = ((self._page(one.row), one.row, one.trouble) for one in tried if one.row)
+    def _links(self, results: list[Result]) -> str:
+        url = self.model_admin.view_url
+        rows = ((url("change", one.row.pk), one.row, one.problem) for one in results if one.row)
         return format_html_join("; ", '<a href="{}">{}</a> ({})', rows)
 
-    def _too_many(self, request: HttpRequest, deed: Deed) -> None:
+    def _are_too_many(self, chosen: Collection[Any]) -> bool:
+        if len(chosen) <= self.action.most:
+            return False
         text = gettext("At most %d messages can be chosen at once for this. Nothing was done.")
-        self.message_user(request, text % deed.most, messages.ERROR)
+        self._say(text % self.action.most, messages.ERROR)
+        return True
 
-    # Both
+    def _say(self, text: Text, level: int) -> None:
+        self.model_admin.message_user(self.request, str(text), level)
 
-    def _ask(
-        self, request: HttpRequest, deed: Deed, rows: list[Message], form: Any, **context: Any
-    ) -> TemplateResponse:
-        context |= question(rows, deed, Viewer.of(request))
-        return framed(
-            self,
-            request,
+    def _ask_many(self, rows: list[Message], form: Any) -> TemplateResponse:
+        return self._ask(rows, form, title=self.action.title_selected)
+
+    def _ask(self, rows: list[Message], form: Any, **context: Any) -> TemplateResponse:
+        context |= _question(rows, self.action, Viewer.of(self.request))
+        return self.model_admin.render_page(
+            self.request,
             "message/ask.html",
             action_checkbox_name=ACTION_CHECKBOX_NAME,
-            deed=deed,
+            action=self.action,
             form=form,
-            many_page=f"admin:django_smsww_message_{deed.name}_selected",
+            many_page=f"admin:django_smsww_message_{self.action.name}_selected",
             **context,
         )
 
-    def _log(self, request: HttpRequest, done: Done) -> None:
-        """Write the rows' admin history; it names them by their references alone."""
-        for row, text in done.logged:
-            is_new = row is done.row and len(done.logged) > 1
-            (self.log_addition if is_new else self.log_change)(request, row, text)
 
-    def _page(self, message: Message) -> str:
-        return page_of(Message, message.pk, self.admin_site.name)
+def _newest(message: Message) -> Message:
+    """Return the resend of this message, which the other of two clicks may have made."""
+    message.refresh_from_db()
+    return getattr(message, "resent_as", message)
 
 
-def as_action(deed: Deed) -> Callable[..., Any]:
-    """Return what the list offers for this deed."""
-
-    def action(admin: DeedAdmin, request: HttpRequest, rows: QuerySet[Any]) -> Any:
-        return admin.ask_many(request, rows, deed=deed)
-
-    action.__name__ = f"{deed.name}_selected"
-    action.allowed_permissions = (deed.name,)  # type: ignore[attr-defined]
-    action.short_description = deed.action  # type: ignore[attr-defined]
-    return action
-
-
-def _primary_keys(request: HttpRequest) -> set[int]:
-    """Return the confirmed primary keys; whoever made up others gets nothing for them."""
+def _keys(request: HttpRequest) -> set[int]:
+    """Return the confirmed primary keys, without values that are none."""
     sent = request.POST.getlist(ACTION_CHECKBOX_NAME)
     return {int(key) for key in sent if key.isascii() and key.isdigit() and len(key) < 19}
+
+
+def _question(rows: list[Message], action: Action, viewer: Viewer) -> dict[str, Any]:
+    """Return what the confirmation counts: messages, segments, countries and known costs."""
+    reasons = [(row, action.why_not(row)) for row in rows]
+    leaving = [row for row, reason in reasons if not reason]
+    costs = [row.total_price for row in leaving if row.total_price is not None]
+    return {
+        "leaving": [_line(row, viewer) for row in leaving],
+        "leaving_text": action.leaving % len(leaving),
+        "staying": [(row, reason) for row, reason in reasons if reason],
+        "segments": sum(row.segments or 0 for row in leaving),
+        "countries": named_countries(Counter(row.country for row in leaving)),
+        "sees_costs": viewer.sees_costs,
+        "known_cost": action.cost % money(sum(costs, Decimal(0))) if action.cost and costs else "",
+        "without_cost": len(leaving) - len(costs),
+    }
+
+
+def _line(message: Message, viewer: Viewer) -> dict[str, Any]:
+    return {
+        "message": message,
+        "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
+        "country": message.country,
+        "badge": badge(message.state),
+        "cost": money(message.total_price),
+    }

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
-from ..formatting import badge, error_name, kept_text, money, page_of
+from ..formatting import badge, change_url, error_name, kept_text, money
 from ..permissions import HIDDEN, Viewer
 from ..text import visible
 
@@ -102,7 +102,7 @@ def _life(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
 
 
 def _link(message: Message, site: str) -> tuple[str, Text]:
-    return page_of(Message, message.pk, site), str(message)
+    return change_url(Message, message.pk, site), str(message)
 
 
 def _done(message: Message, viewer: Viewer) -> Iterator[Entry]:
@@ -142,7 +142,7 @@ def _heard(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
         if viewer.sees_costs and fresh not in (None, price):
             details.append(_price_change(price, fresh))
         price = price if fresh is None else fresh
-        payload = (page_of(Callback, callback.pk, site), _("Payload"))
+        payload = (change_url(Callback, callback.pk, site), _("Payload"))
         yield Entry(
             callback.received_at,
             callback.get_source_display(),

@@ -7,19 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ...daily import Sums, day_of
-from ..actions.views import DeedAdmin
+from ..base import ReadOnlyAdmin
 from ..detail.timeline import lasted
 from ..formatting import money
-from ..frame import framed
 from ..permissions import Viewer
 from .figures import GROUPS, Figures, together
 from .plots import Plot, Series, lines, stacked
@@ -56,37 +53,25 @@ class PeriodForm(forms.Form):
         return {"since": first, "until": last}
 
 
-class StatisticsAdmin(DeedAdmin):
-    """One more page, for whoever may see the messages."""
-
-    def get_urls(self) -> list[Any]:
-        """Add the page."""
-        view = self.admin_site.admin_view(self.statistics)
-        own = [path("statistics/", view, name="django_smsww_message_statistics")]
-        return own + super().get_urls()
-
-    def statistics(self, request: HttpRequest) -> HttpResponse:
-        """Draw the chosen period."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        form = PeriodForm(request.GET or {})
-        last = today()
-        first = last - timedelta(days=USUAL_DAYS - 1)
-        if form.is_valid():
-            first, last = form.cleaned_data["since"], form.cleaned_data["until"]
-        figures = Figures.read(first, last, seconds=PATIENCE)
-        shown = unfinished(figures) if figures.missing else drawn(figures, Viewer.of(request))
-        return framed(
-            self,
-            request,
-            "statistics/page.html",
-            title=_("Statistics"),
-            form=PeriodForm(initial={"since": first, "until": last}),
-            errors=form.non_field_errors() if form.is_bound else [],
-            is_wrong=not form.is_valid(),
-            quick=[(days, _quick(days)) for days in (7, 30, 90)],
-            **shown,
-        )
+def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
+    """Draw the chosen period."""
+    form = PeriodForm(request.GET or {})
+    last = today()
+    first = last - timedelta(days=USUAL_DAYS - 1)
+    if form.is_valid():
+        first, last = form.cleaned_data["since"], form.cleaned_data["until"]
+    figures = Figures.read(first, last, seconds=PATIENCE)
+    shown = unfinished(figures) if figures.missing else drawn(figures, Viewer.of(request))
+    return model_admin.render_page(
+        request,
+        "statistics/page.html",
+        title=_("Statistics"),
+        form=PeriodForm(initial={"since": first, "until": last}),
+        errors=form.non_field_errors() if form.is_bound else [],
+        is_wrong=not form.is_valid(),
+        quick=[(days, _quick(days)) for days in (7, 30, 90)],
+        **shown,
+    )
 
 
 def drawn(figures: Figures, viewer: Viewer) -> dict[str, Any]:
