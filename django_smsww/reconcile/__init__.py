@@ -1,12 +1,13 @@
 """Ask the provider what became of unknown and unfinished messages.
 
-The gateway takes no idempotency key, so a message whose answer was lost is looked for in the
-provider's list: by the reference that was sent along and, where the list does not bring references
-back, by number, text, sender and time. What is found is adopted. That a message is *absent* is
-claimed only with a positive control; in every doubt it stays UNKNOWN, and its row says why.
+The gateway takes no idempotency key. So a sync searches the provider's list for messages whose
+answer was lost: by the reference that was sent along and, where the list brings no references
+back, by number, text, sender and time. A message that is found is adopted. That one never arrived
+is claimed only with positive controls: messages of ours that the list shows from before it and
+from after it. In every doubt the message stays UNKNOWN, and its row says why.
 """
 
-from .report import Reason, SyncReport, Unsettled
-from .run import hold, look_up, sync
+from .report import Reason, SyncReport
+from .run import hold_after_restore, look_up, sync
 
-__all__ = ["Reason", "SyncReport", "Unsettled", "hold", "look_up", "sync"]
+__all__ = ["Reason", "SyncReport", "hold_after_restore", "look_up", "sync"]

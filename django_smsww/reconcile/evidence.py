@@ -1,9 +1,13 @@
-"""What one reading of the list proves, and what it does not."""
+"""Evidence from one scan of the list: proofs of absence, and matches without references.
+
+A wrong proof of absence is the most expensive error of all: the row becomes FAILED, its key is
+free again, and the message is sent a second time.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -18,44 +22,43 @@ from ..states import State
 from .listing import Listing
 from .report import Reason
 
-MARGIN = timedelta(minutes=2)
-"""How far from an attempt the messages must be that show that the list is complete around it."""
+CONTROL_MARGIN = timedelta(minutes=2)
+"""A control is this far from a send at least, as neighbours may be listed the wrong way round."""
 
-SLACK = timedelta(minutes=15)
-"""By how much the provider's clock and ours may differ."""
+CLOCK_SKEW = timedelta(minutes=15)
+"""The provider's clock and ours may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """A message that may have been sent, and from when to when that may have been."""
+class PossibleSend:
+    """A message that may have been sent, at some time between two of our clock."""
 
     message: Message
-    begun: datetime
-    over: datetime
+    earliest: datetime
+    latest: datetime
 
 
-def attempts_of(rows: MessageQuerySet) -> list[Attempt]:
-    """Return the attempts of these UNKNOWN rows."""
-    ends = Event.objects.using(rows.db).filter(message__in=rows.values("pk"), state=State.UNKNOWN)
-    ended = dict(ends.values_list("message", "created_at").order_by("created_at"))
-    return [_attempt(message, ended.get(message.pk)) for message in rows]
+def possible_sends(rows: MessageQuerySet) -> list[PossibleSend]:
+    """Return for each row from when to when it may have been sent.
 
-
-def _attempt(message: Message, ended: datetime | None) -> Attempt:
-    """Return when the attempt was under way.
-
-    A row that was handed over may have waited for its request for half a lease. It was over when
-    the row became UNKNOWN: by a time-out, by a dead worker's lease, or held after a restore.
+    A worker may wait with a claimed row, so the claim is the earliest time. The latest is when the
+    row became UNKNOWN: by a time-out, by a dead worker's lease, or after a restore.
     """
-    begun = message.claimed_at or message.created_at
-    if ended is not None and ended < begun:  # by a host's clock that is slow
-        ended = begun + timedelta(seconds=leases.SECONDS)
-    return Attempt(message, begun, ended or begun)
+    moves = Event.objects.using(rows.db).filter(message__in=rows.values("pk"), state=State.UNKNOWN)
+    latest = dict(moves.values_list("message", "created_at").order_by("created_at"))
+    return [_possible_send(message, latest.get(message.pk)) for message in rows]
+
+
+def _possible_send(message: Message, latest: datetime | None) -> PossibleSend:
+    earliest = message.claimed_at or message.created_at
+    if latest is not None and latest < earliest:  # written by a host whose clock is slow
+        latest = earliest + timedelta(seconds=leases.SECONDS)
+    return PossibleSend(message, earliest, latest or earliest)
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A message of ours in the list, with our time of it and the provider's."""
+    """A positive control: a message of ours that the list shows, by our clock and by theirs."""
 
     claimed_at: datetime
     created_at: datetime | None
@@ -63,188 +66,189 @@ class Control:
 
 @dataclass
 class Evidence:
-    """What the list shows besides the messages that are looked for.
+    """The entries of the list that say something of the messages searched for.
 
     Attributes:
-        controls: accepted messages of the same alias whose references the list brings back.
-        plain: the same without references.
-        strangers: messages that nobody owns, to a number that one is looked for with.
-        contested: references of rows that the message with the reference contradicts.
-        foreign_stamps: the list brings back references of others.
+        controls: messages of this alias that the list shows with their references.
+        unreferenced: messages of this alias that it shows without.
+        ownerless: entries without a row, to a number that is searched for.
+        contested: references whose entry in the list contradicts the row.
+        shows_other_references: the list shows references of other deployments or aliases.
+        unlisted: when accepted messages were claimed that the list does not show.
     """
 
     listing: Listing
     now: datetime
     grace: timedelta
     controls: list[Control] = field(default_factory=list)
-    plain: list[Control] = field(default_factory=list)
-    strangers: list[SendResult] = field(default_factory=list)
+    unreferenced: list[Control] = field(default_factory=list)
+    ownerless: list[SendResult] = field(default_factory=list)
     contested: set[UUID] = field(default_factory=set)
-    foreign_stamps: bool = False
-
-    def __post_init__(self) -> None:
-        self.margin = min(self.grace, MARGIN)
-        self._unlisted: list[datetime] = []
+    shows_other_references: bool = False
+    unlisted: list[datetime] = field(default_factory=list)
 
     @property
-    def is_echoed(self) -> bool:
-        """Whether a message of this alias would be found by its reference."""
-        return bool(self.controls) or (self.foreign_stamps and not self.plain)
+    def margin(self) -> timedelta:
+        return min(self.grace, CONTROL_MARGIN)
 
     @property
-    def span(self) -> tuple[datetime, datetime] | None:
-        """Return from when to when, by our clock, the list shows messages of ours."""
-        times = [control.claimed_at for control in self.controls]
-        return (min(times), max(times)) if times else None
+    def shows_references(self) -> bool:
+        """Whether the list would show a message of this alias with its reference.
 
-    def weigh(self, unlisted: Iterable[datetime]) -> None:
-        """Make ready to judge, once all is read.
-
-        Args:
-            unlisted: when messages were handed over that were accepted, and that the list lacks.
+        Without references, a message that did arrive is invisible to the search for it.
         """
-        self.controls = self._trusted()
-        self._unlisted = list(unlisted)
+        return bool(self.controls) or (self.shows_other_references and not self.unreferenced)
 
-    def _trusted(self) -> list[Control]:
-        """Return the controls in our order, without those whose two times disagree too much.
+    def order_controls(self) -> None:
+        """Sort the controls, and drop those whose two times disagree.
 
-        Such a one was not accepted when its row says, so it shows nothing of that time.
+        A row with a wrong time was accepted at another one, so it proves nothing about its own.
         """
-        ahead = self._clock_difference()
-        fitting = [
+        offset = self._clock_offset()
+        trusted = [
             one
             for one in self.controls
-            if not one.created_at or abs(one.created_at - one.claimed_at - ahead) <= MARGIN
+            if not one.created_at or abs(one.created_at - one.claimed_at - offset) <= CONTROL_MARGIN
         ]
-        return sorted(fitting, key=lambda control: control.claimed_at)
+        self.controls = sorted(trusted, key=lambda control: control.claimed_at)
 
     # Absence
 
-    def reason_to_doubt(self, attempt: Attempt) -> Reason | None:
-        """Return why it is not proved that the provider never had it, or None if it is."""
-        if self.is_fresh(attempt):
+    def reason_to_doubt(self, send: PossibleSend) -> Reason | None:
+        """Return why the message may have arrived, or None: then its absence is proved."""
+        if self.is_fresh(send):
             return Reason.TOO_EARLY
-        if attempt.message.reference in self.contested:
+        if send.message.reference in self.contested:
             return Reason.CONTESTED
-        if not self.is_echoed:
+        if not self.shows_references:
             return Reason.NOT_ECHOED
-        before, after = self._before(attempt), self._after(attempt)
+        before, after = self._control_before(send), self._control_after(send)
         if before is None:
             return Reason.NO_CONTROL_BEFORE
         if after is None:
             return Reason.NO_CONTROL_AFTER
-        return self._doubt_between(attempt, before, after)
+        return self._doubt_between(send, before, after)
 
-    def is_fresh(self, attempt: Attempt) -> bool:
-        return self.now < attempt.over + self.grace
+    def is_fresh(self, send: PossibleSend) -> bool:
+        """Within the grace period the request may still be under way, and arrive later."""
+        return self.now < send.latest + self.grace
 
-    def _before(self, attempt: Attempt) -> Control | None:
-        """Return the last message of ours that was handed over before it."""
-        limit = attempt.begun - self.margin
+    def _control_before(self, send: PossibleSend) -> Control | None:
+        """Return the last control before the send: without one, the list may begin after it."""
+        limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
-    def _after(self, attempt: Attempt) -> Control | None:
-        """Return the first message of ours that was handed over when the attempt was over."""
-        limit = attempt.over + self.margin
+    def _control_after(self, send: PossibleSend) -> Control | None:
+        """Return the first control after the send: without one, the list may lag behind it."""
+        limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
 
-    def _doubt_between(self, attempt: Attempt, before: Control, after: Control) -> Reason | None:
-        # Messages that left at about the same time may be listed in the other order, so the
-        # list must be read beyond the one before. The times compared are all the provider's.
-        edge = before.created_at - SLACK if before.created_at else attempt.begun
+    def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
+        """Doubt a list with a gap between the two controls: the message may be in the gap."""
+        # Messages that left at about the same time may be listed in the other order, so the list
+        # must be read beyond the control before. All times compared are the provider's.
+        edge = before.created_at - CLOCK_SKEW if before.created_at else send.earliest
         if not self.listing.covers(edge):
             return Reason.NOT_READ
-        if any(before.claimed_at <= one <= after.claimed_at for one in self._unlisted):
+        if any(before.claimed_at <= one <= after.claimed_at for one in self.unlisted):
             return Reason.HOLE
-        if any(before.claimed_at <= one.claimed_at <= after.claimed_at for one in self.plain):
+        unreferenced = (one.claimed_at for one in self.unreferenced)
+        if any(before.claimed_at <= one <= after.claimed_at for one in unreferenced):
             return Reason.NOT_ECHOED
-        since_then = (one for one in self.strangers if not one.created_at or one.created_at >= edge)
-        if any(_may_be(attempt.message, one) for one in since_then):
+        recent = (one for one in self.ownerless if not one.created_at or one.created_at >= edge)
+        if any(_may_be(send.message, one) for one in recent):
             return Reason.TWIN
         return None
 
     # Without references
 
     def matches(
-        self, attempts: Sequence[Attempt], rivals: Sequence[Attempt]
-    ) -> list[tuple[Attempt, SendResult]]:
-        """Pair attempts with messages of the list, where there is but one way to do it.
+        self, sends: Sequence[PossibleSend], rivals: Sequence[PossibleSend]
+    ) -> list[tuple[PossibleSend, SendResult]]:
+        """Pair sends with ownerless entries that fit them alone, in both directions.
+
+        Of two equal messages one may have arrived: a guess would take the wrong one for it.
 
         Args:
-            rivals: all to which an ownerless message could belong, these ones among them.
+            rivals: all sends to which an ownerless entry could belong, these among them.
         """
         pairs = []
-        for attempt in attempts:
-            fitting = [one for one in self.strangers if self._fits(attempt, one)]
-            if len(fitting) == 1 and self._is_complete_around(attempt):
+        for send in sends:
+            fitting = [one for one in self.ownerless if self._fits(send, one)]
+            if len(fitting) == 1 and self._is_complete_around(send):
                 owners = {one.message.pk for one in rivals if self._fits(one, fitting[0])}
-                if owners <= {attempt.message.pk}:
-                    pairs.append((attempt, fitting[0]))
+                if owners <= {send.message.pk}:
+                    pairs.append((send, fitting[0]))
         return pairs
 
-    def _is_complete_around(self, attempt: Attempt) -> bool:
-        return not self.is_fresh(attempt) and self.listing.covers(self._window(attempt)[0])
+    def _is_complete_around(self, send: PossibleSend) -> bool:
+        """An entry that is not read or not listed yet might fit as well."""
+        return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
-    def _fits(self, attempt: Attempt, stranger: SendResult) -> bool:
-        first, last = self._window(attempt)
-        message = attempt.message
+    def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
+        """Number, text, sender and time must all fit, or the entry is another message."""
+        first, last = self._window(send)
         return (
-            stranger.created_at is not None
-            and first <= stranger.created_at <= last
-            and message.sender in ("", stranger.sender)
-            and _same_number(message, stranger)
-            and _same_text(message, stranger.body)
+            entry.created_at is not None
+            and first <= entry.created_at <= last
+            and send.message.sender in ("", entry.sender)
+            and _same_number(send.message, entry)
+            and _same_text(send.message, entry.body)
         )
 
-    def _window(self, attempt: Attempt) -> tuple[datetime, datetime]:
-        """Return from when to when the provider would have written that it came."""
-        ahead = self._clock_difference()
-        return attempt.begun + ahead - SLACK, attempt.over + ahead + SLACK
+    def _window(self, send: PossibleSend) -> tuple[datetime, datetime]:
+        """Return from when to when the provider would have listed it, by the provider's clock."""
+        offset = self._clock_offset()
+        return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 
-    def _clock_difference(self) -> timedelta:
-        """Return by how much the provider's clock is ahead of ours, as messages of ours show."""
+    def _clock_offset(self) -> timedelta:
+        """Return how far the provider's clock is ahead; the median, as single rows may be wrong."""
         seconds = [
             (one.created_at - one.claimed_at).total_seconds()
-            for one in (self.controls or self.plain)[:1000]
+            for one in (self.controls or self.unreferenced)[:1000]
             if one.created_at
         ]
         return timedelta(seconds=median(seconds)) if seconds else timedelta(0)
 
 
-def rivals_of(rows: MessageQuerySet, attempts: Sequence[Attempt]) -> MessageQuerySet:
-    """Return all rows that may own a message to the number of one of these attempts.
+def rivals_of(rows: MessageQuerySet, sends: Sequence[PossibleSend]) -> MessageQuerySet:
+    """Return the rows that may own an ownerless entry to the number of one of these sends.
+
+    A row that a person or a proof has ended is a rival, too: its message may have arrived later.
 
     Args:
         rows: those of the whole database, since other deployments may share the account.
     """
-    numbers = {attempt.message.recipient for attempt in attempts}
-    kept = [State.SENDING, State.UNKNOWN, State.NEW, State.PENDING]
-    ownerless = rows.filter(recipient__in=numbers, provider_id=None, dry_run=False)
-    return ownerless.filter(state__in=kept) | ownerless.filter(
+    numbers = {send.message.recipient for send in sends}
+    sent = [State.SENDING, State.UNKNOWN, State.NEW, State.PENDING]
+    nameless = rows.filter(recipient__in=numbers, provider_id=None, dry_run=False)
+    return nameless.filter(state__in=sent) | nameless.filter(
         state=State.FAILED, error_code__in=[PROVED_ABSENT, SETTLED_UNSENT]
     )
 
 
-def agrees(message: Message, result: SendResult) -> bool:
-    """Tell whether the number, where both tell it, is the same."""
-    return not result.recipient or not message.recipient or _same_number(message, result)
+def agrees(message: Message, entry: SendResult) -> bool:
+    """A reference with another number than the row's is a copied or forged one."""
+    return not entry.recipient or not message.recipient or _same_number(message, entry)
 
 
-def _may_be(message: Message, stranger: SendResult) -> bool:
-    if not _same_number(message, stranger):
+def _may_be(message: Message, entry: SendResult) -> bool:
+    """In doubt, an ownerless entry is the message; a text that is missing in either fits all."""
+    if not _same_number(message, entry):
         return False
-    # A forgotten text cannot be told from another: its fingerprint goes with the SECRET_KEY.
-    return message.scrubbed or not stranger.body or _same_text(message, stranger.body)
+    # The fingerprint of a forgotten text differs once the SECRET_KEY has changed.
+    return message.scrubbed or not entry.body or _same_text(message, entry.body)
 
 
-def _same_number(message: Message, result: SendResult) -> bool:
-    return digits(message.recipient) == digits(result.recipient)
+def _same_number(message: Message, entry: SendResult) -> bool:
+    """Compare digits alone: the provider may list a number without "+", or with spaces."""
+    return digits(message.recipient) == digits(entry.recipient)
 
 
 def _same_text(message: Message, body: str) -> bool:
+    """Compare words alone, since the provider may list a text with other white space."""
     if message.scrubbed:
         return bool(body) and fingerprint(body) == message.fingerprint
     return message.body.split() == body.split()

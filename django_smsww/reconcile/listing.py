@@ -1,8 +1,7 @@
-"""Reads the provider's list: its order, its page size and its limits are documented nowhere.
+"""Reads the provider's list, whose order, page size and limits are documented nowhere.
 
-So nothing is assumed of it. The order shows in the times of the messages; each page overlaps the
-one before by one message, so that a gap would be noticed; the list is over only when a page brings
-nothing new.
+So nothing is assumed. The order shows in the times of the messages. Each page overlaps the one
+before by one message, so that a gap is noticed. Only a page with nothing new ends the list.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ PAGE = 100
 MAX_PAGES = 1000
 
 JITTER = timedelta(minutes=1)
-"""By how much neighbours in a list that is ordered by time may stand the wrong way round."""
+"""Neighbours in a list that is ordered by time may stand the wrong way round by so much."""
 
 FetchPage = Callable[[int, int], Sequence[SendResult]]
 
@@ -30,12 +29,12 @@ class Order(Enum):
 
 @dataclass
 class Listing:
-    """One reading of the list, as far back as is asked for.
+    """The part of the list that was read.
 
     Attributes:
         seen: the ids read.
-        has_ended: the last page brought nothing new, so all of the list was read.
-        is_whole: nothing was skipped, and everything could be read.
+        has_ended: the last page brought nothing new, so the list was read to its end.
+        is_whole: no gap was noticed, and every entry could be read.
         oldest: the time of the oldest message read.
     """
 
@@ -48,14 +47,13 @@ class Listing:
     _start: int = 0
     _widest: int = 0
     _last_time: datetime | None = None
-    _is_disordered: bool = False
 
     def read(self, horizon: datetime) -> Iterator[list[SendResult]]:
-        """Yield the new messages page by page, until all are older than the horizon, or the end."""
+        """Yield the new entries page by page, until all are older than the horizon, or the end."""
         page = self._first_page(horizon)
         skip, idle = self._start, 0
         for _ in range(MAX_PAGES):
-            fresh = self._take(page)
+            fresh = self._new_entries(page)
             idle = 0 if fresh else idle + 1
             yield fresh
             if self._is_over(page, fresh, idle) or self._is_past(page, horizon):
@@ -63,11 +61,11 @@ class Listing:
             overlap = 1 if self._widest > 1 else 0  # a page of one has no room for it
             skip += len(page) - overlap
             page = self.fetch_page(skip, PAGE)
-            joins = any(one.provider_id in self.seen for one in page)
+            joins = any(entry.provider_id in self.seen for entry in page)
             self.is_whole &= joins if overlap else not page
 
     def covers(self, moment: datetime) -> bool:
-        """Tell whether all that the list has, from this time of the provider's on, was read."""
+        """Tell whether all entries since this time, by the provider's clock, were read."""
         if not self.is_whole:
             return False
         is_past = self.oldest is not None and self.oldest < moment
@@ -78,16 +76,16 @@ class Listing:
         return self.has_ended and self._start == 0
 
     def _first_page(self, horizon: datetime) -> Sequence[SendResult]:
+        """Return the first page or, of a list that begins with the oldest, one near the horizon."""
         page = self.fetch_page(0, PAGE)
         self.order = _order_of(page)
-        times = _times(page)
-        if self.order is not Order.OLDEST_FIRST or times[-1] >= horizon:
+        if self.order is not Order.OLDEST_FIRST or _times(page)[-1] >= horizon:
             return page
         self._start = self._position_of(horizon)
         return self.fetch_page(self._start, PAGE) if self._start else page
 
     def _position_of(self, horizon: datetime) -> int:
-        """Return a position shortly before the horizon in a list that begins with the oldest."""
+        """Search a position shortly before the horizon: double it, then halve the distance."""
         low, high = 0, PAGE
         while high < PAGE * MAX_PAGES * 100 and self._is_older(high, horizon):
             low, high = high, high * 2
@@ -100,37 +98,34 @@ class Listing:
         times = _times(self.fetch_page(position, 1))
         return bool(times) and times[0] < horizon
 
-    def _take(self, page: Sequence[SendResult]) -> list[SendResult]:
-        """Return what is new on the page, and keep account of order and reach."""
+    def _new_entries(self, page: Sequence[SendResult]) -> list[SendResult]:
         fresh = []
         self._widest = max(self._widest, len(page))
-        for result in page:
-            if not result.provider_id:  # an entry that cannot be read might be anything
+        for entry in page:
+            if not entry.provider_id:  # an unreadable entry may be the message searched for
                 self.is_whole = False
-            elif result.provider_id not in self.seen:
-                self.seen.add(result.provider_id)
-                fresh.append(result)
-                self._account_for(result)
+            elif entry.provider_id not in self.seen:
+                self.seen.add(entry.provider_id)
+                fresh.append(entry)
+                self._check_order(entry.created_at)
         return fresh
 
-    def _account_for(self, result: SendResult) -> None:
-        moment = result.created_at
+    def _check_order(self, moment: datetime | None) -> None:
+        """Give up the order of the list at the first message without a time or out of order."""
         if moment is None:
-            self._is_disordered = True
-        else:
-            last, self._last_time = self._last_time, moment
-            self.oldest = min(self.oldest or moment, moment)
-            if last is not None and self.order is not None:
-                step = moment - last if self.order is Order.NEWEST_FIRST else last - moment
-                self._is_disordered |= step > JITTER
-        if self._is_disordered:
             self.order = None
+            return
+        last, self._last_time = self._last_time, moment
+        self.oldest = min(self.oldest or moment, moment)
+        if last is not None and self.order is not None:
+            step = moment - last if self.order is Order.NEWEST_FIRST else last - moment
+            self.order = None if step > JITTER else self.order
 
     def _is_over(self, page: Sequence[SendResult], fresh: Sequence[SendResult], idle: int) -> bool:
         if fresh:
             return False
-        # One message, read already, is the overlap: the end. More of them have moved down since,
-        # as new ones came; but a list that never brings anything new does not move at all.
+        # A page with nothing but the overlap is the end. A full page of known messages means that
+        # new ones have pushed them down; twice in a row, that the list ignores the position.
         self.has_ended = len(page) < min(self._widest, 2) or not page
         is_stuck = idle > 1 and not self.has_ended
         self.is_whole &= not is_stuck
@@ -142,7 +137,7 @@ class Listing:
 
 
 def _times(page: Sequence[SendResult]) -> list[datetime]:
-    return [result.created_at for result in page if result.created_at is not None]
+    return [entry.created_at for entry in page if entry.created_at is not None]
 
 
 def _order_of(page: Sequence[SendResult]) -> Order | None:

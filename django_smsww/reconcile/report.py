@@ -1,4 +1,4 @@
-"""What one run found and did."""
+"""The report of one sync of one alias."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..exceptions import SMSError
 
 
 class Reason(Enum):
-    """Why a message stays UNKNOWN; the value is what its row says."""
+    """Why a message stays UNKNOWN; the row keeps the value as its error text."""
 
     TOO_EARLY = _("Not settled: its request may still be under way")
     KNOWN = _("Not settled: the provider knows it, but did not say what became of it")
@@ -28,33 +28,25 @@ class Reason(Enum):
     GIVEN_UP = _("Not settled: it was looked for long enough, and a person must decide")
 
 
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A message whose outcome is still unknown, and why."""
-
-    reference: UUID
-    reason: Reason
-
-
 @dataclass(slots=True)
 class SyncReport:
-    """What became of one alias; names messages by reference or provider's id alone.
+    """The result of one sync; it names messages by reference or provider's id alone.
 
     Attributes:
         skipped: why the provider was not asked at all.
-        held: rows held as UNKNOWN after a restore.
-        looked: rows about which the provider was heard.
-        adopted: rows that were found and now bear the provider's id.
-        moved: rows, adopted ones included, whose state moved.
-        corrected: rows whose final word the provider's single record corrected.
+        held: rows that became UNKNOWN because a backup was restored.
+        looked: rows of which the provider sent its record.
+        adopted: rows that were found and now have the provider's id.
+        moved: rows with a new state, adopted ones included.
+        corrected: rows whose final state a single look-up corrected.
         proved_absent: rows that are FAILED now, since they never arrived.
-        still_unknown: the others, with the reason of each.
-        missing: references of accepted rows that the provider says it does not have.
-        doubled: references that the provider's list shows under a second id.
-        orphans: after a restore, ids of messages signed by us that have no row.
-        left: unfinished rows for whose single look-up this run had no requests left.
-        pages, requests: how much was asked.
-        error: what the provider answered to end the run early; what was settled stays.
+        still_unknown: references of the other UNKNOWN rows, with the reasons.
+        missing: references of accepted rows that the provider does not have.
+        doubled: references that the list shows under a second id.
+        orphans: after a restore, ids of messages with our signature and without a row.
+        left: unfinished rows for which this sync had no look-ups left.
+        pages, requests: how many were asked for.
+        error: the provider's error that ended the sync early; verdicts before it stay.
     """
 
     alias: str
@@ -66,7 +58,7 @@ class SyncReport:
     moved: int = 0
     corrected: int = 0
     proved_absent: int = 0
-    still_unknown: list[Unsettled] = field(default_factory=list)
+    still_unknown: dict[UUID, Reason] = field(default_factory=dict)
     missing: list[UUID] = field(default_factory=list)
     doubled: list[UUID] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -76,16 +68,13 @@ class SyncReport:
     error: SMSError | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
-        plain: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        plain["still_unknown"] = [
-            {
-                "reference": str(one.reference),
-                "reason": one.reason.name.lower(),
-                "text": one.reason.value,
-            }
-            for one in self.still_unknown
-        ]
-        for name in ("missing", "doubled"):
-            plain[name] = [str(reference) for reference in plain[name]]
-        return plain | {"error": str(self.error) if self.error else ""}
+        """Return plain data for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "still_unknown": [
+                {"reference": str(reference), "reason": why.name.lower(), "text": why.value}
+                for reference, why in self.still_unknown.items()
+            ],
+            "missing": list(map(str, self.missing)),
+            "doubled": list(map(str, self.doubled)),
+            "error": str(self.error) if self.error else "",
+        }

@@ -1,11 +1,12 @@
-"""One run for one alias: read the list, look up what it does not show, settle what is proved.
+"""Sync an alias: read the list, look up the messages that it does not show, give verdicts.
 
-Every write is a conditional UPDATE of its own, so that two runs, callbacks and senders may be at
-work at the same time; no transaction is open while the provider is asked.
+Each write is one conditional UPDATE, so that syncs, callbacks and workers may run at the same
+time. No transaction is open while the provider is asked.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import router
@@ -15,17 +16,21 @@ from django.utils import timezone
 from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..clock import database_now, project_time
-from ..exceptions import SMSError
+from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
-from ..states import State
-from .lookups import look_up_the_others
-from .matching import Reading
+from ..states import FINAL, State
+from .matching import scan
 from .report import SyncReport
-from .session import Watch, Work, enter
+from .session import Candidate, OnRequest, Session, record
 from .verdicts import settle
 
+logger = logging.getLogger("django_smsww")
+
 MAX_LOOKUPS = 200
+MAX_FAILURES = 3
+PRICE_RETRY = timedelta(hours=1)
+_ACCOUNT_ERRORS = (InvalidToken, InsufficientCredit, AccountBlocklisted)
 
 
 def sync(
@@ -35,21 +40,20 @@ def sync(
     after_restore: datetime | None = None,
     grace: timedelta = GRACE,
     max_lookups: int = MAX_LOOKUPS,
-    watch: Watch | None = None,
+    on_request: OnRequest | None = None,
 ) -> SyncReport:
     """Settle the unknown outcomes of one alias and refresh its unfinished messages.
 
-    Only rows of the backend's own environment are touched. It may run as often as one likes, and
-    several times at once. What the provider answers to end a run early is in the report's
-    `error`.
+    Only rows of the backend's own environment are touched. You may run it at any time, and several
+    at once. An error of the provider ends it early and is the report's `error`.
 
     Args:
         backend: the backend, or its alias.
         using: the database alias.
-        after_restore: when the backup was made that has been restored; see `hold`.
-        grace: how long an attempt is taken to be still under way.
-        max_lookups: how many messages that the list does not show are looked up singly.
-        watch: called after each request with the report so far.
+        after_restore: when the backup was made that has been restored; see `hold_after_restore`.
+        grace: for how long after its claim a request may still be under way.
+        max_lookups: how many messages are looked up singly, if the list does not show them.
+        on_request: called after each request with the report so far.
     """
     if isinstance(backend, str):
         backend = sms_backends[backend]
@@ -57,36 +61,37 @@ def sync(
     report = SyncReport(backend.alias, backend.environment)
     Message.objects.using(using).of(backend.alias, backend.environment).abandon()
     if after_restore:
-        report.held = hold(backend, after_restore, using=using)
+        report.held = hold_after_restore(backend, after_restore, using=using)
     if not (backend.supports_fetch or backend.supports_fetch_page):
         report.skipped = "its backend can neither list messages nor look one up."
         return report
+    restored_to = after_restore and project_time(after_restore)
     with backend:
-        work = Work(backend, using, report, grace=grace, watch=watch)
-        _run(work, after_restore and project_time(after_restore), max_lookups)
+        _run(Session(backend, using, report, grace, restored_to, on_request), max_lookups)
     if report.error is None:
         Heartbeat.objects.using(using).beat(backend.environment, f"sync:{backend.alias}")
     return report
 
 
-def _run(work: Work, since: datetime | None, max_lookups: int) -> None:
-    reading = Reading(work, since)
+def _run(session: Session, max_lookups: int) -> None:
     try:
-        if work.backend.supports_fetch_page:
-            reading.read()
-        if work.backend.supports_fetch:
-            look_up_the_others(work, max_lookups)
+        if session.backend.supports_fetch_page:
+            scan(session)
+        if session.backend.supports_fetch:
+            _look_up_rest(session, max_lookups)
     except SMSError as error:
-        work.report.error = error
-    work.report.orphans = sorted(reading.orphans)
-    settle(work)
+        session.report.error = error
+    session.report.orphans.sort()
+    settle(session)
 
 
-def hold(backend: BaseSMSBackend, since: datetime, *, using: str | None = None) -> int:
-    """Hold the rows that may have been sent after a backup was made; return how many there were.
+def hold_after_restore(
+    backend: BaseSMSBackend, since: datetime, *, using: str | None = None
+) -> int:
+    """Make rows UNKNOWN that may have left since a restored backup; return how many.
 
-    Whatever stands QUEUED or SENDING in a restored database may have left since the backup, so it
-    becomes UNKNOWN and is looked for like the others. Call this before any worker starts.
+    A row that is QUEUED or SENDING in the backup may have been sent since, so a worker would send
+    it twice. Call this before any worker starts; a sync then searches for these messages.
 
     Args:
         since: when the backup was made, aware; better too early than too late.
@@ -102,9 +107,9 @@ def hold(backend: BaseSMSBackend, since: datetime, *, using: str | None = None) 
 
 
 def look_up(message: Message) -> Outcome | None:
-    """Ask for one accepted message and record the answer; None if the provider has no such one.
+    """Ask for one accepted message and record the answer; None if the provider does not have it.
 
-    The provider's record of a single message is the authority: it may correct a final word.
+    The provider's record of a single message is the authority: it may correct a final state.
 
     Raises:
         ValueError: the message has no provider's id.
@@ -116,6 +121,44 @@ def look_up(message: Message) -> Outcome | None:
     if result is None:
         return None
     now = database_now(message._state.db or router.db_for_write(Message))
-    outcome = enter(message, result, is_authority=True)
+    outcome = record(message, result, is_authority=True)
     Message.objects.using(message._state.db).filter(pk=message.pk).update(checked_at=now)
     return outcome
+
+
+def _look_up_rest(session: Session, limit: int) -> None:
+    """Look up `limit` messages at most: disputed ones, then the longest unchecked."""
+    rest = [row for row in session.candidates.values() if _needs_look_up(row, session.now)]
+    rest.sort(key=lambda row: (row.checked_at is not None, row.checked_at or session.now, row.pk))
+    chosen = [row.pk for row in session.disputed] + [row.pk for row in rest]
+    session.report.left = len(chosen[limit:])
+    rows = session.rows.defer("body").in_bulk(chosen[:limit])
+    failures = 0
+    for row in (rows[pk] for pk in chosen[:limit] if pk in rows):
+        try:
+            _look_up_one(session, row)
+            failures = 0
+        except SMSError as error:
+            failures += 1
+            # One unreadable record must not keep the other messages from being looked up.
+            if failures >= MAX_FAILURES or isinstance(error, _ACCOUNT_ERRORS):
+                raise
+
+
+def _needs_look_up(row: Candidate, now: datetime) -> bool:
+    # A price that is still missing can wait for the list, or for the next hour.
+    is_recent = row.checked_at is not None and row.checked_at > now - PRICE_RETRY
+    return row.state not in FINAL or (row.total_price is None and not is_recent)
+
+
+def _look_up_one(session: Session, row: Message) -> None:
+    result = session.fetch(row.provider_id or "")
+    if result is None:
+        fields = {"reference": row.reference, "alias": row.alias}
+        logger.warning("Message %s: the provider has no such message", row.reference, extra=fields)
+        session.report.missing.append(row.reference)
+        return
+    session.report.looked += 1
+    if session.record(row, result, is_authority=True) is Outcome.MOVED:
+        session.report.corrected += row.is_final
+    session.rows.filter(pk=row.pk).update(checked_at=session.now)

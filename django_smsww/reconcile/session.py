@@ -1,12 +1,12 @@
-"""What the steps of one run share: whose rows, what is looked for, and what it came to."""
+"""One sync of one alias: its rows, its requests, and the writes that its steps share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -17,31 +17,41 @@ from ..gateway.payload import digits
 from ..models import Callback, Message, MessageQuerySet, Outcome
 from ..sms import SendResult
 from ..states import SETTLED_BY_PROVIDER, Cause, State
-from .evidence import Attempt, Evidence, attempts_of
+from .evidence import Evidence, PossibleSend, possible_sends
 from .listing import Listing
 from .report import SyncReport
 
 OVERDUE = timedelta(hours=48)
-"""For how long the gateway tries to deliver (specification 1.2.7)."""
+"""The gateway tries to deliver for so long (specification 1.2.7)."""
 
 LATE_PRICE = timedelta(hours=72)
 FORGET = timedelta(days=30)
 GIVE_UP = timedelta(days=7)
-"""A look-up later than this after an UNKNOWN attempt was the last."""
+"""The last search for an UNKNOWN message is later than this after its send."""
 
-BLOCK = 2000
-"""How many rows are read from the database at once."""
+BLOCK_ROWS = 2000
 
-Watch = Callable[[SyncReport], None]
+OnRequest = Callable[[SyncReport], object]
 T = TypeVar("T")
 
 
-def enter(message: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
-    """Let the row take what the provider says of it, and keep what was said.
+class Candidate(NamedTuple):
+    """An accepted row of which the provider may have news; a tuple, as there may be a million."""
+
+    provider_id: str
+    pk: int
+    state: str
+    claimed_at: datetime
+    checked_at: datetime | None
+    total_price: Decimal | None
+
+
+def record(message: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
+    """Write the provider's record of a message into its row and into the ledger.
 
     Args:
-        is_authority: it is the answer to a look-up of this one message. Only that may correct one
-            final word into another; a page of the list counts as much as a callback.
+        is_authority: the record answers a look-up of this one message. Only such a record may
+            replace a final state by another one; a page of the list counts as a callback does.
     """
     using = message._state.db
     cause = Cause.LOOKUP if is_authority else Cause.EVIDENCE
@@ -56,56 +66,40 @@ def enter(message: Message, result: SendResult, *, is_authority: bool = False) -
     return outcome
 
 
-class Open(NamedTuple):
-    """What is kept of an accepted row while it is looked for: there may be a million."""
-
-    provider_id: str
-    pk: int
-    state: str
-    claimed_at: datetime
-    checked_at: datetime | None
-    total_price: Decimal | None
-
-
-class Work:
-    """One run for one alias.
+@dataclass
+class Session:
+    """One sync of one alias.
 
     Attributes:
-        now: the database's time when the run began; what was true then is what is proved.
-        unknown: the attempts that are not found yet, by reference.
-        wanted: the accepted rows of which the provider has more to say, by its id.
-        disputed: rows whose final word the list contradicts.
+        restored_to: when the backup was made that has been restored, if one was.
+        now: the database's time at the start; verdicts speak of this moment.
+        unknown: possible sends of UNKNOWN rows that are not found yet, by reference.
+        candidates: accepted rows of which the provider may have news, by its id.
+        disputed: rows whose final state the list contradicts.
     """
 
-    def __init__(
-        self,
-        backend: BaseSMSBackend,
-        using: str,
-        report: SyncReport,
-        *,
-        grace: timedelta,
-        watch: Watch | None = None,
-    ) -> None:
-        self.backend, self.using, self.report, self.watch = backend, using, report, watch
-        self.now = database_now(using)
+    backend: BaseSMSBackend
+    using: str
+    report: SyncReport
+    grace: timedelta
+    restored_to: datetime | None
+    on_request: OnRequest | None
+
+    def __post_init__(self) -> None:
+        everyones: MessageQuerySet = Message.objects.using(self.using)
+        self.rows = everyones.of(self.backend.alias, self.backend.environment)
+        self.now = database_now(self.using)
         self.listing = Listing(self.fetch_page)
-        self.evidence = Evidence(self.listing, self.now, grace)
-        self.unknown: dict[UUID, Attempt] = {
-            attempt.message.reference: attempt for attempt in self.attempts()
-        }
-        self.numbers = {digits(one.message.recipient) for one in self.unknown.values()}
-        self.wanted = self.unfinished()
+        self.evidence = Evidence(self.listing, self.now, self.grace)
+        self.unknown = {send.message.reference: send for send in self.unknown_sends()}
+        self.numbers = {digits(send.message.recipient) for send in self.unknown.values()}
+        self.candidates = self._candidates()
         self.disputed: list[Message] = []
 
-    @property
-    def rows(self) -> MessageQuerySet:
-        rows: MessageQuerySet = Message.objects.using(self.using)
-        return rows.of(self.backend.alias, self.backend.environment)
+    def unknown_sends(self) -> list[PossibleSend]:
+        return possible_sends(self.rows.filter(state=State.UNKNOWN).order_by("pk"))
 
-    def attempts(self) -> list[Attempt]:
-        return attempts_of(self.rows.filter(state=State.UNKNOWN).order_by("pk"))
-
-    def unfinished(self) -> dict[str, Open]:
+    def _candidates(self) -> dict[str, Candidate]:
         is_open = Q(state__in=(State.NEW, State.PENDING, State.UNKNOWN)) & (
             Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + OVERDUE)
         )
@@ -113,35 +107,30 @@ class Work:
             state__in=SETTLED_BY_PROVIDER, claimed_at__gt=self.now - LATE_PRICE
         )
         rows = self.rows.filter(is_open | lacks_price, claimed_at__gt=self.now - FORGET)
-        named = rows.exclude(provider_id=None).order_by("-pk").values_list(*Open._fields)
-        return {row.provider_id: row for row in map(Open._make, named.iterator(BLOCK))}
+        named = rows.exclude(provider_id=None).order_by("-pk").values_list(*Candidate._fields)
+        return {row.provider_id: row for row in map(Candidate._make, named.iterator(BLOCK_ROWS))}
 
-    def nameless(self) -> list[datetime]:
-        """Return when the first was handed over of what was accepted and has no id to ask by."""
-        accepted = self.rows.filter(state__in=(State.NEW, State.PENDING), provider_id=None)
-        first = accepted.filter(claimed_at__gt=self.now - OVERDUE).order_by("claimed_at").first()
-        return [first.claimed_at] if first and first.claimed_at else []
+    def has_given_up(self, send: PossibleSend) -> bool:
+        """Tell whether an earlier sync has made the last search for this message."""
+        checked_at = send.message.checked_at
+        return checked_at is not None and checked_at > send.latest + GIVE_UP
 
-    def was_given_up(self, attempt: Attempt) -> bool:
-        checked_at = attempt.message.checked_at
-        return checked_at is not None and checked_at > attempt.over + GIVE_UP
+    # Writes
 
-    # Records
-
-    def enter(self, row: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
-        outcome = enter(row, result, is_authority=is_authority)
+    def record(self, row: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
+        outcome = record(row, result, is_authority=is_authority)
         self.report.moved += outcome is Outcome.MOVED
         return outcome
 
     def adopt(self, row: Message, result: SendResult) -> None:
-        """Let a row take what was found to be its message."""
-        if self.enter(row, result) not in (Outcome.MOVED, Outcome.STOOD, Outcome.UNKNOWN_WORD):
+        """Give a row the entry of the list that was found to be its message."""
+        if self.record(row, result) not in (Outcome.MOVED, Outcome.STOOD, Outcome.UNKNOWN_WORD):
             return
         self.report.adopted += 1
         self.report.looked += 1
         self.unknown.pop(row.reference, None)
         times = {"checked_at": self.now}
-        if row.claimed_at is None:  # what handed it over is lost with a backup
+        if row.claimed_at is None:  # the claim was made after the backup, and is lost
             times["claimed_at"] = result.created_at or self.now
         self.rows.filter(pk=row.pk).update(**times)
 
@@ -156,6 +145,6 @@ class Work:
 
     def _counted(self, answer: T) -> T:
         self.report.requests += 1
-        if self.watch:
-            self.watch(self.report)
+        if self.on_request:
+            self.on_request(self.report)
         return answer

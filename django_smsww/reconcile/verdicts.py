@@ -1,4 +1,4 @@
-"""Settles what is proved, and writes on the other rows why they stay UNKNOWN."""
+"""Verdicts: settle the UNKNOWN rows that the evidence decides, and write on the others why not."""
 
 from __future__ import annotations
 
@@ -8,81 +8,92 @@ from typing import Any
 
 from ..models import Message
 from ..states import State
-from .evidence import Attempt, attempts_of, rivals_of
-from .report import Reason, Unsettled
-from .session import Work
+from .evidence import PossibleSend, possible_sends, rivals_of
+from .report import Reason
+from .session import Session
 
 
-def settle(work: Work) -> None:
-    """Settle the attempts that were not found."""
-    if work.unknown:
-        _disregard_owned_strangers(work)
-        work.evidence.weigh(_unlisted(work))
-    if work.unknown and not work.evidence.is_echoed:
-        _match(work)
-    for attempt in work.attempts():
-        _settle_one(work, attempt)
+def settle(session: Session) -> None:
+    """Give a verdict on each UNKNOWN row.
+
+    The rows are read again, so that a send that began during the scan is not judged by it.
+    """
+    if session.unknown:
+        _drop_owned_entries(session)
+        session.evidence.order_controls()
+        session.evidence.unlisted = list(_unlisted(session))
+    if session.unknown and not session.evidence.shows_references:
+        _adopt_matches(session)
+    for send in session.unknown_sends():
+        _settle_one(session, send)
 
 
-def _settle_one(work: Work, attempt: Attempt) -> None:
-    reason = _reason_to_doubt(work, attempt)
+def _settle_one(session: Session, send: PossibleSend) -> None:
+    """Only a proof without any doubt makes a row FAILED, since its key may be used again then."""
+    reason = _reason_to_doubt(session, send)
     if reason is not None:
-        _keep_unknown(work, attempt, reason)
-    elif attempt.message.rule_out():
-        work.report.proved_absent += 1
+        _keep_unknown(session, send, reason)
+    elif send.message.rule_out():
+        session.report.proved_absent += 1
 
 
-def _reason_to_doubt(work: Work, attempt: Attempt) -> Reason | None:
-    message = attempt.message
+def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
+    """Doubt, before the evidence counts, rows that were heard of or that the scan did not cover."""
+    message = send.message
     if message.provider_id or message.was_heard_of():
         return Reason.KNOWN
-    if not work.backend.supports_fetch_page:
+    if not session.backend.supports_fetch_page:
         return Reason.NO_LIST
-    before = work.unknown.get(message.reference)
-    if before is None or before.over != attempt.over:
-        return Reason.TOO_EARLY  # this attempt became UNKNOWN while the list was read
-    reason = work.evidence.reason_to_doubt(attempt)
-    if reason and work.was_given_up(attempt):
+    before = session.unknown.get(message.reference)
+    if before is None or before.latest != send.latest:
+        return Reason.TOO_EARLY  # it became UNKNOWN, perhaps again, while the list was read
+    reason = session.evidence.reason_to_doubt(send)
+    if reason and session.has_given_up(send):
         return Reason.GIVEN_UP
-    return Reason.NOT_READ if reason and work.report.error else reason
+    return Reason.NOT_READ if reason and session.report.error else reason
 
 
-def _keep_unknown(work: Work, attempt: Attempt, reason: Reason) -> None:
-    message = attempt.message
-    work.report.still_unknown.append(Unsettled(message.reference, reason))
-    if work.report.error:
+def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
+    """Write the reason on the row, unless another attempt has begun or the sync broke off.
+
+    A sync that broke off has not searched, so it must not count as the last search either.
+    """
+    message = send.message
+    session.report.still_unknown[message.reference] = reason
+    if session.report.error:
         return
-    changes: dict[str, Any] = {"checked_at": work.now} if reason is not Reason.GIVEN_UP else {}
+    changes: dict[str, Any] = {"checked_at": session.now} if reason is not Reason.GIVEN_UP else {}
     if message.error_text != reason.value:
-        changes |= {"error_text": reason.value, "updated_at": work.now}
+        changes |= {"error_text": reason.value, "updated_at": session.now}
     if changes:
         same = {"state": State.UNKNOWN, "claimed_at": message.claimed_at}
-        work.rows.filter(pk=message.pk, **same).update(**changes)
+        session.rows.filter(pk=message.pk, **same).update(**changes)
 
 
-def _match(work: Work) -> None:
-    """Adopt by number, text, sender and time, where there is but one way to do it."""
-    attempts = list(work.unknown.values())
-    rivals = attempts_of(rivals_of(Message.objects.using(work.using), attempts))
-    for attempt, result in work.evidence.matches(attempts, rivals):
-        work.adopt(attempt.message, result)
+def _adopt_matches(session: Session) -> None:
+    """Where the list shows no references, adopt entries that can belong to one row alone."""
+    sends = list(session.unknown.values())
+    rivals = possible_sends(rivals_of(Message.objects.using(session.using), sends))
+    for send, result in session.evidence.matches(sends, rivals):
+        session.adopt(send.message, result)
 
 
-def _disregard_owned_strangers(work: Work) -> None:
-    """Take out what a row of another alias or environment of this database owns."""
-    strangers = work.evidence.strangers
-    rows = Message.objects.using(work.using).filter(
-        provider_id__in=[one.provider_id for one in strangers]
+def _drop_owned_entries(session: Session) -> None:
+    """An entry with a row of another alias or deployment is neither a match nor a doubt."""
+    ownerless = session.evidence.ownerless
+    rows = Message.objects.using(session.using).filter(
+        provider_id__in=[one.provider_id for one in ownerless]
     )
     owned = set(rows.values_list("provider_id", flat=True))
-    work.evidence.strangers = [one for one in strangers if one.provider_id not in owned]
+    session.evidence.ownerless = [one for one in ownerless if one.provider_id not in owned]
 
 
-def _unlisted(work: Work) -> Iterator[datetime]:
-    """Yield when messages were handed over that the list ought to have shown, and did not."""
-    if (span := work.evidence.span) is None:
+def _unlisted(session: Session) -> Iterator[datetime]:
+    """Yield the claims of accepted messages that the list lacks: it may lack others as well."""
+    if not (controls := session.evidence.controls):
         return
-    accepted = work.rows.filter(claimed_at__range=span).exclude(provider_id=None)
+    span = (controls[0].claimed_at, controls[-1].claimed_at)
+    accepted = session.rows.filter(claimed_at__range=span).exclude(provider_id=None)
     for claimed_at, provider_id in accepted.values_list("claimed_at", "provider_id").iterator():
-        if claimed_at and provider_id not in work.listing.seen:
+        if claimed_at and provider_id not in session.listing.seen:
             yield claimed_at

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from django_smsww.exceptions import InvalidSMS, InvalidToken, SMSUnavailable
 from django_smsww.models import Callback, Event, Heartbeat, Message, fingerprint
-from django_smsww.reconcile import Reason, hold, look_up, sync
+from django_smsww.reconcile import Reason, hold_after_restore, look_up, sync
 from django_smsww.signals import message_sent
 from django_smsww.sms import SendResult
 from django_smsww.states import Cause
@@ -80,7 +80,7 @@ def state_of(message):
 
 
 def reasons(report):
-    return [one.reason for one in report.still_unknown]
+    return list(report.still_unknown.values())
 
 
 # Found
@@ -90,7 +90,7 @@ def test_an_unknown_message_is_found_by_its_reference(unknown):
     message = unknown()
     report = sync(ListedBackend(entry(message, provider_id="p1", state="PENDING")))
     assert (state_of(message), message.provider_id, message.error) == ("PENDING", "p1", "")
-    assert (report.adopted, report.moved, report.still_unknown) == (1, 1, [])
+    assert (report.adopted, report.moved, report.still_unknown) == (1, 1, {})
 
 
 def test_what_was_found_is_in_the_ledger_without_number_and_text(unknown):
@@ -679,7 +679,7 @@ def test_after_a_restore_what_may_have_left_is_held_before_it_is_looked_for(row)
 )
 def test_after_a_restore_what_cannot_have_left_is_not_held(row, columns):
     message = row("QUEUED", 60, **columns)
-    assert hold(ListedBackend(), ago(30)) == 0
+    assert hold_after_restore(ListedBackend(), ago(30)) == 0
     assert state_of(message) == "QUEUED"
 
 
@@ -704,7 +704,7 @@ def test_after_a_restore_messages_without_a_row_are_reported(accepted):
 
 def test_a_naive_time_of_a_backup_is_refused():
     with pytest.raises(ValueError, match="aware"):
-        hold(ListedBackend(), ago(30).replace(tzinfo=None))
+        hold_after_restore(ListedBackend(), ago(30).replace(tzinfo=None))
 
 
 # Settled by a person
@@ -736,7 +736,7 @@ def test_a_person_needs_a_reason_and_patience(unknown, person, minutes, reason, 
 
 def test_what_was_held_just_now_is_not_settled_yet(row, person):
     message = row("SENDING", 300)
-    hold(ListedBackend(), ago(310))
+    hold_after_restore(ListedBackend(), ago(310))
     with pytest.raises(InvalidSMS, match="too early"):
         message.settle(False, person, "A reason")
 

@@ -19,8 +19,8 @@ from django_smsww.daily import keep_up
 from django_smsww.exceptions import SMSBackendDoesNotExist
 from django_smsww.management.arguments import seconds
 from django_smsww.models.settlement import GRACE
-from django_smsww.reconcile import SyncReport, hold, sync
-from django_smsww.reconcile.session import Watch
+from django_smsww.reconcile import SyncReport, hold_after_restore, sync
+from django_smsww.reconcile.session import OnRequest
 
 from .smsww_worker import stop_signals
 
@@ -97,11 +97,11 @@ class Command(BaseCommand):
         """Sync each alias once; return those whose run the provider ended."""
         grace = timedelta(seconds=options["grace"])
         # All are held before anything else, so that nothing of them can be claimed meanwhile.
-        held = [hold(backend, since) if since else 0 for backend in backends]
+        held = [hold_after_restore(backend, since) if since else 0 for backend in backends]
         reports = []
         for backend, count in zip(backends, held, strict=True):
             with progress(backend.alias) as watch:
-                report = sync(backend, after_restore=since, grace=grace, watch=watch)
+                report = sync(backend, after_restore=since, grace=grace, on_request=watch)
             report.held += count
             reports.append(report)
         keep_up()  # so that nobody has to wait for the statistics
@@ -137,8 +137,8 @@ def _lines(report: SyncReport) -> Iterator[str]:
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
-    for one in report.still_unknown:
-        yield f"{one.reference}: {one.reason.value}."
+    for reference, reason in report.still_unknown.items():
+        yield f"{reference}: {reason.value}."
     for reference in report.missing:
         yield f"{reference}: the provider says that it has no such message."
     for reference in report.doubled:
@@ -170,7 +170,7 @@ def _moment(text: str | datetime | None) -> datetime | None:
 
 
 @contextmanager
-def progress(alias: str) -> Iterator[Watch | None]:
+def progress(alias: str) -> Iterator[OnRequest | None]:
     """Show the requests on a terminal, if tqdm is installed."""
     try:
         from tqdm import tqdm  # an extra
