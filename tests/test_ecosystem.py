@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("suite", ["ecosystem", "engines"])
+@pytest.mark.parametrize("suite", ["ecosystem", "task_queues"])
 def test_the_suite_of_such_a_project_passes(suite):
     command = [sys.executable, "-m", "pytest", "-q", "--ds", f"tests.{suite}.settings"]
     done = subprocess.run(

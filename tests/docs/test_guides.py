@@ -116,7 +116,7 @@ def test_the_commands_of_the_guides_to_running_it_can_be_given(name):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_engine_of_the_guide_to_delivery_delivers(gateway):
+def test_the_task_queue_of_the_guide_to_delivery_delivers(gateway):
     blocks = [block for block in guides.blocks_of("delivery.md") if "deliver_block" in block]
     names = {}
     exec(blocks[0], names)

@@ -1,5 +1,3 @@
-"""The Django app."""
-
 from __future__ import annotations
 
 from django.apps import AppConfig
@@ -7,12 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CeleryConfig(AppConfig):
-    """Queued messages by Celery."""
-
     name = "django_smsww.contrib.celery"
     label = "smsww_celery"
     verbose_name = _("SMS by Celery")
 
     def ready(self) -> None:
-        """Register the system check."""
         from . import checks  # noqa: F401 - registering needs the apps to be loading

@@ -1,7 +1,7 @@
-"""A way to the broker that is given up soon: whoever sends a message must not wait for it.
+"""Connections to the broker that fail soon: a sender must not wait for a broker.
 
-Left alone, Celery tries to reach a broker that is down for ever, or for as long as the project has
-allowed its own tasks. The rows are safe without any broker, so a second is enough here.
+By default Celery tries to reach a broker for ever, or as long as the project allows its own tasks.
+The rows are safe without a broker, so one second is enough here.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.pools import producers
 
-SECONDS = 1.0
-"""How long to wait for a connection, or for a broker that is connected and does not answer."""
+TIMEOUT_SECONDS = 1.0
+"""For the connection, and for each answer of the broker."""
 
-ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
-"""A pooled connection may be one that the broker has closed since."""
+RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+"""The broker may have closed a pooled connection."""
 
-_GIVE_UP_SOON = {
-    **ONCE_MORE,
+_TRANSPORT_OPTIONS = {
+    **RETRY_ONCE,
     "max_retries": 0,
-    # Of Redis; other transports do not look at them.
-    "socket_connect_timeout": SECONDS,
-    "socket_timeout": SECONDS,
+    # For Redis; other transports ignore them.
+    "socket_connect_timeout": TIMEOUT_SECONDS,
+    "socket_timeout": TIMEOUT_SECONDS,
 }
 _REDIS_PRIORITIES = (0, 3, 6)
 _OTHER_PRIORITIES = (9, None, None)
@@ -33,23 +33,23 @@ _OTHER_PRIORITIES = (9, None, None)
 
 @contextmanager
 def producer_of(app: Celery) -> Iterator[Producer]:
-    """Return a pooled producer of this app that gives up soon.
+    """Return a pooled producer of this app that fails within about a second.
 
     Raises:
-        OperationalError: of kombu, the broker is not to be reached.
+        kombu.exceptions.OperationalError: the broker cannot be reached.
     """
     connection = app.connection_for_write(
-        connect_timeout=SECONDS, transport_options=dict(_GIVE_UP_SOON)
+        connect_timeout=TIMEOUT_SECONDS, transport_options=dict(_TRANSPORT_OPTIONS)
     )
-    with producers[connection].acquire(block=True, timeout=SECONDS) as producer:
+    with producers[connection].acquire(block=True, timeout=TIMEOUT_SECONDS) as producer:
         yield producer
 
 
 def priority_for(connection: Connection, priority: int) -> int | None:
-    """Return what this broker calls the priority of a message, or None for its default.
+    """Translate the priority of a message for this broker; None is the broker's default.
 
-    To Redis 0 is the most urgent, and the default. RabbitMQ has the greatest first, and 0 by
-    default, and looks at it in queues that were declared with `x-max-priority`.
+    Redis: 0 is the default and the most urgent. RabbitMQ: 0 is the default and the least urgent,
+    and only queues that were declared with `x-max-priority` have priorities.
     """
     is_redis = connection.transport.driver_type == "redis"
     urgent, normal, low = _REDIS_PRIORITIES if is_redis else _OTHER_PRIORITIES
@@ -59,10 +59,10 @@ def priority_for(connection: Connection, priority: int) -> int | None:
 
 
 def options_for(producer: Producer, priority: int) -> dict[str, Any]:
-    """Return how a task with messages of this priority is published."""
+    """Return the arguments of `apply_async` for messages of this priority."""
     return {
         "producer": producer,
         "priority": priority_for(producer.connection, priority),
         "retry": True,
-        "retry_policy": dict(ONCE_MORE),
+        "retry_policy": dict(RETRY_ONCE),
     }

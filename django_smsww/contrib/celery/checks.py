@@ -1,4 +1,4 @@
-"""What `manage.py check` says of Celery as our engine finds it."""
+"""The system check of the project's Celery app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Warning, register  # noqa: A004
 
 @register("sms")
 def check_broker(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """W022: the project's own Celery app is there, and names its broker."""
+    """W022: the project has a Celery app that names its broker."""
     settings = current_app.conf
     if settings.task_always_eager or settings.broker_write_url or settings.broker_url:
         return []

@@ -1,4 +1,4 @@
-"""The engine, and the tasks that Celery's workers run."""
+"""The queue `enqueue`, and the tasks that Celery's workers run."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from django_smsww.worker.task_queues import blocks_of, deliver_block
 
 from .broker import options_for, producer_of
 
-SWEEP = 50.0
-"""Seconds after which a sweep begins with no other block: the next one comes in a minute."""
+SWEEP_SECONDS = 50.0
+"""A sweep starts no new block after this time: the next sweep comes in a minute."""
 
 
 @shared_task(
-    # Nobody asks for the result, and a result backend that is down would block whoever sends.
+    # Nobody asks for the result, and a result backend that is down would block the sender.
     ignore_result=True,
-    # A task that was begun may be given out again: leases keep it from sending twice.
+    # Celery may run a task again that a lost worker had begun: leases prevent a second sending.
     acks_late=True,
     reject_on_worker_lost=True,
-    # The database is away.
+    # The database is away: try again later.
     autoretry_for=(OperationalError, InterfaceError),
     retry_backoff=5,
     retry_backoff_max=300,
     max_retries=10,
 )
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send these messages, as far as nobody else has."""
+    """Send the messages of this list that still wait."""
     deliver_block(alias, primary_keys)
 
 
 @shared_task(ignore_result=True)
 def sweep(alias: str = "default") -> None:
-    """Send what is due and was not sent by others; for `beat_schedule`, each minute.
+    """Send the due messages that no other worker has sent; for `beat_schedule`, each minute.
 
-    It stands for `smsww_worker --once`, where that is not run.
+    It replaces `smsww_worker --once`.
     """
-    backend, ends = sms_backends[alias], time.monotonic() + SWEEP
+    backend, ends = sms_backends[alias], time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < ends and deliver_due(backend, using=router.db_for_write(Message)):
         pass
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
-    """Enqueue committed messages, up to 250 a task, and the urgent first.
+    """Enqueue committed messages, up to 250 a task, the urgent ones first.
 
     Raises:
-        OperationalError: of kombu, within two seconds or so, if the broker is not to be reached.
+        kombu.exceptions.OperationalError: the broker cannot be reached; after about two seconds.
     """
     if deliver.app.conf.task_always_eager:
         deliver_block(alias, primary_keys)

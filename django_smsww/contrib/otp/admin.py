@@ -1,4 +1,4 @@
-"""The devices in the admin; there is no code to see, for none is stored."""
+"""The devices in the admin. It cannot show a code: the database has a digest alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from .models import SMSDevice
 
 @admin.register(SMSDevice)
 class SMSDeviceAdmin(admin.ModelAdmin):
-    """Add, confirm and remove devices."""
-
     list_display = ("user", "name", "created_at", "last_used_at", "confirmed")
     list_filter = ("confirmed", "created_at", "last_used_at")
     raw_id_fields = ("user",)
@@ -22,5 +20,5 @@ class SMSDeviceAdmin(admin.ModelAdmin):
     readonly_fields = ("created_at", "last_used_at")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Search users, and no numbers."""
+        """Search by user and name, never by number."""
         return (f"user__{get_user_model().USERNAME_FIELD}", "name")

@@ -1,5 +1,3 @@
-"""The Django app."""
-
 from __future__ import annotations
 
 from django.apps import AppConfig
@@ -7,8 +5,6 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OTPConfig(AppConfig):
-    """Codes by SMS for django-otp."""
-
     name = "django_smsww.contrib.otp"
     label = "otp_smsww"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,4 +1,4 @@
-"""The settings of this app, named as those of django-otp's own devices."""
+"""The settings of this app, named like those of django-otp's own devices."""
 
 from __future__ import annotations
 

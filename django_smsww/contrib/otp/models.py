@@ -1,4 +1,4 @@
-"""A telephone that gets codes by SMS."""
+"""The device of django-otp that receives its codes by SMS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TAG = "otp"
 
 
 class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevice):
-    """A device of django-otp; `token` holds a digest of the last code, never the code."""
+    """A telephone that receives codes; `token` has a digest of the last code, never the code."""
 
     number = models.CharField(_("number"), max_length=16, validators=[validate_number])
     token = models.CharField(max_length=64, blank=True, null=True, editable=False)
@@ -40,24 +40,24 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         verbose_name_plural = _("SMS devices")
 
     def generate_challenge(self, extra_context: dict[str, Any] | None = None) -> str:
-        """Send a code, and return what to tell the user: that, or why not and for how long.
+        """Send a code. Return a text for the user: "sent", or why no code was sent.
 
         Args:
-            extra_context: more names for the template of the text.
+            extra_context: more names for the template of the message.
         """
         earlier = self.last_generated_timestamp
         if not self._begin_cooldown():
-            return self._wait()
+            return self._cooldown_reason()
         try:
             self._send(extra_context or {})
         except SMSError as error:
             logger.warning("A code for an SMS device: %s", error)
-            self._take_back(error, earlier)
+            self._end_cooldown(error, earlier)
             return reason(error)
         return gettext("sent by text message")
 
     def verify_token(self, token: str) -> bool:
-        """Tell whether this is the code that was sent last; it is good once."""
+        """Return True for the last code that was sent; a code works once."""
         allowed, _why = self.verify_is_allowed()
         if not allowed:
             return False
@@ -71,7 +71,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return True
 
     def _use(self, code: str) -> bool:
-        """Say whether this is the code; of two requests at once, one uses it."""
+        """Return True for the right code. Of two requests at the same time, one gets True."""
         now = timezone.now()
         good = self._row().filter(token=self._digest(code), valid_until__gt=now)
         if not good.update(token=None, valid_until=now):
@@ -80,17 +80,15 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return True
 
     def get_cooldown_duration(self) -> float:
-        """Return OTP_SMSWW_COOLDOWN_DURATION."""
         return settings.OTP_SMSWW_COOLDOWN_DURATION
 
     def get_throttle_factor(self) -> float:
-        """Return OTP_SMSWW_THROTTLE_FACTOR."""
         return settings.OTP_SMSWW_THROTTLE_FACTOR
 
     # The cool-down
 
     def _begin_cooldown(self) -> bool:
-        """Say whether a code may be sent now; of two requests at once, one may."""
+        """Return True if a code may leave now. Of two requests at the same time, one gets True."""
         now = timezone.now()
         since = now - timedelta(seconds=self.get_cooldown_duration())
         rested = Q(last_generated_timestamp=None) | Q(last_generated_timestamp__lte=since)
@@ -99,14 +97,14 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         self.last_generated_timestamp = now
         return True
 
-    def _wait(self) -> str:
+    def _cooldown_reason(self) -> str:
         self.refresh_from_db(fields=["last_generated_timestamp"])
         again = self.last_generated_timestamp + timedelta(seconds=self.get_cooldown_duration())
         left = max(1.0, (again - timezone.now()).total_seconds())
         return reason(SMSLimited(code="cooldown", retry_after=left))
 
-    def _take_back(self, error: SMSError, earlier: Any) -> None:
-        """Let the user try again at once, unless the code may be on its way."""
+    def _end_cooldown(self, error: SMSError, earlier: Any) -> None:
+        """Allow another try at once, unless the code may be on its way."""
         if not isinstance(error, SMSOutcomeUnknown):
             self._store(last_generated_timestamp=earlier)
 
@@ -127,7 +125,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         validity = settings.OTP_SMSWW_TOKEN_VALIDITY
         names = {"token": code, "minutes": validity // 60, "device": self, **context}
         body = render_sms(settings.OTP_SMSWW_BODY_TEMPLATE_PATH, names)
-        self._accept_code(code)
+        self._store_code(code)
         send_sms(
             body,
             self.number,
@@ -138,8 +136,8 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
             created_by=self.user,
         )
 
-    def _accept_code(self, code: str) -> None:
-        """Take this code, and no earlier one, from now on."""
+    def _store_code(self, code: str) -> None:
+        """Make this the valid code; earlier codes are no longer valid."""
         validity = timedelta(seconds=settings.OTP_SMSWW_TOKEN_VALIDITY)
         self._store(token=self._digest(code), valid_until=timezone.now() + validity)
 
@@ -148,7 +146,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         value = f"{self.pk}:{plain}"
         return salted_hmac("django_smsww.contrib.otp", value, algorithm="sha256").hexdigest()
 
-    # The row. Only these fields, for others may be changed meanwhile.
+    # A save() would write old values over fields that another request changes meanwhile.
 
     def _row(self) -> models.QuerySet[SMSDevice]:
         return type(self)._default_manager.filter(pk=self.pk)

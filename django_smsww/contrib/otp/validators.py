@@ -1,5 +1,3 @@
-"""What a number must be."""
-
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError

@@ -1,4 +1,4 @@
-"""Send queued messages with `django.tasks`, whatever backend stands behind it.
+"""Send queued messages with any backend of `django.tasks` that has workers.
 
 Name `"django_smsww.contrib.tasks.tasks.enqueue"` as the `queue` of an alias.
 """

@@ -1,5 +1,3 @@
-"""The Django app."""
-
 from __future__ import annotations
 
 from django.apps import AppConfig
@@ -7,12 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class TasksConfig(AppConfig):
-    """Queued messages by `django.tasks`."""
-
     name = "django_smsww.contrib.tasks"
     label = "smsww_tasks"
     verbose_name = _("SMS by Django tasks")
 
     def ready(self) -> None:
-        """Register the system check."""
         from . import checks  # noqa: F401 - registering needs the apps to be loading

@@ -1,4 +1,4 @@
-"""What `manage.py check` says of the tasks framework as our engine finds it."""
+"""The system check of the backend in TASKS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_IN_BACKGROUND = {
 
 @register("sms")
 def check_backend(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """W021: tasks are run, and by another process."""
+    """W021: another process runs the tasks."""
     name = type(deliver.get_backend()).__name__
     if name not in NOT_IN_BACKGROUND:
         return []

@@ -1,4 +1,4 @@
-"""The tasks framework: Django's own from version 6.0 on, and its backport before."""
+"""The tasks framework: Django's own from version 6.0, the backport before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine, and the task that it enqueues."""
+"""The queue `enqueue`, and the task that it enqueues."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HIGHEST = 100
 
 @task()
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send these messages, as far as nobody else has."""
+    """Send the messages of this list that still wait."""
     deliver_block(alias, primary_keys)
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
-    """Enqueue committed messages, up to 250 a task; the urgent have the priority they ask for."""
+    """Enqueue committed messages, up to 250 a task, with the priority of each message."""
     for priority, block in blocks_of(primary_keys):
         _at(priority).enqueue(alias, block)
 

@@ -2,7 +2,7 @@
 
     TWO_FACTOR_SMS_GATEWAY = "django_smsww.contrib.two_factor.SMSGateway"
 
-Nothing has to stand in INSTALLED_APPS for it.
+It needs no entry in INSTALLED_APPS.
 """
 
 from __future__ import annotations

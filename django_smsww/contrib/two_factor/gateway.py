@@ -1,4 +1,4 @@
-"""Sends the codes of django-two-factor-auth."""
+"""The gateway that sends the codes of django-two-factor-auth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest
 from django.utils import timezone
 from two_factor.middleware.threadlocals import get_current_request
 
@@ -21,19 +20,19 @@ logger = logging.getLogger("django_smsww")
 
 
 class SMSGateway:
-    """Sends a code, within limits. To change what it does, subclass it and name your class.
+    """Sends codes, within limits. To change it, write a subclass and name that in the setting.
 
-    The log-in of django-two-factor-auth catches no errors. So where its middleware `ThreadLocals`
-    and Django's messages are installed, the user is told why no code came, and for how many
-    seconds; where they are not, the SMSError is raised.
+    The log-in of django-two-factor-auth catches no errors. With its middleware `ThreadLocals` and
+    Django's messages, the user reads why no code came and how many seconds to wait; without
+    them, SMSGateway raises the SMSError.
 
     Attributes:
         using: the alias in the SMSWW setting.
-        template_name: it has `token`, `minutes` and `device`.
-        guards: how many codes may leave.
-        validity: seconds for which a code is good; it does not leave later. A code is accepted
-            for five steps of 30 seconds after its own.
-        tag: the label of the messages.
+        template_name: its context has `token`, `minutes` and `device`.
+        guards: the limits.
+        validity: seconds for which a code is valid and may still leave. django-two-factor-auth
+            accepts a code for five steps of 30 seconds after its own.
+        tag: the tag of the messages.
     """
 
     using = "default"
@@ -43,7 +42,7 @@ class SMSGateway:
     tag = "two-factor"
 
     def send_sms(self, device: Any, token: str) -> None:
-        """Send the code to the device's number."""
+        """Send the code to the number of the device."""
         try:
             self.deliver(device, token)
         except SMSError as error:
@@ -51,7 +50,7 @@ class SMSGateway:
             self.explain(error)
 
     def deliver(self, device: Any, token: str) -> None:
-        """Send the code, or raise the SMSError that says why not."""
+        """Send the code; raise SMSError if that fails or a limit is reached."""
         recipient, user = device.number.as_e164, device.user
         body = self.render(device, token)
         environment = sms_backends[self.using].environment
@@ -67,17 +66,13 @@ class SMSGateway:
             )
 
     def render(self, device: Any, token: str) -> str:
-        """Return the text, in the language that is active."""
+        """Return the text in the active language."""
         context = {"token": token, "minutes": self.validity // 60, "device": device}
         return render_sms(self.template_name, context)
 
     def explain(self, error: SMSError) -> None:
-        """Tell the user, or raise the error if nobody listens."""
+        """Add a message for the user; raise the error if there is no request for it."""
         request = get_current_request()
-        if request is None or not _takes_messages(request):
+        if request is None or not hasattr(request, "_messages"):
             raise error
         messages.warning(request, reason(error))
-
-
-def _takes_messages(request: HttpRequest) -> bool:
-    return hasattr(request, "_messages")

@@ -1,4 +1,4 @@
-"""A project that has both ready-made engines."""
+"""A project with both task queues."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS
@@ -11,6 +11,6 @@ INSTALLED_APPS = [
 ]
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
-# Nobody is there, and nothing of a test may wait for that.
+# No broker listens there, and no test may wait for one.
 CELERY_BROKER_URL = "amqp://127.0.0.1:1//"
 CELERY_TASK_ALWAYS_EAGER = False

@@ -1,7 +1,5 @@
-"""The Celery app of this project."""
-
 from celery import Celery
 
-app = Celery("engines")
+app = Celery("task_queues")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

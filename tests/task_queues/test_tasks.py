@@ -1,4 +1,4 @@
-"""The engine that hands messages to `django.tasks`."""
+"""`django.tasks` as the task queue."""
 
 from __future__ import annotations
 
@@ -9,37 +9,32 @@ from django.db import OperationalError, transaction
 from django_tasks_db.models import DBTaskResult
 
 from django_smsww import SMSUnavailable, send_mass_sms, send_sms
+from django_smsww.contrib.tasks.checks import check_backend
+from django_smsww.contrib.tasks.compat import task
 from django_smsww.contrib.tasks.tasks import enqueue
 from django_smsww.models import Message
 
 from ..conftest import NUMBER, raises
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ENGINE = "django_smsww.contrib.tasks.tasks.enqueue"
-
-
-@pytest.fixture
-def queue(gateway):
-    gateway.configure(queue=ENGINE)
-    return gateway
+QUEUE = "django_smsww.contrib.tasks.tasks.enqueue"
 
 
 def work():
     """Let a worker run all tasks that wait."""
-    options = {"startup_delay": False, "interval": 0, "reload": False}
-    call_command("db_worker", batch=True, verbosity=0, **options)
+    options = {"startup_delay": False, "interval": 0, "reload": False, "batch": True}
+    call_command("db_worker", verbosity=0, **options)
 
 
 def states():
-    return set(Message.objects.values_list("state", flat=True))
+    return {message.state for message in Message.objects.all()}
 
 
 def test_a_message_leaves_with_a_worker_of_the_tasks_database(queue):
-    message = send_sms("Hello", NUMBER)
-    assert (message.state, queue.sent) == ("QUEUED", [])
+    assert send_sms("Hello", NUMBER).state == "QUEUED"
+    assert queue.sent == []
     work()
-    message.refresh_from_db()
-    assert (message.state, len(queue.sent)) == ("NEW", 1)
+    assert (states(), len(queue.sent)) == ({"NEW"}, 1)
 
 
 def test_a_task_is_there_when_its_rows_are_committed_and_not_before(queue):
@@ -49,24 +44,23 @@ def test_a_task_is_there_when_its_rows_are_committed_and_not_before(queue):
     assert DBTaskResult.objects.count() == 1
 
 
-def test_a_mass_send_has_a_task_for_each_block(queue, numbers):
-    send_mass_sms("Hello", numbers, preflight=False)
+def test_a_mass_send_has_a_task_for_each_block(queue, send_300):
+    send_300()
     sizes = [len(task.args_kwargs["args"][1]) for task in DBTaskResult.objects.all()]
     assert sorted(sizes) == [50, 250]
     work()
     assert (states(), len(queue.sent)) == ({"NEW"}, 300)
 
 
-def test_a_block_that_an_engine_is_told_of_is_cut_up(queue, numbers):
+def test_enqueue_makes_blocks_of_a_long_list(queue, send_300):
     queue.configure(queue=True)
-    rows = send_mass_sms("Hello", numbers, preflight=False)
-    enqueue("default", [row.pk for row in rows])
+    enqueue("default", [row.pk for row in send_300()])
     assert DBTaskResult.objects.count() == 2
 
 
-def test_an_urgent_message_overtakes_a_mass_send(queue, numbers):
-    queue.configure(queue=ENGINE, concurrency=1)
-    send_mass_sms("Hello", numbers[:3], preflight=False)
+def test_an_urgent_message_overtakes_a_mass_send(queue):
+    queue.configure(queue=QUEUE, concurrency=1)
+    send_mass_sms("Hello", ["+393330000001", "+393330000002"], preflight=False)
     send_sms("Urgent", NUMBER, priority=5)
     work()
     assert queue.sent[0].body == "Urgent"
@@ -117,16 +111,10 @@ def test_a_tasks_database_that_is_away_loses_nothing(queue, monkeypatch, caplog)
     assert "s3cr3t" not in caplog.text
 
 
-def test_the_checks_are_content():
-    assert [each for each in run_checks(tags=["sms"]) if "W021" in each.id] == []
-
-
 @pytest.mark.parametrize("name", ["immediate.ImmediateBackend", "dummy.DummyBackend"])
 def test_a_backend_without_workers_is_reported(settings, name):
-    from django_smsww.contrib.tasks.compat import task
-
-    package = task.__module__.partition(".base")[0]
-    package = "django.tasks" if package.startswith("django.tasks") else "django_tasks"
+    assert check_backend() == []
+    package = "django.tasks" if task.__module__.startswith("django.tasks") else "django_tasks"
     settings.TASKS = {"default": {"BACKEND": f"{package}.backends.{name}"}}
     [warning] = [each for each in run_checks(tags=["sms"]) if each.id == "smsww.W021"]
     assert name.partition(".")[2] in warning.msg

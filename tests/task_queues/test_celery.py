@@ -1,6 +1,8 @@
-"""The engine that hands messages to Celery; `tests/race` has real workers and a real broker."""
+"""Celery as the task queue; `tests/race` has real workers and a real broker."""
 
 from __future__ import annotations
+
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 from celery import Celery, current_app
@@ -8,7 +10,7 @@ from django.core.checks import run_checks
 from django.db import OperationalError
 from kombu import Connection
 
-from django_smsww import send_mass_sms, send_sms
+from django_smsww import send_sms
 from django_smsww.contrib.celery import broker, checks, tasks
 from django_smsww.models import Message
 
@@ -16,18 +18,12 @@ from ..conftest import NUMBER
 from .celery_app import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ENGINE = "django_smsww.contrib.celery.tasks.enqueue"
-
-
-@pytest.fixture
-def queue(gateway):
-    gateway.configure(queue=ENGINE)
-    return gateway
+QUEUE = "django_smsww.contrib.celery.tasks.enqueue"
 
 
 @pytest.fixture
 def in_memory(monkeypatch):
-    """Let the broker be a list of this process; return a function that empties it."""
+    """Use a broker in this process; return a function that takes all messages out of it."""
     monkeypatch.setitem(app.conf.changes, "broker_url", "memory://")
 
     def receive():
@@ -40,19 +36,14 @@ def in_memory(monkeypatch):
     return receive
 
 
-def test_a_dead_broker_loses_nothing_and_keeps_nobody_waiting(queue, caplog):
-    assert send_sms("Hello", NUMBER).state == "QUEUED"
-    assert "did not take 1 messages of 'default': OperationalError" in caplog.text
-
-
-def test_a_dead_broker_is_not_asked_again_for_each_block(queue, numbers, caplog):
-    rows = send_mass_sms("Hello", numbers, preflight=False)
-    assert {row.state for row in rows} == {"QUEUED"}
+def test_a_dead_broker_loses_nothing_and_is_asked_once_for_all_blocks(queue, send_300, caplog):
+    assert {row.state for row in send_300()} == {"QUEUED"}
     assert caplog.text.count("did not take") == 1
+    assert "did not take 250 messages of 'default': OperationalError" in caplog.text
 
 
-def test_a_task_is_published_for_each_block(queue, numbers, in_memory):
-    send_mass_sms("Hello", numbers, preflight=False)
+def test_a_task_is_published_for_each_block(queue, send_300, in_memory):
+    send_300()
     sizes = [len(message.payload[0][1]) for message in in_memory()]
     assert sizes == [250, 50]
 
@@ -67,33 +58,23 @@ def test_the_task_sends_and_a_redelivered_one_sends_nothing_twice(queue, in_memo
 
 def test_a_task_whose_database_was_away_is_repeated(queue, in_memory, monkeypatch):
     send_sms("Hello", NUMBER)
-    calls = []
-
-    def first_time_away(*arguments):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise OperationalError
-        deliver_block(*arguments)
-
-    deliver_block = tasks.deliver_block
-    monkeypatch.setattr(tasks, "deliver_block", first_time_away)
     [message] = in_memory()
+    deliver_block = Mock(side_effect=[OperationalError, DEFAULT], wraps=tasks.deliver_block)
+    monkeypatch.setattr(tasks, "deliver_block", deliver_block)
     tasks.deliver.apply(args=message.payload[0])
-    assert (len(calls), len(queue.sent)) == (2, 1)
+    assert (deliver_block.call_count, len(queue.sent)) == (2, 1)
 
 
 def test_an_app_that_is_always_eager_sends_at_once(queue, monkeypatch):
     monkeypatch.setitem(app.conf.changes, "task_always_eager", True)
-    message = send_sms("Hello", NUMBER)
-    message.refresh_from_db()
-    assert message.state == "NEW"
+    send_sms("Hello", NUMBER)
+    assert Message.objects.get().state == "NEW"
 
 
-def test_a_sweep_sends_what_is_due(queue):
-    message = send_sms("Hello", NUMBER, queue=True)
+def test_a_sweep_sends_due_messages(queue):
+    send_sms("Hello", NUMBER, queue=True)
     tasks.sweep()
-    message.refresh_from_db()
-    assert message.state == "NEW"
+    assert Message.objects.get().state == "NEW"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +88,7 @@ def test_priorities_are_those_of_the_broker(url, expected):
 
 
 def test_a_broker_that_nobody_has_configured_is_reported(monkeypatch):
-    assert current_app.main == "engines"
-    assert "smsww.W022" not in {each.id for each in run_checks(tags=["sms"])}
+    assert current_app.main == "task_queues"
+    assert checks.check_broker() == []
     monkeypatch.setattr(checks, "current_app", Celery("bare", set_as_current=False))
     assert "smsww.W022" in {each.id for each in run_checks(tags=["sms"])}
