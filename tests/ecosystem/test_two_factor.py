@@ -21,10 +21,8 @@ from django_smsww.contrib.two_factor import SMSGateway
 from django_smsww.models import Counter, Message
 from django_smsww.testing import assert_sms_sent
 from tests.conftest import raises
-from tests.support.backends import ScriptedBackend
 
-NUMBER = "+393331234567"
-LIMITED = r"No other code was sent. You can ask for one in (\d+) seconds?\."
+from .conftest import LIMITED, NUMBER, code_of
 
 
 @pytest.fixture
@@ -34,95 +32,92 @@ def device(user):
     )
 
 
-@pytest.fixture
-def browser():
-    return Client()
+def log_in(client, code=""):
+    """Enter the password, so that the device sends a code; or enter the code."""
+    password = {"auth-username": "ada", "auth-password": "a-pass-word"}
+    data = {"token-otp_token": code} if code else password
+    data["login_view-current_step"] = "token" if code else "auth"
+    return client.post(reverse("two_factor:login"), data)
 
 
-def log_in(browser, **more):
-    """Enter the password, which has a code sent, or go on with more fields."""
-    step = "token" if more else "auth"
-    names = {"username": "ada", "password": "a-pass-word"} if not more else {}
-    data = {"login_view-current_step": step}
-    data |= {f"auth-{name}": value for name, value in names.items()} | more
-    return browser.post(reverse("two_factor:login"), data)
-
-
-def code_of(sms):
-    return re.search(r"\d{6}", sms.body)[0]
+def end_cooldown(**age):
+    Message.objects.update(created_at=timezone.now() - timedelta(**age))
+    Counter.objects.filter(scope__startswith="code:cooldown").delete()
 
 
 def told(response):
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
-def test_a_user_logs_in_with_a_code(device, browser):
-    log_in(browser)
+def test_a_user_logs_in_with_a_code(device, client):
+    log_in(client)
     [sms] = assert_sms_sent(recipient=NUMBER, tag="two-factor")
-    response = log_in(browser, **{"token-otp_token": code_of(sms)})
+    response = log_in(client, code_of(sms))
     assert response.status_code == 302, response.context["wizard"]["form"].errors
-    assert browser.session["_auth_user_id"] == str(device.user.pk)
-    assert browser.session["otp_device_id"] == device.persistent_id
+    assert client.session["_auth_user_id"] == str(device.user.pk)
+    assert client.session["otp_device_id"] == device.persistent_id
 
 
-def test_a_wrong_code_does_not_log_in(device, browser):
-    log_in(browser)
+def test_a_wrong_code_does_not_log_in(device, client):
+    log_in(client)
     code = code_of(assert_sms_sent()[0])
     wrong = str((int(code) + 1) % 10**6).zfill(6)
-    assert log_in(browser, **{"token-otp_token": wrong}).status_code == 200
-    assert "_auth_user_id" not in browser.session
+    assert log_in(client, wrong).status_code == 200
+    assert "_auth_user_id" not in client.session
 
 
-def test_a_user_sets_a_telephone_up(user, browser):
-    browser.force_login(user)
+def test_a_user_sets_a_telephone_up(user, client):
+    client.force_login(user)
     page = reverse("two_factor:setup")
-    browser.get(page)
-    browser.post(page, {"setup_view-current_step": "welcome"})
-    browser.post(page, {"setup_view-current_step": "method", "method-method": "sms"})
-    browser.post(page, {"setup_view-current_step": "sms", "sms-number": NUMBER})
+    client.get(page)
+
+    def enter(step, **fields):
+        fields = {f"{step}-{name}": value for name, value in fields.items()}
+        return client.post(page, {"setup_view-current_step": step, **fields})
+
+    enter("welcome")
+    enter("method", method="sms")
+    enter("sms", number=NUMBER)
     code = code_of(assert_sms_sent(recipient=NUMBER)[0])
-    answer = browser.post(page, {"setup_view-current_step": "validation", "validation-token": code})
-    assert answer.status_code == 302
+    assert enter("validation", token=code).status_code == 302
     assert PhoneDevice.objects.get().number.as_e164 == NUMBER
 
 
-def test_the_row_does_not_keep_the_code(device, browser):
-    log_in(browser)
+def test_the_row_does_not_keep_the_code(device, client):
+    log_in(client)
     message = Message.objects.get()
     assert (message.sensitive, message.body, message.created_by) == (True, "", device.user)
     assert message.expires_at - message.created_at <= timedelta(seconds=151)
 
 
-def test_a_second_code_has_to_wait_and_the_seconds_are_told(device, browser):
-    log_in(browser)
+def test_a_second_code_has_to_wait_and_the_seconds_are_told(device, client):
+    log_in(client)
     [first] = assert_sms_sent()
     response = log_in(Client())
     assert assert_sms_sent() == [first]
     [text] = told(response)
     assert 50 <= int(re.fullmatch(LIMITED, text)[1]) <= 60
     # The code that is on its way is good in the meantime.
-    assert log_in(browser, **{"token-otp_token": code_of(first)}).status_code == 302
+    assert log_in(client, code_of(first)).status_code == 302
 
 
-def test_after_a_minute_there_is_another_code(device, browser):
-    log_in(browser)
-    Message.objects.update(created_at=timezone.now() - timedelta(seconds=61))
-    Counter.objects.filter(scope__startswith="code:cooldown").delete()
-    assert told(log_in(browser)) == []
+def test_after_a_minute_there_is_another_code(device, client):
+    log_in(client)
+    end_cooldown(seconds=61)
+    assert told(log_in(client)) == []
     assert_sms_sent(count=2)
 
 
-def test_another_message_to_the_number_does_not_count(device, browser):
+def test_another_message_to_the_number_does_not_count(device, client):
     send_sms("Your table is free.", NUMBER)
-    log_in(browser)
+    log_in(client)
     assert_sms_sent(tag="two-factor", count=1)
 
 
-def test_a_number_gets_five_codes_an_hour(device, browser):
+def test_a_number_gets_five_codes_an_hour(device, client):
     for _ in range(6):
-        Message.objects.update(created_at=timezone.now() - timedelta(hours=1))
-        Counter.objects.filter(scope__startswith="code:cooldown").delete()
-        response = log_in(browser)
+        end_cooldown(hours=1)
+        response = log_in(client)
     assert re.fullmatch(LIMITED, told(response)[0])
     assert_sms_sent(count=5)
 
@@ -145,13 +140,12 @@ def test_of_two_requests_at_once_one_sends(user, monkeypatch):
         SMSGateway().deliver(device, "123456")
 
 
-def test_a_project_has_limits_and_a_text_of_its_own(user, settings, tmp_path):
+def test_a_project_has_limits_and_a_text_of_its_own(user, own_template):
     class Gateway(SMSGateway):
         guards = Guards(cooldown=0, max_per_number=None, max_per_user=None)
         template_name = "own.txt"
 
-    (tmp_path / "own.txt").write_text("Acme & Co: {{ token }}")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    own_template("own.txt", "Acme & Co: {{ token }}")
     device = PhoneDevice(user=user, number=NUMBER)
     for n in range(12):
         Gateway().deliver(device, f"{n:06}")
@@ -160,17 +154,14 @@ def test_a_project_has_limits_and_a_text_of_its_own(user, settings, tmp_path):
 
 
 @pytest.fixture
-def unavailable(settings, monkeypatch):
-    """Send through a gateway that cannot be reached."""
-    settings.SMSWW = {"default": {"BACKEND": "tests.support.backends.ScriptedBackend"}}
-    monkeypatch.setattr(ScriptedBackend, "sent", [])
-    monkeypatch.setattr(ScriptedBackend, "answer", raises(SMSUnavailable()))
+def unavailable(gateway):
+    gateway.answer = raises(SMSUnavailable())
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_gateway_that_is_down_is_told_and_costs_no_place(unavailable, device, browser):
+def test_a_gateway_that_is_down_is_told_and_costs_no_place(unavailable, device, client):
     for _ in range(6):
-        response = log_in(browser)
+        response = log_in(client)
         assert told(response)[-1] == "The code could not be sent. Try again later."
     assert {counter.used for counter in Counter.objects.all()} == {0}
 
