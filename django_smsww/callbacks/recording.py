@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Subquery
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from ..models import Callback, Message, MessageQuerySet, Outcome
@@ -71,8 +70,9 @@ def _known(reference: UUID, using: str) -> dict[str, int]:
 
 def _add(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> None:
     now = timezone.now()
+    named = {"reference": callback.reference, "environment": callback.environment}
     values = {
-        "message": _key_of(rows, callback),
+        "message": statements.subquery(Message, ["id"], named, rows.db),
         "reference": callback.reference,
         "source": Callback.Source.CALLBACK,
         "outcome": outcome,
@@ -85,9 +85,3 @@ def _add(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> N
         "last_received_at": now,
     }
     statements.insert(Callback, values, rows.db)
-
-
-def _key_of(rows: MessageQuerySet, callback: SignedCallback) -> RawSQL:
-    """Return the primary key of the row that the callback names, as an expression."""
-    values = {"reference": callback.reference, "environment": callback.environment}
-    return RawSQL(*statements.selection(rows.model, ["id"], values, rows.db))  # noqa: S611

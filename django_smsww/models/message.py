@@ -18,7 +18,6 @@ from ..clock import database_now
 from ..exceptions import ContentRefused, InvalidSMS, SMSError, error_kind
 from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
-from . import correcting
 from . import settlement as settling
 from .callback import Outcome
 from .event import Event
@@ -30,7 +29,7 @@ from .queryset import (
     certainly_not_sent,
     error_columns,
 )
-from .transitions import end_of
+from .transitions import end_of, overrule_callbacks
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -280,7 +279,7 @@ class Message(models.Model):
         outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
         if outcome is not Outcome.MISMATCH:
             return outcome
-        if self._correct(result):  # see Note [Whose id it is]
+        if overrule_callbacks(self, result):  # see Note [Whose id it is]
             return Outcome.MOVED
         # Another row bears this provider's id. That the message was accepted counts for more.
         return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
@@ -329,7 +328,6 @@ class Message(models.Model):
             row = row.resent_as
         return row
 
-    _correct = correcting.correct
     settle, rule_out, hold = settling.settle, settling.rule_out, settling.hold
     last_attempt_at, was_heard_of = settling.last_attempt_at, settling.was_heard_of
 

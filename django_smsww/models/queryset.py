@@ -36,16 +36,7 @@ from .suppression import Suppression, suppressed
 if TYPE_CHECKING:
     from .message import Message
 
-HELD = frozenset({State.QUEUED, State.SENDING})
-"""The states in which the text is still needed."""
-
-# With its table, for alone `sensitive` is a word of MariaDB's own.
-FORGET_IF_SENSITIVE = {
-    "body": RawSQL(
-        "CASE WHEN django_smsww_message.sensitive THEN '' ELSE body END", (), models.TextField()
-    ),
-    "scrubbed": RawSQL("django_smsww_message.sensitive OR scrubbed", (), models.BooleanField()),
-}
+NEEDS_TEXT = frozenset({State.QUEUED, State.SENDING})
 NO_ERROR: dict[str, Any] = {
     "error": "",
     "error_code": "",
@@ -74,19 +65,6 @@ def error_columns(error: SMSError) -> dict[str, Any]:
         "error_status": error.status,
         "error_text": (error.detail or str(error.args[0]))[:500],
     }
-
-
-def changes_of(target: State, now: datetime, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return all that a move to this state writes: these changes, and what goes with the state.
-
-    A sensitive text is forgotten in the same UPDATE in which it stops being needed.
-    """
-    values = {**changes, "state": target.value, "updated_at": now}
-    if target is not State.SENDING:
-        values["finished_at"] = None if target in UNFINISHED else now
-    if target not in HELD:
-        values |= {"lease_token": None, "lease_until": None} | FORGET_IF_SENSITIVE
-    return values
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -126,13 +104,33 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     # Moves
 
+    def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return all that a move to this state writes: these changes, and those of every move.
+
+        The row forgets a sensitive text in the same UPDATE in which it stops being needed.
+        """
+        now = timezone.now()
+        values = {**changes, "state": target.value, "updated_at": now}
+        if target is not State.SENDING:
+            values["finished_at"] = None if target in UNFINISHED else now
+        if target not in NEEDS_TEXT:
+            # With its table, since `sensitive` alone is a reserved word of MariaDB.
+            is_sensitive = f"{statements.table_of(self.model, self.db)}.sensitive"
+            values |= {
+                "lease_token": None,
+                "lease_until": None,
+                "body": RawSQL(f"CASE WHEN {is_sensitive} THEN '' ELSE body END", ()),  # noqa: S611
+                "scrubbed": RawSQL(f"{is_sensitive} OR scrubbed", ()),  # noqa: S611
+            }
+        return values
+
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Move the rows that may move on this cause's word; return how many did.
 
         Besides `transitions.move_together`, this is the one statement that writes `state`.
         """
-        values = changes_of(target, timezone.now(), changes)
-        return statements.update(self.filter(state__in=sources(target, cause)), values)
+        movable = self.filter(state__in=sources(target, cause))
+        return statements.update(movable, self.columns_of(target, changes))
 
     def advance(
         self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any

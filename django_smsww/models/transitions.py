@@ -1,8 +1,8 @@
-"""Many rows moved together: what a worker writes down when answers have come.
+"""The moves that answers make: many rows in one transaction, and the answer that overrules.
 
-A conditional UPDATE for each row, and one round trip for all of them where the driver can do that.
-Every row has to be where the worker left it, SENDING and under its lease: so nothing is undone
-that a callback or another worker has done meanwhile.
+Each move is one conditional UPDATE, and all of them are one round trip where the driver can do
+that. A row moves only if it is still SENDING under the worker's lease. So no move undoes what a
+callback or another worker has done meanwhile.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import connections, models, transaction
+from django.db import connections, transaction
+from django.db.models import Q
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
 from ..clock import database_now
 from ..exceptions import SMSError, SMSOutcomeUnknown
 from ..sms import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from . import provider_facts as facts
+from .callback import Callback, Outcome
 from .event import Event
-from .queryset import NO_ERROR, MessageQuerySet, changes_of, error_columns
-from .sql import assignments, update_each
+from .queryset import NO_ERROR, MessageQuerySet, error_columns
+from .sql import adapted, assignments, field_of, update_each
 
 if TYPE_CHECKING:
     from .message import Message
@@ -37,11 +38,11 @@ class OvertakenError(Exception):
 
 @dataclass(slots=True)
 class Move:
-    """Where an answer moves a row, and what it changes besides.
+    """The state to which an answer moves a row, and the columns that it changes.
 
     Attributes:
-        error: why, if it is to be noted as an attempt that failed.
-        provider_id: the provider's name of the message; no other one may be on the row already.
+        error: the error of an attempt that failed; the move notes it as an event.
+        provider_id: the provider's id of the message; the row must not have another one already.
     """
 
     message: Message
@@ -54,55 +55,56 @@ class Move:
 
 def accepted(message: Message, result: SendResult, using: str) -> Move:
     """Return the move of a message that the provider has."""
-    target = State(result.state) if result.state in PROVIDER else State.NEW
     changes = facts.merge(type(message), result, using) | NO_ERROR
-    return Move(message, target, Cause.EVIDENCE, changes, provider_id=result.provider_id)
+    return Move(message, _state_in(result), Cause.EVIDENCE, changes, provider_id=result.provider_id)
 
 
 def validated(message: Message, result: SendResult, using: str) -> Move:
-    """Return the move of a dry run that was accepted: nothing was sent, so it has no id."""
+    """Return the move of an accepted dry run: nothing was sent, so it has no id."""
     changes = facts.merge(type(message), result.nameless(), using) | NO_ERROR
     return Move(message, State.VALIDATED, changes=changes)
 
 
 def failed(message: Message, error: SMSError, **changes: Any) -> Move:
-    """Return the move of a message that has ended with this error."""
+    """Return the move of a message that ends with this error."""
     return Move(message, end_of(message, error), changes=changes, error=error)
 
 
 def postponed(message: Message, error: SMSError, until: datetime) -> Move:
-    """Return the move of a message that certainly was not sent, to be tried again at `until`."""
+    """Return the move of a message that certainly was not sent and is tried again at `until`."""
     changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
     return Move(message, State.QUEUED, changes=changes, error=error)
 
 
 def put_back(message: Message) -> Move:
     """Return the move of a message whose request was never begun; it stays under our lease."""
-    attempts = RawSQL("attempts - 1", (), models.IntegerField())
-    return Move(message, State.QUEUED, changes={"attempts": attempts})
+    return Move(message, State.QUEUED, changes={"attempts": RawSQL("attempts - 1", ())})
 
 
 def end_of(message: Message, error: SMSError) -> State:
-    """Return how an error ends a message: UNKNOWN if it may have been sent all the same."""
+    """Return the state in which an error ends a message: UNKNOWN if it may have been sent."""
     may_be_sent = isinstance(error, SMSOutcomeUnknown) and not message.dry_run
     return State.UNKNOWN if may_be_sent else State.FAILED
 
 
+# Many rows
+
+
 def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
-    """Make these moves, all of them or none, and note in the ledger the attempts that failed.
+    """Make these moves, all of them or none, and note the attempts that failed as events.
 
     Raises:
         OvertakenError: one of the rows is no longer SENDING under this lease.
     """
+    rows = MessageQuerySet(type(moves[0].message), using=using)
     with transaction.atomic(using=using, savepoint=False):
-        for (changes, where), rows in _statements(moves, token, using).items():
-            if update_each(type(moves[0].message), changes, where, rows, using) != len(rows):
+        for (changes, where), params in _statements(moves, token, rows).items():
+            if update_each(rows.model, changes, where, params, using) != len(params):
                 raise OvertakenError
         _note_attempts([move for move in moves if move.error is not None], using)
         for target in {move.target for move in moves}:
-            rows_of = MessageQuerySet(type(moves[0].message), using=using)
             moved = [move.message.pk for move in moves if move.target is target]
-            rows_of.filter(pk__in=moved).announce(target, is_first=True)
+            rows.filter(pk__in=moved).announce(target, is_first=True)
 
 
 def _note_attempts(moves: Sequence[Move], using: str) -> None:
@@ -123,31 +125,66 @@ def _note_attempts(moves: Sequence[Move], using: str) -> None:
 
 
 def _statements(
-    moves: Iterable[Move], token: UUID, using: str
+    moves: Iterable[Move], token: UUID, rows: MessageQuerySet
 ) -> dict[tuple[str, str], list[list[Any]]]:
-    """Return what to SET and WHERE, each with the parameters of its rows; most rows share one."""
+    """Return SET and WHERE of each different UPDATE, with the parameters of its rows."""
     statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
-    now = timezone.now()
-    # In the same order where they run one by one, so that two who move the same rows wait for each
-    # other, and do not deadlock.
+    # In the order of the keys: two workers that move the same rows wait for each other, and do
+    # not deadlock.
     for move in sorted(moves, key=lambda move: move.message.pk):
         if State.SENDING not in sources(move.target, move.cause):
             raise ValueError(f"Nothing moves from SENDING to {move.target} for {move.cause.value}.")
-        changes, where, row = _update(move, token, now, using)
-        statements[changes, where].append(row)
+        changes, where, params = _update(move, token, rows)
+        statements[changes, where].append(params)
     return statements
 
 
-def _update(move: Move, token: UUID, now: datetime, using: str) -> tuple[str, str, list[Any]]:
-    """Return the UPDATE of one row. The ORM would take a millisecond to write it."""
-    connection = connections[using]
+def _update(move: Move, token: UUID, rows: MessageQuerySet) -> tuple[str, str, list[Any]]:
+    """Return the UPDATE of one row; see Note [Why not the ORM]."""
+    connection = connections[rows.db]
     errors = error_columns(move.error) if move.error else {}
-    values = changes_of(move.target, now, {**errors, **move.changes})
-    changes, row = assignments(type(move.message), values, connection)
+    values = rows.columns_of(move.target, errors | move.changes)
+    changes, params = assignments(rows.model, values, connection)
     where = "id = %s AND state = %s AND lease_token = %s"
-    lease = facts.field_of(type(move.message), "lease_token").get_db_prep_save(token, connection)
-    row += [move.message.pk, State.SENDING.value, lease]
+    lease = adapted(field_of(rows.model, "lease_token"), token, connection)
+    params += [move.message.pk, State.SENDING.value, lease]
     if move.provider_id:
         where += " AND (provider_id IS NULL OR provider_id = %s)"
-        row.append(move.provider_id)
-    return changes, where, row
+        params.append(move.provider_id)
+    return changes, where, params
+
+
+# The answer to a send overrules what callbacks said
+
+
+def overrule_callbacks(message: Message, result: SendResult) -> bool:
+    """Give the row the id of its own answer in place of another one; return whether it moved.
+
+    # Note [Whose id it is]
+    The answer to our own request cannot be about another message. A callback can: its signature
+    names the row, but the id in it may be any. So where a callback came before the answer and the
+    two have different ids, the answer is right. State and facts that came with the wrong id belong
+    to another message too. The answer replaces them, and callbacks with the wrong id become
+    mismatches.
+    """
+    rows = MessageQuerySet(type(message), using=message._state.db).filter(pk=message.pk)
+    with transaction.atomic(using=rows.db):
+        corrected = _replace_facts(rows, result, Q(claimed_at=message.claimed_at))
+        if corrected:
+            heard = Callback.objects.using(rows.db).filter(reference=message.reference)
+            others = heard.exclude(provider_id__in=("", result.provider_id))
+            others.update(outcome=Outcome.MISMATCH)
+    return corrected
+
+
+def _replace_facts(rows: MessageQuerySet, result: SendResult, same_attempt: Q) -> bool:
+    free = rows.free_id(result.provider_id) & Q(dry_run=False) & same_attempt
+    changes = facts.replace(result) | NO_ERROR
+    target = _state_in(result)
+    moved = rows.advance(target, Cause.ANSWER, where=free, **changes)
+    return moved or bool(rows.filter(free, state=target).update(**changes))
+
+
+def _state_in(result: SendResult) -> State:
+    """Return the state that the provider's word stands for; an unknown word is NEW."""
+    return State(result.state) if result.state in PROVIDER else State.NEW
