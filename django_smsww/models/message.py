@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_null import gettext_noop
 
-from ..clock import database_now
 from ..exceptions import ContentRefused, InvalidSMS, SMSError, error_kind
 from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
-from . import settlement as settling
 from .callback import Outcome
 from .event import Event
 from .fields import ExactCharField, ReversedDigitsField
@@ -29,6 +27,7 @@ from .queryset import (
     certainly_not_sent,
     error_columns,
 )
+from .settlement import Settlement
 from .transitions import end_of, overrule_callbacks
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def fingerprint(body: str) -> str:
     return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
 
 
-class Message(models.Model):
+class Message(Settlement):
     """One message to one recipient; the row is written before its request leaves."""
 
     reference: Column[UUID] = models.UUIDField(
@@ -293,13 +292,13 @@ class Message(models.Model):
         **changes: Any,
     ) -> bool:
         """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
-        return self._stumble(end_of(self, error), error, cause, under(token), changes)
+        return self._fail(error, cause, under(token), changes)
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
         """End this row with its refusal, if it was given up for lost before that was read."""
         # And not tried again since: of that attempt nothing is known.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
-        return self._stumble(end_of(self, error), error, Cause.ANSWER, lost, changes)
+        return self._fail(error, Cause.ANSWER, lost, changes)
 
     def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
         """Queue a row again that certainly was not sent: a call with its key was repeated.
@@ -328,35 +327,10 @@ class Message(models.Model):
             row = row.resent_as
         return row
 
-    settle, rule_out, hold = settling.settle, settling.rule_out, settling.hold
-    last_attempt_at, was_heard_of = settling.last_attempt_at, settling.was_heard_of
-
-    def _stumble(
-        self,
-        target: State,
-        error: SMSError,
-        cause: Cause,
-        where: Q,
-        changes: dict[str, Any],
-    ) -> bool:
-        """Move the row because of an error, and note the attempt in the same transaction."""
-        rows = self._rows()
-        columns = error_columns(error)
-        with transaction.atomic(using=rows.db):
-            moved = rows.advance(target, cause, where=where, **columns, **changes)
-            if moved:
-                # By the shared clock: reconcile compares it with `claimed_at`.
-                Event.objects.using(rows.db).create(
-                    message=self,
-                    kind=Event.Kind.ATTEMPT,
-                    state=target,
-                    created_at=database_now(rows.db),
-                    **columns,
-                )
-        return moved
-
-    def _rows(self) -> MessageQuerySet:
-        return Message.objects.using(self._state.db).filter(pk=self.pk)
+    def _fail(self, error: SMSError, cause: Cause, where: Q, changes: dict[str, Any]) -> bool:
+        noted = error_columns(error)
+        kind = Event.Kind.ATTEMPT
+        return self._move(end_of(self, error), cause, where, noted | changes, kind, noted)
 
 
 def under(token: UUID | None) -> Q:

@@ -1,11 +1,11 @@
-"""The ways out of UNKNOWN, and the way into it after a restored backup: verbs of Message."""
+"""The ways out of UNKNOWN, and the way into it after a backup was restored."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import models, transaction
 from django.db.models import Exists, Max, OuterRef, Q
 from django.utils.translation.trans_null import gettext_noop as _
 
@@ -14,112 +14,122 @@ from ..exceptions import InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
 from ..states import Cause, State
 from .callback import Callback
 from .event import Event
-from .queryset import NO_ERROR, error_columns
-
-if TYPE_CHECKING:
-    from .message import Message
+from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
 GRACE = timedelta(minutes=10)
-"""How long after it began an attempt may still be under way, so that nobody may judge it yet."""
+"""An attempt may be under way for so long after it began, and nobody may judge it before."""
 
 PROVED_ABSENT = "proved_absent"
 SETTLED_UNSENT = "settled_unsent"
 
 
-def last_attempt_at(self: Message) -> datetime:
-    """Return when it may have been sent at the latest; after a restore, when it was held."""
-    held = self.events.filter(kind=Event.Kind.HELD).aggregate(at=Max("created_at"))["at"]
-    return max(filter(None, (self.claimed_at, held)), default=self.created_at)
+class Settlement(models.Model):
+    """The part of Message that decides about UNKNOWN.
 
-
-def settle(self: Message, sent: bool, by: Any, reason: str, *, grace: timedelta = GRACE) -> bool:
-    """Settle an unknown outcome on a person's word; return False if it was settled meanwhile.
-
-    Args:
-        sent: True takes it to have been sent: PENDING, and what the provider says of it later
-            still counts. False ends it as FAILED, so that a repeated key or a resend sends it.
-        by: the user.
-        reason: what the person relies on; kept with the message.
-
-    Raises:
-        InvalidSMS: there is no reason, or the grace period is not over.
+    A decision is valid for the attempt that this instance has read. If another attempt has begun
+    since, nothing moves.
     """
-    if not reason.strip():
-        raise InvalidSMS(
-            _("Give a reason: what says that it was sent, or was not."), code="no_reason"
-        )
-    if database_now(_database(self)) < last_attempt_at(self) + grace:
-        text = _("It is too early: its request may still be under way.")
-        raise InvalidSMS(text, code="too_early")
-    details = {"user": by, "reason": reason.strip()[:255]}
-    if sent:
-        return _move(self, State.PENDING, Cause.PERSON, NO_ERROR, **details)
-    if was_heard_of(self):
-        raise InvalidSMS(_("The provider knows it: settle it as sent."), code="known")
-    error = SMSUnavailable(_("A person settled it as not sent"), code=SETTLED_UNSENT)
-    columns = error_columns(error)
-    return _move(self, State.FAILED, Cause.PERSON, columns, where=_unheard(self), **details)
 
+    claimed_at: Any  # of Message, like the two below
+    created_at: Any
+    events: Any
 
-def rule_out(self: Message) -> bool:
-    """Record the proof that the provider never had it: FAILED, and free to be sent again."""
-    error = SMSUnavailable(_("It was proved that it never arrived"), code=PROVED_ABSENT)
-    columns = error_columns(error)
-    return _move(self, State.FAILED, Cause.ABSENCE, columns, where=_unheard(self))
+    class Meta:
+        abstract = True
 
+    def settle(self, sent: bool, by: Any, reason: str, *, grace: timedelta = GRACE) -> bool:
+        """Settle an unknown outcome on a person's word; return False if it was settled meanwhile.
 
-def hold(self: Message) -> bool:
-    """Hold a row that may have been sent after the backup that it comes from was made."""
-    error = SMSOutcomeUnknown(_("A backup was restored: it may have been sent"), code="restored")
-    columns = error_columns(error)
-    now = database_now(_database(self))
-    kind = Event.Kind.HELD
-    return _move(self, State.UNKNOWN, Cause.RESTORE, columns, kind=kind, created_at=now)
+        Args:
+            sent: True makes the message PENDING, and later callbacks still count. False makes it
+                FAILED, so that a repeated key or a resend sends it.
+            by: the user.
+            reason: the evidence of that person; kept with the message.
 
-
-def was_heard_of(self: Message) -> bool:
-    """Tell whether anything says that the provider has it, even if that moved nothing."""
-    rows = type(self).objects.using(_database(self)).filter(pk=self.pk)
-    return not rows.filter(_unheard(self)).exists()
-
-
-def _database(self: Message) -> str:
-    return self._state.db or DEFAULT_DB_ALIAS
-
-
-def _unheard(self: Message) -> Q:
-    """Return the condition that nothing says that the provider has the message.
-
-    A signed callback does, even one that moved nothing.
-    """
-    heard = Callback.objects.using(_database(self)).filter(
-        reference=OuterRef("reference"), source=Callback.Source.CALLBACK
-    )
-    return Q(provider_id=None) & ~Q(Exists(heard))
-
-
-def _move(
-    self: Message,
-    target: State,
-    cause: Cause,
-    columns: dict[str, Any],
-    *,
-    kind: Event.Kind = Event.Kind.SETTLED,
-    where: Q | None = None,
-    **details: Any,
-) -> bool:
-    """Move the row if no other attempt has begun since it was read, and note the event."""
-    using = _database(self)
-    same_attempt = Q(claimed_at=self.claimed_at)
-    rows = type(self).objects.using(using).filter(pk=self.pk)
-    with transaction.atomic(using=using):
-        moved = rows.advance(target, cause, where=same_attempt & (where or Q()), **columns)
-        if moved:
-            noted = {} if cause is Cause.PERSON else columns
-            Event.objects.using(using).create(
-                message=self,
-                kind=kind,
-                state=target,
-                **{"created_at": database_now(using)} | noted | details,
+        Raises:
+            InvalidSMS: there is no reason, the grace period is not over, or the provider has
+                the message although `sent` is False.
+        """
+        if not reason.strip():
+            raise InvalidSMS(
+                _("Give a reason: what says that it was sent, or was not."), code="no_reason"
             )
-    return moved
+        if database_now(self._rows().db) < self.last_attempt_at() + grace:
+            text = _("It is too early: its request may still be under way.")
+            raise InvalidSMS(text, code="too_early")
+        details = {"user": by, "reason": reason.strip()[:255]}
+        if sent:
+            return self._decide(State.PENDING, Cause.PERSON, NO_ERROR, details)
+        if self.was_heard_of():
+            raise InvalidSMS(_("The provider knows it: settle it as sent."), code="known")
+        error = SMSUnavailable(_("A person settled it as not sent"), code=SETTLED_UNSENT)
+        return self._decide(
+            State.FAILED, Cause.PERSON, error_columns(error), details, where=self._unheard()
+        )
+
+    def rule_out(self) -> bool:
+        """Record the proof that the provider never had it: FAILED, and free to be sent again."""
+        error = SMSUnavailable(_("It was proved that it never arrived"), code=PROVED_ABSENT)
+        columns = error_columns(error)
+        return self._decide(State.FAILED, Cause.ABSENCE, columns, columns, where=self._unheard())
+
+    def mark_restored(self) -> bool:
+        """Make a row of a restored backup UNKNOWN, since it may have been sent after the backup."""
+        text = _("A backup was restored: it may have been sent")
+        columns = error_columns(SMSOutcomeUnknown(text, code="restored"))
+        return self._decide(State.UNKNOWN, Cause.RESTORE, columns, columns, kind=Event.Kind.HELD)
+
+    def last_attempt_at(self) -> datetime:
+        """Return the latest time at which it may have been sent, such as that of a restore."""
+        held = self.events.filter(kind=Event.Kind.HELD).aggregate(at=Max("created_at"))["at"]
+        return max(filter(None, (self.claimed_at, held)), default=self.created_at)
+
+    def was_heard_of(self) -> bool:
+        """Tell whether anything shows that the provider has it, even if that moved nothing."""
+        return not self._rows().filter(self._unheard()).exists()
+
+    def _unheard(self) -> Q:
+        """Return the condition that nothing shows that the provider has the message.
+
+        A signed callback shows it, even one that moved nothing.
+        """
+        heard = Callback.objects.using(self._rows().db).filter(
+            reference=OuterRef("reference"), source=Callback.Source.CALLBACK
+        )
+        return Q(provider_id=None) & ~Q(Exists(heard))
+
+    def _decide(
+        self,
+        target: State,
+        cause: Cause,
+        columns: dict[str, Any],
+        noted: dict[str, Any],
+        *,
+        kind: Event.Kind = Event.Kind.SETTLED,
+        where: Q | None = None,
+    ) -> bool:
+        same_attempt = Q(claimed_at=self.claimed_at) & (where or Q())
+        return self._move(target, cause, same_attempt, columns, kind, noted)
+
+    def _move(
+        self,
+        target: State,
+        cause: Cause,
+        where: Q,
+        changes: dict[str, Any],
+        kind: Event.Kind,
+        noted: dict[str, Any],
+    ) -> bool:
+        """Move the row, and note the event in the same transaction."""
+        rows = self._rows()
+        with transaction.atomic(using=rows.db):
+            moved = rows.advance(target, cause, where=where, **changes)
+            if moved:
+                # By the shared clock: reconcile compares it with `claimed_at`.
+                now = database_now(rows.db)
+                events = Event.objects.using(rows.db)
+                events.create(message_id=self.pk, kind=kind, state=target, created_at=now, **noted)
+        return moved
+
+    def _rows(self) -> MessageQuerySet:
+        return MessageQuerySet(type(self), using=self._state.db).filter(pk=self.pk)

@@ -103,7 +103,7 @@ def hold_after_restore(
     could_leave &= Q(send_at=None) | Q(send_at__lte=database_now(using))
     rows = Message.objects.using(using).of(backend.alias, backend.environment)
     rows = rows.filter(could_leave | Q(state=State.SENDING), dry_run=False)
-    return sum(row.hold() for row in list(rows.order_by("pk")))
+    return sum(row.mark_restored() for row in list(rows.order_by("pk")))
 
 
 def look_up(message: Message) -> Outcome | None:
