@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from django.utils import timezone
 
-from django_smsww.callbacks import views
+from django_smsww.callbacks import refusals
 from django_smsww.models import Message
 
 from .support import databases
@@ -23,7 +23,7 @@ collect_ignore = [] if find_spec("selenium") else ["browser", "wheel/test_newcom
 @pytest.fixture(autouse=True)
 def no_refusals_of_other_tests():
     """Begin without refused callbacks that a door would still have to write down."""
-    views.unkept.clear()
+    refusals.unwritten.clear()
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""Reads a delivery callback: its form, whose it is, and what of it may be kept.
+"""Read a delivery callback: its form, its message, and the part of its payload that may be kept.
 
 The payload is documented nowhere, and the gateway signs nothing. So this is lenient about the form
-and strict about the signature: what the callback brings back of it names the message, and nothing
-else does.
+and strict about our stamp: only the stamp names the message.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from ..gateway.payload import clean_text, load_json, read_custom, read_message
@@ -23,6 +22,8 @@ from ..sms import RESERVED_CUSTOM_KEY, SendResult
 
 MAX_BYTES = 256 * 1024
 
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 50
 _MAX_ITEMS = 100
 _MAX_KEY = 64
@@ -37,11 +38,11 @@ Name = tuple[UUID, str]
 
 
 class NotAuthentic(ValueError):
-    """It bears a signature that is not ours, or none."""
+    """It has a signature that is not ours, or none."""
 
 
 class UnreadableCallback(ValueError):
-    """It cannot be read as a callback."""
+    """Its body is not an object, or not JSON at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class SignedCallback:
 
     Attributes:
         agrees: False if the header and the payload, both authentic, name different messages.
-        result: what it says of the message.
-        payload: what may be kept of it.
+        result: the provider's facts about the message.
+        payload: the payload without personal data and secrets.
     """
 
     reference: UUID
@@ -62,7 +63,7 @@ class SignedCallback:
 
     @property
     def digest(self) -> str:
-        """What recognises an equal payload."""
+        """The digest of the payload, equal for equal payloads."""
         text = json.dumps(self.payload, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -74,8 +75,8 @@ def read_callback(read: Callable[[bytes], Any], body: bytes, header: str) -> Sig
         header: the value of the signature's header, or "".
 
     Raises:
-        NotAuthentic: a signature is wrong, or there is none. Where one is wrong, a right one
-            beside it does not count.
+        NotAuthentic: a signature is wrong, or there is none. A right one beside a wrong one does
+            not count.
         UnreadableCallback: the body is not an object.
     """
     by_header = _authentic(read_header_stamp(header)) if header else None
@@ -116,9 +117,9 @@ def _readable(read: Callable[[bytes], Any], body: bytes) -> dict[str, Any]:
 
 
 def read_form(body: bytes) -> Any:
-    """Return the JSON in a form: of its field `data`, or of the only one that holds an object.
+    """Return the JSON object in a form: in its field `data`, or in the only field with an object.
 
-    A field `custom` beside it is put into the object.
+    The field `custom` beside it becomes a part of the object.
 
     Raises:
         ValueError: there is no such field, or a field is repeated or cannot be read.
@@ -143,15 +144,26 @@ def _only_object(fields: dict[str, str]) -> str:
     return value
 
 
-READERS: dict[str, Callable[[bytes], Any]] = {
-    "application/json": load_json,
-    "application/x-www-form-urlencoded": read_form,
-}
+READERS: dict[str, Callable[[bytes], Any]] = {_JSON: load_json, _FORM: read_form}
 """By content type."""
 
 
+def write_body(
+    method: str, message: Mapping[str, Any], custom: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Return content type and body of a callback, as the gateway posts it.
+
+    Args:
+        method: "JSON", or "POST" for a form, as in the option `callback_method`.
+    """
+    fields = {"data": message, "custom": custom}
+    if method == "POST":
+        return _FORM, urlencode({name: json.dumps(value) for name, value in fields.items()})
+    return _JSON, json.dumps(fields)
+
+
 def clean(value: Any) -> Any:
-    """Return what may be kept of a payload: storable, bounded, and without what is personal."""
+    """Return a payload in storable and bounded form, without personal data and secrets."""
     if isinstance(value, Mapping):
         return _clean_object(value)
     if isinstance(value, list):
@@ -179,5 +191,5 @@ def _unsigned(stamp: Any) -> Any:
 
 
 def _clean_string(value: str) -> str:
-    # JSON inside a string would carry along what is left out elsewhere.
+    # JSON inside a string would carry along the very keys that are left out elsewhere.
     return "" if value.lstrip().startswith(("{", "[{")) else clean_text(value, _MAX_TEXT)

@@ -1,6 +1,6 @@
-"""Post a callback to our own public URL, as the gateway would, and say what came back.
+"""Post a callback to our own public URL, as the gateway would, and judge the answer.
 
-It is signed but speaks of no message, so that the door answers it and nothing is stored.
+The callback is signed but names no message, so the view answers it and stores nothing.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import json
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ..gateway.http import ExchangeError, RawRequest, RawResponse, exchange
 from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
+from .parsing import write_body
 
 GATEWAY_WAITS = 30.0
-"""Seconds after which the gateway gives a callback up (specification 1.2.7)."""
+"""Seconds after which the gateway gives up a callback (specification 1.2.7)."""
 
 SLOW = 10.0
 _MAX_SIZE = 1 << 16
@@ -43,11 +44,11 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """What came of a probe.
+    """The result of a probe.
 
     Attributes:
-        outcome: "ok", or one word for what is wrong.
-        text: what it means, and what to do.
+        outcome: "ok", or one word for the fault.
+        text: the meaning of the outcome, and the remedy.
         status: the HTTP status, or None if there was no answer.
         seconds: how long it took.
     """
@@ -66,41 +67,26 @@ class ProbeReport:
 def probe(
     url: str, environment: str, *, method: str = "JSON", timeout: float = GATEWAY_WAITS
 ) -> ProbeReport:
-    """Post a signed callback that speaks of no message to this URL; no redirect is followed.
+    """Post a signed callback that names no message to this URL; no redirect is followed.
 
     Args:
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
     """
-    content_type, body = _content(environment, method)
-    headers = {
-        "Content-Type": content_type,
-        "User-Agent": "django-smsww",
-    } | header_stamp(PROBE, environment)
-    request = RawRequest("POST", url, headers, body, (timeout, timeout), _MAX_SIZE)
-    started = monotonic()
+    message = {"id": "", "state": "PROBE"}
+    content_type, body = write_body(method, message, custom_stamp(PROBE, environment))
+    headers = {"Content-Type": content_type, "User-Agent": "django-smsww"}
+    headers |= header_stamp(PROBE, environment)
+    request = RawRequest("POST", url, headers, body.encode(), (timeout, timeout), _MAX_SIZE)
+    status, started = None, monotonic()
     try:
         answer = exchange(request)
+        status, (outcome, text) = answer.status, _judge(answer, url)
     except ExchangeError as error:
         outcome, text = _without_answer(str(error))
-        return ProbeReport(outcome, text, None, _since(started))
-    outcome, text = _judge(answer, url)
-    seconds = _since(started)
+    seconds = round(monotonic() - started, 3)
     if outcome == "ok" and seconds > SLOW:
         outcome, text = "slow", f"It took {seconds:.0f} s, and the gateway waits for 30 at most."
-    return ProbeReport(outcome, text, answer.status, seconds)
-
-
-def _since(started: float) -> float:
-    return round(monotonic() - started, 3)
-
-
-def _content(environment: str, method: str) -> tuple[str, bytes]:
-    """Return the content type and the body, in the form in which the gateway posts callbacks."""
-    message, custom = {"id": "", "state": "PROBE"}, custom_stamp(PROBE, environment)
-    if method == "POST":
-        fields = {"data": json.dumps(message), "custom": json.dumps(custom)}
-        return "application/x-www-form-urlencoded", urlencode(fields).encode()
-    return "application/json", json.dumps({"data": message, "custom": custom}).encode()
+    return ProbeReport(outcome, text, status, seconds)
 
 
 def _judge(answer: RawResponse, url: str) -> tuple[str, str]:
@@ -108,7 +94,7 @@ def _judge(answer: RawResponse, url: str) -> tuple[str, str]:
     if answer.status == 200:
         return _judge_success(said)
     if 300 <= answer.status < 400:
-        return "redirect", _where(answer, url)
+        return "redirect", _redirect_fault(answer, url)
     if answer.status == 401 and said.get("error") == "not_authentic":
         return "not_authentic", (
             "The view refuses our signature: it runs with another SECRET_KEY, or what is in "
@@ -143,8 +129,8 @@ def _said(answer: RawResponse) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _where(answer: RawResponse, url: str) -> str:
-    """Say where a redirect leads, without what may be secret in a query."""
+def _redirect_fault(answer: RawResponse, url: str) -> str:
+    """Return the fault of a redirect. Its query may hold secrets, so the text leaves that out."""
     target = urlsplit(answer.headers.get("Location", ""))
     place = target._replace(query="", fragment="").geturl()[:200]
     if not target.query and place == f"{url}/":

@@ -1,17 +1,13 @@
-"""The callback door. Each status is a sentence to the provider: 200 stop, 503 again, 4xx wrong.
+"""The view that takes delivery callbacks: who is it, is it well formed, store it, answer.
 
-Nothing that a project configures for its own views changes it: its own signature is the only thing
-that it asks for.
+Each status is a sentence to the gateway: 200 stop, 503 post it again, 4xx it was wrong. No setting
+that a project makes for its own views changes this one: it asks for our signature and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable
-from math import inf
-from threading import Lock
-from time import monotonic
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -26,7 +22,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..gateway.signature import HEADER, PROBE
-from ..models import Heartbeat, Message, Outcome
+from ..models import Message, Outcome
+from . import refusals
 from .parsing import (
     MAX_BYTES,
     READERS,
@@ -38,18 +35,6 @@ from .parsing import (
 from .recording import record
 
 logger = logging.getLogger("django_smsww")
-
-refused: Counter[str] = Counter()
-"""How many requests this process refused since it started, by reason."""
-
-unkept: Counter[str] = Counter()
-"""Those of them that are not yet written down, for `smsww_status` to read.
-
-A stranger can make us write nothing: they wait for the next authentic callback.
-"""
-KEPT_EVERY = 60
-_kept_at = -inf
-_refused_lock = Lock()
 
 
 class Refused(APIException):
@@ -63,11 +48,11 @@ class Refused(APIException):
         self.status_code = status
 
 
-class JSONAlone(BaseContentNegotiation):
-    """Answer in JSON, whatever is asked for."""
+class JSONOnly(BaseContentNegotiation):
+    """Answer in JSON, and leave the body to the view."""
 
     def select_parser(self, request: Request, parsers: Any) -> None:
-        """Choose none: the body is read here."""
+        return None
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
@@ -78,7 +63,7 @@ class JSONAlone(BaseContentNegotiation):
 class CallbackView(APIView):
     """Take the delivery callbacks of the gateway."""
 
-    smsww_callback = True  # by which `manage.py check` recognises the view
+    smsww_callback = True  # `manage.py check` recognises the view by it
 
     http_method_names = ["post"]
     authentication_classes = ()
@@ -86,7 +71,7 @@ class CallbackView(APIView):
     throttle_classes = ()
     parser_classes = ()
     renderer_classes = (JSONRenderer,)
-    content_negotiation_class = JSONAlone
+    content_negotiation_class = JSONOnly
     versioning_class = None
     metadata_class = None
 
@@ -108,33 +93,19 @@ class CallbackView(APIView):
         return answer_refusal
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        callback = _read(request._request)
+        callback = read_request(request._request)
         is_probe = callback.reference == PROBE
-        _keep_refusals(callback.environment, at_once=is_probe)
+        refusals.write(callback.environment, at_once=is_probe)
         if is_probe:
             return JsonResponse({"outcome": "probe", "header": HEADER in request.headers})
-        outcome = _store(callback)
+        outcome = store(callback)
         fields = {"reference": callback.reference, "outcome": str(outcome)}
         logger.info("Callback of message %s: %s", callback.reference, outcome, extra=fields)
         return JsonResponse({"outcome": outcome})
 
 
-def answer_refusal(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
-    """Answer what was refused, and count it; any other error is a fault of ours, and stays one."""
-    if not isinstance(error, APIException):
-        return None
-    reason = str(error.get_codes())
-    with _refused_lock:
-        refused[reason] += 1
-        unkept[reason] += 1
-    fields = {"reason": reason}
-    logger.warning(
-        "Callback refused: %s (%d since the start)", reason, refused[reason], extra=fields
-    )
-    return JsonResponse({"error": reason}, status=error.status_code)
-
-
-def _read(request: HttpRequest) -> SignedCallback:
+def read_request(request: HttpRequest) -> SignedCallback:
+    """Return the authentic callback in a request, or refuse it."""
     if _declared_length(request) > MAX_BYTES:
         raise Refused(413, "too_large")
     reader = READERS.get(request.content_type or "")
@@ -154,7 +125,7 @@ def _declared_length(request: HttpRequest) -> int:
 
 
 def _body(request: HttpRequest) -> bytes:
-    # Not `request.body`, whose limit is the project's and not ours.
+    # Not `request.body`, which has the project's limit instead of ours.
     try:
         body = request.read(MAX_BYTES + 1)
     except OSError:  # the connection broke
@@ -164,11 +135,12 @@ def _body(request: HttpRequest) -> bytes:
     return body
 
 
-def _store(callback: SignedCallback) -> Outcome:
+def store(callback: SignedCallback) -> Outcome:
+    """Record the callback, or ask the gateway to post it again."""
     try:
         return record(callback, using=router.db_for_write(Message))
     except StorageError as error:
-        # The error's text quotes what was to be stored.
+        # The text of the error quotes the values that were to be stored.
         kind = type(error).__name__
         fields = {"reference": callback.reference, "reason": kind}
         logger.error(
@@ -177,27 +149,13 @@ def _store(callback: SignedCallback) -> Outcome:
         raise Refused(503, "storage") from None
 
 
-def forget_refusals() -> None:
-    """Be as after a start: what one test had refused is not written down by the next."""
-    global _kept_at
-    with _refused_lock:
-        refused.clear()
-        unkept.clear()
-        _kept_at = -inf
-
-
-def _keep_refusals(environment: str, *, at_once: bool) -> None:
-    """Write down how many were refused, at most once a minute."""
-    global _kept_at
-    with _refused_lock:
-        if not unkept or not (at_once or monotonic() > _kept_at + KEPT_EVERY):
-            return
-        counts = dict(unkept)
-        unkept.clear()
-        _kept_at = monotonic()
-    heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
-    try:
-        for reason, times in counts.items():
-            heartbeats.beat(environment, f"refused:{reason}", times=times)
-    except StorageError as error:
-        logger.error("Refused callbacks not counted: %s", type(error).__name__)
+def answer_refusal(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
+    """Answer a refused request and count it. Any other error is a fault of ours, and stays one."""
+    if not isinstance(error, APIException):
+        return None
+    reason = str(error.get_codes())
+    count = refusals.count(reason)
+    logger.warning(
+        "Callback refused: %s (%d since the start)", reason, count, extra={"reason": reason}
+    )
+    return JsonResponse({"error": reason}, status=error.status_code)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.db import router
@@ -14,11 +12,10 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
+from ..callbacks.parsing import write_body
 from ..clock import aware_time
 from ..gateway.signature import custom_stamp, header_stamp
 from ..models import Message
-
-_FORM = "application/x-www-form-urlencoded"
 
 
 def sms_callback(
@@ -48,7 +45,7 @@ def sms_callback(
     Raises:
         AssertionError: the callback was authentic, and was not answered with 200.
     """
-    if method not in _BODIES or times < 1:
+    if method not in ("JSON", "POST") or times < 1:
         raise ValueError("method must be 'JSON' or 'POST', and times at least 1.")
     document = _document(message, state, at or timezone.now(), facts)
     using = router.db_for_write(Message)
@@ -66,7 +63,7 @@ def _post(message: Message, document: dict[str, Any], method: str, forged: bool)
     # A forged callback bears the signature of another message.
     signed = (uuid4() if forged else message.reference), message.environment
     custom = message.custom | custom_stamp(*signed)
-    content_type, body = _BODIES[method](document, custom)
+    content_type, body = write_body(method, document, custom)
     named = str(signed[0]), str(message.reference)
     return Client(enforce_csrf_checks=True).post(
         reverse("django_smsww:callback"),
@@ -75,18 +72,6 @@ def _post(message: Message, document: dict[str, Any], method: str, forged: bool)
         headers={name: value.replace(*named) for name, value in header_stamp(*signed).items()},
         secure=True,  # a project may redirect what is not
     )
-
-
-def _json(document: dict[str, Any], custom: dict[str, Any]) -> tuple[str, str]:
-    return "application/json", json.dumps({"data": document, "custom": custom})
-
-
-def _form(document: dict[str, Any], custom: dict[str, Any]) -> tuple[str, str]:
-    fields = {"data": json.dumps(document), "custom": json.dumps(custom)}
-    return _FORM, urlencode(fields)
-
-
-_BODIES = {"JSON": _json, "POST": _form}
 
 
 def _document(message: Message, state: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def start_afresh() -> None:
     # What nobody has imported by now has nothing to forget.
     if locmem := sys.modules.get("django_smsww.backends.locmem"):
         locmem.outbox.clear()
-    if views := sys.modules.get("django_smsww.callbacks.views"):
-        views.forget_refusals()
+    if refusals := sys.modules.get("django_smsww.callbacks.refusals"):
+        refusals.forget()
     if engines := sys.modules.get("django_smsww.worker.task_queues"):
         engines.forget_failures()
 

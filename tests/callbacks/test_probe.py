@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from django_smsww.callbacks import views
+from django_smsww.callbacks import refusals
 from django_smsww.callbacks.probe import probe
 from django_smsww.gateway.signature import HEADER, PROBE, header_stamp
 from django_smsww.models import Callback, Heartbeat
@@ -142,9 +142,9 @@ def test_refusals_are_written_down_with_the_next_probe():
 def test_refusals_are_written_down_with_a_callback_once_a_minute(make_message, monkeypatch):
     message = make_message(environment=ENVIRONMENT)
     signed = header_stamp(message.reference, ENVIRONMENT)
-    monkeypatch.setattr(views, "_kept_at", 0.0)
+    monkeypatch.setattr(refusals, "_written_at", 0.0)
     for minute, expected in ((100, 1), (130, 1), (161, 3)):
-        monkeypatch.setattr(views, "monotonic", lambda minute=minute: minute)
+        monkeypatch.setattr(refusals, "monotonic", lambda minute=minute: minute)
         post({"data": {}}, {HEADER: "forged"})
         assert post({"data": {"state": "NEW"}}, signed).status_code == 200
         assert Heartbeat.objects.get().times == expected

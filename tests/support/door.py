@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_smsww.callbacks import views
+from django_smsww.callbacks import refusals
 from django_smsww.gateway.signature import custom_stamp, header_stamp
 
 URL = "/sms/callback/"
@@ -71,9 +71,9 @@ def hear(message, state="DELIVERED", **fields):
 
 def refused_with(status, body, headers=None, content_type="application/json"):
     """Post, and assert the status, that the database was not asked, and that it was counted."""
-    before = views.refused.total()
+    before = refusals.refused.total()
     with CaptureQueriesContext(connection) as captured:
         response = post(body, headers, content_type)
     assert (response.status_code, len(captured)) == (status, 0), response.content
-    assert views.refused.total() == before + 1
+    assert refusals.refused.total() == before + 1
     return response.json()["error"]
