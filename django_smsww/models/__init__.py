@@ -1,8 +1,7 @@
-"""The records: what was asked, what became of it, and who said so.
+"""The records: messages, callbacks, events, and the records that limit sending.
 
-No other package of the project writes `Message.state`. Every move is one conditional UPDATE made
-from the table in `states.py`, so that late and repeated callbacks, and two workers on one row, are
-harmless.
+Only this package writes `Message.state`. Every move is one conditional UPDATE, built from the table
+in `states.py`. So late and repeated callbacks, and two workers on one row, do no harm.
 """
 
 from .callback import Callback, Outcome

@@ -1,4 +1,4 @@
-"""Callback: one statement of the provider about a message, and what it did to the row."""
+"""Callback: a report of the provider about one message, and its effect on the row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(models.TextChoices):
-    """What hearing from the provider did to a row."""
+    """The effect that a callback or a look-up had on a row."""
 
     MOVED = "moved", _("Moved the state")
     STOOD = "stood", _("The state stood; facts were merged")
@@ -31,7 +31,7 @@ class Outcome(models.TextChoices):
 
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
-        """Keep what the provider's record says of a message, once for each different record."""
+        """Keep the provider's record of a message, each different record once."""
         payload = _as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(
@@ -49,16 +49,16 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
             payload=payload,
             digest=digest,
         )
-        # Another run may have been first with an equal one.
+        # Another run may have been first with an equal record.
         Callback.objects.using(self.db).bulk_create([entry], ignore_conflicts=True)
 
     def count_again(self, **changes: Any) -> int:
-        """Count these once more, and return how many there are."""
+        """Count these once more, and return their number."""
         return self.update(times=F("times") + 1, last_received_at=timezone.now(), **changes)
 
 
 def _as_payload(result: SendResult) -> dict[str, Any]:
-    """Return what may be kept of the provider's record: no number, text or custom data."""
+    """Return the provider's record without number, text and custom data."""
     personal = {"recipient", "sender", "body", "custom", "error", "blocklisted_reason"}
     facts = {
         each.name: getattr(result, each.name)
@@ -73,9 +73,9 @@ def _as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """What the provider said of a message: a signed callback, or its answer to a look-up.
+    """A signed callback, or the answer to a look-up.
 
-    The payload is kept without number, text, one-time code, account name and callback settings.
+    The payload has no number, text, one-time code, account name or callback settings.
     """
 
     class Source(models.TextChoices):

@@ -1,4 +1,4 @@
-"""What is counted across all hosts: the use of caps, and signs of life."""
+"""Counts of all hosts together: the use of quotas, and heartbeats."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):
-    """How much of caps is used; each verb is one conditional UPDATE, so that races are harmless."""
+    """The use of quotas. Each verb is one conditional UPDATE, so that races are harmless."""
 
     def take(self, scope: str, window: datetime, amount: int, cap: int) -> bool:
-        """Use this much of a cap, all of it or nothing; say whether that was left."""
+        """Use this much of a quota, all of it or nothing; return if so much was left."""
         row = self.filter(scope=scope, window=window)
         fits = row.filter(used__lte=cap - amount)
         if fits.update(used=F("used") + amount):
@@ -25,15 +25,15 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         return bool(fits.update(used=F("used") + amount))
 
     def give_back(self, scope: str, window: datetime, amount: int) -> None:
-        """Free what was taken for something that was not sent."""
+        """Return quota that was used for messages that were not sent."""
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
     def reserve(self, scope: str, window: datetime, now: int, latest: int, amount: int) -> int:
-        """Reserve a piece of the window's timeline that nobody else has; return where it begins.
+        """Reserve a free piece of the window's timeline, and return its beginning.
 
-        That is where the last piece ends, or now, whichever is later. Where it would be later
-        than `latest`, nothing is reserved.
+        It begins now, or at the end of the last piece if that is later. If it would begin after
+        `latest`, nothing is reserved.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -56,13 +56,12 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         row.filter(used__lt=until).update(used=until)
 
     def used(self, scope: str, window: datetime) -> int:
-        """Return how much is used by now."""
         row = self.filter(scope=scope, window=window)
         return row.values_list("used", flat=True).first() or 0
 
 
 class Counter(models.Model):
-    """How much of a cap is used in a window of time, counted across all hosts."""
+    """The use of a quota in a window of time, by all hosts together."""
 
     scope = models.CharField(_("scope"), max_length=160)
     window = models.DateTimeField(_("window"))
@@ -84,7 +83,11 @@ class Counter(models.Model):
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> None:
-        """Note that it happened now, so many times more; at most once in `every` seconds."""
+        """Note that something happened now, at most once in `every` seconds.
+
+        Args:
+            times: how often it happened since the last note.
+        """
         now = timezone.now()
         row = self.filter(environment=environment, name=name)
         old = row.filter(beat_at__lte=now - timedelta(seconds=every)) if every else row
@@ -95,7 +98,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """When something last happened in a deployment, such as a sweep or a callback."""
+    """The last time of a regular act of a deployment, such as a worker's look at the queue."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     name = models.CharField(_("name"), max_length=80)

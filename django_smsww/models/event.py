@@ -11,7 +11,7 @@ from ..states import State
 
 
 class Event(models.Model):
-    """What we or a person did with a message, where its row alone does not tell."""
+    """An act of ours or of a person that the row itself does not show, such as an attempt."""
 
     class Kind(models.TextChoices):
         ATTEMPT = "attempt", _("Attempt")

@@ -1,4 +1,4 @@
-"""Columns of kinds of our own."""
+"""Fields for exact texts, and for numbers that are searched from their end."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 if TYPE_CHECKING:
     T = TypeVar("T")
     Column = models.Field[T, T]
-    """What a column holds, for type checkers that do not know Django's models."""
+    """The type of a column's value, for type checkers that do not know Django's models."""
 
 
 class ExactCharField(models.CharField):
-    """A text that equals itself alone, on every database.
+    """A text that equals only itself, on every database.
 
-    MariaDB and MySQL hold "INVOICE-1", "invoice-1" and "invoice-1 " for the same, unless a column
-    is told better; the others have no such collation.
+    For MariaDB and MySQL "INVOICE-1", "invoice-1" and "invoice-1 " are the same by default, so the
+    column gets another collation there.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
-        """Return how the column is made in this database."""
         parameters: dict[str, Any] = super().db_parameters(connection)
         if connection.vendor == "mysql":
             is_mariadb = getattr(connection, "mysql_is_mariadb", False)
@@ -43,14 +42,13 @@ class ReversedDigitsField(models.CharField):
         super().__init__(*args, **kwargs)
 
     def deconstruct(self) -> tuple[str, str, Any, dict[str, Any]]:
-        """Tell a migration what the column is made of."""
         name, path, args, kwargs = super().deconstruct()
         for fixed in ("max_length", "blank", "editable", "db_default"):
             kwargs.pop(fixed, None)
         return name, path, args, kwargs | {"of": self.of}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Return what belongs to the number that is written; `update()` does not come by here."""
+        """Reverse the number that is written. `update()` does not call this."""
         value = reversed_digits(getattr(model_instance, self.of))
         setattr(model_instance, self.attname, value)
         return value

@@ -1,4 +1,4 @@
-"""One message: its row, and what may happen to it."""
+"""Message: one text to one recipient, from the call that asks for it to its delivery."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "b
 
 
 def fingerprint(body: str) -> str:
-    """Return what recognises a text after it was forgotten; of no use without SECRET_KEY."""
+    """Return a digest that recognises a text after it was forgotten; it needs SECRET_KEY."""
     return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
 
 
 class Message(Settlement):
-    """One message to one recipient; the row is written before its request leaves."""
+    """One message to one recipient; the row is there before its request leaves."""
 
     reference: Column[UUID] = models.UUIDField(
         _("reference"), unique=True, default=uuid4, editable=False
@@ -171,8 +171,8 @@ class Message(Settlement):
             ("view_message_costs", _("Can see costs")),
             ("view_message_content", _("Can see numbers and texts")),
         ]
-        # What is looked up comes first, so that the index behind the constraint finds it. NULL
-        # stands for "none" in both: it is not compared, and "" would be.
+        # The looked-up column comes first, so that the index behind the constraint finds it. NULL
+        # stands for "none" in both: NULLs are not compared, and two "" would be equal.
         constraints = [
             models.UniqueConstraint(fields=["key", "alias"], name="smsww_message_key"),
             models.UniqueConstraint(
@@ -189,14 +189,14 @@ class Message(Settlement):
             models.Index(fields=["created_at"], name="smsww_message_created"),
             # By which days a change concerns, see `daily`.
             models.Index(fields=["updated_at", "created_at"], name="smsww_message_updated"),
-            # What the admin searches and filters by.
+            # For searches and filters of the admin.
             models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
             models.Index(fields=["tag", "-id"], name="smsww_message_tag"),
             models.Index(fields=["country", "-id"], name="smsww_message_country"),
             models.Index(fields=["alias", "-id"], name="smsww_message_alias"),
             models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
-            # Where few rows have a key or a batch, SQLite takes the many without one for a reason
-            # not to use the index of all of them.
+            # With an index of all rows, SQLite sees the many that have no key or batch, and reads
+            # the whole table instead.
             models.Index(
                 fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
             ),
@@ -215,11 +215,11 @@ class Message(Settlement):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the provider has it, whatever became of it there."""
+        """Whether the provider has it, delivered or not."""
         return self.state in PROVIDER
 
     def as_sms(self) -> SMS:
-        """Return what a backend sends for this row."""
+        """Return the message as a backend takes it."""
         return SMS(
             self.body,
             self.recipient,
@@ -233,7 +233,7 @@ class Message(Settlement):
         )
 
     def as_error(self) -> SMSError:
-        """Return the error that this row ended with, to be raised again."""
+        """Return the error that ended this row, for a caller to raise."""
         error = error_kind(self.error)(
             code=self.error_code, status=self.error_status, detail=self.error_text
         )
@@ -264,13 +264,13 @@ class Message(Settlement):
 
     @classmethod
     def invalid(cls, error: InvalidSMS, **columns: Any) -> Message:
-        """Return the unsaved row of a message that was never sent because it is not valid."""
+        """Return the unsaved FAILED row of a message that is not valid."""
         now = timezone.now()
         return cls(
             state=State.FAILED, expires_at=now, finished_at=now, **columns, **error_columns(error)
         )
 
-    # Moves. The instance itself is left as it is: read the row again to see where it stands.
+    # Moves. They do not change the instance: read the row again to see its new state.
 
     def accept(self, result: SendResult) -> Outcome:
         """Record the provider's answer to the send: it has the message."""
@@ -280,7 +280,7 @@ class Message(Settlement):
             return outcome
         if overrule_callbacks(self, result):  # see Note [Whose id it is]
             return Outcome.MOVED
-        # Another row bears this provider's id. That the message was accepted counts for more.
+        # Another row has this provider's id. The acceptance counts for more than the id.
         return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
 
     def fail(
@@ -295,22 +295,22 @@ class Message(Settlement):
         return self._fail(error, cause, under(token), changes)
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """End this row with its refusal, if it was given up for lost before that was read."""
-        # And not tried again since: of that attempt nothing is known.
+        """End a row with its refusal, if its worker was taken for dead before it read that."""
+        # Unless it was tried again since: nothing is known of that attempt.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)
 
     def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
-        """Queue a row again that certainly was not sent: a call with its key was repeated.
+        """Queue a row again that certainly was not sent, because a call repeats its key.
 
         Args:
-            text: the columns of the text, where the row has forgotten it.
+            text: the columns of the text, if the row has forgotten it.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(
             State.QUEUED,
             Cause.KEY,
-            # Not if it was touched since it was read: its number forgotten, or itself resent.
+            # Unless it has changed since it was read: its number was erased, or it was resent.
             where=certainly_not_sent() & Q(updated_at=self.updated_at) & ~Q(Exists(resent)),
             scrubbed=False,
             next_attempt_at=timezone.now(),
@@ -334,5 +334,5 @@ class Message(Settlement):
 
 
 def under(token: UUID | None) -> Q:
-    """Return the condition that the row is still under this lease; None asks for none."""
+    """Return the condition that the row is still under this lease; None means no condition."""
     return Q(lease_token=token) if token else Q()

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Preflight(models.Model):
-    """What a dry run said of one text and sender, before a batch of them leaves."""
+    """The answer to a dry run of one text and sender, made before a batch of them leaves."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     alias = models.CharField(_("alias"), max_length=64)

@@ -15,7 +15,7 @@ from django.db.models.expressions import RawSQL
 
 from ..sms import SendResult
 from ..states import SETTLED_BY_PROVIDER
-from .sql import adapted, field_of
+from .sql import adapted, expression, field_of
 
 _COUNTS = ("encoding", "characters", "segments")
 _PLAIN = (*_COUNTS, "country", "prefix", "sent_at", "delivered_at")
@@ -92,7 +92,7 @@ class _Merging:
         """Write the value if the field is empty or the condition is true."""
         field = field_of(self.model, name)
         empty = f"{name} IS NULL" if field.null else f"{name} = ''"
-        return RawSQL(  # noqa: S611
+        return expression(
             f"CASE WHEN {empty} {otherwise} THEN %s ELSE {name} END",
             [*params, self._adapted(name, value)],
             field,
@@ -113,7 +113,7 @@ class _Merging:
         """Estimate the cost of forbidden content: the fine, or on IT and ES routes the price."""
         fixed = result.total_price or None
         fine = FINE * (result.segments or 1)
-        return RawSQL(
+        return expression(
             "CASE WHEN penalty IS NOT NULL OR dry_run THEN penalty "
             "WHEN route IN ('IT', 'ES') THEN %s ELSE %s END",
             [self._adapted("penalty", fixed), self._adapted("penalty", fine)],

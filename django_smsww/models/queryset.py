@@ -1,4 +1,4 @@
-"""The vocabulary of message rows, and the moves between their states."""
+"""The queryset of messages: its adjectives narrow the rows down, its verbs move them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.expressions import RawSQL
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
@@ -26,11 +25,11 @@ from ..signals import message_failed, message_sent, message_state_changed
 from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
 from . import provider_facts as facts
-from . import sql as statements
 from .callback import Outcome
 from .commit import after_commit
 from .event import Event
 from .lease import Lease
+from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ WORKER_LOST = "worker_lost"
 
 
 def certainly_not_sent() -> Q:
-    """Return the condition under which it is certain that the provider never accepted a row."""
-    # A dry run is never sent, so it may be repeated even if no answer came.
+    """Return the condition that the provider certainly never accepted a row."""
+    # A dry run sends nothing, so it may be repeated even if no answer came.
     return Q(state=State.FAILED) & (
         Q(error__in=kinds_of(SMSUnavailable, SMSLimited))
         | Q(dry_run=True, error__in=kinds_of(SMSOutcomeUnknown))
@@ -58,7 +57,7 @@ def certainly_not_sent() -> Q:
 
 
 def error_columns(error: SMSError) -> dict[str, Any]:
-    """Return how a row keeps this error."""
+    """Return the columns in which a row or an event keeps this error."""
     return {
         "error": type(error).__name__,
         "error_code": error.code[:32],
@@ -68,10 +67,8 @@ def error_columns(error: SMSError) -> dict[str, Any]:
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
-    """Adjectives narrow the rows down; verbs move them."""
-
     def of(self, alias: str, environment: str) -> MessageQuerySet:
-        """Rows of one alias in one deployment; a copied database holds those of others, too."""
+        """Rows of one alias in one deployment; a copied database also holds those of others."""
         return self.filter(alias=alias, environment=environment)
 
     def final(self) -> MessageQuerySet:
@@ -84,7 +81,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state=State.QUEUED)
 
     def resendable(self) -> MessageQuerySet:
-        """Rows that a person may send once more: the text is there, and was not at fault."""
+        """Rows that you may send once more: they have their text, and it was not the fault."""
         return self.filter(
             state__in=RESENDABLE,
             dry_run=False,
@@ -95,19 +92,19 @@ class MessageQuerySet(models.QuerySet["Message"]):
         ).exclude(error__in=kinds_of(ContentRefused))
 
     def free(self, now: datetime) -> MessageQuerySet:
-        """QUEUED rows that no living worker has leased."""
+        """QUEUED rows without a lease, or with one that is over because its worker is dead."""
         return self.queued().filter(Q(lease_until=None) | Q(lease_until__lt=now))
 
     def due(self, now: datetime) -> MessageQuerySet:
-        """Free rows whose time has come, the urgent and the oldest first."""
+        """Free rows that may be sent now, the urgent and the oldest first."""
         return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
 
     # Moves
 
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return all that a move to this state writes: these changes, and those of every move.
+        """Return all columns that a move to this state writes, these changes included.
 
-        The row forgets a sensitive text in the same UPDATE in which it stops being needed.
+        A row forgets its sensitive text in the same UPDATE that ends the need for it.
         """
         now = timezone.now()
         values = {**changes, "state": target.value, "updated_at": now}
@@ -115,30 +112,30 @@ class MessageQuerySet(models.QuerySet["Message"]):
             values["finished_at"] = None if target in UNFINISHED else now
         if target not in NEEDS_TEXT:
             # With its table, since `sensitive` alone is a reserved word of MariaDB.
-            is_sensitive = f"{statements.table_of(self.model, self.db)}.sensitive"
+            is_sensitive = f"{table_of(self.model, self.db)}.sensitive"
             values |= {
                 "lease_token": None,
                 "lease_until": None,
-                "body": RawSQL(f"CASE WHEN {is_sensitive} THEN '' ELSE body END", ()),  # noqa: S611
-                "scrubbed": RawSQL(f"{is_sensitive} OR scrubbed", ()),  # noqa: S611
+                "body": expression(f"CASE WHEN {is_sensitive} THEN '' ELSE body END"),
+                "scrubbed": expression(f"{is_sensitive} OR scrubbed"),
             }
         return values
 
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
-        """Move the rows that may move on this cause's word; return how many did.
+        """Move the rows that this cause may move, and return their number.
 
-        Besides `transitions.move_together`, this is the one statement that writes `state`.
+        Only this statement and `transitions.move_together` write `state`.
         """
         movable = self.filter(state__in=sources(target, cause))
-        return statements.update(movable, self.columns_of(target, changes))
+        return update(movable, self.columns_of(target, changes))
 
     def advance(
         self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any
     ) -> bool:
-        """Move the one row of this queryset if it may move, and announce it; say whether it did.
+        """Move the one row of this queryset if it may move, and announce it; return if it moved.
 
         Args:
-            where: what must hold besides, and need not hold any more after the move.
+            where: a further condition, which the move itself may end.
         """
         rows = self.filter(where) if where else self
         for some, is_first in _by_signals(rows, target):
@@ -154,27 +151,27 @@ class MessageQuerySet(models.QuerySet["Message"]):
         *,
         otherwise: State | None = None,
     ) -> Outcome:
-        """Record what the provider says of the one row of this queryset.
+        """Record the provider's facts about the one row of this queryset.
 
-        No lease is asked for: that the provider has the message is true whoever heard it.
+        It needs no lease: the provider has the message, whether a worker heard it or a callback.
 
         Args:
-            otherwise: where the row goes if the provider's word is not one that we know; None
-                leaves it where it is.
+            otherwise: the state for a word of the provider that we do not know; None leaves the
+                row where it is.
         """
-        # A dry run was never sent, whatever anybody says of it.
+        # A dry run was never sent, even if a callback names it.
         speaks_of_it = self._has_id(result.provider_id) & Q(dry_run=False)
         changes = facts.merge(self.model, result, self.db)
         target = State(result.state) if result.state in PROVIDER else otherwise
         if target and self.advance(target, cause, where=speaks_of_it, **changes, **NO_ERROR):
             return Outcome.MOVED
         changes["updated_at"] = timezone.now()
-        if statements.update(self.filter(speaks_of_it), changes):
+        if update(self.filter(speaks_of_it), changes):
             return Outcome.STOOD if target else Outcome.UNKNOWN_WORD
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider's id, or none while no other has it."""
+        """Return the condition that a row has this provider's id, or may still take it."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
@@ -182,50 +179,50 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def free_id(self, provider_id: str) -> Q:
         """Return the condition that no row beside this one has the provider's id."""
         # Without this the unique constraint would answer, and spoil the transaction.
-        return Q(statements.no_twin(self.model, provider_id, self.db))
+        return Q(no_twin(self.model, provider_id, self.db))
 
     # Leases
 
-    def take(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
-        """Lease those of these rows that are still free, and return which."""
+    def lease(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
+        """Lease those of these rows that are still free, and return their primary keys."""
         self.free(database_now(self.db)).filter(pk__in=primary_keys).update(
             lease_token=lease.token, lease_until=lease.until
         )
         mine = self.queued().filter(pk__in=primary_keys, lease_token=lease.token)
         return list(mine.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
 
-    def take_due(self, lease: Lease, limit: int) -> list[int]:
-        """Lease up to `limit` rows whose time has come, and return their primary keys.
+    def lease_due(self, lease: Lease, limit: int) -> list[int]:
+        """Lease up to `limit` due rows, and return their primary keys.
 
-        Where the database can pass by rows that another worker is just taking, nobody waits for
-        anybody. Where it cannot, one of two finds them taken, and looks further down.
+        Where the database can skip rows that another worker is leasing right now, no worker waits.
+        Where it cannot, the slower of two workers leases nothing, and looks further down.
         """
         due = self.due(database_now(self.db)).values_list("pk", flat=True)[:limit]
         if connections[self.db].features.has_select_for_update_skip_locked:
             with transaction.atomic(using=self.db):
-                return self.take(list(due.select_for_update(skip_locked=True)), lease)
+                return self.lease(list(due.select_for_update(skip_locked=True)), lease)
         while seen := list(due.all()):
-            if taken := self.take(seen, lease):
-                return taken
+            if leased := self.lease(seen, lease):
+                return leased
         return []
 
     def renew(self, lease: Lease) -> Lease:
-        """Prolong the lease of the rows that are still ours and not yet on their way."""
+        """Prolong the lease of our rows that are still QUEUED, and return the new lease."""
         fresh = lease.renewed(self.db)
         ours = self.queued().filter(lease_token=lease.token, lease_until__gt=database_now(self.db))
         ours.update(lease_until=fresh.until)
         return fresh
 
     def release(self, lease: Lease) -> int:
-        """Give back the rows that were leased and not sent."""
+        """End the lease of our rows that were not sent, and return their number."""
         ours = self.queued().filter(lease_token=lease.token)
         return ours.update(lease_token=None, lease_until=None)
 
     def claim(self, primary_keys: Sequence[int], lease: Lease) -> list[Message]:
         """Move leased rows to SENDING, just before their requests leave; return those that moved.
 
-        Rows past their `expires_at` are FAILED instead: an outage sends no old codes at night.
-        So are those whose number has asked for no more messages since they were queued.
+        Rows past their `expires_at` become FAILED instead: after an outage nobody gets an old code
+        at night. So do rows whose number has come onto the do-not-send list since.
         """
         now = database_now(self.db)
         ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
@@ -238,7 +235,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         )
         if moved < len(primary_keys):
             ours.give_up(now)
-        # By the time, too: what an earlier claim of this lease has moved may be under way.
+        # By the time, too: rows of an earlier claim of this lease may be under way.
         claimed = self.filter(
             pk__in=primary_keys, lease_token=lease.token, state=State.SENDING, claimed_at=now
         )
@@ -247,7 +244,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return messages
 
     def cancel(self, *, by: Any = None, reason: str = "") -> int:
-        """Cancel the QUEUED rows, whoever has leased them; return how many there were."""
+        """Cancel the QUEUED rows, leased or not, and return their number."""
         waiting = list(self.queued().order_by("pk").values_list("pk", flat=True))
         blocks = (waiting[n : n + CANCEL_BLOCK] for n in range(0, len(waiting), CANCEL_BLOCK))
         return sum(self.filter(pk__in=block)._cancel(by, reason[:255]) for block in blocks)
@@ -256,7 +253,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         kind = Event.Kind.CANCELLED
         with transaction.atomic(using=self.db):
             self.move(State.CANCELLED, Cause.PERSON)
-            # An UPDATE does not tell which rows it moved; somebody else's have their event already.
+            # An UPDATE does not return its rows. Those that were cancelled before have an event.
             moved = self.filter(state=State.CANCELLED).exclude(events__kind=kind)
             moved.announce(State.CANCELLED)
             events = [
@@ -267,7 +264,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return len(events)
 
     def give_up(self, now: datetime) -> int:
-        """Fail the QUEUED rows that must not leave any more; return how many there were."""
+        """Fail the QUEUED rows that must not leave any more, and return their number."""
         return sum(
             row.fail(_late() if row.expires_at <= now else suppressed(), token=row.lease_token)
             for row in self.queued().filter(self.unwanted(now))
@@ -279,24 +276,23 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(Q(expires_at__lte=now) | Exists(numbers))
 
     def give_up_late(self, limit: int = 250) -> int:
-        """Fail those that no worker has and that were not sent in time, up to a limit."""
+        """Fail up to `limit` free rows that were not sent in time, and return their number."""
         now = database_now(self.db)
         late = list(self.free(now).filter(expires_at__lte=now)[:limit])
         return sum(row.fail(_late(), token=row.lease_token) for row in late)
 
     def abandon(self) -> int:
-        """Settle the rows that a dead worker left SENDING; return how many there were.
+        """End the rows that a dead worker left SENDING, and return their number.
 
-        Whether their requests arrived is not known, so they are UNKNOWN and never sent again by
-        themselves. A dry run sends nothing, so it is FAILED. Rows that somebody holds the locks of
-        are left for later: a host that was suspended in the middle of writing its results down
-        would keep all others from sending.
+        Nobody knows if their requests arrived. So they become UNKNOWN, and no worker sends them
+        again. A dry run sends nothing, so it becomes FAILED. Locked rows are left for later: a
+        host that was suspended while it wrote its results would keep all others from sending.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code=WORKER_LOST)
         if not connections[self.db].features.has_select_for_update_skip_locked:
             return sum(row.fail(lost, token=row.lease_token) for row in stale)
-        if not stale.exists():  # no transaction for nothing, at each look at the queue
+        if not stale.exists():  # workers ask often, and a transaction is not free
             return 0
         with transaction.atomic(using=self.db):
             free = stale.select_for_update(skip_locked=True)
@@ -308,7 +304,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Send the signals of a move once it is committed; a receiver that raises undoes nothing.
 
         Args:
-            is_first: before it, the provider had not said that it has them.
+            is_first: the move is the first word of the provider about these rows.
         """
         signals = [message_state_changed]
         if state in (State.FAILED, State.UNKNOWN):
@@ -327,10 +323,10 @@ def _late() -> SMSError:
 
 
 def _by_signals(rows: MessageQuerySet, target: State) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Split the rows by whether a move is the first of the provider's words.
+    """Split the rows into those of which the provider said nothing yet, and all.
 
-    Only that sends `message_sent`, and an UPDATE does not tell where a row came from. So where
-    somebody listens, those not yet accepted are tried first.
+    Only its first word sends `message_sent`, and an UPDATE does not return the old state. So where
+    a receiver listens, rows that were not accepted yet are tried first.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         yield rows.exclude(state__in=PROVIDER), True

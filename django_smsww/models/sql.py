@@ -83,7 +83,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
     where = " AND ".join(map(" = ".join, zip(columns, marks, strict=True)))
     named = ", ".join(map(connections[using].ops.quote_name, names))
     sql = f"SELECT {named} FROM {table_of(model, using)} WHERE {where}"  # noqa: S608
-    return RawSQL(sql, params)  # noqa: S611
+    return expression(sql, params)
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
@@ -91,10 +91,15 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
-    return RawSQL(f"NOT EXISTS ({twins})", [provider_id], BooleanField())  # noqa: S611
+    return expression(f"NOT EXISTS ({twins})", [provider_id], BooleanField())
 
 
 # Parts of a statement
+
+
+def expression(sql: str, params: Sequence[Any] = (), field: Any = None) -> RawSQL:
+    """Return an expression of our own columns, as a value of the functions above."""
+    return RawSQL(sql, params, field)  # noqa: S611
 
 
 def table_of(model: type[Model], using: str) -> str:

@@ -14,21 +14,21 @@ from ..exceptions import InvalidSMS
 
 
 def suppressed() -> InvalidSMS:
-    """Return the error of a message to a number that asked for no more messages."""
+    """Return the error of a message to a number on the do-not-send list."""
     return InvalidSMS(gettext_noop("recipient is on the do-not-send list."), code="suppressed")
 
 
 class SuppressionQuerySet(models.QuerySet["Suppression"]):
     def among(self, recipients: Iterable[object]) -> set[str]:
-        """Return which of these are numbers that asked for no more messages."""
+        """Return those of these recipients that are on the list."""
         numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
-        # What no database stores as text is on no list either.
+        # A database refuses to compare with texts that it cannot store.
         plain = [number for number in numbers if number.isascii() and "\x00" not in number]
         return set(self.filter(recipient__in=plain).values_list("recipient", flat=True))
 
 
 class Suppression(models.Model):
-    """A number that asked for no more messages: nothing is sent to it through any alias."""
+    """A number on the do-not-send list: no alias sends to it."""
 
     recipient = models.CharField(_("recipient"), max_length=32, unique=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)

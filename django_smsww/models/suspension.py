@@ -21,30 +21,30 @@ from ..exceptions import (
     error_kind,
 )
 
-FIRST_PAUSE = 60
-LONGEST_PAUSE = 3600
+FIRST_SECONDS = 60
+LONGEST_SECONDS = 3600
 STOPPED = "stopped"
-"""The code of a suspension of a batch that a person stopped for good."""
+"""The code of the suspension of a batch that a person stopped for good."""
 
 SCOPES = {"alias": _("everything"), "batch": _("one batch"), "text": _("one text")}
 
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
-    """What holds sending back; every worker reads it before each block that it sends."""
+    """The suspensions; each worker reads them before each block that it sends."""
 
     def of(self, alias: str, environment: str) -> SuspensionQuerySet:
         return self.filter(alias=alias, environment=environment)
 
     def active(self, now: datetime) -> SuspensionQuerySet:
-        """Those that hold sending back now; without `until` it is until a person resumes."""
+        """Suspensions that are not over. One without `until` lasts until a person resumes."""
         return self.filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> None:
-        """Hold back what this error says nothing can be sent of for now.
+        """Suspend the alias because of this error, or the text if the error is about that.
 
-        A refused token or an empty wallet pauses the alias for a minute, and twice as long each
-        time it happens again when that is over; a blocklisted account until a person resumes it;
-        forbidden content stops all messages of the same text.
+        A refused token or an empty wallet pauses the alias for a minute, and for twice as long
+        each time that it happens again afterwards. A blocklisted account pauses the alias, and
+        forbidden content the text, until a person resumes them.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = {"error": type(error).__name__, "error_code": error.code[:32]}
@@ -56,7 +56,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
                 defaults=columns | {"until": _until(error, 1, database_now(self.db))},
             )
             row = self.filter(pk=known.pk)
-            # It may be forgiven in this very moment, as it had run out.
+            # A worker deletes one that is over after its next success, maybe in this very moment.
             if is_new or row._prolong(error, known.times + 1, columns) or row.exists():
                 return
 
@@ -65,8 +65,8 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         until = _until(error, times, now)
         if until is None:
             return self.update(until=None, **columns)
-        # The requests that were under way together are one reason to pause, not many. And what
-        # only a person ends, no error shortens.
+        # Requests that were under way together are one reason to pause, not many. And no error
+        # shortens a suspension that lasts until a person resumes.
         over = self.filter(until__lte=now)
         return over.update(until=until, times=times, **columns)
 
@@ -80,11 +80,11 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         code: str = "",
         by: Any = None,
     ) -> Suspension:
-        """Hold back by hand whatever is in this scope, until a person resumes it.
+        """Suspend a scope by hand, until a person resumes it.
 
         Args:
             scope: "alias", "batch:UUID" or "text:FINGERPRINT".
-            code: a word for what holds it back, kept on the rows that fail because of it.
+            code: the error code of the rows that fail because of the suspension.
         """
         columns = {
             "until": None,
@@ -101,19 +101,19 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return known.get()
 
     def resume(self, alias: str, environment: str, *, scope: str = "alias") -> bool:
-        """Lift a suspension, whoever imposed it; say whether there was one."""
+        """Lift a suspension, made by a person or by an error; return if there was one."""
         return bool(self.of(alias, environment).filter(scope=scope).delete()[0])
 
 
 def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
     if isinstance(error, AccountBlocklisted | ContentRefused):
         return None
-    seconds = min(FIRST_PAUSE * 2 ** min(times - 1, 10), LONGEST_PAUSE)
+    seconds = min(FIRST_SECONDS * 2 ** min(times - 1, 10), LONGEST_SECONDS)
     return now + timedelta(seconds=seconds)
 
 
 class Suspension(models.Model):
-    """Nothing in its scope is sent: a whole alias, one batch of it, or one text of it."""
+    """A pause of an alias, of one batch of it, or of one text of it: no message leaves."""
 
     alias = models.CharField(_("alias"), max_length=64)
     environment = models.CharField(_("environment"), max_length=64, blank=True)
@@ -150,21 +150,21 @@ class Suspension(models.Model):
 
     @property
     def held(self) -> str:
-        """What is held back, in words and without the fingerprint of a text."""
+        """The scope in words, without the fingerprint of a text."""
         kind = self.scope.partition(":")[0]
         return str(SCOPES.get(kind, kind))
 
-    def holds(self, *, batch: UUID | None, text: str) -> bool:
-        """Whether a message of this batch and with this fingerprint of a text is held back."""
+    def covers(self, *, batch: UUID | None, text: str) -> bool:
+        """Tell whether a message of this batch and with this fingerprint of its text must wait."""
         return self.scope in ("alias", f"batch:{batch}", f"text:{text}")
 
     @property
     def is_stop(self) -> bool:
-        """Whether a person gave up what is in its scope, so that it need not wait."""
+        """Whether a person stopped the scope for good, so that no message has to wait."""
         return self.error_code == STOPPED and not self.error
 
     def as_error(self) -> SMSError:
-        """Return the error of a message that was not even tried because of this."""
+        """Return the error of a message that was not sent because of this suspension."""
         kind = error_kind(self.error) if self.error else SMSUnavailable
         return kind(
             gettext_noop("Sending is suspended; nothing was sent"),

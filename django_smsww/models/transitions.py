@@ -16,7 +16,6 @@ from uuid import UUID
 
 from django.db import connections, transaction
 from django.db.models import Q
-from django.db.models.expressions import RawSQL
 
 from ..clock import database_now
 from ..exceptions import SMSError, SMSOutcomeUnknown
@@ -26,7 +25,7 @@ from . import provider_facts as facts
 from .callback import Callback, Outcome
 from .event import Event
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
-from .sql import adapted, assignments, field_of, update_each
+from .sql import adapted, assignments, expression, field_of, update_each
 
 if TYPE_CHECKING:
     from .message import Message
@@ -78,7 +77,7 @@ def postponed(message: Message, error: SMSError, until: datetime) -> Move:
 
 def put_back(message: Message) -> Move:
     """Return the move of a message whose request was never begun; it stays under our lease."""
-    return Move(message, State.QUEUED, changes={"attempts": RawSQL("attempts - 1", ())})
+    return Move(message, State.QUEUED, changes={"attempts": expression("attempts - 1")})
 
 
 def end_of(message: Message, error: SMSError) -> State:

@@ -145,7 +145,7 @@ class Gate:
         active = self._active()
         for message in self._waiting(block, lease) if active else ():
             for suspension in active:
-                if suspension.holds(batch=message.batch, text=message.fingerprint):
+                if suspension.covers(batch=message.batch, text=message.fingerprint):
                     self._hold(message, suspension, lease)
                     break
 

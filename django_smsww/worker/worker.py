@@ -105,12 +105,12 @@ class Delivery:
         """Lease those of these rows that are free, and send them in the steps to come."""
         if primary_keys and not self._is_over:
             self._wanted = primary_keys
-            self._added(self.rows.take(primary_keys, self._fresh_lease()))
+            self._added(self.rows.lease(primary_keys, self._fresh_lease()))
             self._wanted = ()
 
     def add_due(self, limit: int) -> int:
         """Lease up to `limit` rows whose time has come; return how many."""
-        found = [] if self._is_over else self.rows.take_due(self._fresh_lease(), limit)
+        found = [] if self._is_over else self.rows.lease_due(self._fresh_lease(), limit)
         return self._added(found)
 
     def _added(self, primary_keys: Sequence[int]) -> int:

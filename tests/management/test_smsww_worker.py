@@ -137,8 +137,8 @@ def test_what_another_worker_has_just_taken_does_not_hide_the_rest(gateway, monk
             Message.objects.filter(pk=first.pk).update(lease_until=lease.until)
         return take(rows, primary_keys, lease)
 
-    take = MessageQuerySet.take
-    monkeypatch.setattr(MessageQuerySet, "take", overtaken)
+    take = MessageQuerySet.lease
+    monkeypatch.setattr(MessageQuerySet, "lease", overtaken)
     monkeypatch.setitem(deliver_due.__kwdefaults__, "limit", 1)
     monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
     assert run() == "2 messages taken from the queue.\n"

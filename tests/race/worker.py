@@ -99,8 +99,8 @@ def say_what_is_taken() -> None:
         print("took", len(taken), flush=True)
         return taken
 
-    original = MessageQuerySet.take
-    MessageQuerySet.take = take
+    original = MessageQuerySet.lease
+    MessageQuerySet.lease = take
 
 
 def act(actions: list[list[str]]) -> None:

@@ -176,7 +176,7 @@ def test_a_key_that_two_blocks_name_is_sent_once(gateway):
 def test_a_second_claim_of_a_row_that_is_under_way_returns_nothing(make_message):
     lease, message = Lease.begin("default"), make_message()
     rows = Message.objects.all()
-    rows.take([message.pk], lease)
+    rows.lease([message.pk], lease)
     assert rows.claim([message.pk], lease) == [message]
     assert rows.claim([message.pk], lease) == []
 
