@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 COLUMNS = ("recipient", "body", "sender", "key", "tag")
 
 Row = tuple[int, Mapping[str, str]]
+"""The number of a line, and its fields by the names of their columns."""
 
 
 class UnusableFileError(ValueError):
@@ -24,64 +25,8 @@ def read_columns(path: Path) -> list[str]:
     Raises:
         UnusableFileError: it cannot be read, or has other columns.
     """
-    with _opened(path) as file:
-        columns = _names(file)
-    _check(columns)
-    return columns
-
-
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the number of the line and the fields of each row.
-
-    Raises:
-        UnusableFileError: it cannot be read any further.
-    """
-    with _opened(path) as file:
-        reader = csv.reader(file, delimiter=_delimiter(file), strict=True)
-        columns, line = _tidy(next(reader, [])), reader.line_num
-        for values in reader:
-            number, line = line + 1, reader.line_num
-            if len(values) > len(columns):
-                raise UnusableFileError(
-                    f"Line {number} has more fields than there are columns: put texts with the "
-                    "delimiter in them between double quotes."
-                )
-            if values:  # an empty line is none
-                yield number, dict(zip(columns, values, strict=False))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Open the file; whatever makes it unreadable has one class, and no text of the file in it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except OSError as error:
-        raise UnusableFileError(f"The file cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise UnusableFileError(
-            f"The file is not in UTF-8 (byte {error.start}): save it as such."
-        ) from None
-    except csv.Error as error:
-        raise UnusableFileError(f"The file is not in the form of CSV: {error}.") from None
-
-
-def _delimiter(file: TextIO) -> str:
-    """Return what stands between the columns, as the line of their names shows."""
-    names = file.readline()
-    file.seek(0)
-    return max(",;\t", key=names.count)
-
-
-def _names(file: TextIO) -> list[str]:
-    return _tidy(next(csv.reader(file, delimiter=_delimiter(file)), []))
-
-
-def _tidy(names: list[str]) -> list[str]:
-    return [name.strip().lower() for name in names]
-
-
-def _check(columns: list[str]) -> None:
+    with _opened(path) as reader:
+        columns = _column_names(reader)
     known = ", ".join(COLUMNS)
     for name in columns:
         if name not in COLUMNS:
@@ -92,3 +37,44 @@ def _check(columns: list[str]) -> None:
         raise UnusableFileError(f"There is no column 'recipient'; known are {known}.")
     if len(set(columns)) != len(columns):
         raise UnusableFileError("A column stands there twice.")
+    return columns
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield each row with the number of its first line.
+
+    Raises:
+        UnusableFileError: it cannot be read any further.
+    """
+    with _opened(path) as reader:
+        columns, line = _column_names(reader), reader.line_num
+        for values in reader:
+            number, line = line + 1, reader.line_num
+            if len(values) > len(columns):
+                raise UnusableFileError(
+                    f"Line {number} has more fields than there are columns: put texts with the "
+                    "delimiter in them between double quotes."
+                )
+            if values:  # csv reads an empty line as no values
+                yield number, dict(zip(columns, values, strict=False))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yield a CSV reader of the file. Its errors have one class, and hold no text of the file."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = file.readline()
+            file.seek(0)
+            yield csv.reader(file, delimiter=max(",;\t", key=names.count), strict=True)
+    except OSError as error:
+        raise UnusableFileError(f"The file cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        text = f"The file is not in UTF-8 (byte {error.start}): save it as such."
+        raise UnusableFileError(text) from None
+    except csv.Error as error:
+        raise UnusableFileError(f"The file is not in the form of CSV: {error}.") from None
+
+
+def _column_names(reader: Iterator[list[str]]) -> list[str]:
+    return [name.strip().lower() for name in next(reader, [])]

@@ -1,7 +1,7 @@
-"""A mailing: many messages from a file or a list, checked before any of them leaves.
+"""A mailing: many messages from a file or a list, checked before any of them is sent.
 
-Each line has a key of its own, made of what it says. So a mailing that was stopped half-way can be
-run again, and reaches each number once.
+Each line has a key of its own, made of its contents. So you can run a mailing again that was
+stopped half-way, and it reaches each number once.
 """
 
 from __future__ import annotations
@@ -22,40 +22,57 @@ from ..models import lease as leases
 from ..sms import SMS
 from ..states import State
 from ..worker.queue import deliver
+from .files import Row
 
-BLOCK = 250
+LINES_AT_ONCE = 250
+"""How many lines one query checks."""
 
-Fields = Mapping[str, str]
-Rows = Callable[[], Iterator[tuple[int, Fields]]]
+Rows = Callable[[], Iterator[Row]]
 
 
 @dataclass
 class Checked:
-    """What a mailing holds.
+    """The result of checking a mailing.
 
     Attributes:
-        lines: how many can be sent.
-        problems: what is wrong with the others, by the number of the line.
-        repeated: how many lines say what another one says; they are sent once.
-        known: how many were given before, with the same keys.
-        texts: how many texts and senders there are; no more than two are told apart.
+        lines: how many lines can be sent.
+        problems: the problems of the others, by the number of the line.
+        repeated: how many lines repeat another one; they are sent once.
+        known: how many lines were sent before, with the same keys.
     """
 
     lines: int = 0
     problems: dict[int, str] = field(default_factory=dict)
     repeated: int = 0
     known: int = 0
-    texts: int = 0
+    _by_key: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _texts: set[tuple[str, str]] = field(default_factory=set)
 
+    @property
+    def has_one_text(self) -> bool:
+        """Whether all lines have the same text and sender."""
+        return len(self._texts) == 1
 
-@dataclass
-class _Seen:
-    numbers: dict[str, tuple[int, str]] = field(default_factory=dict)
-    texts: set[tuple[str, str]] = field(default_factory=set)
+    def add(self, number: int, sms: SMS, sent: Mapping[str, str | None]) -> None:
+        """Count a valid line, unless its key stands for another number.
 
-    def note(self, sms: SMS) -> None:
-        if len(self.texts) < 2:
-            self.texts.add((sms.sender, sms.body))
+        Args:
+            sent: the numbers of the rows that have these keys; None for a number that was deleted.
+        """
+        ours = (number, sms.recipient)
+        first, recipient = self._by_key.setdefault(sms.key, ours) if sms.key else ours
+        if recipient != sms.recipient:
+            text = f"its key stands in line {first}, for another number: give each its own."
+            self.problems[number] = text
+        elif sent.get(sms.key) not in (None, sms.recipient):
+            text = "its key was used for another number before: give each its own."
+            self.problems[number] = text
+        else:
+            self.lines += 1
+            self.known += sms.key in sent
+            self.repeated += first != number
+            if len(self._texts) < 2:  # more need not be told apart
+                self._texts.add((sms.sender, sms.body))
 
 
 @dataclass
@@ -63,9 +80,9 @@ class Mailing:
     """The messages of some rows.
 
     Attributes:
-        rows: returns the rows anew at each call: a line number and the fields of `csvfile.COLUMNS`.
-        template: what holds where a row is silent.
-        prefix: begins the keys that are made of what a row says; "" makes none.
+        rows: returns the rows anew at each call: a line number and the fields of `files.COLUMNS`.
+        template: the values for empty fields.
+        prefix: begins the keys that are made of a row's contents; "" makes none.
         own_prefix: begins the keys that rows bring along.
     """
 
@@ -81,20 +98,23 @@ class Mailing:
         return (sms for number, sms in self._lines() if number not in left_out)
 
     def check(self, using: str) -> Checked:
-        """Read all of it once, and say what is wrong with which line; nothing is stored."""
-        checked, seen = Checked(), _Seen()
-        lines = self._lines()
-        while block := list(islice(lines, BLOCK)):
-            known = self._known([sms.key for _, sms in block if sms.key], using)
+        """Read all lines once and check them; nothing is stored."""
+        checked, lines = Checked(), self._lines()
+        while block := list(islice(lines, LINES_AT_ONCE)):
+            sent = self._sent([sms.key for _, sms in block], using)
             for number, sms in block:
-                self._check_line(number, sms, checked, seen, known)
-        checked.texts = len(seen.texts)
+                try:
+                    self.backend.validate(self.backend.prepare(sms))
+                except InvalidSMS as error:
+                    checked.problems[number] = str(error.args[0])
+                else:
+                    checked.add(number, sms, sent)
         return checked
 
     def _lines(self) -> Iterator[tuple[int, SMS]]:
         return ((number, self._sms(fields)) for number, fields in self.rows())
 
-    def _sms(self, fields: Fields) -> SMS:
+    def _sms(self, fields: Mapping[str, str]) -> SMS:
         sms = self.template.replace(
             recipient=fields.get("recipient", "").strip(),
             body=fields.get("body") or self.template.body,
@@ -106,62 +126,35 @@ class Mailing:
 
     def _key(self, sms: SMS, own: str) -> str:
         """Return the key of a line; a dry run has none, or it would stand for the real one."""
-        if own and not sms.dry_run:
-            return f"{self.own_prefix}:{own}" if self.own_prefix else own
-        if sms.dry_run or not self.prefix:
+        if sms.dry_run or not (own or self.prefix):
             return ""
+        if own:
+            return f"{self.own_prefix}:{own}" if self.own_prefix else own
         said = json.dumps([sms.recipient, sms.sender, sms.body])
         digest = hashlib.sha256(said.encode(errors="replace")).hexdigest()
         return f"{self.prefix}:{digest[:32]}"
 
-    def _known(self, keys: Sequence[str], using: str) -> dict[str, str | None]:
-        """Return the numbers of the rows that have these keys; None where it was forgotten."""
+    def _sent(self, keys: Sequence[str], using: str) -> dict[str, str | None]:
         rows = Message.objects.using(using).filter(
-            alias=self.backend.alias, key__in=[key for key in keys if "\x00" not in key]
+            alias=self.backend.alias, key__in=[key for key in keys if key and "\x00" not in key]
         )
         found = rows.values_list("key", "recipient", "scrubbed")
         return {key: None if scrubbed else number for key, number, scrubbed in found if key}
 
-    def _check_line(
-        self,
-        number: int,
-        sms: SMS,
-        checked: Checked,
-        seen: _Seen,
-        known: Mapping[str, str | None],
-    ) -> None:
-        try:
-            self.backend.validate(self.backend.prepare(sms))
-        except InvalidSMS as error:
-            checked.problems[number] = str(error.args[0])
-            return
-        first = seen.numbers.setdefault(sms.key, (number, sms.recipient)) if sms.key else None
-        if first and first[1] != sms.recipient:
-            text = f"its key stands in line {first[0]}, for another number: give each its own."
-            checked.problems[number] = text
-        elif known.get(sms.key) not in (None, sms.recipient):
-            text = "its key was used for another number before: give each its own."
-            checked.problems[number] = text
-        else:
-            checked.lines += 1
-            checked.known += sms.key in known
-            checked.repeated += bool(first and first[0] != number)
-            seen.note(sms)
-
 
 def rows_of(recipients: Sequence[str]) -> Rows:
-    """Return the rows of a list of numbers; a repeated one counts once."""
+    """Return the rows of a list of numbers, each number once."""
     numbers = list(dict.fromkeys(recipients))
     return lambda: ((n, {"recipient": number}) for n, number in enumerate(numbers, 1))
 
 
-def finish(
+def send_abandoned(
     backend: BaseSMSBackend, primary_keys: Sequence[int], *, using: str, pause: float = 1.0
 ) -> Iterator[int]:
-    """Send what another process has leased and does not send, as it was killed.
+    """Send rows under the lease of another process, once it has expired.
 
-    Yields how many are still left, about once in `pause` seconds, until its lease is over and
-    they are sent. What it was sending at the time becomes UNKNOWN.
+    Yields the number of rows left, about once in `pause` seconds. Messages that a dead process was
+    sending become UNKNOWN.
     """
     ends = time.monotonic() + 2 * leases.SECONDS
     rows = Message.objects.using(using).filter(pk__in=primary_keys, environment=backend.environment)

@@ -290,9 +290,11 @@ def test_what_a_dead_process_left_is_unknown_before_anything_leaves(gateway, csv
 LINES = 300
 MAIN = """
 import sys
+import django
 from django.core.management import execute_from_command_line
-from django_smsww import leases
-leases.SECONDS = 4
+django.setup()
+from django_smsww.models import lease
+lease.SECONDS = 4
 execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
 
