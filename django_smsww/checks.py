@@ -1,8 +1,7 @@
-"""What `manage.py check` says of the SMSWW setting. None of it asks the network.
+"""The system checks of the SMSWW setting.
 
-Two ask the database, and so run where Django runs such checks: `check --database default`.
-
-Aliases that a resolver looks up are not checked, for its answers may come from the database.
+None asks the network. Two ask the database, and run only with `check --database default`. Aliases
+of a resolver are not checked, since its answers may come from the database.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def check_token(**kwargs: Any) -> Messages:
 
 
 def check_sender(**kwargs: Any) -> Messages:
-    """E003: the gateway can take the sender."""
+    """E003: the gateway accepts the sender."""
     return [
         Error(
             f"SMSWW[{alias!r}]: OPTIONS['sender'] is not a sender that the gateway takes.",
@@ -74,7 +73,7 @@ def check_sender(**kwargs: Any) -> Messages:
 
 
 def check_callback_https(**kwargs: Any) -> Messages:
-    """E004: callbacks come by https; those on this machine may do without."""
+    """E004: callbacks come by https, or from this machine."""
     return [
         Error(
             f"SMSWW[{alias!r}]: OPTIONS['callback_url'] must start with https://.",
@@ -87,7 +86,7 @@ def check_callback_https(**kwargs: Any) -> Messages:
 
 
 def check_callback_url(**kwargs: Any) -> Messages:
-    """W001: there is somewhere to call back."""
+    """W001: there is a callback URL."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS do not define 'callback_url'.",
@@ -101,7 +100,7 @@ def check_callback_url(**kwargs: Any) -> Messages:
 
 
 def check_callback_view(**kwargs: Any) -> Messages:
-    """W002: the path of the callback URL is that of our view."""
+    """W002: the path of the callback URL leads to our view."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: the path of OPTIONS['callback_url'] does not lead to the "
@@ -129,7 +128,7 @@ def check_development_backend(**kwargs: Any) -> Messages:
 
 
 def check_host(**kwargs: Any) -> Messages:
-    """W004 (deploy): messages go to the gateway and not to a simulator on this machine."""
+    """W004 (deploy): messages go to the gateway, not to a simulator on this machine."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS['host'] is this machine, so this is a simulator.",
@@ -142,7 +141,7 @@ def check_host(**kwargs: Any) -> Messages:
 
 
 def check_environment(**kwargs: Any) -> Messages:
-    """W005: rows can be told from those of another deployment."""
+    """W005: rows name their deployment."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: no environment can be derived, for there is no 'callback_url'.",
@@ -156,10 +155,8 @@ def check_environment(**kwargs: Any) -> Messages:
 
 
 def check_default(**kwargs: Any) -> Messages:
-    """W006: there is an alias that calls without `using` can use."""
-    if _setting_problem() or isinstance(sms_backends.settings, ResolvedSettings):
-        return []
-    if DEFAULT_ALIAS in sms_backends:
+    """W006: there is an alias for calls without `using`."""
+    if not _can_be_listed() or DEFAULT_ALIAS in sms_backends:
         return []
     hint = (
         "Calls that name no alias fail. Define SMSWW = {'default': {'OPTIONS': {'token': …}}}, or "
@@ -179,7 +176,7 @@ def check_engine(**kwargs: Any) -> Messages:
 
 
 def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W010 (database): somebody sends what is queued."""
+    """W010 (database): a worker sends the queued messages."""
     using = router.db_for_read(Message)
     if using not in (databases or ()):
         return []
@@ -196,7 +193,7 @@ def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Mess
 
 
 def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W011 (database): the database can tell on which day a message was sent."""
+    """W011 (database): the database knows the project's time zone."""
     using = router.db_for_write(Message)
     if using not in (databases or ()) or _knows_time_zones(using):
         return []
@@ -275,10 +272,12 @@ def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:
         return False
 
 
+def _can_be_listed() -> bool:
+    return not _setting_problem() and not isinstance(sms_backends.settings, ResolvedSettings)
+
+
 def _aliases() -> list[str]:
-    if _setting_problem() or isinstance(sms_backends.settings, ResolvedSettings):
-        return []
-    return list(sms_backends)
+    return list(sms_backends) if _can_be_listed() else []
 
 
 def _backends() -> Iterator[tuple[str, BaseSMSBackend]]:
@@ -298,16 +297,16 @@ def _callback_urls() -> Iterator[tuple[str, str]]:
 
 
 def _setting_problem() -> InvalidSMSBackend | None:
-    try:
-        sms_backends.settings  # noqa: B018  (it is the reading that fails)
-    except InvalidSMSBackend as error:
-        return error
-    return None
+    return _error_of(lambda: sms_backends.settings)
 
 
 def _problem(alias: str) -> InvalidSMSBackend | None:
+    return _error_of(lambda: sms_backends[alias])
+
+
+def _error_of(look_up: Callable[[], object]) -> InvalidSMSBackend | None:
     try:
-        sms_backends[alias]
+        look_up()
     except InvalidSMSBackend as error:
         return error
     return None
@@ -321,7 +320,7 @@ def _lacks_token(alias: str) -> bool:
     try:
         backend = sms_backends.settings[alias].get("BACKEND", DEFAULT_BACKEND)
         return backend == DEFAULT_BACKEND and not _options(alias).get("token")
-    except AttributeError:  # no dicts, which E001 reports
+    except AttributeError:  # the entry is no dict, which E001 reports
         return False
 
 
@@ -338,5 +337,5 @@ def _leads_to_view(url: str) -> bool:
     except Resolver404:
         return False
     except (ImportError, ImproperlyConfigured, AttributeError):
-        return True  # there is no URLconf that could be read, which Django's own checks report
+        return True  # the URLconf cannot be read, which Django's own checks report
     return bool(getattr(getattr(view, "view_class", view), "smsww_callback", False))

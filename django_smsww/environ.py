@@ -11,7 +11,7 @@
     file:///var/tmp/sms                     the directory of the file backend
 
 The query holds the other OPTIONS, written plainly: `dry_run=true`, `concurrency=8`,
-`allowed_countries=IT,ES`. What is special in a URL (`/ ? # @ % & +`) is percent-encoded.
+`allowed_countries=IT,ES`. The special characters of a URL (`/ ? # @ % & +`) are percent-encoded.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _FALSE = ("false", "0", "no", "off")
 def sms_url(url: str) -> dict[str, Any]:
     """Return the entry of the SMSWW setting that the URL describes; its token is masked.
 
-    Read the URL into SMSWW alone: a setting of its own would show the token to who may see the
-    settings, as the name SMS_URL does not look like a secret.
+    Read the URL into SMSWW alone. Debug pages would show a setting SMS_URL with its token, since
+    its name does not look like a secret.
 
     Raises:
-        InvalidSMSBackend: it cannot be read. The text says how to write it, and holds nothing of
-            the URL but the names in it: the rest may be the token.
+        InvalidSMSBackend: it cannot be read. The text says how to write it, and quotes only names
+            from the URL: the rest may be the token.
     """
     parts = _split(url)
     if parts.scheme not in _READERS:
@@ -122,7 +122,7 @@ def _query(query: str, *, taken: Options) -> Options:
 
 
 def _cast(name: str, text: str) -> Any:
-    # An option that is not in the table stays text; the backend knows whether there is such one.
+    # An option that is not in the table stays text; the backend refuses unknown ones.
     cast, wanted = _CASTS.get(name, (str, ""))
     try:
         return cast(text)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class InvalidSMSBackend(ImproperlyConfigured):
-    """An entry of the SMSWW setting cannot be used. The text names the alias and the mend."""
+    """An entry of the SMSWW setting cannot be used. The text names the alias and the remedy."""
 
     def __init__(self, text: str, *, alias: str | None = None) -> None:
         super().__init__(text if alias is None else f"SMSWW[{alias!r}]: {text}")
@@ -31,16 +31,16 @@ class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
 
 
 class SMSError(Exception):
-    """Something kept a message from being accepted.
+    """A message was not accepted.
 
-    The text never holds a number, a body or a token, so it may be logged. It is English there and
-    on rows, whoever's language is active; `explain` says it in the language of who reads a page.
+    The text never holds a number, a body or a token, so you may log it. In logs and on rows it is
+    always English; `explain` returns it in the active language.
 
     Attributes:
         message: the row, or None where the call ended before there was one.
         code: the provider's code ("2011") or, where it gave none, a word of ours.
         status: the HTTP status, or None.
-        detail: what the provider said, bounded and with personal content taken out.
+        detail: the provider's words, bounded and without personal content.
         retry_after: seconds after which another attempt makes sense, or None.
     """
 
@@ -81,27 +81,27 @@ class SMSError(Exception):
         return text % self._params if self._params else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the row behind: a queue's result backend is no place for numbers and bodies."""
+        """Pickle without the row: a queue's result backend must not get numbers and bodies."""
         state = {**self.__dict__, "message": None}
         return (type(self), self.args, state)
 
 
 class InvalidSMS(SMSError, ValueError):
-    """Our own validation refused it, before any row or request."""
+    """Our own validation refused the message, before any row or request."""
 
     code = "invalid"
     summary = _("The message is not valid")
 
 
 class SMSLimited(SMSError):
-    """A cap or a guard of this project held it back. Nothing was sent."""
+    """A limit of this project held the message back. Nothing was sent."""
 
     code = "limited"
     summary = _("A limit held the message back")
 
 
 class SMSRefused(SMSError):
-    """The provider refused this message; sent again as it is, it would be refused again."""
+    """The provider refused this message, and would refuse it again as it is."""
 
     code = "refused"
     summary = _("The gateway refused the message")
@@ -115,7 +115,7 @@ class ContentRefused(SMSRefused):
 
 
 class SMSUnavailable(SMSError):
-    """It was certainly not sent, and not through any fault of the message."""
+    """The message was certainly not sent, and is not at fault."""
 
     code = "unavailable"
     summary = _("The gateway could not be reached; nothing was sent")
@@ -143,7 +143,7 @@ class AccountBlocklisted(SMSUnavailable):
 
 
 class SMSOutcomeUnknown(SMSError):
-    """It may have been sent: no answer came that says. Look before sending it again."""
+    """The message may have been sent: no answer says. Look it up before you send it again."""
 
     code = "outcome_unknown"
     summary = _("No answer says whether the message was sent")

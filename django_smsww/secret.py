@@ -13,9 +13,9 @@ _MASK = "'********************'"
 class Secret(str):
     """A token or key, as a string that hides itself where things are shown for inspection.
 
-    Its `repr` is a mask, and so are those of the containers that it is in: debug pages, error
-    reporters and `diffsettings` show no more. To use it is to use a string: `str(secret)`, an
-    f-string and an HTTP header have the text. What is made of it, such as a slice, is no secret.
+    Its `repr` is a mask, also inside containers: debug pages, error reporters and `diffsettings`
+    show no more. As a string it has the text: in `str(secret)`, an f-string or an HTTP header.
+    Strings made from it, such as a slice, are not masked.
     """
 
     __slots__ = ()
@@ -25,7 +25,7 @@ class Secret(str):
 
 
 def masked(value: Any, name: object = "") -> Any:
-    """Return a setting with all texts in it hidden that are secret by their names."""
+    """Return a setting in which texts with the name of a secret are masked."""
     if isinstance(value, Mapping):
         return {inner: masked(content, inner) for inner, content in value.items()}
     if isinstance(value, str) and isinstance(name, str) and _NAMES.search(name):

@@ -1,8 +1,8 @@
-"""Tell how a text travels: its encoding, its size, and where it is cut into segments.
+"""The encoding of a text, its size, and its segments.
 
 The rules are those of 3GPP TS 23.038 (the alphabets) and 3GPP TS 23.040 (the header that joins
-the segments of a long message), with the limits that the gateway documents. The provider's own
-count is what is paid; this one is for previews, limits and budgets before anything is sent.
+the segments of a long message), with the limits that the gateway documents. You pay for the
+provider's own count; this one is for previews, limits and budgets before sending.
 
 This module needs nothing but the standard library.
 """
@@ -49,8 +49,8 @@ _UCS2_UNITS = bytes(_FIRST[0] if 0xD8 <= octet <= 0xDB else 0 for octet in range
 # How many units a message of one segment holds, and each segment of a longer message.
 _LIMITS = {GSM7: (160, 153), UCS2: (70, 67)}
 
-# Typography, and what is written instead where only GSM-7 will do. No letter or digit is here,
-# not even one that looks like another: accents, ç, ² and the homoglyphs of other scripts stay.
+# Typography, and its plain forms in GSM-7. No letter or digit is here, not even one that looks
+# like another: accents, ç, ² and the homoglyphs of other scripts stay.
 _REPLACEMENTS = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′`´", "'"),
@@ -82,11 +82,11 @@ _PARTING_DASH = re.compile(r"(?<=[^\s\d—―])[—―](?=[^\s—―.,;:!?)])|(?
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:
-    """What a text needs on its way.
+    """The encoding and the size of a text.
 
-    `characters` are septets in GSM-7 and UTF-16 code units in UCS-2. It is the plain sum: the
-    place that stays empty where a pair did not fit at the end of a segment is not in it, so
-    `segments` does not follow from it by division.
+    `characters` are septets in GSM-7 and UTF-16 code units in UCS-2. Their sum leaves out the
+    empty place of a pair that did not fit at the end of a segment, so you cannot divide it to get
+    `segments`.
     """
 
     encoding: str
@@ -167,7 +167,7 @@ def _cut(encoding: str, units: bytes) -> Iterator[bytes]:
 
 
 def tables() -> dict[str, object]:
-    """Return what a count in another language needs, such as the one in a browser."""
+    """Return the tables for a count in another language, such as the one in a browser."""
     return {
         "basic": _BASIC,
         "extension": _EXTENSION,

@@ -1,4 +1,4 @@
-"""The two values that cross the boundary of a backend: what is asked, and what came of it."""
+"""The two values that cross the boundary of a backend: a message, and its result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SMS:
     """One message to one recipient.
 
     `None` in `dry_run` and `fail_on_multiple_messages` stands for the backend's default, and an
-    empty `sender` for the backend's sender or, failing that, the provider's ("Openapi").
+    empty `sender` for the backend's sender, or else the provider's ("Openapi").
 
     Attributes:
         body: the text.
@@ -29,11 +29,11 @@ class SMS:
         key: your own idempotency key, unique per alias; "" for none.
         custom: JSON object that the provider returns with each callback.
         tag: a short label to group messages by.
-        sensitive: forget the text as soon as it was handed over.
+        sensitive: delete the text as soon as it was handed over.
         send_at, expires_at: aware datetimes; not sent before the one or after the other.
-        priority: the greater leaves first.
+        priority: messages with a greater one leave first.
         batch: groups the messages of one mass send.
-        reference: our name of the message, sent along and found again in callbacks.
+        reference: our own id of the message, which callbacks bring back.
     """
 
     body: str = field(repr=False)
@@ -59,20 +59,20 @@ class SMS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What the provider says of one message, whether it answers a send, a look-up or calls back.
+    """The provider's record of one message, from the answer to a send, a look-up or a callback.
 
     A field is None (or "") where the provider said nothing. With `error` set nothing else counts,
-    but for the facts that came along with a refusal.
+    except the facts that came along with a refusal.
 
     Attributes:
         provider_id: the provider's id; "" for a dry run. A number is kept as its text.
         state: the provider's word, kept as it came; not always one that we know.
         encoding: "GSM-7" or "UCS-2".
-        characters, segments: the provider's counts; segments are what is paid.
+        characters, segments: the provider's counts; you pay for each segment.
         country, prefix: "IT", "39".
-        price, total_price: EUR for one segment and for all; zero while it is not known.
+        price, total_price: EUR for one segment and for all; zero while the price is unknown.
         recipient, sender, body: as the provider has them, to recognise a message by.
-        custom: what we sent in `callback.custom`, where the provider returns it.
+        custom: the object that we sent in `callback.custom`, if the provider returns it.
         error: why the message was not accepted.
     """
 
@@ -98,7 +98,7 @@ class SendResult:
     error: SMSError | None = None
 
     def __post_init__(self) -> None:
-        # A backend that passes on what its provider calls an id must not lose a paid message by it.
+        # A provider may number its messages; an id of the wrong type must not lose a paid one.
         if not isinstance(self.provider_id, str):
             text = "" if self.provider_id is None else str(self.provider_id)
             object.__setattr__(self, "provider_id", text)

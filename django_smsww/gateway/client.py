@@ -99,7 +99,7 @@ class Client:
             raise self._host.error(response, private=(sms.recipient, sms.body))
         result = _accepted(response, sms)
         # The id that comes back for a dry run names no message.
-        return replace(result, provider_id="") if sms.dry_run else result
+        return result.nameless() if sms.dry_run else result
 
     def fetch(self, provider_id: str) -> SendResult | None:
         """Return the gateway's record of one message, or None if it has no such message.

@@ -121,7 +121,7 @@ class Host:
         return RawRequest(method, self.url + path, headers, body, self._timeouts, size)
 
     def ask(self, request: RawRequest, label: str, reference: object = None) -> RawResponse:
-        """Send the request once and return the response, whatever its status.
+        """Send the request once and return the response, of any status.
 
         The label and the reference of the message go into the log.
 

@@ -80,7 +80,7 @@ class _TooLargeError(Exception):
 
 
 def exchange(request: RawRequest) -> RawResponse:
-    """Send a request once and return the response, whatever its status.
+    """Send a request once and return the response, of any status.
 
     The time-out covers all but name resolution, which no thread can cut short, and the second and
     later addresses of a host on which connecting times out.
@@ -119,7 +119,7 @@ def close_connections() -> None:
 def _prepare(request: RawRequest) -> PreparedRequest:
     """Prepare the request without the work of `prepare()`, since all parts are known to be right.
 
-    It asks for no compression (the default of http.client), so that a size is what it seems.
+    It asks for no compression (the default of http.client), so that sizes are those of the text.
     """
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
@@ -306,7 +306,7 @@ def _use_our_pools(manager: PoolManager) -> None:
 
 
 def _create_context() -> ssl.SSLContext:
-    """Return a verifying context that trusts what the environment names, else that of requests."""
+    """Return a verifying context that trusts the environment's bundle, or that of requests."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
     path = next(filter(None, map(os.environ.get, names)), None) or DEFAULT_CA_BUNDLE_PATH
     if os.path.isdir(path):
