@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -101,12 +102,9 @@ def test_prepare_fills_in_the_defaults_of_the_alias(option, asked, result):
     sms = SMS("Hello", NUMBER, dry_run=asked, fail_on_multiple_messages=asked)
     prepared = backend.prepare(sms)
     assert (prepared.sender, prepared.reference) == ("Acme", sms.reference)
+    assert backend.prepare(sms.replace(sender="Other")).sender == "Other"
     assert prepared.dry_run is result
     assert prepared.fail_on_multiple_messages is result
-
-
-def test_prepare_keeps_the_sender_of_the_message():
-    assert FakeBackend(sender="Acme").prepare(SMS("Hello", NUMBER, "Other")).sender == "Other"
 
 
 def test_prepare_replaces_characters_only_when_asked():
@@ -118,9 +116,6 @@ def test_prepare_replaces_characters_only_when_asked():
 def test_results_stand_in_the_order_of_the_messages():
     results = FakeBackend().send_messages(messages("slow", "second", "slow", "fourth"))
     assert [result.provider_id for result in results] == ["slow", "second", "slow", "fourth"]
-
-
-def test_no_messages_give_no_results():
     assert FakeBackend().send_messages([]) == []
 
 
@@ -194,35 +189,23 @@ def test_backend_without_look_ups_says_so():
     assert not Asking().supports_fetch_page
 
 
-def test_context_manager_opens_and_closes():
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_context_manager_opens_and_closes_also_if_opening_fails(is_broken):
     class Opening(FakeBackend):
         steps = ()
 
         def open(self):
             self.steps += ("open",)
+            if is_broken:
+                raise ZeroDivisionError
 
         def close(self):
             self.steps += ("close",)
 
-    with Opening() as backend:
+    backend = Opening()
+    with pytest.raises(ZeroDivisionError) if is_broken else nullcontext(), backend:
         assert backend.steps == ("open",)
     assert backend.steps == ("open", "close")
-
-
-def test_open_that_fails_is_closed():
-    class Failing(FakeBackend):
-        is_closed = False
-
-        def open(self):
-            raise ZeroDivisionError
-
-        def close(self):
-            self.is_closed = True
-
-    backend = Failing()
-    with pytest.raises(ZeroDivisionError), backend:
-        pass
-    assert backend.is_closed
 
 
 @pytest.mark.parametrize(

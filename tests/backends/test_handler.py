@@ -26,30 +26,19 @@ def two_aliases(settings):
     }
 
 
-def test_alias_gives_its_backend_with_its_options(two_aliases):
+def test_alias_gives_a_new_backend_with_its_options(two_aliases):
     backend = sms_backends["default"]
     assert isinstance(backend, locmem.SMSBackend)
     assert (backend.alias, backend.sender) == ("default", "Acme")
-
-
-def test_each_look_up_builds_a_new_backend(two_aliases):
-    assert sms_backends["default"] is not sms_backends["default"]
-
-
-def test_mapping_lists_the_aliases(two_aliases):
-    assert list(sms_backends) == ["default", "alerts"]
-    assert "alerts" in sms_backends
-    assert "nobody" not in sms_backends
-
-
-def test_default_is_the_alias_default(two_aliases):
+    assert sms_backends["default"] is not backend
     assert sms_backends.default.alias == "default"
 
 
-def test_get_returns_the_backend_or_the_default(two_aliases):
+def test_it_is_a_mapping_of_the_aliases(two_aliases):
+    assert list(sms_backends) == ["default", "alerts"]
+    assert ("alerts" in sms_backends, "nobody" in sms_backends) == (True, False)
     assert isinstance(sms_backends.get("alerts"), dummy.SMSBackend)
-    assert sms_backends.get("nobody") is None
-    assert sms_backends.get("nobody", 5) == 5
+    assert (sms_backends.get("nobody"), sms_backends.get("nobody", 5)) == (None, 5)
 
 
 def test_a_changed_setting_counts_at_once(two_aliases, settings):
@@ -92,6 +81,7 @@ def test_entry_without_backend_is_the_gateway(settings):
             {"BACKEND": LOCMEM, "OPTIONS": {"sendr": "Acme", "callback_uri": ""}},
             "Unknown options 'sendr', 'callback_uri'. Did you mean 'sender', 'callback_url'?",
         ),
+        ({"OPTIONS": {"token": "t", "calback_url": ""}}, "Did you mean 'callback_url'?"),
         ({"BACKEND": LOCMEM, "OPTIONS": {"zzz": 1}}, "Unknown options 'zzz'."),
         ({"BACKEND": LOCMEM, "OPTIONS": {"aliass": 1}}, "Unknown options 'aliass'."),
     ],

@@ -117,26 +117,24 @@ def test_missing_token_is_named(token):
     assert str(caught.value) == "SMSWW['default']: OPTIONS must define 'token'."
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("token", "two words"),
-        *(("host", value) for value in ("sms.openapi.com", "http://sms.openapi.com", 5)),
-        *(("route", value) for value in ("ww", "FR", None, [])),
-        *(
-            ("callback_url", value)
-            for value in (None, "/sms/", "https://", "ftp://a/", "https://a b/")
-        ),
-        ("callback_url", "https://user:secret@app.example/"),
-        ("callback_url", "https://user@app.example/"),
-        *(("callback_method", value) for value in ("json", "GET", None, [])),
-        *(("callback_retry", value) for value in (-1, 6, True, "5", None)),
-        *(
-            ("timeout", value)
-            for value in (0, -1, 601, True, "30", None, (5,), (5, 0), float("nan"))
-        ),
-        *(("account_email", None), ("api_key", 5)),
+REFUSED = {
+    "token": ["two words"],
+    "host": ["sms.openapi.com", "http://sms.openapi.com", 5],
+    "route": ["ww", "FR", None, []],
+    "callback_url": [
+        *(None, "/sms/", "https://", "ftp://a/", "https://a b/"),
+        *("https://user:secret@app.example/", "https://user@app.example/"),
     ],
+    "callback_method": ["json", "GET", None, []],
+    "callback_retry": [-1, 6, True, "5", None],
+    "timeout": [0, -1, 601, True, "30", None, (5,), (5, 0), float("nan")],
+    "account_email": [None],
+    "api_key": [5],
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(option, value) for option in REFUSED for value in REFUSED[option]]
 )
 def test_option_that_cannot_be_used_is_named_and_not_shown(option, value):
     with pytest.raises(InvalidSMSBackend) as caught:
@@ -145,11 +143,6 @@ def test_option_that_cannot_be_used_is_named_and_not_shown(option, value):
     assert text.startswith(f"SMSWW['default']: OPTIONS['{option}'] ")
     assert "secret" not in text
     assert "two words" not in text
-
-
-def test_unknown_option_is_refused():
-    with pytest.raises(InvalidSMSBackend, match="Did you mean 'callback_url'"):
-        backend(calback_url=CALLBACK)
 
 
 @pytest.mark.parametrize("timeout", [2, 2.5, (0.5, 2), [0.5, 2]])
