@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from django_smsww import send_sms
-from django_smsww.contrib.simulator.options import Options
+from django_smsww.contrib.simulator.context import Options
 from django_smsww.contrib.simulator.server import Simulator
 
 from ..conftest import NUMBER

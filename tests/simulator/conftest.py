@@ -1,6 +1,6 @@
 import pytest
 
-from django_smsww.contrib.simulator.options import Options
+from django_smsww.contrib.simulator.context import Options
 from django_smsww.contrib.simulator.server import Simulator
 
 from .door import Door

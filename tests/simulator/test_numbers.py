@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
-from django_smsww.contrib.simulator.store import Store
+from django_smsww.contrib.simulator.store import SQLiteStore
 
 from .door import NUMBER
 
@@ -192,7 +192,7 @@ def test_every_ending_is_three_digits_of_the_nine_hundreds():
 
 
 def test_store_rolls_back_what_fails(tmp_path):
-    store = Store(str(tmp_path / "store.sqlite3"))
+    store = SQLiteStore(str(tmp_path / "store.sqlite3"))
     with pytest.raises(ZeroDivisionError):
         _insert_and_fail(store)
     assert store.rows("SELECT * FROM account") == []

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_smsww.contrib.simulator.options import Options
+from django_smsww.contrib.simulator.context import Options
 from django_smsww.contrib.simulator.profiles import DESCRIPTIONS, UnknownProfileError
 from django_smsww.contrib.simulator.server import Simulator
 

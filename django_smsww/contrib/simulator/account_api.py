@@ -1,4 +1,4 @@
-"""The account host: money and tokens."""
+"""The endpoints of the account host: wallet and tokens."""
 
 from __future__ import annotations
 
@@ -7,56 +7,42 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .clock import iso, new_id, now
+from .context import Context
 from .http import Request, Response, json_response, platform_error
-from .world import World
 
 _PAGE = 100
 _LONGEST_TTL = 365 * 24 * 60 * 60
-_DOMAIN = "sms.openapi.com"
 
 
-class Account:
-    """Answers in the shapes of the account service's specification 2.1.0."""
+class AccountEndpoints:
+    """Answers as the account service's specification 2.1.0 says."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def wallet(self, request: Request) -> Response:
         """Answer GET /wallet."""
-        wallet = self._world.wallet
-        return self._data(
-            {
-                "credit": float(wallet.credit),
-                "createdAt": iso(wallet.created),
-                "updatedAt": iso(now()),
-            }
-        )
+        wallet = self._context.wallet
+        times = {"createdAt": iso(wallet.created), "updatedAt": iso(now())}
+        return json_response({"data": {"credit": float(wallet.credit), **times}})
 
     def create_token(self, request: Request) -> Response:
         """Answer POST /tokens, which is not wrapped in data."""
         payload = request.json()
         _check_scopes(payload)
         detail = _new_token(payload)
-        self._world.store.execute(
-            "INSERT INTO tokens VALUES (?, ?, ?)",
-            detail["token"],
-            datetime.fromisoformat(detail["expireAt"]).timestamp(),
-            json.dumps(detail),
+        expires = datetime.fromisoformat(detail["expireAt"]).timestamp()
+        self._context.store.insert(
+            "tokens", token=detail["token"], expires=expires, detail=json.dumps(detail)
         )
         return json_response(detail)
 
     def tokens(self, request: Request) -> Response:
         """Answer GET /tokens."""
-        skip, limit = _slice(request)
-        rows = self._world.store.rows("SELECT detail FROM tokens LIMIT ? OFFSET ?", limit, skip)
-        return self._data([json.loads(row["detail"]) for row in rows])
-
-    def _data(self, payload: Any) -> Response:
-        return json_response({"data": payload})
-
-
-def _slice(request: Request) -> tuple[int, int]:
-    return request.number("skip", 0), request.number("limit", _PAGE, maximum=_PAGE)
+        skip = request.number("skip", 0)
+        limit = request.number("limit", _PAGE, maximum=_PAGE)
+        rows = self._context.store.rows("SELECT detail FROM tokens LIMIT ? OFFSET ?", limit, skip)
+        return json_response({"data": [json.loads(row["detail"]) for row in rows]})
 
 
 def _check_scopes(payload: Any) -> None:

@@ -1,4 +1,7 @@
-"""The callbacks: kept until they were answered with exactly 200 or their attempts are used up."""
+"""The callbacks: planned for each change of a message, and posted until they get a 200.
+
+A callback ends at the answer 200, or after the attempts that its message asks for.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,80 @@ import json
 import queue
 import threading
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from .clock import now
-from .messages import Document
+from .clock import new_id, now
+from .messages import Document, as_pending
 from .posting import may_post_to, post_callback
 from .profiles import Profiles
-from .store import Store, StoreClosed
-from .variants import VARIANTS, Planned
+from .store import SQLiteStore, StoreClosed
 
 LOST_STATUS = 504
 _WORKERS = 8
+_LATE_PACES = 20
+_FORGED = "forged"
 
 
-class Courier:
-    """Posts callbacks in threads; those of one message leave in the order of their changes."""
+@dataclass(frozen=True, slots=True)
+class PlannedCallback:
+    """One callback to post: a copy of its message, after a delay in units of the pace."""
 
-    def __init__(
-        self,
-        store: Store,
-        profiles: Profiles,
-        wake: threading.Event,
-        *,
-        pace: float = 0.5,
-    ) -> None:
-        self._store, self._profiles, self._wake = store, profiles, wake
-        self._pace = pace
+    document: Document
+    delay: int = 0
+    lost: bool = False
+
+
+def _reversed(document: Document, is_last: bool) -> list[PlannedCallback]:
+    if not is_last:
+        return []
+    return [PlannedCallback(document), PlannedCallback(as_pending(document), delay=1)]
+
+
+def _forged(document: Document, is_last: bool) -> list[PlannedCallback]:
+    """Forge what a stranger can guess: every value that proves the origin is wrong."""
+    callback = document["callback"]
+    headers = dict.fromkeys(callback.get("headers", {}), _FORGED)
+    custom = _with_forged_signatures(callback.get("custom", {}))
+    forged = {**document, "state": "REJECTED", "deliveredAt": None}
+    forged["callback"] = {**callback, "headers": headers, "custom": custom}
+    return [PlannedCallback(forged), PlannedCallback(document)]
+
+
+def _foreign(document: Document, is_last: bool) -> list[PlannedCallback]:
+    foreign = {**document, "id": new_id(), "state": "REJECTED", "deliveredAt": None}
+    return [PlannedCallback(foreign), PlannedCallback(document)]
+
+
+VARIANTS: dict[str, Callable[[Document, bool], list[PlannedCallback]]] = {
+    "true": lambda document, is_last: [PlannedCallback(document)],
+    "lost": lambda document, is_last: [PlannedCallback(document, lost=True)],
+    "twice": lambda document, is_last: [PlannedCallback(document)] * 2,
+    "late": lambda document, is_last: [PlannedCallback(document, delay=_LATE_PACES)],
+    "reversed": _reversed,
+    "forged": _forged,
+    "foreign": _foreign,
+}
+
+
+def _with_forged_signatures(custom: dict[str, Any]) -> dict[str, Any]:
+    def forge(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: _FORGED if name == "signature" else value for name, value in members}
+
+    forged: dict[str, Any] = json.loads(json.dumps(custom), object_pairs_hook=forge)
+    return forged
+
+
+class CallbackSender:
+    """Posts callbacks in threads; those of one message leave in the order of its changes.
+
+    ``wake`` is set when a callback was planned for a time: the lifecycle looks for due ones.
+    """
+
+    def __init__(self, store: SQLiteStore, profiles: Profiles, pace: float) -> None:
+        self._store, self._profiles, self._pace = store, profiles, pace
+        self.wake = threading.Event()
         self._queues = [queue.SimpleQueue[int | None]() for _ in range(_WORKERS)]
         self._threads = [
             threading.Thread(target=self._work, args=(waiting,), daemon=True)
@@ -39,7 +90,7 @@ class Courier:
         ]
 
     def start(self) -> None:
-        """Start, with what a former process left undone."""
+        """Start the threads, with the unfinished callbacks of an earlier process."""
         self._store.execute(
             "UPDATE callbacks SET due = ? WHERE completed IS NULL AND due IS NULL", now()
         )
@@ -47,7 +98,7 @@ class Courier:
             thread.start()
 
     def stop(self) -> None:
-        """End the workers; one that waits for a receiver ends with the process."""
+        """End the threads; a thread that waits for a receiver ends with the process."""
         for waiting in self._queues:
             waiting.put(None)
         deadline = now() + 1
@@ -57,20 +108,19 @@ class Courier:
     def plan(
         self, document: Document, variant: str, *, is_last: bool, at_once: bool = False
     ) -> list[int]:
-        """Record the callbacks of a change of state, due now unless the caller posts them."""
+        """Record the callbacks of a change. With ``at_once`` the caller posts them itself."""
         if not document["callback"]:
             return []
         planned = VARIANTS[variant](document, is_last)
-        owner = document["id"]
-        return [self._insert(each, owner, at_once=at_once) for each in planned]
+        return [self._record(each, document["id"], at_once=at_once) for each in planned]
 
     def repeat(self, document: Document, variant: str) -> None:
-        """Record the callback of a message as it is now once more."""
+        """Record one more callback with the present state of a message."""
         self.plan(document, variant, is_last=True)
-        self._wake.set()
+        self.wake.set()
 
     def statement(self, message_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """List the callbacks of these messages, the oldest first."""
+        """List the callbacks of these messages, oldest first."""
         found: dict[str, list[dict[str, Any]]] = {each: [] for each in message_ids}
         places = ", ".join("?" * len(message_ids))
         rows = self._store.rows(
@@ -82,7 +132,7 @@ class Courier:
         return found
 
     def dispatch_due(self) -> None:
-        """Hand the callbacks that are due to the workers."""
+        """Give the due callbacks to the threads."""
         rows = self._store.rows(
             "SELECT seq, message_id FROM callbacks WHERE due <= ? ORDER BY due, seq LIMIT 500",
             now(),
@@ -95,19 +145,20 @@ class Courier:
             self._queues[worker].put(row["seq"])
 
     def post(self, seq: int) -> None:
-        """Post one callback and record the answer, or when it is tried again."""
+        """Post one callback. Record the answer, and the time of the next attempt."""
         row = self._store.row("SELECT * FROM callbacks WHERE seq = ?", seq)
         if row is None:  # the simulator was reset meanwhile
             return
         document = json.loads(row["document"])
-        started = now()
-        status = 0
-        if may_post_to(document["callback"]["url"]):
+        callback, started, status = document["callback"], now(), 0
+        if may_post_to(callback["url"]):
             status = post_callback(document, self._profiles)
-        self._record(seq, row, document["callback"]["retry"], started, status)
+        self._record_attempt(seq, row["attempt"] + 1, callback["retry"], started, status)
 
-    def _record(self, seq: int, row: Any, retry: int, started: float, status: int) -> None:
-        attempt, ended = row["attempt"] + 1, now()
+    def _record_attempt(
+        self, seq: int, attempt: int, retry: int, started: float, status: int
+    ) -> None:
+        ended = now()
         is_over = status == 200 or attempt > retry
         self._store.execute(
             "UPDATE callbacks SET attempt = ?, status = ?, elapsed = ?, completed = ?, due = ?"
@@ -120,21 +171,19 @@ class Courier:
             seq,
         )
         if not is_over:
-            self._wake.set()
+            self.wake.set()
 
-    def _insert(self, planned: Planned, owner: str, *, at_once: bool) -> int:
-        moment = now()
-        due = None if at_once or planned.lost else moment + planned.delay * self._pace
-        lost = (moment, LOST_STATUS, 1) if planned.lost else (None, None, 0)
-        cursor = self._store.execute(
-            "INSERT INTO callbacks (message_id, document, due, completed, status, attempt)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            owner,
-            json.dumps(planned.document),
-            due,
-            *lost,
+    def _record(self, planned: PlannedCallback, message_id: str, *, at_once: bool) -> int:
+        moment, is_lost = now(), planned.lost
+        return self._store.insert(
+            "callbacks",
+            message_id=message_id,
+            document=json.dumps(planned.document),
+            due=None if at_once or is_lost else moment + planned.delay * self._pace,
+            completed=moment if is_lost else None,
+            status=LOST_STATUS if is_lost else None,
+            attempt=1 if is_lost else 0,
         )
-        return cursor.lastrowid or 0
 
     def _work(self, waiting: queue.SimpleQueue[int | None]) -> None:
         while (seq := waiting.get()) is not None:

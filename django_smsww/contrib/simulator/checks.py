@@ -1,4 +1,4 @@
-"""The simulator is for development: ``check --deploy`` fails while it is installed."""
+"""The system check that keeps the simulator out of production."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 def check_simulator_not_deployed(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Refuse a deployment that could mistake the simulator for the gateway."""
+    """E090: ``check --deploy`` fails while the simulator is installed."""
     return [
         Error(
             "The SMS simulator is installed in a deployment.",

@@ -1,4 +1,4 @@
-"""The command line, shared by ``python -m`` and the management command."""
+"""The command line of ``python -m`` and of the management command."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from .behaviours import TEST_NUMBERS
-from .options import Options
+from .context import Options
 from .profiles import DESCRIPTIONS, UnknownProfileError
 from .server import run
-
-DEFAULT_PORT = 8026
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the simulator to a parser."""
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port to bind; 0 picks a free one"
-    )
+    parser.add_argument("--port", type=int, default=8026, help="port to bind; 0 picks a free one")
     parser.add_argument("--store", default="", help="SQLite file to keep; default: a temporary one")
     parser.add_argument("--pace", type=float, default=0.5, help="seconds between two states")
     parser.add_argument("--drip", type=float, default=0.2, help="seconds a byte of a slow answer")
@@ -31,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--profile",
+        dest="profiles",
         action="append",
         default=[],
         metavar="NAME",
@@ -45,19 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(values: dict[str, Any]) -> None:
-    """Do what the parsed command line asks."""
+    """Run a simulator with these options, or print the test numbers."""
     if values["numbers"]:
-        print(format_numbers())
+        print("The last three digits of a number decide; all others are delivered.")
+        for ending, behaviour in TEST_NUMBERS.items():
+            print(f"...{ending}  {behaviour.description}")
         return
-    run(_options(values))
-
-
-def format_numbers() -> str:
-    """Write the test numbers as lines for people."""
-    lines = [f"...{ending}  {each.description}" for ending, each in TEST_NUMBERS.items()]
-    return "\n".join(
-        ["The last three digits of a number decide; all others are delivered.", *lines]
-    )
+    options = {name: values[name] for name in Options.__dataclass_fields__}
+    run(Options(**options | {"profiles": tuple(options["profiles"])}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,8 +63,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, UnknownProfileError) as error:
         parser.error(str(error))
     return 0
-
-
-def _options(values: dict[str, Any]) -> Options:
-    names = Options.__dataclass_fields__.keys() - {"profiles"}
-    return Options(profiles=tuple(values["profile"]), **{name: values[name] for name in names})

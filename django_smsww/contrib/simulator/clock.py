@@ -1,4 +1,4 @@
-"""Times and identifiers in the forms that the gateway gives them."""
+"""Times and identifiers in the formats of the gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 
 def now() -> float:
-    """Return the seconds since the epoch."""
     return time.time()
 
 
@@ -20,5 +19,5 @@ def iso(moment: float | None) -> str | None:
 
 
 def new_id() -> str:
-    """Return 24 hexadecimal digits: the seconds, then chance."""
+    """Return 24 hexadecimal digits: the seconds, then random ones."""
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"

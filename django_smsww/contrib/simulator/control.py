@@ -1,6 +1,7 @@
-"""The endpoints below /_simulator/: what really happened, and what happens next.
+"""The endpoints below /_simulator/: they show the records, and control the next events.
 
-Loopback only. A POST needs ``Content-Type: application/json``, which no foreign web page can send.
+They answer on loopback only. A POST needs ``Content-Type: application/json``, which a web page of
+another origin cannot send.
 """
 
 from __future__ import annotations
@@ -10,62 +11,63 @@ from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from .accepting import FAULTS
 from .auth import check_local
 from .behaviours import TEST_NUMBERS
-from .hand import Hand
-from .http import Request, Response, json_response, platform_error
+from .context import Context
+from .http import CONNECTION_FAULTS, Request, Response, json_response, platform_error
 from .profiles import UnknownProfileError
-from .world import World
+from .records import AcceptedMessage
+
+STATES = ("PENDING", "DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
+CALLBACKS = ("true", "lost", "twice", "late")
+"""The variants of a callback (callbacks.VARIANTS) that a person can choose."""
 
 _ENDINGS: dict[Any, Collection[str]] = {
     **dict.fromkeys(("GET", "POST"), TEST_NUMBERS),
-    "CONNECT": FAULTS,
+    "CONNECT": CONNECTION_FAULTS,
 }
+_MOST_SHOWN = 300
 
 
-class Control:
-    """Shows the simulator's own records and changes its ways while it runs."""
+class ControlEndpoints:
+    """Shows the simulator's own records, and changes its behaviour while it runs."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._answers: dict[tuple[str, str], Callable[[Request], Response]] = {
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._endpoints: dict[tuple[str, str], Callable[[Request], Response]] = {
             ("GET", "ledger"): self.ledger,
             ("GET", "requests"): self.requests,
             ("GET", "idle"): self.idle,
             ("GET", "profile"): self.profile,
+            ("GET", "messages"): self.messages,
             ("POST", "profile"): self.set_profile,
             ("POST", "account"): self.set_account,
             ("POST", "next"): self.arm,
             ("POST", "reset"): self.reset,
-        }
-        hand = Hand(world)
-        self._answers |= {
-            ("GET", "messages"): hand.messages,
-            ("POST", "hold"): hand.hold,
-            ("POST", "decide"): hand.decide,
-            ("POST", "repeat"): hand.repeat,
+            ("POST", "hold"): self.hold,
+            ("POST", "decide"): self.decide,
+            ("POST", "repeat"): self.repeat,
         }
 
     def answer(self, request: Request, name: str) -> Response:
         """Answer a request for /_simulator/{name}."""
         check_local(request)
-        method = self._answers.get((request.method, name))
-        if method is None:
+        endpoint = self._endpoints.get((request.method, name))
+        if endpoint is None:
             raise platform_error(404, "Not Found")
-        return method(request)
+        return endpoint(request)
 
     def ledger(self, request: Request) -> Response:
-        """List every accepted message, oldest first; ?reference= chooses."""
-        return json_response(self._world.ledger.statement(request.query.get("reference", "")))
+        """List every accepted message, oldest first; ?reference= selects."""
+        return json_response(self._context.ledger.statement(request.query.get("reference", "")))
 
     def requests(self, request: Request) -> Response:
-        """List every POST for a message that arrived, oldest first."""
-        return json_response(self._world.journal.statement())
+        """List every POST of a message, oldest first."""
+        return json_response(self._context.request_log.statement())
 
     def idle(self, request: Request) -> Response:
-        """Count the messages that still move and the callbacks that are under way."""
-        row = self._world.store.row(
+        """Count the messages that will change, and the callbacks that are not finished."""
+        row = self._context.store.row(
             "SELECT (SELECT count(*) FROM messages WHERE steps != '[]')"
             " + (SELECT count(*) FROM callbacks WHERE completed IS NULL)"
         )
@@ -73,41 +75,36 @@ class Control:
 
     def profile(self, request: Request) -> Response:
         """List the active profiles."""
-        return json_response({"profiles": self._world.profiles.names()})
+        return json_response({"profiles": self._context.profiles.names()})
 
     def set_profile(self, request: Request) -> Response:
-        """Switch on exactly the profiles of {"profiles": [...]}."""
+        """Activate exactly the profiles of {"profiles": [...]}."""
         names = request.fields().get("profiles")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise platform_error(422, "profiles must be a list of names")
         try:
-            self._world.profiles.replace(names)
+            self._context.profiles.replace(names)
         except UnknownProfileError as error:
             raise platform_error(422, str(error)) from error
         return self.profile(request)
 
     def set_account(self, request: Request) -> Response:
         """Set any of {"credit": "5.00", "blocklisted": false}."""
+        wallet = self._context.wallet
         for name, value in request.fields().items():
             if name not in ("credit", "blocklisted"):
                 raise platform_error(422, f"{name} is not a value of the account")
             try:
-                self._world.wallet.set(name, Decimal(str(value)) if name == "credit" else value)
+                wallet.set(name, Decimal(str(value)) if name == "credit" else value)
             except (InvalidOperation, TypeError, ValueError):
                 raise platform_error(422, f"{name} must be a number") from None
-        wallet = self._world.wallet
-        return json_response(
-            {
-                "credit": str(wallet.credit),
-                "blocklisted": wallet.is_blocklisted,
-            }
-        )
+        return json_response({"credit": str(wallet.credit), "blocklisted": wallet.is_blocklisted})
 
     def arm(self, request: Request) -> Response:
-        """Give the next requests the behaviour of a test number, whatever their recipient.
+        """Give the next requests the behaviour of a test number, for any recipient.
 
-        {"ending": "914", "times": 2, "method": "POST"}; with "GET" the answers to reading; with
-        "CONNECT" and one of accepting.FAULTS what goes wrong before a request is read.
+        {"ending": "914", "times": 2, "method": "POST"}. The method GET is for the answers to
+        reading; CONNECT is for one of CONNECTION_FAULTS before a request is read.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
@@ -116,12 +113,77 @@ class Control:
             )
         if type(fields["times"]) is not int or not 0 < fields["times"] <= 10_000:
             raise platform_error(422, "times must be between 1 and 10000")
-        waiting = self._world.armed.setdefault(fields["method"], deque())
-        waiting.extend([fields["ending"]] * fields["times"])
-        return json_response({name: list(each) for name, each in self._world.armed.items()})
+        armed = self._context.armed
+        armed.setdefault(fields["method"], deque()).extend([fields["ending"]] * fields["times"])
+        return json_response({method: list(endings) for method, endings in armed.items()})
 
     def reset(self, request: Request) -> Response:
-        """Forget everything, and be as at the start."""
+        """Delete all records, and restore the options of the start."""
         request.fields()
-        self._world.reset()
+        self._context.reset()
         return json_response({"reset": True})
+
+    # Outcomes that a person or a test decides.
+
+    def messages(self, request: Request) -> Response:
+        """List the newest messages with their callbacks, and whether messages are held."""
+        messages = self._context.ledger.page(0, _MOST_SHOWN)
+        callbacks = self._context.callbacks.statement([message.id for message in messages])
+        shown = [_shown(message, callbacks[message.id]) for message in messages]
+        return json_response({"held": self._context.lifecycle.is_held, "messages": shown})
+
+    def hold(self, request: Request) -> Response:
+        """{"held": true} stops all messages; false lets them continue."""
+        held = request.fields().get("held")
+        if not isinstance(held, bool):
+            raise platform_error(422, "held must be true or false")
+        self._context.lifecycle.hold(held)
+        return json_response({"held": held})
+
+    def decide(self, request: Request) -> Response:
+        """{"id": "…", "state": "EXPIRED", "callbacks": "late"} decides the state of a message."""
+        fields = {"callbacks": "true", **request.fields()}
+        if fields.get("state") not in STATES:
+            raise platform_error(422, f"state must be one of {', '.join(STATES)}")
+        variant = _variant(fields)
+        with self._context.store.transaction():
+            message = self._message(fields)
+            if _is_over(message):
+                raise platform_error(409, f"It has ended: {message.document['state']}")
+            self._context.lifecycle.decide(message, fields["state"], variant)
+        return json_response({"id": message.id, "state": fields["state"]})
+
+    def repeat(self, request: Request) -> Response:
+        """{"id": "…", "callbacks": "true"} posts the present state of a message once more."""
+        fields = {"callbacks": "true", **request.fields()}
+        variant, message = _variant(fields), self._message(fields)
+        if not message.document["callback"]:
+            raise platform_error(409, "It was sent without a callback")
+        self._context.callbacks.repeat(message.document, variant)
+        return json_response({"id": message.id, "state": message.document["state"]})
+
+    def _message(self, fields: dict[str, Any]) -> AcceptedMessage:
+        message = self._context.ledger.get(str(fields.get("id")))
+        if message is None:
+            raise platform_error(404, "There is no such message")
+        return message
+
+
+def _variant(fields: dict[str, Any]) -> str:
+    variant = fields["callbacks"]
+    if variant not in CALLBACKS:
+        raise platform_error(422, f"callbacks must be one of {', '.join(CALLBACKS)}")
+    return str(variant)
+
+
+def _is_over(message: AcceptedMessage) -> bool:
+    return message.document["state"] in STATES[1:]
+
+
+def _shown(message: AcceptedMessage, callbacks: list[dict[str, Any]]) -> dict[str, Any]:
+    return message.summary() | {
+        "characters": message.document["charactersCount"],
+        "over": _is_over(message),
+        "has_callback": bool(message.document["callback"]),
+        "callbacks": callbacks,
+    }

@@ -1,4 +1,4 @@
-"""International prefixes and invented prices. Enough for a stand-in; not a number plan."""
+"""International prefixes and invented prices: enough for a simulator, not a number plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IL 973 BH 974 QA 975 BT 976 MN 977 NP 98 IR 992 TJ 993 TM 994 AZ 995 GE 996 KG 9
 _WORDS = _PREFIXES.split()
 COUNTRIES = dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))
 
-# Kazakhstan shares the prefix of Russia: its keys above hold one digit more, to tell them apart.
+# Kazakhstan shares the prefix of Russia: its keys above have one digit more.
 _SHARED = {"76": "7", "77": "7"}
 
 _FIXED = {"IT": Decimal("0.0495"), "ES": Decimal("0.0430")}
@@ -32,7 +32,7 @@ _ELSEWHERE = Decimal("0.0825")
 
 
 def find_country(recipient: str) -> tuple[str, str | None]:
-    """Return (prefix, ISO code) of a number with its plus sign; ("", None) for none we know."""
+    """Return (prefix, ISO code) of a number in E.164; ("", None) for an unknown prefix."""
     for length in (3, 2, 1):
         digits = recipient[1 : 1 + length]
         if digits in COUNTRIES:
@@ -41,5 +41,5 @@ def find_country(recipient: str) -> tuple[str, str | None]:
 
 
 def price_of_segment(route: str, country: str | None) -> Decimal:
-    """Return the price in EUR of one segment by this route to this country."""
+    """Return the price of one segment in EUR."""
     return _FIXED.get(route) or _WORLDWIDE.get(country or "", _ELSEWHERE)

@@ -1,11 +1,19 @@
-"""Requests and responses of the simulator, apart from sockets."""
+"""HTTP without a framework: requests and responses, and the bytes of both on a socket."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import Mapping
+import os
+import select
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from http import HTTPStatus
 from typing import Any
 
 
@@ -21,7 +29,7 @@ class Request:
     client: str = "127.0.0.1"
 
     def json(self) -> Any:
-        """Decode the body; refuse with 400 what is not JSON."""
+        """Decode the body; refuse other content with 400."""
         if not self.headers.get("Content-Type", "").lower().startswith("application/json"):
             raise platform_error(400, "Content-Type must be application/json")
         try:
@@ -37,7 +45,7 @@ class Request:
         return fields
 
     def number(self, name: str, default: int, *, maximum: int | None = None) -> int:
-        """Read a whole number from the query; what is not one is refused with 400."""
+        """Read a whole number from the query; refuse other text with 400."""
         text = self.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise platform_error(400, "Query error", 190)
@@ -46,13 +54,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, and in ``manner`` how its bytes leave (see delivery.MANNERS)."""
+    """An answer. ``manner`` is a key of MANNERS: how the server writes it to the socket."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     manner: str = "whole"
+
+    def head(self) -> bytes:
+        """Return the status line and the headers."""
+        lines = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            f"Content-Length: {len(self.body)}",
+            f"Content-Type: {self.content_type}",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
 class Refusal(Exception):
@@ -64,7 +82,7 @@ class Refusal(Exception):
 
 
 def json_response(payload: Any, status: int = 200) -> Response:
-    """Answer with JSON; pure ASCII, so that any text survives."""
+    """Answer with JSON in ASCII, so that any text survives."""
     return Response(status, json.dumps(payload).encode("ascii"))
 
 
@@ -73,11 +91,138 @@ def gateway_error(status: int, code: int, message: str) -> Refusal:
     return Refusal(json_response({"code": code, "message": message}, status))
 
 
-def platform_envelope(message: str, error: float | None = None) -> dict[str, Any]:
-    """Give the error body that all services of the platform share."""
-    return {"success": False, "message": message, "error": error, "data": None}
-
-
 def platform_error(status: int, message: str, error: float | None = None) -> Refusal:
     """Refuse in the envelope of the platform: ``{success, message, error, data}``."""
-    return Refusal(json_response(platform_envelope(message, error), status))
+    envelope = {"success": False, "message": message, "error": error, "data": None}
+    return Refusal(json_response(envelope, status))
+
+
+def is_loopback(host: str) -> bool:
+    """Return True for an IP address of this machine; names are never looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# How an answer leaves the socket. Each function returns True if the connection can be used again.
+
+_INTERIM = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    b"HTTP/1.1 102 Processing\r\n\r\n"
+)
+_PROXY_REFUSES = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+_PAUSE_SECONDS = 0.05
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def write(
+    connection: socket.socket, response: Response, stopping: threading.Event, drip: float
+) -> bool:
+    """Write the answer in its manner. Return True if the connection can be used again."""
+    if response.manner == "drip":
+        return _drip(connection, response, stopping, drip)
+    return MANNERS[response.manner](connection, response, stopping)
+
+
+def _whole(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(response.head() + response.body)
+    return True
+
+
+def _interim(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Wait after the interim answers: a wrong client sends its next request meanwhile."""
+    connection.sendall(_INTERIM)
+    stopping.wait(_PAUSE_SECONDS)
+    return _whole(connection, response, stopping)
+
+
+def _doubled(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(_PROXY_REFUSES + response.head() + response.body)
+    return True
+
+
+def _hang(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Wait until the caller closes the connection, and ignore its other requests."""
+    while not stopping.is_set():
+        readable, _, _ = select.select([connection], [], [], 0.1)
+        if readable and not connection.recv(65536):
+            break
+    return False
+
+
+def _reset(connection: socket.socket, *_: Any) -> bool:
+    """Close with RST. Detach first: a shutdown by the server would send FIN before it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    os.close(connection.detach())
+    return False
+
+
+def _cut_short(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    connection.sendall(response.head() + response.body[: len(response.body) // 2])
+    return False
+
+
+def _broken_tls(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
+    """Write plain bytes in the middle of the answer; without TLS these are just wrong content."""
+    whole = response.head() + response.body
+    connection.sendall(whole[: len(whole) // 2])
+    os.write(connection.fileno(), b"this is no record of TLS")
+    return False
+
+
+def _drip(
+    connection: socket.socket, response: Response, stopping: threading.Event, drip: float
+) -> bool:
+    connection.sendall(response.head())
+    for byte in response.body:
+        if stopping.wait(drip):
+            return False
+        connection.sendall(bytes([byte]))
+    return True
+
+
+MANNERS: dict[str, Callable[[socket.socket, Response, threading.Event], bool]] = {
+    "whole": _whole,
+    "interim": _interim,
+    "doubled": _doubled,
+    "hang": _hang,
+    "reset": _reset,
+    "cut-short": _cut_short,
+    "broken-tls": _broken_tls,
+}
+
+
+# Faults of a connection, before the server has read a request.
+
+CONNECTION_FAULTS = ("handshake", "reset")
+"""handshake: TLS fails to start; reset: the request arrives, and the server does not read it."""
+
+NextFault = Callable[[], str]  # returns the fault of the next connection, or ""
+
+
+def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
+    """Return the TLS context of a server whose handshake fails if there is a fault.
+
+    It fails only for clients that ask for a host name. Those that control the simulator ask for an
+    address, and always get through.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def greet(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> int | None:
+        return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR if name and next_fault() else None
+
+    context.sni_callback = greet
+    return context
+
+
+def reset_unread(connection: socket.socket, next_fault: NextFault) -> bool:
+    """Close with RST before the request is read, if that is the next fault."""
+    if isinstance(connection, ssl.SSLSocket):  # TLS has no way to look at a request unread
+        return False
+    first = connection.recv(256, socket.MSG_PEEK)
+    if not first or b"/_simulator/" in first.partition(b"\r\n")[0] or not next_fault():
+        return False
+    _reset(connection)
+    return True

@@ -1,6 +1,6 @@
-"""The message object: made when accepted, moved from state to state, shown under the profiles.
+"""The gateway's message object: made at acceptance, changed with each state, shown by profiles.
 
-Prices are kept as decimal text inside, and become JSON numbers only when shown.
+The store has prices as decimal text; `show` makes JSON numbers of them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 
 from .clock import iso, new_id, now
 from .profiles import Profiles
-from .validation import Draft
+from .validation import NewMessage
 
-USERNAME = "simulator@example.com"
 BLOCKLISTED_REASON = "The content does not comply with the legal requirements."
 
 Document = dict[str, Any]
@@ -25,28 +24,28 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def new_document(draft: Draft, price: Decimal, *, blocklisted: bool = False) -> Document:
-    """Make the message object of a request that was just accepted."""
+def new_document(message: NewMessage, price: Decimal, *, blocklisted: bool = False) -> Document:
+    """Make the message object in the state NEW."""
     created = iso(now())
     document: Document = {
         "id": new_id(),
-        "username": USERNAME,
+        "username": "simulator@example.com",
         "state": "NEW",
-        "sender": draft.sender,
-        "recipient": draft.recipient,
-        "internationalPrefix": draft.prefix,
-        "countryCode": draft.country,
-        "message": draft.body,
-        "encoding": draft.size.encoding,
-        "charactersCount": draft.size.characters,
-        "messageCount": draft.size.segments,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "internationalPrefix": message.prefix,
+        "countryCode": message.country,
+        "message": message.body,
+        "encoding": message.size.encoding,
+        "charactersCount": message.size.characters,
+        "messageCount": message.size.segments,
         "blocklisted": blocklisted,
         "blocklistedReason": BLOCKLISTED_REASON if blocklisted else None,
         "options": {
-            "dryRun": draft.dry_run,
-            "failOnMultipleMessages": draft.fail_on_multiple,
+            "dryRun": message.dry_run,
+            "failOnMultipleMessages": message.fail_on_multiple,
         },
-        "callback": draft.callback,
+        "callback": message.callback,
         "createdAt": created,
         "updatedAt": created,
         "sentAt": None,
@@ -57,13 +56,13 @@ def new_document(draft: Draft, price: Decimal, *, blocklisted: bool = False) -> 
 
 
 def priced(document: Document, price: Decimal) -> Document:
-    """Return a copy with the price of a segment and the total filled in."""
+    """Return a copy with the price of a segment and the total price."""
     total = price * document["messageCount"]
     return {**document, "price": str(price), "totalPrice": str(total)}
 
 
 def moved(document: Document, state: str) -> Document:
-    """Return a copy in the next state; its times never stand still."""
+    """Return a copy in the next state, with a later `updatedAt` than before."""
     updated = iso(_later_than(document["updatedAt"]))
     times = {"updatedAt": updated}
     if state == "PENDING":
@@ -74,13 +73,13 @@ def moved(document: Document, state: str) -> Document:
 
 
 def as_pending(document: Document) -> Document:
-    """Return a copy as it was before its final state."""
+    """Return a copy in the state PENDING, as it was before its final state."""
     sent = document["sentAt"] or document["createdAt"]
     return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
 
 
 def show(document: Document, profiles: Profiles) -> Document:
-    """Return what the gateway says of the message."""
+    """Return the message object as the gateway shows it under these profiles."""
     shown = {**document}
     for name in ("price", "totalPrice"):
         price = Decimal(document[name])
@@ -99,7 +98,7 @@ def show(document: Document, profiles: Profiles) -> Document:
 
 
 def reference_of(callback: Any) -> str:
-    """Return the sender's own reference, callback.custom._smsww.reference; "" without one."""
+    """Return the client's reference, callback.custom._smsww.reference, or ""."""
     found = callback
     for name in ("custom", "_smsww", "reference"):
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,40 +1,38 @@
-"""Post one callback, and only to this machine."""
+"""Post one callback, to this machine only."""
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import socket
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from .http import is_loopback
 from .messages import Document, show
 from .profiles import Profiles
 
-TIMEOUT = 30  # seconds that a receiver has, by the gateway's specification 1.2.7
-_OURS = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
+TIMEOUT_SECONDS = 30  # by the gateway's specification 1.2.7
+_OWN_HEADERS = {"content-type", "content-length", "host", "transfer-encoding", "connection"}
 
 
 def may_post_to(url: str) -> bool:
-    """Tell whether a URL leads to this machine, without asking a name server."""
+    """Return True if a URL leads to this machine; no name server is asked."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
-    if host in ("localhost", socket.gethostname().lower()):
-        return True
-    return _is_loopback(host)
+    return host in ("localhost", socket.gethostname().lower()) or is_loopback(host)
 
 
 def post_callback(document: Document, profiles: Profiles) -> int:
-    """Post the message object to its callback; return the status, 0 for no answer."""
+    """Post the message object to its callback URL; return the status, 0 without an answer."""
     callback = document["callback"]
     content_type, body = build_body(document, profiles)
     headers = {"Content-Type": content_type}
     if "headers-not-sent" not in profiles:
         asked = callback.get("headers", {}).items()
-        headers |= {name: value for name, value in asked if name.lower() not in _OURS}
+        headers |= {name: value for name, value in asked if name.lower() not in _OWN_HEADERS}
     try:
         return _post(urlsplit(callback["url"]), body, headers)
     except (OSError, http.client.HTTPException, ValueError):
@@ -42,7 +40,7 @@ def post_callback(document: Document, profiles: Profiles) -> int:
 
 
 def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
-    """Return the content type and the body that a callback has under the profiles."""
+    """Return the content type and the body of a callback under these profiles."""
     callback = document["callback"]
     payload, custom = build_payload(document, profiles)
     if callback["method"] == "JSON":
@@ -66,7 +64,7 @@ def build_payload(document: Document, profiles: Profiles) -> tuple[Any, Any]:
 
 
 def _own_callback(document: Document, profiles: Profiles) -> dict[str, Any]:
-    """In the flat payload custom has no other place than the message's own callback."""
+    """Return the callback, the only place for custom in a flat payload."""
     if "custom-not-echoed" in profiles:
         return {}
     return {"callback": document["callback"]}
@@ -86,11 +84,4 @@ def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
 
 def _connect(url: SplitResult) -> http.client.HTTPConnection:
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    return kind(url.hostname or "", url.port, timeout=TIMEOUT)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)

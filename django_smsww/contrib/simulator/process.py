@@ -1,31 +1,51 @@
-"""Start a simulator as a process of its own, from a test, a script or a demo."""
+"""Run a simulator as a separate process, from a test, a script or a demo."""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-
-from .remote import ask
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 _MODULE = "django_smsww.contrib.simulator"
 _START_SECONDS = 20
+
+# No proxy: the environment may name one for the real gateway, and this stays on the machine. No
+# check of the certificate: it belongs to our own process, and may be for any name.
+_opener = build_opener(ProxyHandler({}), HTTPSHandler(context=ssl._create_unverified_context()))  # noqa: S323
+
+
+def ask(url: str, name: str, payload: dict[str, Any] | None = None) -> Any:
+    """GET a control endpoint of a simulator, or POST a payload to it; return the JSON.
+
+    Raises:
+        OSError: there is no answer. HTTPError, a subclass: the simulator refuses.
+    """
+    body = None if payload is None else json.dumps(payload).encode()
+    headers = {"Content-Type": "application/json"}
+    request = Request(f"{url}/_simulator/{name}", body, headers)  # noqa: S310  http on loopback
+    with _opener.open(request, timeout=30) as response:
+        return json.load(response)
 
 
 class SimulatorProcess:
     """A running simulator: ``with SimulatorProcess(pace=0.02) as simulator:``.
 
-    It ends with this process, even if that is killed. After `kill`, `start` begins again with the
-    same port and store, as a restarted gateway would. `stop` removes a store that was not named.
-    ``arguments`` are further words of its command line.
+    It ends with this process, even if that is killed. After `kill`, `start` uses the same port
+    and store again, like a restarted gateway. `stop` removes a store without a name.
+
+    Args:
+        pace, port, store, token, profiles: see `context.Options`.
+        arguments: more words of the command line.
     """
 
     def __init__(
@@ -38,7 +58,7 @@ class SimulatorProcess:
         profiles: tuple[str, ...] | list[str] = (),
         arguments: tuple[str, ...] | list[str] = (),
     ) -> None:
-        self._port, self._pace, self._token = port, pace, token
+        self.port, self._pace, self._token = port, pace, token
         self._profiles, self._arguments = tuple(profiles), tuple(arguments)
         self._store, self._directory = str(store), ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,16 +66,10 @@ class SimulatorProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, for signals."""
         return self._running().pid
 
-    @property
-    def port(self) -> int:
-        """The port it listens on, the same after a restart."""
-        return self._port
-
     def start(self) -> SimulatorProcess:
-        """Start, and wait until it listens."""
+        """Start, and wait until the simulator listens."""
         if not self._store:
             self._directory = tempfile.mkdtemp(prefix="smsww-simulator-")
             self._store = str(Path(self._directory) / "store.sqlite3")
@@ -68,39 +82,39 @@ class SimulatorProcess:
             self.kill()
             self._remove_store()
             raise
-        self._port = urlsplit(self.url).port or 0
+        self.port = urlsplit(self.url).port or 0
         return self
 
     def stop(self) -> None:
-        """End it cleanly; harmless when it has ended already."""
+        """End the process cleanly; does nothing if it has ended already."""
         if self._process is not None:
             self._process.terminate()
             self._end(10)
         self._remove_store()
 
     def kill(self) -> None:
-        """End it as a power cut would; the store stays."""
+        """Kill the process; the store stays."""
         if self._process is not None:
             self._process.kill()
             self._end(10)
 
     def ledger(self, reference: str = "") -> list[dict[str, Any]]:
-        """List every message that was accepted, as often as it was accepted."""
+        """List every accepted message; one that was accepted twice is there twice."""
         query = f"?{urlencode({'reference': reference})}" if reference else ""
         entries: list[dict[str, Any]] = self._ask(f"ledger{query}")
         return entries
 
     def requests(self) -> list[dict[str, Any]]:
-        """List every request for a message: accepted, validated and refused."""
+        """List every POST of a message: accepted, validated and refused."""
         requests: list[dict[str, Any]] = self._ask("requests")
         return requests
 
     def reset(self) -> None:
-        """Forget everything, and be as at the start."""
+        """Delete all records, and restore the options of the start."""
         self._ask("reset", {})
 
     def set_profile(self, *names: str) -> None:
-        """Switch on exactly these profiles, also for the next `start`."""
+        """Activate exactly these profiles, also for the next `start`."""
         self._ask("profile", {"profiles": list(names)})
         self._profiles = names
 
@@ -109,9 +123,9 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Give the next requests the behaviour of a test number, whatever their recipient.
+        """Give the next requests the behaviour of a test number, for any recipient.
 
-        With the method "CONNECT" and one of accepting.FAULTS, what goes wrong before that.
+        The method "CONNECT" is for one of http.CONNECTION_FAULTS.
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -121,19 +135,19 @@ class SimulatorProcess:
         return found
 
     def hold(self, held: bool = True) -> None:
-        """Let messages stand still until `decide`, or let them go on by themselves."""
+        """Stop all messages until `decide`, or let them continue by themselves."""
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Give a message an outcome; its callback comes, or is "lost", "twice" or "late"."""
+        """Decide the state of a message. ``callbacks`` can be "lost", "twice" or "late" too."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
-        """Have the callback of a message come once more."""
+        """Post the present state of a message to its callback once more."""
         self._ask("repeat", {"id": message_id, "callbacks": callbacks})
 
     def wait_until_idle(self, seconds: float = 10) -> None:
-        """Wait until no message moves any more and every callback was answered or given up."""
+        """Wait until no message will change, and no callback will be posted again."""
         deadline = time.monotonic() + seconds
         while self._ask("idle")["waiting"]:
             if time.monotonic() > deadline:
@@ -143,17 +157,12 @@ class SimulatorProcess:
     def __enter__(self) -> SimulatorProcess:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", _MODULE, "--quiet", "--stop-with-parent"]
-        command += ["--port", str(self._port), "--store", self._store, "--pace", str(self._pace)]
+        command += ["--port", str(self.port), "--store", self._store, "--pace", str(self._pace)]
         for profile in self._profiles:
             command += ["--profile", profile]
         return [*command, *(["--token", self._token] if self._token else []), *self._arguments]
@@ -184,14 +193,14 @@ class SimulatorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Let the child import the very package that started it."""
+    """Return an environment in which the child imports the same package."""
     root = str(Path(__file__).resolve().parents[3])
     inherited = os.environ.get("PYTHONPATH", "")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}
 
 
 def _read_url(process: subprocess.Popen[bytes]) -> str:
-    """Read the line that says where the simulator listens."""
+    """Read the first line of output, which has the address."""
     assert process.stdout is not None  # noqa: S101  it is a pipe
     readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
     line = process.stdout.readline().decode() if readable else ""

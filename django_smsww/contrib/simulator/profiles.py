@@ -1,6 +1,6 @@
-"""What is only guessed about the real gateway, each guess a switch.
+"""The profiles: guesses about the real gateway, each a switch.
 
-Whoever talks to the simulator should work under every profile, for any of them may be the truth.
+A client should work under every profile, because any of them may be true.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _DEFAULT_SECONDS = {"list-late": 60.0}
 
 
 class UnknownProfileError(ValueError):
-    """Names a profile that does not exist, or gives it a value that is no number."""
+    """The profile does not exist, or its value is not a number."""
 
 
 class Profiles:
-    """The switches that are on. Replaced as a whole, so readers never see half a change."""
+    """The active profiles. They are replaced together, so that no thread sees half a change."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._active: dict[str, float] = {}
         self.replace(names)
 
     def replace(self, names: Iterable[str]) -> None:
-        """Switch on exactly these profiles."""
+        """Activate exactly these profiles."""
         self._active = dict(_parse(name) for name in names)
 
     def seconds(self, name: str) -> float:
-        """Return the time that belongs to a profile, 0 when it is off."""
+        """Return the seconds of a profile, 0 if it is not active."""
         return self._active.get(name, 0.0)
 
     def __contains__(self, name: str) -> bool:

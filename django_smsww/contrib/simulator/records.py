@@ -1,4 +1,4 @@
-"""Every message that was accepted: the judge of what was sent, and how often."""
+"""The records of a simulator: every accepted message, and every request that asked for one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .behaviours import DELIVERED, TEST_NUMBERS, Behaviour
+from .behaviours import Behaviour, behaviour_of
 from .clock import now
+from .http import Request, Response
 from .messages import Document, reference_of
-from .store import Store
+from .store import SQLiteStore
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One accepted message: what it is now, and the states it still goes through."""
+class AcceptedMessage:
+    """One accepted message: its present document, and the states that are still to come."""
 
     id: str
     route: str
@@ -25,36 +26,70 @@ class Entry:
     charged: int
     document: Document
 
+    @classmethod
+    def from_row(cls, row: Any) -> AcceptedMessage:
+        """Read a row of the table ``messages``."""
+        values: dict[str, Any] = {name: row[name] for name in cls.__slots__}
+        steps, document = json.loads(row["steps"]), json.loads(row["document"])
+        return cls(**values | {"steps": tuple(steps), "document": document})
+
     @property
     def behaviour(self) -> Behaviour:
-        """What was decided for it when it was accepted."""
-        return TEST_NUMBERS.get(self.ending, DELIVERED)
+        """The behaviour that was chosen when the gateway accepted the message."""
+        return behaviour_of(self.ending)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the facts that every list of the control endpoints has."""
+        return {
+            "id": self.id,
+            "recipient": self.document["recipient"],
+            "sender": self.document["sender"],
+            "body": self.document["message"],
+            "encoding": self.document["encoding"],
+            "segments": self.document["messageCount"],
+            "state": self.document["state"],
+            "created_at": self.document["createdAt"],
+        }
+
+    def ledger_line(self) -> dict[str, Any]:
+        """Return the facts of the ledger, which judges the accounting of the client."""
+        return self.summary() | {
+            "reference": self.reference,
+            "route": self.route,
+            "price": self.document["price"],
+            "total_price": self.document["totalPrice"],
+            "charged": f"{self.charged / 1_000_000:.6f}",
+            "accepted": self.accepted,
+            "updated_at": self.document["updatedAt"],
+            "sent_at": self.document["sentAt"],
+            "delivered_at": self.document["deliveredAt"],
+        }
 
 
 class Ledger:
-    """The accepted messages in the order of their acceptance."""
+    """The accepted messages, in the order of acceptance."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SQLiteStore) -> None:
         self._store = store
 
     def accept(self, document: Document, route: str, ending: str, due: float | None) -> None:
-        """Record a message, each time it is sent anew."""
-        steps = TEST_NUMBERS.get(ending, DELIVERED).steps
-        self._store.execute(
-            "INSERT INTO messages (id, accepted, due, route, reference, behaviour, steps, charged,"
-            " document) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            document["id"],
-            now(),
-            due if steps else None,
-            route,
-            reference_of(document["callback"]),
-            ending,
-            json.dumps(steps),
-            json.dumps(document),
+        """Record a message. A message that arrives twice has two records."""
+        steps = behaviour_of(ending).steps
+        self._store.insert(
+            "messages",
+            id=document["id"],
+            accepted=now(),
+            due=due if steps else None,
+            route=route,
+            reference=reference_of(document["callback"]),
+            ending=ending,
+            steps=json.dumps(steps),
+            charged=0,
+            document=json.dumps(document),
         )
 
     def save(self, document: Document, steps: tuple[str, ...], due: float | None) -> None:
-        """Store what became of a message, and when it moves again."""
+        """Store a message after a change, and the time of its next one."""
         self._store.execute(
             "UPDATE messages SET document = ?, steps = ?, due = ? WHERE id = ?",
             json.dumps(document),
@@ -64,80 +99,96 @@ class Ledger:
         )
 
     def add_charge(self, message_id: str, micro: int) -> None:
-        """Note what the account paid for a message."""
+        """Add an amount that the account paid for a message."""
         self._store.execute(
             "UPDATE messages SET charged = charged + ? WHERE id = ?", micro, message_id
         )
 
-    def get(self, message_id: str) -> Entry | None:
-        """Return one message."""
-        row = self._store.row("SELECT * FROM messages WHERE id = ?", message_id)
-        return _entry(row) if row else None
+    def get(self, message_id: str) -> AcceptedMessage | None:
+        """Return one message, None if there is none with this id."""
+        found = self._select("WHERE id = ?", message_id)
+        return found[0] if found else None
 
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
-    ) -> list[Entry]:
-        """Return messages accepted before a moment, newest first."""
+    ) -> list[AcceptedMessage]:
+        """Return messages that were accepted before a moment, newest first."""
         order = "ASC" if oldest_first else "DESC"
-        rows = self._store.rows(
-            f"SELECT * FROM messages WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",  # noqa: S608  one of two words
+        return self._select(
+            f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",
             now() if before is None else before,
             limit,
             skip,
         )
-        return [_entry(row) for row in rows]
 
-    def due(self, moment: float, limit: int = 200) -> list[Entry]:
-        """Return the messages whose next step is due."""
-        rows = self._store.rows(
-            "SELECT * FROM messages WHERE due <= ? ORDER BY due LIMIT ?", moment, limit
-        )
-        return [_entry(row) for row in rows]
+    def due(self, moment: float, limit: int = 200) -> list[AcceptedMessage]:
+        """Return the messages whose next state is due."""
+        return self._select("WHERE due <= ? ORDER BY due LIMIT ?", moment, limit)
 
     def resume(self) -> None:
-        """Let messages go on that were being moved when the process ended."""
+        """Continue the messages that were changing when the process ended."""
         self._store.execute(
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )
 
     def statement(self, reference: str = "") -> list[dict[str, Any]]:
-        """List every accepted message in plain terms, oldest first."""
-        condition, values = ("WHERE reference = ?", [reference]) if reference else ("", [])
-        rows = self._store.rows(f"SELECT * FROM messages {condition} ORDER BY seq", *values)  # noqa: S608
-        return [_line(_entry(row)) for row in rows]
+        """List every accepted message, oldest first; or those with this reference."""
+        chosen = ("WHERE reference = ? ORDER BY seq", reference) if reference else ("ORDER BY seq",)
+        return [message.ledger_line() for message in self._select(*chosen)]
+
+    def _select(self, condition: str, *values: Any) -> list[AcceptedMessage]:
+        rows = self._store.rows(f"SELECT * FROM messages {condition}", *values)  # noqa: S608  our own words
+        return [AcceptedMessage.from_row(row) for row in rows]
 
 
-def _entry(row: Any) -> Entry:
-    return Entry(
-        id=row["id"],
-        route=row["route"],
-        reference=row["reference"],
-        accepted=row["accepted"],
-        ending=row["behaviour"],
-        steps=tuple(json.loads(row["steps"])),
-        charged=row["charged"],
-        document=json.loads(row["document"]),
-    )
+class RequestLog:
+    """Every POST of a message: recorded when it arrives, and again with its outcome."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    def record(self, request: Request) -> int:
+        """Record a request before its outcome is known; return its number."""
+        body = request.body.decode("utf-8", "replace")
+        return self._store.insert(
+            "requests", arrived=now(), path=request.path, body=body, outcome=""
+        )
+
+    def record_outcome(
+        self, seq: int, outcome: str, response: Response, message_id: str = ""
+    ) -> None:
+        """Record the outcome (accepted, refused, or validated by a dry run) and the status."""
+        self._store.execute(
+            "UPDATE requests SET outcome = ?, status = ?, message_id = ? WHERE seq = ?",
+            outcome,
+            0 if response.manner in ("hang", "reset") else response.status,
+            message_id,
+            seq,
+        )
+
+    def statement(self) -> list[dict[str, Any]]:
+        """List the requests, oldest first."""
+        rows = self._store.rows("SELECT * FROM requests ORDER BY seq")
+        return [_request_line(row) for row in rows]
 
 
-def _line(entry: Entry) -> dict[str, Any]:
-    document = entry.document
+def _request_line(row: Any) -> dict[str, Any]:
+    try:
+        body = json.loads(row["body"])
+    except (ValueError, RecursionError):
+        body = None
+    fields: dict[str, Any] = body if isinstance(body, dict) else {}
+    options = fields.get("options")
     return {
-        "id": entry.id,
-        "reference": entry.reference,
-        "route": entry.route,
-        "recipient": document["recipient"],
-        "sender": document["sender"],
-        "body": document["message"],
-        "encoding": document["encoding"],
-        "segments": document["messageCount"],
-        "state": document["state"],
-        "price": document["price"],
-        "total_price": document["totalPrice"],
-        "charged": f"{entry.charged / 1_000_000:.6f}",
-        "accepted": entry.accepted,
-        "created_at": document["createdAt"],
-        "updated_at": document["updatedAt"],
-        "sent_at": document["sentAt"],
-        "delivered_at": document["deliveredAt"],
+        "number": row["seq"],
+        "arrived": row["arrived"],
+        "path": row["path"],
+        "recipient": fields.get("recipient"),
+        "sender": fields.get("sender"),
+        "body": fields.get("message"),
+        "reference": reference_of(fields.get("callback")),
+        "dry_run": isinstance(options, dict) and options.get("dryRun") is True,
+        "outcome": row["outcome"],
+        "status": row["status"],
+        "message_id": row["message_id"] or "",
     }

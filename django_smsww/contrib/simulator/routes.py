@@ -1,41 +1,42 @@
-"""Which endpoint answers which request."""
+"""The endpoint of each method and path."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
-from .account_api import Account
-from .control import Control
+from .account_api import AccountEndpoints
+from .context import Context
+from .control import ControlEndpoints
 from .http import Refusal, Request, Response, platform_error
-from .sms_api import Gateway
-from .world import World
+from .sms_api import SMSEndpoints
 
 Endpoint = Callable[..., Response]
-_Route = tuple[str, re.Pattern[str], Endpoint]
 
 
 class Routes:
     """All paths on one port: the SMS service, the account service, and control."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        gateway, account, control = Gateway(world), Account(world), Control(world)
-        self._routes: list[_Route] = [
-            _route("POST", r"/(WW|IT|ES)-messages", gateway.send),
-            _route("GET", r"/messages", gateway.list),
-            _route("GET", r"/messages/([^/]+)", gateway.get),
-            _route("GET", r"/_simulator/([a-z]+)", control.answer),
-            _route("POST", r"/_simulator/([a-z]+)", control.answer),
-            *(_route(method, path, self._basic(call)) for method, path, call in _account(account)),
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        sms, account = SMSEndpoints(context), AccountEndpoints(context)
+        control = ControlEndpoints(context)
+        self._routes: list[tuple[str, re.Pattern[str], Endpoint]] = [
+            ("POST", re.compile(r"/(WW|IT|ES)-messages"), sms.send),
+            ("GET", re.compile(r"/messages"), sms.list),
+            ("GET", re.compile(r"/messages/([^/]+)"), sms.get),
+            ("GET", re.compile(r"/_simulator/([a-z]+)"), control.answer),
+            ("POST", re.compile(r"/_simulator/([a-z]+)"), control.answer),
+            ("GET", re.compile(r"/wallet"), self._basic(account.wallet)),
+            ("POST", re.compile(r"/tokens"), self._basic(account.create_token)),
+            ("GET", re.compile(r"/tokens"), self._basic(account.tokens)),
         ]
 
     def answer(self, request: Request) -> Response:
-        """Find the endpoint and let it answer; a refusal is an answer too."""
-        if self._world.options.latency:
-            time.sleep(self._world.options.latency)
+        """Find the endpoint and return its answer, or its refusal."""
+        if self._context.options.latency:
+            time.sleep(self._context.options.latency)
         try:
             for method, pattern, endpoint in self._routes:
                 match = pattern.fullmatch(request.path)
@@ -46,20 +47,8 @@ class Routes:
             return refusal.response
 
     def _basic(self, endpoint: Endpoint) -> Endpoint:
-        def guarded(request: Request, *arguments: Any) -> Response:
-            self._world.doorkeeper.check_basic(request)
-            return endpoint(request, *arguments)
+        def with_authentication(request: Request) -> Response:
+            self._context.authenticator.check_basic(request)
+            return endpoint(request)
 
-        return guarded
-
-
-def _route(method: str, path: str, endpoint: Endpoint) -> _Route:
-    return method, re.compile(path), endpoint
-
-
-def _account(account: Account) -> list[tuple[str, str, Endpoint]]:
-    return [
-        ("GET", r"/wallet", account.wallet),
-        ("POST", r"/tokens", account.create_token),
-        ("GET", r"/tokens", account.tokens),
-    ]
+        return with_authentication

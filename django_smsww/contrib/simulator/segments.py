@@ -1,7 +1,7 @@
-"""Count what a text costs, deliberately straightforward: one character after another.
+"""Count the segments of a text, one character after another.
 
-Written apart from the package's own counter, so that each can prove the other wrong. The alphabet
-is the default one of 3GPP TS 23.038, the sizes of the segments are those of 3GPP TS 23.040.
+Independent of the package's own counter, so that each can prove the other wrong. The alphabet is
+the default one of 3GPP TS 23.038, the sizes of the segments are those of 3GPP TS 23.040.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EXTENSION = "\f^{}\\[~]|€"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How a text travels: the alphabet's name, its units, and the segments they fill."""
+    """The encoding of a text, its units (``characters``) and its segments."""
 
     encoding: str
     characters: int
@@ -25,7 +25,6 @@ class Size:
 
 
 def measure(text: str) -> Size:
-    """Tell the encoding, the characters and the segments of a text."""
     if all(character in _BASIC or character in _EXTENSION for character in text):
         costs = [2 if character in _EXTENSION else 1 for character in text]
         return Size("GSM-7", sum(costs), _fill(costs, single=160, several=153))
@@ -34,7 +33,7 @@ def measure(text: str) -> Size:
 
 
 def _fill(costs: list[int], *, single: int, several: int) -> int:
-    """Count the segments when no character may be split between two."""
+    """Count the segments; a character is never split between two."""
     if sum(costs) <= single:
         return 1
     segments, free = 1, several

@@ -10,20 +10,23 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from .accepting import reset_unread, server_context
-from .delivery import deliver
-from .http import Refusal, Request, Response, platform_error
-from .options import Options
+from .context import Context, Options
+from .http import (
+    Refusal,
+    Request,
+    Response,
+    platform_error,
+    reset_unread,
+    server_context,
+    write,
+)
 from .routes import Routes
 from .store import StoreClosed
-from .world import build_world
 
 _LARGEST_BODY = 1024 * 1024
 _IDLE_SECONDS = 75
@@ -31,7 +34,7 @@ _LINGER_SECONDS = 5
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads requests from one connection and delivers the answers."""
+    """Reads requests from one connection and writes the answers."""
 
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
@@ -42,34 +45,34 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             request = self._read()
         except Refusal as refusal:
-            # Said before it is done, or the caller's next request might still come by this way.
+            # Without this header, the client could send its next request on this connection.
             refusal.response.headers["Connection"] = "close"
-            self._deliver(refusal.response)
+            self._write(refusal.response)
             self._hang_up()
             return
         if request is not None:
-            self._deliver(self.server.routes.answer(request))
+            self._write(self.server.routes.answer(request))
 
     def do_POST(self) -> None:
         self.do_GET()
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing: the standard line would show queries."""
+        """Write nothing: the standard line shows queries."""
 
     def handle(self) -> None:
-        if not reset_unread(self.connection, partial(self.server.take_fault, "reset")):
+        if not reset_unread(self.connection, partial(self.server.context.next_fault, "reset")):
             super().handle()
 
-    def _deliver(self, response: Response) -> None:
-        drip = self.server.options.drip
-        usable = deliver(self.connection, response, self.server.stopping, drip)
+    def _write(self, response: Response) -> None:
+        options = self.server.context.options
+        usable = write(self.connection, response, self.server.stopping, options.drip)
         self.close_connection = self.close_connection or not usable
-        if not self.server.options.quiet:
+        if not options.quiet:
             path = urlsplit(self.path).path
             print(f"{self.command} {path} {response.status} {response.manner}", flush=True)
 
     def _hang_up(self) -> None:
-        """Take in what is still being sent: a reset would overtake the answer."""
+        """Read the rest of the request: a reset would overtake the answer."""
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(_LINGER_SECONDS)
@@ -78,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
 
     def _read(self) -> Request | None:
-        """Read a request completely; None if the caller went away in the middle of it."""
+        """Read a request completely; None if the client closes the connection before its end."""
         length = self._length()
         body = self.rfile.read(length)
         if len(body) < length:
@@ -104,31 +107,29 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    """Remembers its connections, so that it can end them."""
+    """A server that can end its connections."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, options: Options, routes: Routes, take_fault: Callable[[str], str]) -> None:
-        self.options, self.routes, self.take_fault = options, routes, take_fault
-        self._context = (
-            server_context(options.certificate, partial(take_fault, "handshake"))
-            if options.certificate
-            else None
-        )
+    def __init__(self, context: Context) -> None:
+        self.context, self.routes = context, Routes(context)
+        self._tls: ssl.SSLContext | None = None
+        if certificate := context.options.certificate:
+            self._tls = server_context(certificate, partial(context.next_fault, "handshake"))
         self.stopping = threading.Event()
         self._connections: set[Any] = set()
-        super().__init__(("127.0.0.1", options.port), _Handler)
+        super().__init__(("127.0.0.1", context.options.port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server for our own name, as the standard one does."""
+        """Bind without the name look-up of the standard server."""
         socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection; the handshake comes with the first reading, in its own thread."""
+        """Accept a connection. Its own thread does the handshake, when it first reads."""
         connection, address = super().get_request()
-        if self._context is not None:
-            connection = self._context.wrap_socket(
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
         return connection, address
@@ -142,14 +143,14 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report what is our mistake; a caller who went away is none."""
+        """Report errors, but not the end of a connection by the client."""
         error = sys.exception()
         gone = isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError, StoreClosed))
         if not gone and not self.stopping.is_set():
             super().handle_error(request, client_address)
 
     def end_connections(self) -> None:
-        """Let every handler see the end of its connection, and wait for them a little."""
+        """Shut all connections down, and wait up to two seconds for their threads."""
         self.stopping.set()
         for connection in list(self._connections):
             try:
@@ -166,49 +167,44 @@ class Simulator:
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
-        self._world = build_world(self.options)
+        self._context = Context(self.options)
         try:
-            self._server = _Server(self.options, Routes(self._world), self._world.take_fault)
+            self._server = _Server(self._context)
         except BaseException:
-            self._world.store.close()
+            self._context.store.close()
             raise
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        """Where it listens, with the port that was chosen."""
+        """The address, with the chosen port."""
         scheme = "https" if self.options.certificate else "http"
         return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
-        """Listen, and let the messages of an existing store go on."""
-        self._world.start()
+        """Listen, and continue the messages of an existing store."""
+        self._context.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the listening, the connections, the callbacks; close the store."""
+        """End the server, its connections and the callbacks; close the store."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
         self._server.end_connections()
-        self._world.stop()
+        self._context.stop()
 
     def __enter__(self) -> Simulator:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
 
 def run(options: Options) -> None:
-    """Serve until SIGTERM or Ctrl-C; the first line printed says where."""
+    """Serve until SIGTERM or Ctrl-C; the first line of output has the address."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -220,7 +216,7 @@ def run(options: Options) -> None:
 
 
 def _wait_for_parent(ended: threading.Event) -> None:
-    """Wait for the end of our standard input: a killed parent closes it without a word."""
+    """Wait for the end of standard input, which closes when the parent process is killed."""
     while os.read(0, 1):
         continue
     ended.set()

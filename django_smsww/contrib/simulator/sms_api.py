@@ -2,107 +2,162 @@
 
 from __future__ import annotations
 
-from .acceptance import accept, check_account, check_content, check_credit, price_document
-from .behaviours import DELIVERED, TEST_NUMBERS, Behaviour
+from decimal import Decimal
+
+from .behaviours import REDIRECTED, TEST_NUMBERS, behaviour_of
 from .clock import now
-from .drafts import read_draft
-from .faults import ANSWERS, REDIRECTED
-from .http import Refusal, Request, Response, json_response, platform_error
-from .messages import Document, show
-from .validation import Draft
-from .world import World
+from .context import Context
+from .countries import price_of_segment
+from .http import Refusal, Request, Response, gateway_error, json_response, platform_error
+from .messages import Document, new_document, show
+from .validation import NewMessage, read_message
+from .wallet import to_micro
 
 _PAGE = 100
 _SMALL_PAGE = 50
+_FIXED_PRICE = ("IT", "ES")
+_DEPOSIT = Decimal(1)  # EUR a segment: the credit that a worldwide message needs, and the fine
+_FORBIDDEN = "The sent message does not comply with the legal requirements."
 
 
-class Gateway:
-    """Accepts whatever is valid, each time it comes."""
+class SMSEndpoints:
+    """Accepts every valid message, each time that it arrives."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def send(self, request: Request, route: str) -> Response:
         """Answer a POST of a message: /WW-messages, /IT-messages, /ES-messages."""
-        number = self._world.journal.arrive(request)
+        seq = self._context.request_log.record(request)
         try:
-            return self._send(request, route, number)
+            return self._send(request, route, seq)
         except Refusal as refusal:
-            self._world.journal.decide(number, "refused", refusal.response)
+            self._context.request_log.record_outcome(seq, "refused", refusal.response)
             return refusal.response
 
     def list(self, request: Request) -> Response:
         """Answer GET /messages."""
-        profiles = self._world.profiles
-        self._world.doorkeeper.check_bearer(request)
-        entries = self._world.ledger.page(
+        profiles = self._context.profiles
+        self._context.authenticator.check_bearer(request)
+        largest = _SMALL_PAGE if "pages-of-50" in profiles else _PAGE
+        messages = self._context.ledger.page(
             request.number("skip", 0),
-            request.number("limit", _PAGE, maximum=self._page_size()),
+            request.number("limit", _PAGE, maximum=largest),
             oldest_first="oldest-first" in profiles,
             before=now() - profiles.seconds("list-late"),
         )
-        if not entries and "empty-list-404" in profiles:
+        if not messages and "empty-list-404" in profiles:
             raise platform_error(404, "No messages found")
-        shown = [show(entry.document, profiles) for entry in entries]
-        return self._spoil(request, json_response(self._world.wrap(shown)))
+        shown = [show(message.document, profiles) for message in messages]
+        return self._armed_answer(request, self._success(shown))
 
     def get(self, request: Request, message_id: str) -> Response:
         """Answer GET /messages/{id}; its 404 has no body."""
-        self._world.doorkeeper.check_bearer(request)
-        entry = self._world.ledger.get(message_id)
-        if entry is None:
+        self._context.authenticator.check_bearer(request)
+        message = self._context.ledger.get(message_id)
+        if message is None:
             return Response(404)
-        return self._spoil(request, self._answer(entry.document, 200))
+        return self._armed_answer(request, self._show(message.document, 200))
 
-    def _send(self, request: Request, route: str, number: int) -> Response:
-        self._world.doorkeeper.check_bearer(request)
-        check_account(self._world)
-        draft = read_draft(request.json(), route)
-        ending = self._ending(request, draft)
-        behaviour = TEST_NUMBERS.get(ending, DELIVERED)
+    def _send(self, request: Request, route: str, seq: int) -> Response:
+        self._context.authenticator.check_bearer(request)
+        _check_account(self._context)
+        message = read_message(request.json(), route)
+        ending = self._ending(request, message)
+        behaviour = behaviour_of(ending)
         if not behaviour.accepts:
-            raise Refusal(ANSWERS[behaviour.answer](request, Response()))
-        check_content(self._world, draft)
-        if draft.dry_run:
-            return self._validate(request, draft, behaviour, number)
-        response, message_id = self._accept(request, draft, ending, number)
+            raise Refusal(behaviour.answer(request, Response()))
+        _check_content(self._context, message)
+        if message.dry_run:
+            return self._validate(request, message, ending, seq)
+        response, message_id = self._accept(request, message, ending, seq)
         if behaviour.rushed:
-            self._world.lifecycle.rush(message_id)
+            self._context.lifecycle.rush(message_id)
         return response
 
-    def _validate(
-        self, request: Request, draft: Draft, behaviour: Behaviour, number: int
-    ) -> Response:
-        true = self._answer(price_document(draft), 201)
-        response = ANSWERS[behaviour.answer](request, true)
-        self._world.journal.decide(number, "validated", response)
+    def _validate(self, request: Request, message: NewMessage, ending: str, seq: int) -> Response:
+        document = new_document(message, _fixed_price(message))
+        response = behaviour_of(ending).answer(request, self._show(document, 201))
+        self._context.request_log.record_outcome(seq, "validated", response)
         return response
 
     def _accept(
-        self, request: Request, draft: Draft, ending: str, number: int
+        self, request: Request, message: NewMessage, ending: str, seq: int
     ) -> tuple[Response, str]:
-        behaviour = TEST_NUMBERS.get(ending, DELIVERED)
-        with self._world.store.transaction():
-            check_credit(self._world, draft)
-            document = accept(self._world, draft, ending)
-            response = ANSWERS[behaviour.answer](request, self._answer(document, 201))
-            self._world.journal.decide(number, "accepted", response, document["id"])
-        self._world.lifecycle.expect(self._world.lifecycle.next_due())
+        with self._context.store.transaction():
+            _check_credit(self._context, message)
+            document = _accept(self._context, message, ending)
+            response = behaviour_of(ending).answer(request, self._show(document, 201))
+            self._context.request_log.record_outcome(seq, "accepted", response, document["id"])
+        self._context.lifecycle.expect(self._context.lifecycle.next_due())
         return response, document["id"]
 
-    def _ending(self, request: Request, draft: Draft) -> str:
-        """Return the key of what happens to this message: armed, or its number's, or none."""
+    def _ending(self, request: Request, message: NewMessage) -> str:
+        """Return the armed test number, or the recipient's own one, or ""."""
         if REDIRECTED in request.query:
             return ""
-        ending = self._world.take_armed("POST") or draft.recipient[-3:]
+        ending = self._context.next_behaviour("POST") or message.recipient[-3:]
         return ending if ending in TEST_NUMBERS else ""
 
-    def _answer(self, document: Document, status: int) -> Response:
-        return json_response(self._world.wrap(show(document, self._world.profiles)), status)
+    def _armed_answer(self, request: Request, true: Response) -> Response:
+        return behaviour_of(self._context.next_behaviour("GET")).answer(request, true)
 
-    def _spoil(self, request: Request, true: Response) -> Response:
-        behaviour = TEST_NUMBERS.get(self._world.take_armed("GET"), DELIVERED)
-        return ANSWERS[behaviour.answer](request, true)
+    def _show(self, document: Document, status: int) -> Response:
+        return self._success(show(document, self._context.profiles), status)
 
-    def _page_size(self) -> int:
-        return _SMALL_PAGE if "pages-of-50" in self._world.profiles else _PAGE
+    def _success(self, payload: object, status: int = 200) -> Response:
+        is_bare = "bare" in self._context.profiles
+        return json_response(payload if is_bare else {"data": payload}, status)
+
+
+def _check_account(context: Context) -> None:
+    """Refuse every message of a blocklisted account."""
+    if context.wallet.is_blocklisted:
+        raise gateway_error(
+            403, 2020, "The user is blocklisted. Please contact support for assistance."
+        )
+
+
+def _check_content(context: Context, message: NewMessage) -> None:
+    """Refuse forbidden words; unless it is a dry run, fine and blocklist the account."""
+    if not message.is_forbidden:
+        return
+    if not message.dry_run:
+        context.wallet.charge(_fine(message))
+        context.wallet.set("blocklisted", 1)
+    is_fixed_and_real = message.route in _FIXED_PRICE and not message.dry_run
+    raise gateway_error(422, 2050 if is_fixed_and_real else 2044, _FORBIDDEN)
+
+
+def _check_credit(context: Context, message: NewMessage) -> None:
+    """Refuse with 402 if the credit is too low."""
+    needed, credit = _fine(message), context.wallet.credit
+    if credit < needed:
+        text = f"Insufficient Credit in Wallet: {needed:f} > {credit:f}"
+        raise platform_error(402, text, float(credit))
+
+
+def _accept(context: Context, message: NewMessage, ending: str) -> Document:
+    """Record the message in the ledger, and charge a fixed price at once."""
+    behaviour = behaviour_of(ending)
+    price = _fixed_price(message)
+    document = new_document(message, price, blocklisted=behaviour.blocklisted)
+    due = None if behaviour.rushed else context.lifecycle.next_due()
+    context.ledger.accept(document, message.route, ending, due)
+    charge = _fine(message) if behaviour.blocklisted else price * message.size.segments
+    if charge:
+        context.wallet.charge(charge)
+        context.ledger.add_charge(document["id"], to_micro(charge))
+    return document
+
+
+def _fixed_price(message: NewMessage) -> Decimal:
+    """Return the price of a segment, 0 for a worldwide message: its price comes later."""
+    if message.route not in _FIXED_PRICE:
+        return Decimal(0)
+    return price_of_segment(message.route, message.country)
+
+
+def _fine(message: NewMessage) -> Decimal:
+    """Return the fine for forbidden content, which is also the credit that a message needs."""
+    return (_fixed_price(message) or _DEPOSIT) * message.size.segments

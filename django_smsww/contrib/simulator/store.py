@@ -1,4 +1,4 @@
-"""The simulator's memory: one SQLite file that survives a restart and a kill."""
+"""The store of the simulator: one SQLite file that survives a restart and a kill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS requests (
     status INTEGER, outcome TEXT, message_id TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, accepted REAL, due REAL,
-    route TEXT, reference TEXT, behaviour TEXT, steps TEXT, charged INTEGER, document TEXT);
+    route TEXT, reference TEXT, ending TEXT, steps TEXT, charged INTEGER, document TEXT);
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_reference ON messages (reference);
 CREATE TABLE IF NOT EXISTS callbacks (
@@ -31,11 +31,11 @@ _TABLES = ("requests", "messages", "callbacks", "tokens", "account")
 
 
 class StoreClosed(Exception):
-    """The simulator has stopped; whoever still works for it should end."""
+    """The simulator has stopped: its threads should end."""
 
 
-class Store:
-    """One connection, used by one thread at a time."""
+class SQLiteStore:
+    """One connection; one thread uses it at a time."""
 
     def __init__(self, path: str = "") -> None:
         self._temporary = not path
@@ -47,14 +47,20 @@ class Store:
         )
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # A kill of this process loses nothing; a power cut might, and is not what is played here.
+        # A kill of this process loses nothing. A power cut might, and is not simulated.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(_SCHEMA)
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        """Run one statement; outside `transaction` it is committed at once."""
+        """Run one statement; outside `transaction` it commits at once."""
         with self._lock:
             return self._open().execute(sql, values)
+
+    def insert(self, table: str, **values: Any) -> int:
+        """Insert one row; return its number."""
+        names, places = ", ".join(values), ", ".join("?" * len(values))
+        sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  our own names
+        return self.execute(sql, *values.values()).lastrowid or 0
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -63,13 +69,11 @@ class Store:
 
     def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
         """Return the first row of a query."""
-        with self._lock:
-            found: sqlite3.Row | None = self._open().execute(sql, values).fetchone()
-        return found
+        return next(iter(self.rows(sql, *values)), None)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all statements of the block together; blocks may be nested."""
+        """Commit the statements of the block together; blocks can be nested."""
         with self._lock:
             connection = self._open()
             if self._depth == 0:
@@ -83,7 +87,7 @@ class Store:
             self._leave(connection, "COMMIT")
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows."""
         with self.transaction():
             for table in _TABLES:
                 self.execute(f"DELETE FROM {table}")  # noqa: S608  our own names

@@ -1,6 +1,6 @@
 """The page with the telephones: `path("phones/", include("django_smsww.contrib.simulator.urls"))`.
 
-For development alone, as the simulator itself.
+For development only, like the simulator.
 """
 
 from django.urls import path

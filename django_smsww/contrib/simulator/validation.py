@@ -1,7 +1,7 @@
-"""What the gateway refuses, with the codes and words of its specification 1.2.7.
+"""Read the body of a POST, and refuse it with the codes and texts of the specification 1.2.7.
 
-Nothing is normalised: a number with spaces is wrong here because it may be wrong there. Where the
-gateway's own code is not known, UNDOCUMENTED is given.
+Nothing is normalised: a number with spaces is wrong here because it may be wrong at the gateway.
+UNDOCUMENTED stands where the gateway's own code is not known.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _URL = re.compile(r"https?://[^\s/]+\S*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A request to send that is well formed, and what it would cost in segments."""
+class NewMessage:
+    """A message of a valid request."""
 
     route: str
     recipient: str
-    sender: str
-    body: str
     prefix: str
     country: str | None
+    sender: str
+    body: str
     size: Size
     dry_run: bool
     fail_on_multiple: bool
@@ -45,33 +45,51 @@ class Draft:
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether the text or the sender holds forbidden words."""
+        """Whether the text or the sender has forbidden words."""
         return FORBIDDEN_WORD in self.body.lower() or FORBIDDEN_SENDER in self.sender.lower()
 
 
-def invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
-    """Refuse with 422."""
+def read_message(payload: Any, route: str) -> NewMessage:
+    """Validate a request body; refuse it as the specification says."""
+    fields = _check_object(payload)
+    recipient, prefix, country = _check_recipient(fields, route)
+    message = NewMessage(
+        route,
+        recipient,
+        prefix,
+        country,
+        _check_sender(fields, country),
+        *_check_body(fields),
+        *_check_options(fields),
+        _check_callback(fields),
+    )
+    if message.fail_on_multiple and message.size.segments > 1:
+        raise _invalid("The message exceeds the length of a single part.")
+    return message
+
+
+def _invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
     return gateway_error(422, code, message)
 
 
-def check_object(payload: Any) -> dict[str, Any]:
-    """Require a JSON object without the nulls that the specification does not allow."""
+def _check_object(payload: Any) -> dict[str, Any]:
+    """Require an object; the specification allows no null for its objects."""
     if not isinstance(payload, dict):
-        raise invalid("The request body must be an object.")
+        raise _invalid("The request body must be an object.")
     for name in ("options", "callback"):
         if not isinstance(payload.get(name, {}), dict):
-            raise invalid(f"{name} must be an object.")
+            raise _invalid(f"{name} must be an object.")
     return payload
 
 
-def check_recipient(payload: dict[str, Any], route: str) -> tuple[str, str, str | None]:
+def _check_recipient(fields: dict[str, Any], route: str) -> tuple[str, str, str | None]:
     """Return (recipient, prefix, country)."""
-    recipient = payload.get("recipient")
+    recipient = fields.get("recipient")
     if not isinstance(recipient, str) or not _E164.fullmatch(recipient):
-        raise invalid("Invalid mobile phone number. Use E.164 format.", 2011)
+        raise _invalid("Invalid mobile phone number. Use E.164 format.", 2011)
     prefix, country = find_country(recipient)
     if route in ("IT", "ES") and country != route:
-        raise invalid(
+        raise _invalid(
             "The recipient number does not belong to the supported country for this endpoint "
             f"({route}).",
             2013,
@@ -79,48 +97,47 @@ def check_recipient(payload: dict[str, Any], route: str) -> tuple[str, str, str 
     return recipient, prefix, country
 
 
-def check_sender(payload: dict[str, Any], country: str | None) -> str:
-    """Return the sender, the default one for null, empty and absent."""
-    sender = payload.get("sender") or DEFAULT_SENDER
+def _check_sender(fields: dict[str, Any], country: str | None) -> str:
+    """Return the sender; null, an empty one and none become the default one."""
+    sender = fields.get("sender") or DEFAULT_SENDER
     if not isinstance(sender, str) or not _SENDER.fullmatch(sender) or not sender.strip():
-        raise invalid("Sender alias must be between 3 and 11 alphanumeric characters.", 2021)
+        raise _invalid("Sender alias must be between 3 and 11 alphanumeric characters.", 2021)
     if sender.replace(" ", "").isdigit():
-        raise invalid("Sender alias cannot be purely numeric.", 2024)
+        raise _invalid("Sender alias cannot be purely numeric.", 2024)
     if sender.lower() == UNAPPROVED_SENDER:
-        raise invalid(f"Sender alias not approved for country {country}.")
+        raise _invalid(f"Sender alias not approved for country {country}.")
     return sender
 
 
-def check_body(payload: dict[str, Any]) -> tuple[str, Size]:
-    """Return the text and its size."""
-    body = payload.get("message")
+def _check_body(fields: dict[str, Any]) -> tuple[str, Size]:
+    body = fields.get("message")
     if not isinstance(body, str) or not body:
-        raise invalid("message is required.")
+        raise _invalid("message is required.")
     if any("\ud800" <= character <= "\udfff" for character in body):
-        raise invalid("message is not valid Unicode.")
+        raise _invalid("message is not valid Unicode.")
     size = measure(body)
     if size.segments > MAX_SEGMENTS:
-        raise invalid(f"message exceeds {MAX_SEGMENTS} parts.")
+        raise _invalid(f"message exceeds {MAX_SEGMENTS} parts.")
     return body, size
 
 
-def check_options(payload: dict[str, Any]) -> tuple[bool, bool]:
+def _check_options(fields: dict[str, Any]) -> tuple[bool, bool]:
     """Return (dryRun, failOnMultipleMessages)."""
-    options = payload.get("options", {})
+    options = fields.get("options", {})
     values = [options.get(name, False) for name in ("dryRun", "failOnMultipleMessages")]
     if not all(isinstance(value, bool) for value in values):
-        raise invalid("dryRun and failOnMultipleMessages must be true or false.")
+        raise _invalid("dryRun and failOnMultipleMessages must be true or false.")
     return values[0], values[1]
 
 
-def check_callback(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the callback with its defaults filled in, None when there is none."""
-    if "callback" not in payload:
+def _check_callback(fields: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the callback with its defaults, or None."""
+    if "callback" not in fields:
         return None
-    callback = {"method": "JSON", "field": "data", "retry": 0, **payload["callback"]}
+    callback = {"method": "JSON", "field": "data", "retry": 0, **fields["callback"]}
     for problem, is_wrong in _CALLBACK_RULES.items():
         if is_wrong(callback):
-            raise invalid(f"callback.{problem}")
+            raise _invalid(f"callback.{problem}")
     return callback
 
 

@@ -1,4 +1,4 @@
-"""The page with the telephones of the simulator, for staff, in the project that sends to it."""
+"""The page with the telephones of the simulator, for the staff of the project that uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.gateway.host import is_loopback
 from django_smsww.states import State
 
-from .remote import ask
+from .process import ask
 
 STATES = (State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.REJECTED, State.PENDING)
 CALLBACKS = (
@@ -36,16 +36,16 @@ CALLBACKS = (
 )
 
 
-# Texts can be read here, so it asks for the permission that the history asks for them.
+# The page shows texts, so it asks for the same permission as the history.
 @never_cache
 @staff_member_required
 @permission_required("django_smsww.view_message_content", raise_exception=True)
 @require_http_methods(["GET", "POST"])
 def phones(request: HttpRequest) -> HttpResponse:
-    """Show each number as a telephone; on POST decide what becomes of a message."""
+    """Show each number as a telephone; a POST decides the state of a message."""
     url = simulator_url()
     if request.method == "POST":
-        _do(request, url)
+        _control(request, url)
         query = "?live" if "live" in request.GET else ""
         return HttpResponseRedirect(reverse("smsww_phones") + query)
     context = admin.site.each_context(request) | {
@@ -60,7 +60,7 @@ def phones(request: HttpRequest) -> HttpResponse:
 
 
 def simulator_url() -> str:
-    """Return where the first alias sends to that sends to this machine, or ""."""
+    """Return the URL of the first alias whose host is this machine, or ""."""
     for alias in sms_backends:
         try:
             client = getattr(sms_backends[alias], "client", None)
@@ -72,7 +72,7 @@ def simulator_url() -> str:
 
 
 def _read(url: str) -> dict[str, Any]:
-    """Return the telephones and their messages, the newest first, or that nothing answers."""
+    """Return the telephones with their messages, newest first, or ``is_silent``."""
     try:
         found: dict[str, Any] = ask(url, "messages") if url else {"messages": [], "held": False}
     except (OSError, ValueError):
@@ -94,26 +94,27 @@ def _bubble(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _do(request: HttpRequest, url: str) -> None:
+def _control(request: HttpRequest, url: str) -> None:
+    """Send the command of a form to the simulator; show its refusal as a message."""
     sent = request.POST
-    wanted: dict[str, dict[str, Any]] = {
+    commands: dict[str, dict[str, Any]] = {
         "hold": {"held": sent.get("held") == "yes"},
         "decide": {name: sent.get(name, "") for name in ("id", "state", "callbacks")},
         "repeat": {name: sent.get(name, "") for name in ("id", "callbacks")},
     }
-    deed = next((name for name in wanted if f"_{name}" in sent), None)
-    if deed is None or not url:
+    name = next((name for name in commands if f"_{name}" in sent), None)
+    if name is None or not url:
         return
     try:
-        ask(url, deed, wanted[deed])
+        ask(url, name, commands[name])
     except HTTPError as error:
         with error:
-            messages.error(request, _said(error))
+            messages.error(request, _message_of(error))
     except (OSError, ValueError):
         messages.error(request, gettext("The simulator does not answer."))
 
 
-def _said(error: HTTPError) -> str:
+def _message_of(error: HTTPError) -> str:
     try:
         return str(json.load(error)["message"])
     except (ValueError, KeyError, TypeError):

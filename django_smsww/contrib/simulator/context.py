@@ -1,0 +1,88 @@
+"""The options of a simulator, and the parts that its endpoints share."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from .auth import Authenticator
+from .callbacks import CallbackSender
+from .lifecycle import Lifecycle
+from .profiles import Profiles
+from .records import Ledger, RequestLog
+from .store import SQLiteStore
+from .wallet import SimulatedWallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options at the start; profiles can change later.
+
+    Attributes:
+        pace: seconds between two states of a message.
+        drip: seconds between two bytes of a slow answer.
+        latency: seconds before any answer.
+        store: the path of an SQLite file; "" for a temporary one.
+        certificate: the path of a PEM file with a certificate and its key, to speak TLS.
+    """
+
+    port: int = 0
+    store: str = ""
+    pace: float = 0.5
+    drip: float = 0.2
+    latency: float = 0.0
+    token: str = ""
+    certificate: str = ""
+    profiles: tuple[str, ...] = ()
+    quiet: bool = True
+    stop_with_parent: bool = False
+
+
+class Context:
+    """The parts of one simulator."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.profiles = Profiles(options.profiles)
+        self.store = SQLiteStore(options.store)
+        self.wallet = SimulatedWallet(self.store)
+        self.ledger = Ledger(self.store)
+        self.request_log = RequestLog(self.store)
+        self.callbacks = CallbackSender(self.store, self.profiles, options.pace)
+        self.lifecycle = Lifecycle(
+            self.store, self.ledger, self.wallet, self.callbacks, options.pace
+        )
+        self.authenticator = Authenticator(self.store, self.profiles, options.token)
+        self.armed: dict[str, deque[str]] = {}
+
+    def start(self) -> None:
+        """Start the threads."""
+        self.callbacks.start()
+        self.lifecycle.start()
+
+    def stop(self) -> None:
+        """Stop the threads and close the store."""
+        self.lifecycle.stop()
+        self.callbacks.stop()
+        self.store.close()
+
+    def reset(self) -> None:
+        """Delete all records, and restore the options of the start."""
+        with self.store.transaction():
+            self.store.clear()
+            self.wallet.open()
+        self.profiles.replace(self.options.profiles)
+        self.armed.clear()
+        self.lifecycle.hold(False)
+
+    def next_behaviour(self, method: str) -> str:
+        """Remove and return the test number that was armed for the next request, or ""."""
+        try:
+            return self.armed[method].popleft()
+        except (KeyError, IndexError):
+            return ""
+
+    def next_fault(self, name: str) -> str:
+        """Remove and return this fault if it was armed for the next connection, or ""."""
+        armed = self.armed.get("CONNECT")
+        return self.next_behaviour("CONNECT") if armed and armed[0] == name else ""
