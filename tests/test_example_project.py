@@ -171,13 +171,16 @@ def demo(environment):
 
 
 def test_ctrl_c_ends_the_site_and_the_simulator(demo):
-    shown = "".join(iter(demo.stdout.readline, "Ctrl-C ends both.\n"))
+    lines = []
+    for line in demo.stdout:  # it ends when the demo dies
+        lines.append(line)
+        if line == "Ctrl-C ends both.\n":
+            break
+    shown = "".join(lines)
+    assert shown.endswith("\nCtrl-C ends both.\n")
     simulator, site = sorted(set(re.findall(r"http://[\d.]+:\d+", shown)), key=shown.index)
-    for url in (
-        f"{site}/admin/",
-        f"{site}/static/admin/css/base.css",
-        f"{simulator}/_simulator/idle",
-    ):
+    pages = f"{site}/admin/", f"{site}/static/admin/css/base.css", f"{simulator}/_simulator/idle"
+    for url in pages:
         assert urlopen(url, timeout=10).status == 200
     demo.send_signal(signal.SIGINT)
     assert demo.wait(60) == 0

@@ -1,4 +1,4 @@
-"""The history of the demo, as a table, and where it differs from what was to be expected."""
+"""The history of the demo as a table, and its differences from the expected states."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from django_smsww.models import Message
 from .scenario import ROLLED_BACK, Sent
 
 HEADINGS = ("Reference", "What", "To", "State", "Segments", "Price", "Delivered after", "Error")
-RIGHT = ("Segments", "Price", "Delivered after")
-PRICED = (
-    State.PENDING,
-    State.DELIVERED,
-    State.UNDELIVERABLE,
-    State.EXPIRED,
-    State.REJECTED,
-)
+RIGHT_ALIGNED = ("Segments", "Price", "Delivered after")
+PRICED = {State.PENDING, State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.REJECTED}
 
 
 def refresh(sent: Sequence[Sent]) -> list[Sent]:
@@ -29,15 +23,15 @@ def refresh(sent: Sequence[Sent]) -> list[Sent]:
 
 
 def as_expected(one: Sent) -> bool:
-    """Tell whether nothing is to be said about this message."""
+    """Return True if this row has no problem."""
     return not any(problems_of(one))
 
 
 def differences(sent: Iterable[Sent], ledger: Iterable[dict[str, Any]]) -> list[str]:
-    """Say where the history, or what the simulator counted, is not what it must be."""
+    """Describe each error in the history, and in the ledger of the simulator."""
     sent = list(sent)
     found = [
-        f"{one.message.reference} ({one.case.what}): {problem}"
+        f"{one.message.reference} ({one.case.title}): {problem}"
         for one in sent
         for problem in problems_of(one)
     ]
@@ -45,7 +39,7 @@ def differences(sent: Iterable[Sent], ledger: Iterable[dict[str, Any]]) -> list[
 
 
 def problems_of(one: Sent) -> Iterator[str]:
-    """Yield what is wrong with one row."""
+    """Yield the problems of one row."""
     message = one.message
     if message.state != one.case.state:
         yield f"is {message.state}, must be {one.case.state}"
@@ -59,14 +53,14 @@ def problems_of(one: Sent) -> Iterator[str]:
 
 
 def repeated(sent: Iterable[Sent]) -> Iterator[str]:
-    """Yield the valid numbers of the mass send that have more than one row."""
+    """Yield the numbers that the mass send gave more than one row."""
     batches = {(one.case.recipient, one.message.pk) for one in sent if one.message.batch}
     counts = Counter(recipient for recipient, _ in batches)
     return (f"{number} has {count} rows" for number, count in counts.items() if count > 1)
 
 
 def sent_twice(ledger: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield what the simulator accepted more than once, or should never have seen."""
+    """Yield messages that the simulator accepted twice, or that no request should have reached."""
     accepted = list(ledger)
     counts = Counter(entry["reference"] for entry in accepted)
     for reference, count in counts.items():
@@ -77,7 +71,7 @@ def sent_twice(ledger: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def format_table(sent: Iterable[Sent]) -> str:
-    """Write the rows under each other, in columns."""
+    """Write the rows as a table in plain text."""
     lines = [HEADINGS, *(_cells(one) for one in sent)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [_line(line, widths) for line in lines]
@@ -86,7 +80,7 @@ def format_table(sent: Iterable[Sent]) -> str:
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     aligned = (
-        cell.rjust(width) if heading in RIGHT else cell.ljust(width)
+        cell.rjust(width) if heading in RIGHT_ALIGNED else cell.ljust(width)
         for heading, cell, width in zip(HEADINGS, cells, widths, strict=True)
     )
     return "  ".join(aligned).rstrip()
@@ -96,7 +90,7 @@ def _cells(one: Sent) -> tuple[str, ...]:
     message = one.message
     return (
         str(message.reference)[:8],
-        one.case.what,
+        one.case.title,
         message.recipient,
         message.state,
         str(message.segments or "-"),

@@ -1,4 +1,4 @@
-"""What a project does when it hears of a delivery. Here: a line in the log."""
+"""A receiver: it writes a line to the log when a message has its final state."""
 
 import logging
 from typing import Any
@@ -13,8 +13,8 @@ logger = logging.getLogger("demo")
 
 
 @receiver(message_state_changed)
-def note_the_end(message: Message, state: str, **kwargs: Any) -> None:
-    """Note how a message ended; the reference says which, and shows nothing to the log."""
+def log_final_state(message: Message, state: str, **kwargs: Any) -> None:
+    """Log the reference and the state: neither the number nor the text belongs in a log."""
     if state == State.DELIVERED:
         logger.info("Message %s was delivered", message.reference)
     elif message.is_final:

@@ -1,4 +1,4 @@
-"""What the demo sends, and how each message must end."""
+"""The messages of the demo, each with the state in which it must end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ BODY = "Your report is ready."
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One message: what it shows, and the state that its test number stands for.
+    """One message, and the state in which it must end.
 
-    The simulator goes by the last three digits; `manage.py smsww_simulator --numbers` lists them.
+    The last three digits of the number choose its fate in the simulator:
+    `manage.py smsww_simulator --numbers` lists them.
     """
 
-    what: str
+    title: str
     recipient: str
     state: State
     body: str = BODY
@@ -33,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A row of the history together with the case that it belongs to."""
+    """A row of the history, and its case."""
 
     case: Case
     message: Message
@@ -62,12 +63,7 @@ SINGLE = (
         "A text with a forbidden-word in it.",
         {"dry_run": True},
     ),
-    Case(
-        "Refused: sender",
-        "+393331234500",
-        State.FAILED,
-        options={"sender": "NotApproved"},
-    ),
+    Case("Refused: sender", "+393331234500", State.FAILED, options={"sender": "NotApproved"}),
     Case("Unavailable: not sent", "+393331234916", State.FAILED),
     Case("Error, not accepted", "+393331234913", State.UNKNOWN),
     Case("Error, but accepted", "+393331234912", State.DELIVERED),
@@ -89,7 +85,7 @@ TOTAL = len(SINGLE) + 2 + len(MASS)
 
 
 def send_everything() -> Iterator[Sent]:
-    """Send the messages of the demo one after the other, and yield each as it is done."""
+    """Send the messages one after the other, and yield each one."""
     for case in SINGLE:
         yield Sent(case, send_one(case))
     yield Sent(AT_COMMIT, send_at_commit())
@@ -99,12 +95,12 @@ def send_everything() -> Iterator[Sent]:
 
 
 def send_one(case: Case) -> Message:
-    """Send one message, whatever comes of it: the row is there in any case."""
-    # Twice, as a task that is tried again would: the key makes one message of the two calls.
+    """Send one message. An error has the row too, if there is one."""
+    # Call twice, like a task that is retried: the key makes one message of the two calls.
     key = str(uuid4())
     for _ in range(2):
         try:
-            message = send_sms(case.body, case.recipient, tag=case.what, key=key, **case.options)
+            message = send_sms(case.body, case.recipient, tag=case.title, key=key, **case.options)
         except SMSError as error:
             if error.message is None:
                 raise
@@ -113,26 +109,26 @@ def send_one(case: Case) -> Message:
 
 
 def send_at_commit() -> Message:
-    """Send in a transaction; the message leaves when that is committed."""
+    """Send in a transaction; the message leaves at the commit."""
     with transaction.atomic():
-        return send_sms(AT_COMMIT.body, AT_COMMIT.recipient, tag=AT_COMMIT.what)
+        return send_sms(AT_COMMIT.body, AT_COMMIT.recipient, tag=AT_COMMIT.title)
 
 
 def roll_back() -> None:
-    """Send in a transaction that is rolled back: nothing leaves, and no row stays."""
+    """Send in a transaction, and roll it back: no message leaves, and no row stays."""
     with transaction.atomic():
         send_sms(BODY, ROLLED_BACK, tag="Rolled back")
         transaction.set_rollback(True)
 
 
 def send_by_worker() -> Message:
-    """Queue a message, and let the worker send what is due."""
-    message = send_sms(QUEUED.body, QUEUED.recipient, tag=QUEUED.what, queue=True)
+    """Queue a message, and let the worker send it."""
+    message = send_sms(QUEUED.body, QUEUED.recipient, tag=QUEUED.title, queue=True)
     call_command("smsww_worker", "--once", stdout=StringIO())
     return message
 
 
 def send_mass() -> list[Sent]:
-    """Send one text to many numbers; the answer stands in their order."""
+    """Send one text to many numbers; the rows come in the order of the numbers."""
     messages = send_mass_sms("Maintenance at 22:00.", [case.recipient for case in MASS], tag="Mass")
     return [Sent(case, message) for case, message in zip(MASS, messages, strict=True)]

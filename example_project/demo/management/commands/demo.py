@@ -1,4 +1,4 @@
-"""The whole loop on this machine: send, be called back, browse."""
+"""The whole loop on this machine: send, receive callbacks, browse."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...history import as_expected, differences, format_table, refresh
 from ...scenario import TOTAL, Sent, send_everything
 from ...site import Site, open_site
 
-PASSWORD = "admin"  # noqa: S105  for this machine alone, and told on the screen
+PASSWORD = "admin"  # noqa: S105  for this machine only, and shown on the screen
 PACE = 0.3
 TIMEOUT = 3.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total}"
@@ -58,10 +58,10 @@ class Command(BaseCommand):
                     sys.exit(130)
 
     def run(self, simulator: SimulatorProcess, site: Site, options: dict[str, Any]) -> None:
-        """Send, wait, report; then serve, or end with what was found."""
+        """Send, wait, report; then serve, or exit with 1 if there are differences."""
         self.stdout.write(f"The simulator of the gateway listens on {simulator.url}.")
         self.stdout.write(f"It calls back to {site.url}/sms/callback/.\n\n")
-        # Forged callbacks and the like are logged as they should be, across the progress bar.
+        # The forged callbacks would write warnings across the progress bar.
         logging.disable(logging.WARNING)
         sent = wait_for_callbacks(send_with_progress(), simulator, options["wait"])
         logging.disable(logging.NOTSET)
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def report(self, found: Sequence[str]) -> None:
-        """Say whether the history is what it must be."""
+        """Print the differences, or that there are none."""
         if found:
             self.stdout.write(self.style.ERROR("Not as expected:"))
             self.stdout.write("\n".join(f"  {one}" for one in found))
@@ -83,7 +83,7 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(text))
 
     def serve(self, site: Site) -> None:
-        """Leave everything running until Ctrl-C."""
+        """Serve until Ctrl-C."""
         self.stdout.write(f"\nThe messages:    {site.url}/admin/django_smsww/message/")
         self.stdout.write(f"  {describe_admin()}")
         self.stdout.write(f"The telephones:  {site.url}/phones/")
@@ -93,7 +93,7 @@ class Command(BaseCommand):
 
 
 def prepare_database() -> None:
-    """Bring the tables up to date, and make sure that somebody can log in."""
+    """Migrate, and add an administrator if there is none."""
     call_command("migrate", verbosity=0, interactive=False)
     users = get_user_model()._default_manager
     if not users.filter(username="admin").exists():
@@ -101,14 +101,14 @@ def prepare_database() -> None:
 
 
 def describe_admin() -> str:
-    """Say how to log in. A password that somebody has changed is left alone."""
+    """Describe the log-in; a changed password stays as it is."""
     admin = get_user_model()._default_manager.get(username="admin")
     known = admin.check_password(PASSWORD)
     return f"User admin, password {PASSWORD}" if known else "User admin, with your password"
 
 
 def open_port(port: int | None) -> Site:
-    """Return the site, or say that its port is taken."""
+    """Return the site; raise CommandError if its port is taken."""
     try:
         return open_site(port)
     except OSError as error:
@@ -117,7 +117,7 @@ def open_port(port: int | None) -> Site:
 
 @contextmanager
 def open_simulator(port: int) -> Iterator[SimulatorProcess]:
-    """Run a simulator during the block, or say that it did not start."""
+    """Run a simulator during the block; raise CommandError if it does not start."""
     simulator = SimulatorProcess(port=port, pace=PACE)
     try:
         simulator.start()
@@ -130,19 +130,19 @@ def open_simulator(port: int) -> Iterator[SimulatorProcess]:
 
 
 def use(simulator: SimulatorProcess, site: Site) -> None:
-    """Point the setting at both. Backends read it at each use, and none is in use by now."""
+    """Set SMSWW to both. Backends read it at each use, and none is in use yet."""
     settings.SMSWW = {
         "default": {
             "BACKEND": "django_smsww.backends.openapi.SMSBackend",
-            # Whatever the environment says, the demo never speaks to the real gateway.
+            # The demo never speaks to the real gateway, also if the environment has a token.
             "OPTIONS": {
                 "token": "simulator",
                 "host": simulator.url,
                 "callback_url": f"{site.url}/sms/callback/",
-                # Rows of other environments are left alone, such as those queued for the gateway.
+                # The demo leaves rows of other environments alone, such as those for the gateway.
                 "environment": "demo",
                 "timeout": TIMEOUT,
-                # The forged callbacks are refused each time, and the demo waits for the last.
+                # The site refuses forged callbacks each time, and the demo waits for the last.
                 "callback_retry": 2,
             },
         }
@@ -150,12 +150,11 @@ def use(simulator: SimulatorProcess, site: Site) -> None:
 
 
 def send_with_progress() -> list[Sent]:
-    """Send everything."""
     return list(tqdm(send_everything(), "Sending", TOTAL, bar_format=BAR))
 
 
 def wait_for_callbacks(sent: list[Sent], simulator: SimulatorProcess, seconds: float) -> list[Sent]:
-    """Wait until every row is as it must be and nothing is under way; return the rows."""
+    """Wait for the expected states and the last callbacks; return the rows."""
     deadline = time.monotonic() + seconds
     with tqdm(desc="Waiting", total=len(sent), bar_format=BAR) as bar:
         while bar.n < len(sent) and time.monotonic() < deadline:
@@ -170,5 +169,5 @@ def wait_for_callbacks(sent: list[Sent], simulator: SimulatorProcess, seconds: f
 
 
 def _interrupt(*args: Any) -> NoReturn:
-    """End as by Ctrl-C, so that the simulator ends too."""
+    """Handle SIGTERM like Ctrl-C, so that the simulator ends too."""
     raise KeyboardInterrupt
