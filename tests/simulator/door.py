@@ -1,4 +1,4 @@
-"""How the tests speak to a simulator: plain HTTP, nothing of the package's own client."""
+"""Plain HTTP to a simulator, without the package's own client."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ class Door:
         body = {"recipient": NUMBER, "message": "Hello", **fields}
         return self.session.post(self.url + path, json=body, timeout=5, allow_redirects=False)
 
+    def send(self, path="/WW-messages", **fields):
+        """Post a message, wait for its last state, and return it as it was accepted."""
+        response = self.post(path, **fields)
+        assert response.status_code == 201
+        self.wait_until_idle()
+        answer = response.json()
+        return answer.get("data", answer)
+
     def get(self, path, **query):
         return self.session.get(self.url + path, params=query, timeout=5)
 
@@ -29,10 +37,9 @@ class Door:
         return requests.request(method, self.url + path, auth=auth, timeout=5, **arguments)
 
     def control(self, name, json=None):
+        method = "GET" if json is None else "POST"
         url = f"{self.url}/_simulator/{name}"
-        if json is None:
-            return self.session.get(url, timeout=5)
-        return self.session.post(url, json=json, timeout=5)
+        return self.session.request(method, url, json=json, timeout=5)
 
     def ledger(self):
         return self.control("ledger").json()
@@ -42,6 +49,12 @@ class Door:
 
     def message(self, message_id):
         return self.get(f"/messages/{message_id}").json()["data"]
+
+    def listed(self, **query):
+        return self.get("/messages", **query).json()["data"]
+
+    def credit(self):
+        return self.account("/wallet").json()["data"]["credit"]
 
     def wait_until_idle(self, seconds=5):
         deadline = time.monotonic() + seconds

@@ -52,8 +52,3 @@ def test_a_connection_is_reset_before_its_request_is_read(door):
         door.post()
     assert door.requests() == []
     assert door.post().status_code == 201
-
-
-def test_what_is_no_fault_of_a_connection_is_refused(door):
-    answer = door.control("next", {"ending": "914", "method": "CONNECT"})
-    assert answer.status_code == 422

@@ -9,9 +9,8 @@ from django_smsww.contrib.simulator.http import Refusal, Request
 
 def test_ledger_says_what_was_really_sent(door, receiver):
     custom = {"_smsww": {"reference": "r1"}}
-    sent = door.post(sender="Shop", callback={"url": receiver.url, "custom": custom}).json()["data"]
-    door.post()
-    door.wait_until_idle()
+    sent = door.send(sender="Shop", callback={"url": receiver.url, "custom": custom})
+    door.send()
     (line,) = door.control("ledger?reference=r1").json()
     assert (line["id"], line["reference"], line["sender"]) == (sent["id"], "r1", "Shop")
     assert (line["recipient"], line["body"]) == (sent["recipient"], "Hello")
@@ -36,46 +35,47 @@ def test_reset_forgets_everything(open_door):
     door.control("reset", {})
     assert (door.ledger(), door.requests()) == ([], [])
     assert door.control("profile").json() == {"profiles": ["bare"]}
-    assert door.account("/wallet").json()["data"]["credit"] == 10000
+    assert door.credit() == 10000
     assert door.post().status_code == 201
 
 
 def test_account_can_be_set(door):
     door.post(message="forbidden-word")
     values = {"credit": "2.5", "blocklisted": False}
-    answer = door.control("account", values).json()
-    assert answer == values
+    assert door.control("account", values).json() == values
     assert door.post().status_code == 201
 
 
 @pytest.mark.parametrize(
-    ("name", "body"),
+    ("name", "body", "status"),
     [
-        ("account", {"nonsense": 1}),
-        ("account", {"credit": "much"}),
-        ("account", {"blocklisted": None}),
-        ("next", {"ending": "567"}),
-        ("next", {"ending": "914", "times": 0}),
-        ("next", {"ending": "914", "method": "PUT"}),
-        ("profile", {"profiles": "bare"}),
-        ("profile", []),
+        ("nonsense", None, 404),
+        ("account", {"nonsense": 1}, 422),
+        ("account", {"credit": "much"}, 422),
+        ("account", {"blocklisted": None}, 422),
+        ("next", {"ending": "567"}, 422),
+        ("next", {"ending": "914", "times": 0}, 422),
+        ("next", {"ending": "914", "method": "PUT"}, 422),
+        ("next", {"ending": "914", "method": "CONNECT"}, 422),
+        ("profile", {"profiles": "bare"}, 422),
+        ("profile", [], 422),
+        ("hold", {"held": "yes"}, 422),
+        ("decide", {"id": "nobody", "state": "EXPIRED"}, 404),
+        ("decide", {"state": "EXPIRED"}, 404),
+        ("decide", {"id": "nobody", "state": "NEW"}, 422),
+        ("decide", {"id": "nobody", "state": "EXPIRED", "callbacks": "forged"}, 422),
+        ("repeat", {"id": "nobody"}, 404),
+        ("repeat", {"id": "nobody", "callbacks": []}, 422),
     ],
 )
-def test_wrong_control_is_refused(door, name, body):
-    assert door.control(name, body).status_code == 422
-
-
-def test_unknown_control_is_a_404(door):
-    assert door.control("nonsense").status_code == 404
+def test_wrong_control_is_refused(door, name, body, status):
+    assert door.control(name, body).status_code == status
 
 
 def test_web_page_cannot_control_it(door):
-    url = f"{door.url}/_simulator/reset"
-    assert requests.post(url, data={"a": "b"}, timeout=5).status_code == 400
-    named = {"Host": "attacker.example"}
-    assert (
-        requests.get(f"{door.url}/_simulator/ledger", headers=named, timeout=5).status_code == 403
-    )
+    url, named = f"{door.url}/_simulator", {"Host": "attacker.example"}
+    assert requests.post(f"{url}/reset", data={"a": "b"}, timeout=5).status_code == 400
+    assert requests.get(f"{url}/ledger", headers=named, timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize("client", ["192.0.2.1", "10.0.0.1", "2001:db8::1"])

@@ -34,41 +34,32 @@ def number(ending):
 )
 @pytest.mark.parametrize("prefix", ["+39333", "+34600", "+1202"])
 def test_number_ends_in_its_state(door, prefix, ending, state):
-    message_id = door.post(recipient=f"{prefix}0000{ending}").json()["data"]["id"]
-    door.wait_until_idle()
-    assert door.message(message_id)["state"] == state
+    message = door.send(recipient=f"{prefix}0000{ending}")
+    assert door.message(message["id"])["state"] == state
+
+
+JSON, HTML, PLAIN = "application/json", "text/html", "text/plain"
+ACCEPTED = """
+    912 500 JSON  917 503 HTML  922 200 HTML  934 408 JSON  935 502 HTML  936 504 HTML
+    943 500 JSON  946 502 JSON  948 504 JSON  950 201 PLAIN
+"""
+REFUSED = """
+    913 500 JSON  916 503 JSON  918 429 JSON  919 402 JSON  920 417 JSON  924 307 JSON
+    933 401 JSON  937 502 HTML  941 504 HTML  942 503 HTML  944 500 JSON  945 503 JSON
+    947 502 JSON  949 504 JSON
+"""
 
 
 @pytest.mark.parametrize(
-    ("ending", "status", "content_type", "accepted"),
+    ("accepted", "case"),
     [
-        ("912", 500, "application/json", 1),
-        ("913", 500, "application/json", 0),
-        ("916", 503, "application/json", 0),
-        ("917", 503, "text/html", 1),
-        ("918", 429, "application/json", 0),
-        ("919", 402, "application/json", 0),
-        ("920", 417, "application/json", 0),
-        ("922", 200, "text/html", 1),
-        ("924", 307, "application/json", 0),
-        ("933", 401, "application/json", 0),
-        ("934", 408, "application/json", 1),
-        ("935", 502, "text/html", 1),
-        ("936", 504, "text/html", 1),
-        ("937", 502, "text/html", 0),
-        ("941", 504, "text/html", 0),
-        ("942", 503, "text/html", 0),
-        ("943", 500, "application/json", 1),
-        ("944", 500, "application/json", 0),
-        ("945", 503, "application/json", 0),
-        ("946", 502, "application/json", 1),
-        ("947", 502, "application/json", 0),
-        ("948", 504, "application/json", 1),
-        ("949", 504, "application/json", 0),
-        ("950", 201, "text/plain", 1),
+        (accepted, case)
+        for accepted, table in enumerate([REFUSED, ACCEPTED])
+        for case in re.findall(r"(\d+) (\d+) (\w+)", table)
     ],
 )
-def test_number_answers_with_its_status(door, ending, status, content_type, accepted):
+def test_number_answers_with_its_status(door, accepted, case):
+    ending, status, content_type = case[0], int(case[1]), globals()[case[2]]
     response = door.post(recipient=number(ending))
     assert (response.status_code, response.headers["Content-Type"]) == (status, content_type)
     assert len(door.ledger()) == accepted
@@ -109,17 +100,29 @@ def test_no_answer_ever_comes(door, ending, accepted):
     [("953", [103, 102, 201], 1), ("954", [103, 102, 429], 0), ("955", [429, 201], 1)],
 )
 def test_answers_before_the_last_one(door, ending, statuses, accepted):
-    url = urlsplit(door.url)
     body = json.dumps({"recipient": number(ending), "message": "Hello"}).encode()
-    with closing(socket.create_connection((url.hostname, url.port), 5)) as connection:
-        connection.sendall(
-            b"POST /WW-messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n%s" % (len(body), body)
-        )
-        said = connection.makefile("rb").read()
-    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", said)] == statuses
+    with raw_request(door, body, len(body)) as connection:
+        answers = connection.makefile("rb").read()
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", answers)] == statuses
     assert len(door.ledger()) == accepted
+
+
+def raw_request(door, body, length):
+    url = urlsplit(door.url)
+    connection = socket.create_connection((url.hostname, url.port), 5)
+    connection.sendall(
+        b"POST /WW-messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
+        b"Content-Type: application/json\r\nConnection: close\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (length, body)
+    )
+    return closing(connection)
+
+
+def test_request_that_breaks_off_is_not_accepted(door):
+    with raw_request(door, b"{", 100):
+        pass
+    assert door.requests() == []
+    assert door.post().status_code == 201
 
 
 def test_json_breaks_off_after_accepting(door):
@@ -153,26 +156,14 @@ def test_following_the_redirect_would_send(door):
 
 
 def test_blocklisted_message_is_accepted_and_fined(door):
-    message = door.post(recipient=number("925")).json()["data"]
-    door.wait_until_idle()
+    message = door.send(recipient=number("925"))
     assert (message["blocklisted"], bool(message["blocklistedReason"])) == (True, True)
-    assert door.account("/wallet").json()["data"]["credit"] == 9999
+    assert door.credit() == 9999
     assert door.message(message["id"])["state"] == "REJECTED"
 
 
 def test_refusing_number_refuses_a_dry_run_too(door):
     assert door.post(recipient=number("919"), options={"dryRun": True}).status_code == 402
-
-
-def test_request_that_breaks_off_is_not_accepted(door):
-    url = urlsplit(door.url)
-    with closing(socket.create_connection((url.hostname, url.port), 5)) as connection:
-        connection.sendall(
-            b"POST /WW-messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
-            b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-        )
-    assert door.requests() == []
-    assert door.post().status_code == 201
 
 
 def test_next_requests_can_be_given_a_behaviour(door):
@@ -201,5 +192,5 @@ def test_store_rolls_back_what_fails(tmp_path):
 
 def _insert_and_fail(store):
     with store.transaction():
-        store.execute("INSERT INTO account VALUES ('credit', 1)")
+        store.insert("account", name="credit", value=1)
         raise ZeroDivisionError

@@ -11,23 +11,17 @@ import requests
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from .door import Door
+from .door import NUMBER
 
 
-@pytest.fixture
-def send():
-    doors = []
-
-    def post(simulator, **fields):
-        doors.append(Door(simulator.url))
-        return doors[-1].post(**fields)
-
-    yield post
-    for door in doors:
-        door.close()
+def send(simulator, *, timeout=5, **fields):
+    body = {"recipient": NUMBER, "message": "Hello", **fields}
+    headers = {"Authorization": "Bearer x"}
+    url = f"{simulator.url}/WW-messages"
+    return requests.post(url, json=body, headers=headers, timeout=timeout)
 
 
-def test_process_serves_and_is_controlled(send):
+def test_process_serves_and_is_controlled():
     with SimulatorProcess(profiles=["bare"], token="t") as simulator:
         assert send(simulator).status_code == 401
         simulator.reset()
@@ -37,7 +31,7 @@ def test_process_serves_and_is_controlled(send):
         assert [line["status"] for line in simulator.requests()] == [401]
 
 
-def test_accepted_messages_survive_a_kill(send, receiver):
+def test_accepted_messages_survive_a_kill(receiver):
     callback = {"url": receiver.url, "custom": {"_smsww": {"reference": "r1"}}}
     simulator = SimulatorProcess(pace=0.3).start()
     url = simulator.url
@@ -55,7 +49,7 @@ def test_callback_that_was_under_way_is_posted_again_after_a_kill(receiver):
     receiver.open.clear()
     simulator = SimulatorProcess().start()
     with pytest.raises(requests.ReadTimeout):
-        _send_and_read_nothing(simulator, "929", receiver.url)
+        send(simulator, timeout=0.2, recipient="+393330000929", callback={"url": receiver.url})
     simulator.kill()
     receiver.open.set()
     simulator.start()
@@ -64,15 +58,7 @@ def test_callback_that_was_under_way_is_posted_again_after_a_kill(receiver):
     assert receiver.states[-2:] == ["PENDING", "DELIVERED"]
 
 
-def _send_and_read_nothing(simulator, ending, callback_url=""):
-    body = {"recipient": f"+393330000{ending}", "message": "Hello"}
-    if callback_url:
-        body["callback"] = {"url": callback_url}
-    headers = {"Authorization": "Bearer x"}
-    requests.post(f"{simulator.url}/WW-messages", json=body, headers=headers, timeout=0.2)
-
-
-def test_named_store_is_kept_and_another_is_removed(tmp_path, send):
+def test_named_store_is_kept_and_another_is_removed(tmp_path):
     path = tmp_path / "store.sqlite3"
     with SimulatorProcess(store=path) as simulator:
         send(simulator)
@@ -82,7 +68,7 @@ def test_named_store_is_kept_and_another_is_removed(tmp_path, send):
     assert path.exists()
 
 
-def test_behaviour_and_account_are_set_from_outside(send):
+def test_behaviour_and_account_are_set_from_outside():
     with SimulatorProcess() as simulator:
         simulator.set_account(credit="0.5")
         assert send(simulator).status_code == 402
@@ -91,10 +77,10 @@ def test_behaviour_and_account_are_set_from_outside(send):
         assert [send(simulator).status_code for _ in range(2)] == [503, 201]
 
 
-def test_sigterm_ends_it_cleanly_even_while_it_hangs(send):
+def test_sigterm_ends_it_cleanly_even_while_it_hangs():
     with SimulatorProcess(arguments=["--latency", "0.01"]) as simulator:
         with pytest.raises(requests.ReadTimeout):
-            _send_and_read_nothing(simulator, "911")
+            send(simulator, timeout=0.2, recipient="+393330000911")
         process = simulator._process
         os.kill(simulator.pid, signal.SIGTERM)
         assert process.wait(5) == 0
@@ -108,15 +94,10 @@ def test_simulator_ends_with_the_process_that_started_it(tmp_path):
         "print(simulator.url, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "TMPDIR": str(tmp_path),  # the killed process leaves its store behind
-    }
-    command = [sys.executable, "-c", script]
-    killed = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20)
+    # The killed process leaves its store in TMPDIR.
+    url = run_python("-c", script, TMPDIR=str(tmp_path)).strip()
     deadline = time.monotonic() + 5
-    while _answers(killed.stdout.strip()):
+    while _answers(url):
         assert time.monotonic() < deadline, "it outlived its parent"
         time.sleep(0.02)
 
@@ -142,14 +123,17 @@ def test_importing_it_loads_neither_django_nor_requests():
         "print([name for name in sys.modules if name.startswith('django_smsww.')\n"
         "       and not name.startswith('django_smsww.contrib')])"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
-    )
-    assert shown.stdout.split("\n")[:2] == ["[]", "[]"]
+    assert run_python("-c", script) == "[]\n[]\n"
 
 
 def test_numbers_are_printed():
-    command = [sys.executable, "-m", "django_smsww.contrib.simulator", "--numbers"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "...901  ends UNDELIVERABLE" in shown.stdout
+    shown = run_python("-m", "django_smsww.contrib.simulator", "--numbers")
+    assert "...901  ends UNDELIVERABLE" in shown
+
+
+def run_python(*words, **variables):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, env=environment, timeout=20
+    ).stdout

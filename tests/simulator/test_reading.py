@@ -5,15 +5,15 @@ import pytest
 
 def test_list_is_newest_first_in_pages(door):
     sent = [door.post(message=str(n)).json()["data"]["id"] for n in range(5)]
-    listed = [message["id"] for message in door.get("/messages", skip=1, limit=2).json()["data"]]
+    listed = [message["id"] for message in door.listed(skip=1, limit=2)]
     assert listed == [sent[3], sent[2]]
 
 
 def test_page_holds_a_hundred_messages_at_most(door):
     for _ in range(101):
         door.post()
-    assert len(door.get("/messages", limit=500).json()["data"]) == 100
-    assert len(door.get("/messages", skip=100).json()["data"]) == 1
+    assert len(door.listed(limit=500)) == 100
+    assert len(door.listed(skip=100)) == 1
 
 
 def test_empty_list_is_an_empty_list(door):
