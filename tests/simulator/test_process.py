@@ -33,28 +33,25 @@ def test_process_serves_and_is_controlled():
 
 def test_accepted_messages_survive_a_kill(receiver):
     callback = {"url": receiver.url, "custom": {"_smsww": {"reference": "r1"}}}
-    simulator = SimulatorProcess(pace=0.3).start()
-    url = simulator.url
-    send(simulator, callback=callback)
-    simulator.kill()
-    simulator.start()
-    assert simulator.url == url
-    assert len(simulator.ledger("r1")) == 1
-    simulator.wait_until_idle()
+    with SimulatorProcess(pace=0.3) as simulator:
+        url = simulator.url
+        send(simulator, callback=callback)
+        simulator.kill()
+        simulator.start()
+        assert (simulator.url, len(simulator.ledger("r1"))) == (url, 1)
+        simulator.wait_until_idle()
     assert receiver.states[-2:] == ["PENDING", "DELIVERED"]
-    simulator.stop()
 
 
 def test_callback_that_was_under_way_is_posted_again_after_a_kill(receiver):
     receiver.open.clear()
-    simulator = SimulatorProcess().start()
-    with pytest.raises(requests.ReadTimeout):
-        send(simulator, timeout=0.2, recipient="+393330000929", callback={"url": receiver.url})
-    simulator.kill()
-    receiver.open.set()
-    simulator.start()
-    simulator.wait_until_idle()
-    simulator.stop()
+    with SimulatorProcess() as simulator:
+        with pytest.raises(requests.ReadTimeout):
+            send(simulator, timeout=0.2, recipient="+393330000929", callback={"url": receiver.url})
+        simulator.kill()
+        receiver.open.set()
+        simulator.start()
+        simulator.wait_until_idle()
     assert receiver.states[-2:] == ["PENDING", "DELIVERED"]
 
 

@@ -119,17 +119,14 @@ def test_list_shows_a_message_late_but_a_look_up_at_once(open_door):
 
 
 def test_empty_list_is_a_404(open_door):
-    door = open_door(profiles=("empty-list-404",))
-    response = door.get("/messages")
+    response = open_door(profiles=("empty-list-404",)).get("/messages")
     assert (response.status_code, response.json()["success"]) == (404, False)
 
 
 @pytest.mark.parametrize(("profile", "start"), [("xml-401", b"<?xml"), ("empty-401", b"")])
 def test_wrong_token_is_answered_otherwise(open_door, profile, start):
-    door = open_door(profiles=(profile,), token="right")
-    response = door.post()
-    assert response.status_code == 401
-    assert response.content[:5] == start
+    response = open_door(profiles=(profile,), token="right").post()
+    assert (response.status_code, response.content[:5]) == (401, start)
 
 
 def test_profiles_can_be_combined(under):
