@@ -1,7 +1,7 @@
 """Settings from the environment, or from the file .env beside manage.py.
 
-In development they need nothing: SQLite, and the simulator in place of the gateway. What
-production needs is never guessed; where it is missing, the project does not start.
+Development needs none of them: it uses SQLite, and the simulator instead of the gateway.
+Production has no defaults: without its variables the project does not start.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The telephones of the simulator: for staff, and nothing happens but by their POST."""
+"""The telephones of the simulator are for staff, and only a POST changes anything."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a fuzzer makes of the door's own schema, signed and unsigned: never a server error."""
+"""A fuzzer with the door's own schema, signed and unsigned, gets no server error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guide to two-factor authentication does what it says."""
+"""The guide to two-factor authentication is true."""
 
 from __future__ import annotations
 

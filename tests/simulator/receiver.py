@@ -1,4 +1,4 @@
-"""A callback receiver: keeps what was posted and answers what it is told."""
+"""A callback receiver that records posts and answers with given statuses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Post:
 
 
 class Receiver:
-    """Listens on loopback. `statuses` are given out first to last, then 200, while it is `open`."""
+    """Listens on loopback; answers with `statuses` in their order, then 200, while it is `open`."""
 
     def __init__(self):
         self.posts: list[Post] = []

@@ -1,4 +1,4 @@
-"""What arrives at a callback URL, how often and in which form."""
+"""The callbacks that arrive at a URL, and their form."""
 
 import pytest
 

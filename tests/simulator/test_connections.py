@@ -1,4 +1,4 @@
-"""What goes wrong before a request is read, and in the middle of TLS."""
+"""Faults before a request is read, and in the middle of TLS."""
 
 import pytest
 import requests

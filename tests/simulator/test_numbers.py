@@ -1,4 +1,4 @@
-"""Each test number does what the table says of it."""
+"""Each test number behaves as the table says."""
 
 import json
 import re

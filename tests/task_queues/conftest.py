@@ -14,7 +14,7 @@ collect_ignore_glob = [] if os.environ.get("DJANGO_SETTINGS_MODULE") == SETTINGS
 
 @pytest.fixture
 def queue(gateway, request):
-    """The gateway of an alias whose `queue` is the task queue of the test's module."""
+    """The gateway; the default alias uses the task queue of the test's module."""
     gateway.configure(queue=request.module.QUEUE)
     return gateway
 

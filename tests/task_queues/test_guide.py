@@ -1,4 +1,4 @@
-"""The guide to ways of delivering does what it says."""
+"""The guide to ways of delivering is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test numbers: the last three digits of a recipient choose what happens to its message.
+"""The test numbers: the last three digits of a recipient choose the fate of its message.
 
 The prefix is free: +393330000901 and +447700900901 behave alike. Other numbers are delivered.
 "Accepted" below means: recorded, charged and sent, whether or not the client learns of it.
@@ -67,7 +67,7 @@ _TOO_MANY = replace(platform_error(429, "Too Many Requests").response, headers={
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens to one message.
+    """The fate of one message.
 
     Attributes:
         steps: the states after NEW.

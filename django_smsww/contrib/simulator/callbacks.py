@@ -41,7 +41,7 @@ def _reversed(document: Document, is_last: bool) -> list[PlannedCallback]:
 
 
 def _forged(document: Document, is_last: bool) -> list[PlannedCallback]:
-    """Forge what a stranger can guess: every value that proves the origin is wrong."""
+    """Forge a callback as a stranger could: every value that proves the origin is wrong."""
     callback = document["callback"]
     headers = dict.fromkeys(callback.get("headers", {}), _FORGED)
     custom = _with_forged_signatures(callback.get("custom", {}))

@@ -202,7 +202,7 @@ NextFault = Callable[[], str]  # returns the fault of the next connection, or ""
 
 
 def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
-    """Return the TLS context of a server whose handshake fails if there is a fault.
+    """Return a TLS context that fails the handshake if there is a fault.
 
     It fails only for clients that ask for a host name. Those that control the simulator ask for an
     address, and always get through.

@@ -122,7 +122,7 @@ class Ledger:
         )
 
     def due(self, moment: float, limit: int = 200) -> list[AcceptedMessage]:
-        """Return the messages whose next state is due."""
+        """Return the messages that are due for their next state."""
         return self._select("WHERE due <= ? ORDER BY due LIMIT ?", moment, limit)
 
     def resume(self) -> None:

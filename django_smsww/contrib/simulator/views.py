@@ -60,7 +60,7 @@ def phones(request: HttpRequest) -> HttpResponse:
 
 
 def simulator_url() -> str:
-    """Return the URL of the first alias whose host is this machine, or ""."""
+    """Return the host of the first alias that sends to this machine, or ""."""
     for alias in sms_backends:
         try:
             client = getattr(sms_backends[alias], "client", None)
