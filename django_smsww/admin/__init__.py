@@ -1,7 +1,7 @@
-"""The history in Django's admin: browse it, and send a message once more.
+"""The history in Django's admin: browse it, and act on messages.
 
-Nothing is written here but by a POST with a permission of its own, and what a person may see of
-numbers, texts and prices is decided in one place, `viewer`.
+Each change is a POST with its own permission. `permissions.Viewer` decides whether a person sees
+numbers, texts and prices.
 """
 
 from .callback import CallbackAdmin

@@ -115,7 +115,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Add our own context."""
         context |= self.get_change_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 

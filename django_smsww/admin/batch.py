@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from ..worker.limits import stop_batch
 from .base import ReadOnlyAdmin
 from .formatting import badge, error_name, money, named_countries
 from .permissions import Viewer
+from .suspension import SIZE
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
 MOST_REASONS = 50
@@ -47,7 +49,7 @@ def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> 
     if not rows.exists():
         raise Http404
     if request.method != "POST":
-        waiting = rows.queued().aggregate(count=Count("pk"), segment_sum=Sum("segments"))
+        waiting = rows.queued().aggregate(**SIZE)
         return model_admin.render_page(
             request, "batch/stop.html", title=gettext("Stop this batch?"), batch=batch, **waiting
         )
@@ -84,7 +86,6 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
 
 
 def _progress(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
-    """Return the counts of a batch."""
     if not groups:
         raise Http404
     states = _count(groups, "state")
@@ -109,18 +110,16 @@ def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
     return {"cost": money(paid), "fined": money(sum(fined, Decimal(0))) if fined else ""}
 
 
-def _count(groups: list[dict[str, Any]], name: str) -> Counter[str]:
-    counts: Counter[str] = Counter()
+def _count(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
+    """Count the messages by one column, or by the combinations of some."""
+    counts: Counter[Any] = Counter()
     for each in groups:
-        counts[each[name]] += each["count"]
+        counts[itemgetter(*names)(each)] += each["count"]
     return counts
 
 
 def _reasons(groups: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """Return the errors with their codes and counts, the most frequent first."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for each in groups:
-        if each["error"]:
-            counts[each["error"], each["error_code"]] += each["count"]
-    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    failed = _count([each for each in groups if each["error"]], "error", "error_code")
+    ordered = sorted(failed.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
     return [(error_name(error), code, count) for (error, code), count in ordered]

@@ -23,7 +23,7 @@ from .search import as_reference
 class CallbackAdmin(ReadOnlyAdmin):
     """Browse callbacks and look-ups, and read their payloads."""
 
-    list_display = ("received", "state_badge", "outcome_name", "source_name", "of_message", "count")
+    list_display = ("received", "state_badge", "outcome", "source", "of_message", "count")
     list_filter = (ReceivedFilter,)
     search_fields = ("reference",)
     search_help_text = _("The complete reference of a message.")
@@ -63,14 +63,6 @@ class CallbackAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state_badge(self, callback: Callback) -> SafeString | str:
         return badge(callback.state) if callback.state else ""
-
-    @admin.display(description=_("outcome"))
-    def outcome_name(self, callback: Callback) -> str:
-        return callback.get_outcome_display()
-
-    @admin.display(description=_("source"))
-    def source_name(self, callback: Callback) -> str:
-        return callback.get_source_display()
 
     @admin.display(description=_("message"))
     def of_message(self, callback: Callback) -> SafeString | str:

@@ -26,15 +26,15 @@ COLUMNS = (
     "number",
     "state_badge",
     "excerpt",
-    "segment_count",
+    "segments",
     "total",
-    "tag_name",
-    "alias_name",
+    "tag",
+    "alias",
     "sent_by",
 )
 MASKS = {"number": "hidden_number", "excerpt": "hidden_text"}
 
-MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run_fact", "sensitive_fact")
+MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run", "sensitive")
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
@@ -53,8 +53,6 @@ TIMES = (
 EMPTY: tuple[Any, ...] = ("", None, {})
 # The fields of the facts that have a name of their own.
 SOURCES = {
-    "dry_run_fact": "dry_run",
-    "sensitive_fact": "sensitive",
     "custom_fact": "custom",
     "error_fact": "error",
     "error_text_fact": "error_text",
@@ -94,7 +92,7 @@ def _filled(message: Message, names: tuple[str, ...]) -> list[str]:
 
 
 class MessageColumns:
-    """One method for each column or fact; none is a field, so users can sort by none."""
+    """The columns and facts that are more than a field."""
 
     @admin.display(description=_("created"))
     def created(self, message: Message) -> SafeString:
@@ -133,10 +131,6 @@ class MessageColumns:
         mark = format_html('<span class="smsww-mark">{}</span>', _("dry run"))
         return format_html("{} {}", badge(message.state), mark)
 
-    @admin.display(description=_("segments"))
-    def segment_count(self, message: Message) -> int | None:
-        return message.segments
-
     @admin.display(description=_("total price"))
     def total(self, message: Message) -> str:
         return money(message.total_price)
@@ -149,14 +143,6 @@ class MessageColumns:
     def fine(self, message: Message) -> str:
         """Return the estimated penalty for forbidden content."""
         return money(message.penalty)
-
-    @admin.display(description=_("tag"))
-    def tag_name(self, message: Message) -> str:
-        return message.tag
-
-    @admin.display(description=_("alias"))
-    def alias_name(self, message: Message) -> str:
-        return message.alias
 
     @admin.display(description=_("created by"))
     def sent_by(self, message: Message) -> str:
@@ -174,11 +160,3 @@ class MessageColumns:
     @admin.display(description=_("custom data"))
     def custom_fact(self, message: Message) -> SafeString:
         return pretty(message.custom)
-
-    @admin.display(description=_("dry run"), boolean=True)
-    def dry_run_fact(self, message: Message) -> bool:
-        return message.dry_run
-
-    @admin.display(description=_("sensitive"), boolean=True)
-    def sensitive_fact(self, message: Message) -> bool:
-        return message.sensitive

@@ -20,10 +20,10 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ..backends.handler import sms_backends
 from ..clock import local_time, midnight
 from ..reconcile.session import OVERDUE
 from ..states import State
+from .formatting import alias_choices
 from .search import as_reference
 
 NEEDS_ATTENTION = (State.UNKNOWN, State.FAILED)
@@ -49,12 +49,10 @@ class ChoiceFilter(SimpleListFilter):
         return self.narrow(queryset, value)
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """Return the rows of this choice."""
         return queryset.filter(**{str(self.parameter_name): value})
 
     @classmethod
     def names(cls) -> set[str]:
-        """Return the parameters of the filter."""
         return {str(cls.parameter_name)}
 
 
@@ -79,7 +77,7 @@ class AliasFilter(ChoiceFilter):
     parameter_name = "alias"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[Any, Any]]:
-        return [(alias, alias) for alias in sms_backends]
+        return alias_choices()
 
 
 class DryRunFilter(ChoiceFilter):
@@ -141,7 +139,6 @@ class TypedFilter(ListFilter):
 
     @classmethod
     def names(cls) -> set[str]:
-        """Return the parameters of the filter."""
         return {box.name for box in cls.boxes}
 
     def choices(self, changelist: Any) -> Iterator[Any]:
@@ -159,7 +156,6 @@ class TypedFilter(ListFilter):
         return self.narrow(queryset) if self.typed else queryset
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of the typed values."""
         return queryset.filter(**self.typed)
 
 
@@ -203,6 +199,20 @@ class DatesFilter(TypedFilter):
         return queryset
 
 
+FILTERS = (
+    StateFilter,
+    AttentionFilter,
+    PeriodFilter,
+    DatesFilter,
+    TagFilter,
+    CountryFilter,
+    DryRunFilter,
+    AliasFilter,
+    BatchFilter,
+)
+"""The filters of messages, in the order of the page."""
+
+
 def overdue(now: datetime) -> Q:
     """Return the condition for rows whose result the gateway should have sent long ago."""
     long_ago = now - OVERDUE
@@ -211,7 +221,6 @@ def overdue(now: datetime) -> Q:
 
 
 def chosen_dates(parameters: Any) -> tuple[date | None, date | None]:
-    """Return the typed first and last day."""
     return as_date(parameters.get("since", "")), as_date(parameters.get("until", ""))
 
 
@@ -237,7 +246,6 @@ def is_short_period(parameters: Any) -> bool:
 
 
 def start_of_day(days_ago: int) -> datetime:
-    """Return the midnight of a day in the past."""
     return midnight(today() - timedelta(days=days_ago))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import dropwhile
 from typing import Any
 
 from django.db.models import Model
@@ -13,8 +14,9 @@ from django.urls import reverse
 from django.utils.formats import localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 
+from ..backends.handler import sms_backends
 from ..clock import local_time
 from ..exceptions import error_kind
 from ..states import State
@@ -47,11 +49,10 @@ def phone_number(number: str) -> SafeString:
 
 def moment(at: datetime) -> SafeString:
     """Return a time that the browser may break between its date and its hour only."""
-    local = local_time(at)
     return format_html(
         '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
-        localize(local.date()),
-        localize(local.time()),
+        localize(local_time(at).date()),
+        localize(local_time(at).time()),
     )
 
 
@@ -63,6 +64,24 @@ def money(amount: Decimal | None) -> str:
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return gettext("%s EUR") % number_format(Decimal(plain))
+
+
+def duration(time: timedelta) -> str:
+    """Return a duration in at most two units: "2 h 5 min"."""
+    seconds = time.total_seconds()
+    if seconds < 10:
+        return pgettext("duration", "%s s") % number_format(seconds, 1)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = (
+        (days, pgettext("duration", "%s d")),
+        (hours, pgettext("duration", "%s h")),
+        (minutes, pgettext("duration", "%s min")),
+        (rest, pgettext("duration", "%s s")),
+    )
+    shown = list(dropwhile(lambda unit: not unit[0], units))[:2]
+    return " ".join(unit % number for number, unit in shown if number)
 
 
 def error_name(kept: str) -> str:
@@ -86,6 +105,11 @@ def pretty(payload: Any) -> SafeString:
 def named_countries(counts: Counter[str]) -> list[tuple[str, int]]:
     """Return the messages of each country, the most frequent first."""
     return [(country or gettext("not known"), n) for country, n in counts.most_common()]
+
+
+def alias_choices() -> list[tuple[str, str]]:
+    """Return the aliases of the settings, for a form."""
+    return [(alias, alias) for alias in sms_backends]
 
 
 def change_url(model: type[Model], primary_key: int | None, site: str) -> str:

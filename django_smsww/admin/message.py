@@ -21,23 +21,12 @@ from .compose.views import compose_view
 from .detail.advice import advise
 from .detail.timeline import timeline
 from .export import export_selected
-from .filters import (
-    AliasFilter,
-    AttentionFilter,
-    BatchFilter,
-    CountryFilter,
-    DatesFilter,
-    DryRunFilter,
-    PeriodFilter,
-    StateFilter,
-    TagFilter,
-    is_short_period,
-)
-from .formatting import badge, error_name, phone_number, pretty
+from .filters import FILTERS, is_short_period
+from .formatting import badge, phone_number, pretty
 from .permissions import HIDDEN, Viewer
 from .search import find
 from .statistics.views import statistics_view
-from .suspension import paused
+from .suspension import banner
 from .text import MarkedText
 
 
@@ -50,17 +39,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     """
 
     list_display = COLUMNS
-    list_filter = (
-        StateFilter,
-        AttentionFilter,
-        PeriodFilter,
-        DatesFilter,
-        TagFilter,
-        CountryFilter,
-        DryRunFilter,
-        AliasFilter,
-        BatchFilter,
-    )
+    list_filter = FILTERS
     list_select_related = ("created_by",)
     search_fields = ("recipient",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
@@ -68,7 +47,6 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         "with a period of up to 31 days also a part of the text."
     )
     actions = (*map(admin_action, ACTIONS), export_selected)
-    save_on_top = False
 
     def has_message_permission(self, request: HttpRequest, name: str) -> bool:
         """Ask for the permission of this name, and for the one to view messages."""
@@ -139,19 +117,11 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
 
     def get_change_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
         """Return the text as on a phone, the advice, the timeline and the buttons."""
-        content = message_context(row, Viewer.of(request), self.admin_site.name)
+        content = _message_context(row, Viewer.of(request), self.admin_site.name)
         return content | banner(request) | {"buttons": buttons(self, request, row)}
 
 
-def banner(request: HttpRequest) -> dict[str, Any]:
-    """Return the suspensions of whole aliases, and whether the user may lift them."""
-    may_pause = request.user.has_perms(
-        ["django_smsww.pause_message", "django_smsww.view_suspension"]
-    )
-    return {"paused": [(row, error_name(row.error)) for row in paused()], "may_pause": may_pause}
-
-
-def message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
+def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
     """Return the parts of the change view that are no facts in fieldsets."""
     return {
         "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,

@@ -50,13 +50,9 @@ class SuppressionAdmin(ReadOnlyAdmin):
     list_select_related = ("created_by",)
     search_help_text = _("A complete number, with its country code.")
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Allow users with Django's own permission, unlike for the history."""
-        return bool(request.user.has_perm("django_smsww.add_suppression"))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Allow users with Django's own permission, unlike for the history."""
-        return bool(request.user.has_perm("django_smsww.delete_suppression"))
+    # Unlike the history: Django's own permissions decide.
+    has_add_permission = admin.ModelAdmin.has_add_permission  # type: ignore[assignment]
+    has_delete_permission = admin.ModelAdmin.has_delete_permission
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return ("entry", *_shown(request), "since", "added_by")
@@ -80,7 +76,6 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return queryset.filter(recipient=as_number(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Store the user who adds it."""
         obj.created_by = request.user
         super().save_model(request, obj, form, change)
 
@@ -97,11 +92,6 @@ class SuppressionAdmin(ReadOnlyAdmin):
     def hidden_number(self, suppression: Suppression) -> str:
         return HIDDEN
 
-    @admin.display(description=_("reason"))
-    def why(self, suppression: Suppression) -> str:
-        """Return the reason, which may name a person."""
-        return suppression.reason
-
     @admin.display(description=_("since"))
     def since(self, suppression: Suppression) -> SafeString:
         return moment(suppression.created_at)
@@ -112,4 +102,5 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
 
 def _shown(request: HttpRequest) -> tuple[str, ...]:
-    return ("number", "why") if Viewer.of(request).sees_content else ("hidden_number",)
+    # The reason may name a person.
+    return ("number", "reason") if Viewer.of(request).sees_content else ("hidden_number",)

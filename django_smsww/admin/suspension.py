@@ -17,24 +17,21 @@ from ..backends.handler import sms_backends
 from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
 from ..models import Message, Suspension
 from .base import ReadOnlyAdmin
-from .formatting import error_name
+from .formatting import alias_choices, error_name
 from .search import as_reference
 
 LONGEST_REASON = 255
+SIZE = {"count": Count("pk"), "segment_sum": Sum("segments")}
 
 
 class PauseForm(forms.Form):
-    alias = forms.ChoiceField(label=_("Alias"))
+    alias = forms.ChoiceField(label=_("Alias"), choices=alias_choices)
     reason = forms.CharField(
         label=_("Reason"),
         max_length=LONGEST_REASON,
         required=False,
         help_text=_("For those who wonder why nothing leaves."),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["alias"].choices = [(alias, alias) for alias in sms_backends]  # type: ignore[attr-defined]
 
 
 @admin.register(Suspension)
@@ -59,7 +56,6 @@ class SuspensionAdmin(ReadOnlyAdmin):
         return permitted and self.has_view_permission(request)
 
     def get_urls(self) -> list[Any]:
-        """Put the pages of our own before those of Django."""
         pause, resume = (self.wrap_view(view, "pause") for view in (pause_view, resume_view))
         return [
             path("pause/", pause, name="django_smsww_suspension_pause"),
@@ -68,7 +64,6 @@ class SuspensionAdmin(ReadOnlyAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Add the link that pauses sending."""
         context = {"may_pause": self.has_pause_permission(request)} | (extra_context or {})
         return super().changelist_view(request, context)
 
@@ -87,7 +82,7 @@ def pause_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse
         "suspension/pause.html",
         form=form,
         title=_("Pause sending"),
-        waiting=Message.objects.queued().values("alias").order_by("alias").annotate(**_sums()),
+        waiting=Message.objects.queued().values("alias").order_by("alias").annotate(**SIZE),
     )
 
 
@@ -129,13 +124,17 @@ def _ask_to_resume(
         title=_("Resume sending?"),
         held=row.held,
         warning=_warning(row),
-        **_held_back(row).aggregate(**_sums()),
+        **_held_back(row).aggregate(**SIZE),
     )
 
 
-def paused() -> list[Suspension]:
-    """Return the active suspensions of whole aliases."""
-    return list(Suspension.objects.active(timezone.now()).filter(scope="alias").order_by("alias"))
+def banner(request: HttpRequest) -> dict[str, Any]:
+    """Return the active suspensions of whole aliases, and whether the user may lift them."""
+    rows = Suspension.objects.active(timezone.now()).filter(scope="alias").order_by("alias")
+    may_pause = request.user.has_perms(
+        ["django_smsww.pause_message", "django_smsww.view_suspension"]
+    )
+    return {"paused": [(row, error_name(row.error)) for row in rows], "may_pause": may_pause}
 
 
 def _warning(suspension: Suspension) -> Any:
@@ -147,10 +146,6 @@ def _warning(suspension: Suspension) -> Any:
     if issubclass(kind, AccountBlocklisted):
         return _("The gateway blocked the account: ask its support to lift that first.")
     return ""
-
-
-def _sums() -> dict[str, Any]:
-    return {"count": Count("pk"), "segment_sum": Sum("segments")}
 
 
 def _held_back(suspension: Suspension) -> QuerySet[Message]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from django_smsww import State
-from django_smsww.admin.detail.timeline import lasted
+from django_smsww.admin.formatting import duration
 from django_smsww.admin.text import MarkedText
 from django_smsww.models import Callback, Event
 
@@ -229,7 +229,7 @@ def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message
     ],
 )
 def test_durations_are_told_as_people_do(seconds, said):
-    assert lasted(timedelta(seconds=seconds)) == said
+    assert duration(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(("state", "is_said"), [("QUEUED", True), ("NEW", True), ("FAILED", False)])

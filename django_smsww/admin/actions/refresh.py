@@ -53,35 +53,29 @@ class Refresh(Action):
         lost = {row.alias for row in rows if not row.provider_id}
         errors = {alias: sync(alias, max_lookups=0).error for alias in sorted(lost)}
         for row in rows:
-            yield _look_up(row) if row.provider_id else _after_sync(row, errors[row.alias])
+            yield _look_up(row) if row.provider_id else _answer(row, errors[row.alias])
 
 
 def _look_up(message: Message) -> Result:
     try:
         outcome = look_up(message)
     except SMSError as error:
-        return _no_answer(message, error)
+        return _answer(message, error)
     if outcome is None:
         text = gettext("The gateway has no such message.")
         return Result(message, text, text, _log(message))
-    return _answer(message)
+    return _answer(message, None)
 
 
-def _after_sync(message: Message, error: SMSError | None) -> Result:
-    return _answer(message) if error is None else _no_answer(message, error)
-
-
-def _answer(message: Message) -> Result:
+def _answer(message: Message, error: SMSError | None) -> Result:
+    if error is not None:
+        text = gettext("The gateway gave no answer: %s") % error.explain()
+        return Result(message, text, text, stop=True)
     message.refresh_from_db()
     text = gettext("The gateway was asked. It is now: %s.") % State(message.state).label
     is_unknown = message.state == State.UNKNOWN
     problem = kept_text(message.error_text) or text if is_unknown else ""
     return Result(message, text, problem, _log(message))
-
-
-def _no_answer(message: Message, error: SMSError) -> Result:
-    text = gettext("The gateway gave no answer: %s") % error.explain()
-    return Result(message, text, text, stop=True)
 
 
 def _log(message: Message) -> tuple[tuple[Message, str], ...]:

@@ -99,7 +99,6 @@ class ActionPage:
         return self.model_admin.redirect_to("change", (result.row or _newest(message)).pk)
 
     def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
-        """Ask about the selected messages."""
         rows = list(queryset.select_related("resent_as")[: self.action.most + 1])
         if self._are_too_many(rows):
             return None

@@ -1,4 +1,4 @@
-"""A message that is being written: to whom it goes, line by line, and what it comes to."""
+"""A message before it is sent: its recipients, line by line, and its size."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from ..search import SEPARATORS
 
 MOST_NUMBERS = 10_000
 MOST_AT_ONCE = 20
-"""More are left to the queue: somebody waits for the page."""
+"""More messages go into the queue: a person waits for the page."""
 
 MOST_PROBLEMS = 100
 SWEPT_LATELY = timedelta(minutes=10)
-# What spreadsheets put between columns, and around or before what is in them.
+# Spreadsheets put delimiters between cells, and quotes around or before their texts.
 DELIMITERS, QUOTES = (";", ",", "\t"), "\"' "
 
 
 @dataclass
 class Draft:
-    """What is to be sent through a backend.
+    """A checked text with its recipients.
 
     Attributes:
-        numbers: those that can be written to, each once.
-        problems: the numbers of the lines that cannot, and why.
-        repeated: how many lines have a number that stands in another one too.
+        numbers: the valid recipients, each once.
+        problems: the other lines, by line number, each with the reason.
+        repeated: the count of lines that repeat a number.
     """
 
     backend: BaseSMSBackend
@@ -48,10 +48,10 @@ class Draft:
 
     @classmethod
     def of(cls, backend: BaseSMSBackend, sms: SMS, lines: str) -> Draft:
-        """Check the text, and each line for itself.
+        """Check the text, and each line by itself.
 
         Raises:
-            InvalidSMS: it could be sent to nobody as it is.
+            InvalidSMS: the text or the sender is not valid.
         """
         prepared = backend.prepare(sms)
         backend.validate_content(prepared)
@@ -67,7 +67,7 @@ class Draft:
         return draft
 
     def _read(self, lines: str) -> Iterator[tuple[int, str]]:
-        """Yield the number of each line that has one, and note what is wrong with the others."""
+        """Yield the valid numbers with their lines, and collect the problems of the others."""
         for line, typed in enumerate(lines.splitlines(), 1):
             number = as_typed(typed)
             if not number:
@@ -79,22 +79,22 @@ class Draft:
             except InvalidSMS as error:
                 if line > 1 or any(character.isdigit() for character in number):
                     self.problems.append((line, error.explain()))
-                continue  # the first line of a file may be the names of its columns
+                continue  # the first line of a file may hold the names of its columns
             yield line, number
 
     @property
     def segments(self) -> int:
-        """How many segments all of it comes to."""
+        """The segments of all messages."""
         return count_segments(self.sms.body).segments * len(self.numbers)
 
     @property
     def is_queued(self) -> bool:
-        """Whether it is left to the queue, and needs somebody who delivers that."""
+        """Whether the messages wait in the queue, so that sending them takes a worker."""
         return self._is_later() or len(self.numbers) > MOST_AT_ONCE or self.backend.queue is True
 
     @property
     def is_delivered(self) -> bool:
-        """Whether anybody would send what is queued."""
+        """Whether a worker, or a task queue of the project, sends queued messages."""
         if isinstance(self.backend.queue, str) and not self._is_later():
             return True
         sweeps = Heartbeat.objects.filter(
@@ -105,7 +105,7 @@ class Draft:
         return sweeps.exists()
 
     def earlier(self) -> dict[str, int]:
-        """Return to how many of the numbers this very text was delivered, or may yet be."""
+        """Count the numbers that received this very text, or may still receive it."""
         known = Message.objects.filter(fingerprint=fingerprint(self.sms.body), dry_run=False)
         states = {State.DELIVERED: "delivered"} | dict.fromkeys(UNFINISHED, "open")
         found: dict[str, set[str]] = {"delivered": set(), "open": set()}
@@ -119,7 +119,7 @@ class Draft:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
     def countries(self) -> Counter[str]:
-        """Return how many numbers belong to each country, as far as that can be told."""
+        """Count the numbers of each country, as far as it is known."""
         try:
             return Counter(country_of(number) or "" for number in self.numbers)
         except ImportError:  # phonenumbers is an extra
@@ -127,7 +127,7 @@ class Draft:
 
 
 def as_typed(line: str) -> str:
-    """Return the number at the beginning of a line, as far as separators and 00 go."""
+    """Return the number at the beginning of a line, without separators, and with + for 00."""
     for delimiter in DELIMITERS:
         line = line.partition(delimiter)[0]
     number = SEPARATORS.sub("", line.strip().strip(QUOTES))
@@ -135,7 +135,7 @@ def as_typed(line: str) -> str:
 
 
 def count_lines(lines: str) -> int:
-    """Return how many lines hold something."""
+    """Count the lines that are not blank."""
     return sum(1 for line in lines.splitlines() if line.strip())
 
 
@@ -146,5 +146,5 @@ def _unwanted(numbers: list[str]) -> set[str]:
 
 
 def _blocks(numbers: list[str]) -> Iterator[list[str]]:
-    """Yield as many numbers at a time as every database takes in one statement."""
+    """Yield the numbers in blocks that every database accepts in one statement."""
     yield from (numbers[n : n + 500] for n in range(0, len(numbers), 500))

@@ -1,4 +1,4 @@
-"""The form in which a message is written, and what it refuses."""
+"""The form of a new message, and its checks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMS, InvalidSMSBackend
 from ...sms import SMS
+from ..formatting import alias_choices
 from .draft import MOST_NUMBERS, Draft, count_lines
 
 MOST_BYTES = 1024 * 1024
 
 
 class ComposeForm(forms.Form):
-    """One text, and whom it goes to."""
+    """One text and its recipients."""
 
     recipients = forms.CharField(
         label=_("Recipients"),
@@ -35,7 +36,7 @@ class ComposeForm(forms.Form):
         strip=False,
         widget=forms.Textarea({"rows": 6, "dir": "auto", "data-smsww-count": "smsww-counter"}),
     )
-    alias = forms.ChoiceField(label=_("Alias"))
+    alias = forms.ChoiceField(label=_("Alias"), choices=alias_choices)
     sender = forms.CharField(
         label=_("Sender"),
         required=False,
@@ -58,8 +59,6 @@ class ComposeForm(forms.Form):
     def __init__(self, *args: Any, many: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.many = many
-        alias: Any = self.fields["alias"]
-        alias.choices = [(name, name) for name in sms_backends]
         if not many:
             del self.fields["file"]
             self.fields["recipients"].label = _("Recipient")
@@ -77,7 +76,7 @@ class ComposeForm(forms.Form):
             raise forms.ValidationError(_("The file is not in UTF-8: save it as such.")) from None
 
     def clean(self) -> dict[str, Any]:
-        """Check every line; what can be sent is in `draft`."""
+        """Check every line, and put the result into `draft`."""
         data = super().clean() or {}
         if self.errors:
             return data
@@ -85,17 +84,21 @@ class ComposeForm(forms.Form):
         if count_lines(lines) > (MOST_NUMBERS if self.many else 1):
             text = _("At most %d numbers at once.") if self.many else _("One number only.")
             raise forms.ValidationError(text % MOST_NUMBERS if self.many else text)
-        try:
-            data["draft"] = Draft.of(sms_backends[data["alias"]], _sms(data), lines)
-        except InvalidSMSBackend:
-            raise forms.ValidationError(
-                _("The alias cannot be used as it is configured now.")
-            ) from None
-        except InvalidSMS as error:
-            raise forms.ValidationError(error.explain()) from None
-        if not data["draft"].numbers:
-            raise forms.ValidationError(_no_numbers(data["draft"]))
-        return data
+        draft = _draft(data, lines)
+        if not draft.numbers:
+            nothing = gettext("Write at least one number.")
+            raise forms.ValidationError(draft.problems[0][1] if draft.problems else nothing)
+        return data | {"draft": draft}
+
+
+def _draft(data: dict[str, Any], lines: str) -> Draft:
+    try:
+        return Draft.of(sms_backends[data["alias"]], _sms(data), lines)
+    except InvalidSMSBackend:
+        text = gettext("The alias cannot be used as it is configured now.")
+    except InvalidSMS as error:
+        text = error.explain()
+    raise forms.ValidationError(text)
 
 
 def _sms(data: dict[str, Any]) -> SMS:
@@ -108,7 +111,3 @@ def _sms(data: dict[str, Any]) -> SMS:
         sensitive=data["sensitive"],
         send_at=data["send_at"],
     )
-
-
-def _no_numbers(draft: Draft) -> str:
-    return draft.problems[0][1] if draft.problems else gettext("Write at least one number.")

@@ -1,1 +1,1 @@
-"""What the page of one message explains."""
+"""The change view of a message: its advice and its timeline."""

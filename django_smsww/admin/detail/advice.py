@@ -1,4 +1,4 @@
-"""Say in plain words what a message's state means for the person who looks at it."""
+"""Explain a message's state, and the next step, to the person who looks at it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ BY_STATE: dict[str, Promise] = {
 
 
 def advise(message: Message) -> Promise | str:
-    """Return what to know and to do about this message, in a sentence or two."""
+    """Return the explanation of this message, in a sentence or two."""
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
     if message.state != State.FAILED:

@@ -1,39 +1,37 @@
-"""Everything that happened to a message, in its order, with the time that each step took."""
+"""The timeline of a message: its steps in order, with the time between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from itertools import dropwhile
 from typing import Any
 
 from django.db.models import F, QuerySet
-from django.utils.formats import number_format
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
-from ..formatting import badge, change_url, error_name, kept_text, money
+from ..formatting import badge, change_url, duration, error_name, kept_text, money
 from ..permissions import HIDDEN, Viewer
 from ..text import visible
 
 MOST_SHOWN = 100
-"""How many callbacks and events a page shows, the newest."""
+"""A page shows so many callbacks and events, the newest."""
 
 Text = str | Promise
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened.
+    """A step.
 
     Attributes:
-        after: how long after the one before it.
-        link: the page of the row that says so, and what it is called.
+        after: the time since the step before.
+        link: the address and the name of another row.
     """
 
     at: datetime
@@ -46,78 +44,55 @@ class Entry:
 
 
 def timeline(message: Message, viewer: Viewer, site: str) -> list[Entry]:
-    """Return what is known to have happened, the earliest first."""
+    """Return the known steps, the earliest first."""
     entries = [
-        *_life(message, viewer, site),
-        *_done(message, viewer),
-        *_heard(message, viewer, site),
+        *_from_row(message, site),
+        *_from_events(message, viewer),
+        *_from_callbacks(message, viewer, site),
     ]
     entries.sort(key=lambda entry: entry.at)
     return [
-        replace(entry, after=lasted(entry.at - before.at) if before else "")
+        replace(entry, after=duration(entry.at - before.at) if before else "")
         for entry, before in zip(entries, [None, *entries], strict=False)
     ]
 
 
-def lasted(time: timedelta) -> str:
-    """Return a duration as people say it, with two units at most."""
-    seconds = time.total_seconds()
-    if seconds < 10:
-        return pgettext("duration", "%s s") % number_format(seconds, 1)
-    days, rest = divmod(round(seconds), 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    units = (
-        (days, pgettext("duration", "%s d")),
-        (hours, pgettext("duration", "%s h")),
-        (minutes, pgettext("duration", "%s min")),
-        (rest, pgettext("duration", "%s s")),
-    )
-    said = list(dropwhile(lambda unit: not unit[0], units))
-    return " ".join(unit % number for number, unit in said[:2] if number)
-
-
-def _life(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
-    """Yield what the row itself says, and its neighbours in the chain of resends."""
-    origin = message.resend_of
+def _from_row(message: Message, site: str) -> Iterator[Entry]:
+    """Yield the times of the row, and its neighbours in the chain of resends."""
+    origin, newer = message.resend_of, getattr(message, "resent_as", None)
+    title = _("Created as a resend") if origin else _("Created")
     yield Entry(
-        message.created_at,
-        _("Created as a resend") if origin else _("Created"),
-        by=str(message.created_by or ""),
-        link=_link(origin, site) if origin else None,
+        message.created_at, title, by=str(message.created_by or ""), link=_link(origin, site)
     )
     if message.claimed_at:
-        times = gettext("Attempt %d") % message.attempts
-        yield Entry(message.claimed_at, _("Handed over"), details=(times,))
+        attempt = gettext("Attempt %d") % message.attempts
+        yield Entry(message.claimed_at, _("Handed over"), details=(attempt,))
     if message.sent_at:
         yield Entry(message.sent_at, _("Sent, says the gateway"))
     if message.delivered_at:
         yield Entry(message.delivered_at, _("Delivered, says the gateway"))
-    newer = getattr(message, "resent_as", None)
     if newer:
-        by = str(newer.created_by or "")
-        yield Entry(
-            newer.created_at, _("Resent"), badge(newer.state), by=by, link=_link(newer, site)
-        )
+        user, state = str(newer.created_by or ""), badge(newer.state)
+        yield Entry(newer.created_at, _("Resent"), state, by=user, link=_link(newer, site))
 
 
-def _link(message: Message, site: str) -> tuple[str, Text]:
-    return change_url(Message, message.pk, site), str(message)
+def _link(row: Message | None, site: str) -> tuple[str, Text] | None:
+    return (change_url(Message, row.pk, site), str(row)) if row else None
 
 
-def _done(message: Message, viewer: Viewer) -> Iterator[Entry]:
-    """Yield what we or a person did: attempts, settlements, and so on."""
+def _from_events(message: Message, viewer: Viewer) -> Iterator[Entry]:
+    """Yield our own attempts and the decisions of people."""
     for event in _newest(message.events.select_related("user")):
         yield Entry(
             event.created_at,
             event.get_kind_display(),
             badge(event.state) if event.state else "",
-            tuple(_details(event, viewer)),
+            tuple(_event_details(event, viewer)),
             str(event.user or ""),
         )
 
 
-def _details(event: Event, viewer: Viewer) -> Iterator[Text]:
+def _event_details(event: Event, viewer: Viewer) -> Iterator[Text]:
     if event.error:
         yield error_name(event.error)
     if not viewer.may_read_error(event):
@@ -128,28 +103,23 @@ def _details(event: Event, viewer: Viewer) -> Iterator[Text]:
         yield visible(event.reason) if viewer.sees_content else HIDDEN
 
 
-def _heard(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
-    """Yield the callbacks and look-ups, each with the price if it is another one than before."""
+def _from_callbacks(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
+    """Yield the callbacks and look-ups, each with the price if it has changed."""
     said = message.callbacks.defer("payload").annotate(
         said_price=F("payload__totalPrice"), found_price=F("payload__total_price")
     )
-    price: Decimal | None = None
+    before: Decimal | None = None
     for callback in _newest(said):
-        fresh = _price(callback)
-        details = [callback.get_outcome_display()]
-        if callback.times > 1:
-            details.append(gettext("%d times") % callback.times)
-        if viewer.sees_costs and fresh not in (None, price):
-            details.append(_price_change(price, fresh))
-        price = price if fresh is None else fresh
-        payload = (change_url(Callback, callback.pk, site), _("Payload"))
+        price = _price(callback)
+        link = (change_url(Callback, callback.pk, site), _("Payload"))
         yield Entry(
             callback.received_at,
             callback.get_source_display(),
             badge(callback.state) if callback.state else "",
-            tuple(details),
-            link=payload if viewer.sees_callbacks else None,
+            tuple(_callback_details(callback, viewer, before, price)),
+            link=link if viewer.sees_callbacks else None,
         )
+        before = before if price is None else price
 
 
 def _price(callback: Any) -> Decimal | None:
@@ -157,13 +127,19 @@ def _price(callback: Any) -> Decimal | None:
     return read_money(said)
 
 
-def _price_change(before: Decimal | None, after: Decimal | None) -> str:
+def _callback_details(
+    callback: Callback, viewer: Viewer, before: Decimal | None, price: Decimal | None
+) -> Iterator[Text]:
+    yield callback.get_outcome_display()
+    if callback.times > 1:
+        yield gettext("%d times") % callback.times
+    if not viewer.sees_costs or price in (None, before):
+        return
     if before is None:
-        return gettext("Price: %s") % money(after)
-    return gettext("Price: %(before)s → %(after)s") % {
-        "before": money(before),
-        "after": money(after),
-    }
+        yield gettext("Price: %s") % money(price)
+    else:
+        prices = {"before": money(before), "after": money(price)}
+        yield gettext("Price: %(before)s → %(after)s") % prices
 
 
 def _newest(rows: QuerySet[Any]) -> Iterable[Any]:

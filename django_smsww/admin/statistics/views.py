@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...daily import Sums, day_of
 from ..base import ReadOnlyAdmin
-from ..detail.timeline import lasted
-from ..formatting import money
+from ..formatting import duration, money
 from ..permissions import Viewer
 from .figures import GROUPS, Figures, together
 from .plots import Plot, Series, lines, stacked
@@ -149,7 +148,7 @@ def _percent(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return lasted(timedelta(seconds=seconds))
+    return duration(timedelta(seconds=seconds))
 
 
 def _costs(figures: Figures) -> Plot:
