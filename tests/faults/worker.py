@@ -82,7 +82,7 @@ def arrange(step: str) -> None:
     """Arrange for this process to be struck at this step."""
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
     from django_smsww.backends.openapi import SMSBackend
-    from django_smsww.gateway import connections as http
+    from django_smsww.gateway import http
     from django_smsww.models import MessageQuerySet
     from django_smsww.sending.dispatch import Outgoing
     from django_smsww.worker import results
@@ -93,9 +93,9 @@ def arrange(step: str) -> None:
         "leasing": lambda: after(MessageQuerySet, "take"),
         "leased": lambda: after_lease(MessageQuerySet),
         "SENDING committed": lambda: after(MessageQuerySet, "claim"),
-        "connected": lambda: after(http._Observed, "connect"),
-        "last byte written": lambda: before(http._Observed, "getresponse"),
-        "answer on the wire": lambda: when_answer_is_on_the_wire(http._Observed),
+        "connected": lambda: after(http._Connection, "connect"),
+        "last byte written": lambda: before(http._Connection, "getresponse"),
+        "answer on the wire": lambda: when_answer_is_on_the_wire(http._Connection),
         "answer read": lambda: after(SMSBackend, "send"),
         "before the flush": lambda: before(Delivery, "record"),
         "flushing": lambda: after(results, "move_together"),
