@@ -1,4 +1,4 @@
-"""What follows a commit."""
+"""Whether a transaction is open, and calls that follow its commit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Callable
 from functools import partial, update_wrapper
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
+
+
+def in_transaction(using: str) -> bool:
+    """Whether a rollback could still undo a statement: a block is open, or autocommit is off."""
+    connection = connections[using]
+    return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def after_commit(using: str, function: Callable[..., Any], *args: Any) -> None:
-    """Call the function once the open transaction is committed, or now if there is none.
+    """Call the function once the open transaction is committed, or now if none is open.
 
-    What it raises is logged, and neither undoes the commit nor keeps other hooks from running.
+    An exception of the function is logged. It undoes no commit and keeps no other hook from
+    running.
     """
     # Django 6.1 logs a failing hook by its __qualname__, which a bare partial has not.
     hook = update_wrapper(partial(function, *args), function)

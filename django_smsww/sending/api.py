@@ -13,13 +13,14 @@ from uuid import uuid4
 from asgiref.sync import sync_to_async
 
 from ..backends.handler import sms_backends
-from ..exceptions import InvalidSMS, SMSError
+from ..exceptions import InvalidSMS
 from ..models import Message
 from ..sms import SMS
 from ..states import State
 from ..worker.preflight import NUMBERS_ENOUGH
-from .dispatch import Outgoing
-from .tracebacks import adiscreet, discreet
+from .dispatch import Dispatch
+from .rows import RowWriter
+from .tracebacks import awithout_private_frames, without_private_frames
 
 logger = logging.getLogger("django_smsww")
 
@@ -27,7 +28,7 @@ BLOCK = 250
 """How many rows are written, and delivered, at a time."""
 
 
-@discreet
+@without_private_frames
 def send_sms(
     body: str,
     recipient: str,
@@ -78,7 +79,7 @@ def send_sms(
         SMSError: one of its kinds, only where the message has been tried when this returns; the
             row is in its `message`, and nothing more happens to that row by itself.
     """
-    outgoing = Outgoing(sms_backends[using], queue=queue, created_by=created_by)
+    dispatch = Dispatch(RowWriter(sms_backends[using], queue=queue, created_by=created_by))
     sms = SMS(
         body,
         recipient,
@@ -93,10 +94,10 @@ def send_sms(
         expires_at=expires_at,
         priority=priority,
     )
-    return send_one(outgoing, sms)
+    return _send_one(dispatch, sms)
 
 
-@discreet
+@without_private_frames
 def send_mass_sms(
     body: str,
     recipients: Iterable[str],
@@ -169,7 +170,7 @@ def send_mass_sms(
     return [row_of[name] for name in names]
 
 
-@discreet
+@without_private_frames
 def send_messages(
     messages: Iterable[SMS],
     *,
@@ -207,14 +208,15 @@ def iter_send(
         TransactionManagementError: a transaction was opened between two messages: what is sent
             must be written down whether that is committed or not.
     """
-    outgoing = Outgoing(
+    writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)
     )
+    dispatch = Dispatch(writer)
     if preflight:  # which is made for each text and sender of a batch
         batch = uuid4()
         messages = (sms if sms.batch else sms.replace(batch=batch) for sms in messages)
-    for message in outgoing.stream(_blocks(messages)):
-        outgoing.errors.pop(message.pk, None)  # nobody asks, and memory must not grow
+    for message in dispatch.send(_blocks(messages)):
+        dispatch.errors.pop(message.pk, None)  # no call raises it, and memory must not grow
         yield message
 
 
@@ -224,7 +226,7 @@ def _blocks(messages: Iterable[SMS]) -> Iterator[list[SMS]]:
         yield block
 
 
-@discreet
+@without_private_frames
 def resend(message: Message, *, created_by: Any = None) -> Message:
     """Send a message once more, as a new row that points to this one, and return the new row.
 
@@ -236,12 +238,12 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     first = rows.resendable().filter(pk=message.pk).first()
     if first is None:
         raise InvalidSMS(rows.get(pk=message.pk).why_not_resendable(), code="not_resendable")
-    outgoing = Outgoing(sms_backends[first.alias], created_by=created_by)
+    dispatch = Dispatch(RowWriter(sms_backends[first.alias], created_by=created_by))
     sms = first.as_sms().replace(reference=uuid4(), tag=first.tag, priority=first.priority)
-    return send_one(outgoing, sms, resend_of=first)
+    return _send_one(dispatch, sms, resend_of=first)
 
 
-@adiscreet
+@awithout_private_frames
 async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
@@ -253,7 +255,7 @@ async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any)
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 
 
-@adiscreet
+@awithout_private_frames
 async def asend_mass_sms(
     body: str, recipients: Iterable[str], sender: str = "", **options: Any
 ) -> list[Message]:
@@ -261,21 +263,18 @@ async def asend_mass_sms(
     return await sync_to_async(send_mass_sms)(body, recipients, sender, **options)
 
 
-def send_one(outgoing: Outgoing, sms: SMS, **extra: Any) -> Message:
-    """Send one message and raise what became of it, if that is already known."""
-    outgoing.validate(sms)
-    [message] = outgoing.send([sms], **extra)
-    is_lost = message.state == State.SENDING and message.pk in outgoing.errors
+def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) -> Message:
+    """Send one message, and raise its error if it has ended with one already."""
+    dispatch.writer.validate(sms)
+    [message] = dispatch.send([[sms]], resend_of)
+    error = dispatch.errors.get(message.pk)
+    is_lost = message.state == State.SENDING and error is not None
     if is_lost or message.state in (State.FAILED, State.UNKNOWN):
-        raise _outcome(outgoing, message)
+        # The error as it was raised knows more than the row, such as when to try again.
+        error = error or message.as_error()
+        error.message = message
+        raise error
     return message
-
-
-def _outcome(outgoing: Outgoing, message: Message) -> SMSError:
-    # The error as it was raised knows more than the row, such as when to try again.
-    error = outgoing.errors.get(message.pk) or message.as_error()
-    error.message = message
-    return error
 
 
 def _key_for(key: str, recipient: object) -> str:

@@ -1,13 +1,11 @@
-"""The way of a block of messages from rows to their delivery: now, on commit, or by a worker."""
+"""When the rows of a call are sent: now, when the transaction commits, or later by a worker."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
-from typing import Any
 
 from django.db import connections
 from django.db.transaction import TransactionManagementError
@@ -16,128 +14,130 @@ from django.utils import timezone
 from ..backends.handler import sms_backends
 from ..exceptions import SMSError
 from ..models import Message
-from ..models.commit import after_commit
+from ..models.commit import after_commit, in_transaction
 from ..sms import SMS
 from ..states import State
-from ..worker import task_queues as engines
-from ..worker.queue import Delivery, deliver, is_open_transaction
-from .rows import Store
+from ..worker import task_queues
+from ..worker.queue import deliver
+from ..worker.worker import Worker
+from .rows import RowWriter
 
 logger = logging.getLogger("django_smsww")
 
-SHARE = 125
-"""How many rows are written at a time while threads live on what they were given before."""
-STRIDE = 250
-"""How many rows are read at a time when they are done."""
-MOST_AHEAD = 50_000
-"""How many rows may be done and wait for one before them, in the order of the caller."""
+WRITE_ROWS = 125
+"""How many rows are written at a time, while threads send those that were written before."""
+READ_ROWS = 250
+"""How many rows are read again at a time when they are done."""
+MOST_ROWS_AHEAD = 50_000
+"""How many rows may be done and wait for an earlier one, which the caller gets first."""
 
 
-@dataclass
-class Outgoing(Store):
-    """How the messages of one call become rows, and leave."""
+class Dispatch:
+    """Sends the messages of one call, or leaves them to a hook or a worker.
 
-    errors: dict[int, SMSError] = field(default_factory=dict)
+    Attributes:
+        errors: the errors of messages that were not accepted, by primary key.
+    """
 
-    def send(self, messages: Sequence[SMS], **extra: Any) -> list[Message]:
-        """Store a block and deliver what is to be delivered now; return the rows in this order.
+    def __init__(self, writer: RowWriter) -> None:
+        self.writer, self.backend, self.using = writer, writer.backend, writer.using
+        self.queue = writer.queue
+        self.errors: dict[int, SMSError] = {}
+
+    def send(
+        self, blocks: Iterable[Sequence[SMS]], resend_of: Message | None = None
+    ) -> Iterator[Message]:
+        """Write and send one block after the other; yield the rows as they are done, in order.
+
+        A block is written while the one before it is on its way.
 
         Raises:
-            TransactionManagementError: autocommit is off and no transaction is managed, so that
-                nothing would say when the rows are committed.
+            TransactionManagementError: autocommit is off without `atomic()`, so that nothing says
+                when the rows are committed; or a transaction was opened between two rows.
         """
-        return list(self.stream([messages], **extra))
-
-    def stream(self, blocks: Iterable[Sequence[SMS]], **extra: Any) -> Iterator[Message]:
-        """Store and deliver one block after the other; yield the rows as they are done, in order.
-
-        A block is stored while the one before it is on its way.
-
-        Raises:
-            TransactionManagementError: as `send` does; or a transaction was opened meanwhile.
-        """
-        self._refuse_manual_transactions()
-        pending = iter(blocks)
-        for block in pending:
-            if self._delivers_now:
-                yield from self._deliver(chain([block], pending), extra)
-            else:
-                yield from self._hand_on(self.store(block, extra))
-
-    @property
-    def _delivers_now(self) -> bool:
-        if self.queue:
-            return False
-        return not (self.backend.delivers_on_commit and is_open_transaction(self.using))
-
-    def _hand_on(self, rows: list[Message]) -> list[Message]:
-        """Let an engine, the commit or `smsww_worker` see to these rows."""
-        ready = [row.pk for row in rows if self._is_due(row)]
-        if ready and isinstance(self.queue, str):
-            after_commit(self.using, engines.tell, self.queue, self.backend.alias, ready)
-        elif ready and not self.queue:
-            after_commit(self.using, deliver_committed, self.backend.alias, ready, self.using)
-        return rows
-
-    def _deliver(self, blocks: Iterator[Sequence[SMS]], extra: dict[str, Any]) -> Iterator[Message]:
-        order: deque[int] = deque()
-        failure: list[Exception] = []
-        with Delivery(self.backend, self.using, inline=True, errors=self.errors) as delivery:
-            for block in self._shares(_until_failure(blocks, failure)):
-                rows = self.store(block, extra)
-                order += [row.pk for row in rows]
-                delivery.add([row.pk for row in rows if self._is_due(row)])
-                delivery.hand_over()
-                while not delivery.has_room() or len(order) > MOST_AHEAD:
-                    delivery.step()
-                    yield from self._done(order, delivery.unfinished)
-            while not delivery.is_done():
-                delivery.step()
-                yield from self._done(order, delivery.unfinished)
-        yield from self._done(order, delivery.unfinished)
-        if failure:
-            raise failure[0]
-
-    def _shares(self, blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
-        """Cut blocks up, so that every thread soon has a message, and none runs out of work."""
-        # One alone would be taken for all that there is, and be waited for.
-        size = max(2, self.backend.concurrency)
-        for block in blocks:
-            start = 0
-            while share := block[start : start + size]:
-                yield share
-                start, size = start + size, SHARE
-
-    def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
-        """Take those off the front of the order that are done, and yield their rows as they are."""
-        while order and order[0] not in unfinished:
-            size = min(len(order), STRIDE)
-            done = list(takewhile(lambda pk: pk not in unfinished, islice(order, size)))
-            fresh = Message.objects.using(self.using).in_bulk(done)
-            for primary_key in done:
-                order.popleft()
-                yield fresh[primary_key]
-
-    def _refuse_manual_transactions(self) -> None:
         connection = connections[self.using]
         if not connection.in_atomic_block and not connection.get_autocommit():
             raise TransactionManagementError(
                 "Autocommit is off: send inside transaction.atomic(), which says when it commits."
             )
+        pending = iter(blocks)
+        # Asked for each block, as the caller may leave its transaction between two of them.
+        return chain.from_iterable(
+            self._send_now(chain([block], pending), resend_of)
+            if self._sends_now
+            else self._leave(self.writer.write(block, resend_of))
+            for block in pending
+        )
 
-    def _is_due(self, row: Message) -> bool:
-        due = row.send_at is None or row.send_at <= timezone.now()
-        return row.state == State.QUEUED and due
+    @property
+    def _sends_now(self) -> bool:
+        if self.queue:
+            return False
+        return not (self.backend.delivers_on_commit and in_transaction(self.using))
+
+    def _leave(self, rows: list[Message]) -> list[Message]:
+        """Leave these rows to a task queue, to a hook of the commit, or to `smsww_worker`."""
+        due = [row.pk for row in rows if _is_due(row)]
+        if due and isinstance(self.queue, str):
+            after_commit(self.using, task_queues.enqueue, self.queue, self.backend.alias, due)
+        elif due and not self.queue:
+            after_commit(self.using, deliver_committed, self.backend.alias, due, self.using)
+        return rows
+
+    def _send_now(
+        self, blocks: Iterator[Sequence[SMS]], resend_of: Message | None
+    ) -> Iterator[Message]:
+        order: deque[int] = deque()
+        failure: list[Exception] = []
+        with Worker(self.backend, self.using, inline=True, errors=self.errors) as worker:
+            for block in self._cut(_until_failure(blocks, failure)):
+                rows = self.writer.write(block, resend_of)
+                order += [row.pk for row in rows]
+                worker.add([row.pk for row in rows if _is_due(row)])
+                worker.send(worker.load.room)
+                while not worker.needs_rows() or len(order) > MOST_ROWS_AHEAD:
+                    worker.step()
+                    yield from self._done(order, worker.unfinished)
+            while not worker.is_done():
+                worker.step()
+                yield from self._done(order, worker.unfinished)
+        yield from self._done(order, worker.unfinished)
+        if failure:
+            raise failure[0]
+
+    def _cut(self, blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
+        """Cut blocks, the first one small, so that every thread soon has a message."""
+        # One message alone would be sent and waited for before the next is written.
+        size = max(2, self.backend.concurrency)
+        for block in blocks:
+            start = 0
+            while part := block[start : start + size]:
+                yield part
+                start, size = start + size, WRITE_ROWS
+
+    def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
+        """Remove the rows at the front of the order that are done, and yield them as they are."""
+        while order and order[0] not in unfinished:
+            done = list(takewhile(lambda pk: pk not in unfinished, islice(order, READ_ROWS)))
+            fresh = Message.objects.using(self.using).in_bulk(done)
+            for primary_key in done:
+                order.popleft()
+                yield fresh[primary_key]
+
+
+def _is_due(row: Message) -> bool:
+    is_time = row.send_at is None or row.send_at <= timezone.now()
+    return row.state == State.QUEUED and is_time
 
 
 def _until_failure(
     blocks: Iterator[Sequence[SMS]], failure: list[Exception]
 ) -> Iterator[Sequence[SMS]]:
-    """Yield the blocks before the caller's iterable fails, so that these still leave."""
+    """Yield the blocks that come before the caller's iterable fails, and note the failure."""
     while True:
         try:
             block = next(blocks, None)
-        except Exception as error:  # raised again when they have left
+        except Exception as error:  # raised again when these blocks have left
             failure.append(error)
             return
         if block is None:
@@ -146,7 +146,7 @@ def _until_failure(
 
 
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
-    """Deliver rows whose transaction has just committed; nobody is left to raise an error to."""
+    """Send rows whose transaction has just committed; errors are logged, as no caller waits."""
     backend = sms_backends[alias]
     errors = deliver(backend, primary_keys, using=using, inline=True, committed=True)
     failed = Message.objects.using(using).in_bulk(list(errors))

@@ -1,9 +1,8 @@
-"""The way of a block of messages from values to rows: new ones, or those that their keys name."""
+"""SMS values become rows: new ones, or the rows that have their keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -24,21 +23,23 @@ from ..worker.limits import check_guards
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
+_KEY_IS_USED = "The key was used for another recipient: give each its own."
 
 
-@dataclass
-class Store:
-    """How the messages of one call become rows: of which backend, for whom, and left to whom."""
+class RowWriter:
+    """Writes the rows of one send call: it knows the backend, the user and the queue."""
 
-    backend: BaseSMSBackend
-    queue: bool | str | None = None
-    created_by: Any = None
-    preflight: bool = False
-
-    def __post_init__(self) -> None:
-        self.using = router.db_for_write(Message)
-        if self.queue is None:
-            self.queue = self.backend.queue
+    def __init__(
+        self,
+        backend: BaseSMSBackend,
+        *,
+        queue: bool | str | None = None,
+        created_by: Any = None,
+        preflight: bool = False,
+    ) -> None:
+        self.backend, self.using = backend, router.db_for_write(Message)
+        self.queue = backend.queue if queue is None else queue
+        self.created_by, self.preflight = created_by, preflight
 
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS if this message, or a second use of its key, is not valid.
@@ -50,22 +51,22 @@ class Store:
         self.backend.validate(prepared)
         known = self._known([sms]).get(_key(sms))
         if known and known.recipient != sms.recipient and not known.scrubbed:
-            raise InvalidSMS("The key was used for another recipient: give each its own.")
+            raise InvalidSMS(_KEY_IS_USED)
         if known is None:
             check_guards(self.backend, prepared, self.created_by, using=self.using)
         if known is None and self._suppressed([sms]):
             raise suppressed()
 
-    def store(self, messages: Sequence[SMS], extra: dict[str, Any]) -> list[Message]:
-        """Return the rows of these messages: new ones, or those that their keys name."""
+    def write(self, messages: Sequence[SMS], resend_of: Message | None = None) -> list[Message]:
+        """Return the rows of these messages: new ones, or the rows that have their keys."""
         known = self._known(messages)
         unwanted = self._suppressed(messages)
         rows: dict[object, Message] = {}
         for sms in messages:
             if _name(sms) not in rows:
-                row = self._new_row(sms, extra, unwanted)
+                row = self._new_row(sms, resend_of, unwanted)
                 first = known.get(row.key)
-                rows[_name(sms)] = self._take_up(first, sms, row) if first else row
+                rows[_name(sms)] = self._reuse(first, row) if first else row
         rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
         return [rows[_name(sms)] for sms in messages]
 
@@ -77,14 +78,14 @@ class Store:
         return {row.key: row for row in rows}
 
     def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
-        """Return which of their numbers have asked for no more messages."""
+        """Return which of their numbers are on the do-not-send list."""
         return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
 
-    def _take_up(self, first: Message, sms: SMS, row: Message) -> Message:
+    def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row that has this key, queued again if it certainly was not sent.
 
         Args:
-            row: the one that the message would have without it.
+            row: the new row that the message would have without its key.
         """
         if not _is_same(first, row):
             return _without_key(row)
@@ -95,26 +96,27 @@ class Store:
         if text or not first.scrubbed:
             expires_at = row.expires_at if is_valid else first.expires_at
             first.requeue(expires_at=expires_at, **text)
-        first.refresh_from_db()  # or what another call with the key has made of it
+        first.refresh_from_db()  # another call with the key may have changed it
         return first.newest
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
-        """Insert these rows; return them, or those of a process that was first with a key."""
+        """Insert these rows; return them, or the rows of a process that was first with a key."""
         try:
             with transaction.atomic(using=self.using):
-                self._hold_resent(rows.values())
+                self._claim_resends(rows.values())
                 Message.objects.using(self.using).bulk_create(rows.values())
         except IntegrityError:
             return {name: self._insert_one(row) for name, row in rows.items()}
         return rows
 
-    def _hold_resent(self, rows: Iterable[Message]) -> None:
-        """Refuse to resend what was changed since it was judged: its key may send it just now."""
+    def _claim_resends(self, rows: Iterable[Message]) -> None:
+        """Refuse a resend if its first row has changed since it was read."""
         for first in filter(None, (row.resend_of for row in rows)):
             unchanged = Message.objects.using(self.using).filter(
                 pk=first.pk, updated_at=first.updated_at
             )
-            # To repeat its key, the row must not have been touched either: so one of two gives way.
+            # A call that repeats the key of that row needs it unchanged too. So if both come at
+            # once, one of the two fails, and the message is not sent twice.
             if unchanged.update(updated_at=timezone.now()):
                 continue
             is_resent = Message.objects.using(self.using).filter(resend_of=first.pk).exists()
@@ -147,14 +149,14 @@ class Store:
         row.save(using=self.using, force_insert=True)
         return row
 
-    def _new_row(self, sms: SMS, extra: dict[str, Any], unwanted: set[str]) -> Message:
+    def _new_row(self, sms: SMS, resend_of: Message | None, unwanted: set[str]) -> Message:
         common = {
             "reference": sms.reference,
             "alias": self.backend.alias,
             "environment": self.backend.environment,
             "batch": sms.batch,
             "created_by": self.created_by,
-            **extra,
+            "resend_of": resend_of,
         }
         try:
             sms = self.backend.prepare(sms)
@@ -185,7 +187,7 @@ class Store:
         }
 
     def _first_sweep(self) -> datetime:
-        """Return when `smsww_worker` may take a row that nothing else has sent by then."""
+        """Return when `smsww_worker` may send a row, if the call or a hook has not done so."""
         return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
 
     def _expiry(self, sms: SMS) -> datetime:
@@ -196,16 +198,17 @@ class Store:
 
 
 def _is_same(first: Message, row: Message) -> bool:
-    """Whether a key, as far as the database tells keys apart, was used for the same recipient."""
+    """Whether the database takes the keys for equal, and both rows are for one recipient."""
     return first.key == row.key and (first.scrubbed or first.recipient == row.recipient)
 
 
 def _without_key(row: Message) -> Message:
-    """Return the row of a message whose key belongs to a message to somebody else."""
+    """Return the FAILED row of a message whose key was used for another recipient."""
     kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
     columns = {name: getattr(row, name) for name in kept}
-    error = InvalidSMS("The key was used for another recipient: give each its own.")
-    return Message.invalid(error, body="" if row.sensitive else row.body, **columns)
+    return Message.invalid(
+        InvalidSMS(_KEY_IS_USED), body="" if row.sensitive else row.body, **columns
+    )
 
 
 def _text_columns(body: str) -> dict[str, Any]:
@@ -220,7 +223,7 @@ def _text_columns(body: str) -> dict[str, Any]:
 
 
 def _name(sms: SMS) -> object:
-    """Return what tells messages of one call apart: the same one given twice has one row."""
+    """Return a name that is equal for two messages of one call that share a row."""
     return (_key(sms), str(sms.recipient)) if _key(sms) else sms.reference
 
 
@@ -229,7 +232,7 @@ def _key(sms: SMS) -> str:
 
 
 def _storable_columns(sms: SMS) -> dict[str, Any]:
-    """Return what can be kept of a message that is not valid, whatever is wrong with it."""
+    """Return the columns of a message that is not valid, as far as they can be stored."""
     return {
         "key": _storable(sms.key, 255) or None,
         "recipient": _storable(sms.recipient, 32),
@@ -243,7 +246,7 @@ def _storable_columns(sms: SMS) -> dict[str, Any]:
 
 
 def _storable(value: object, limit: int | None = None) -> str:
-    """Return as much of a string as every database takes, and "" of anything else."""
+    """Return the part of a string that every database can store, and "" for other values."""
     if not isinstance(value, str):
         return ""
     clean = value.replace("\x00", "").encode(errors="ignore").decode()

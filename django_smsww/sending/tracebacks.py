@@ -1,4 +1,4 @@
-"""Keeps numbers and texts out of the reports of errors, which show the variables of each frame."""
+"""No number or text in error reports, which show the variables of each frame of a traceback."""
 
 from __future__ import annotations
 
@@ -17,50 +17,51 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def discreet(function: Callable[P, R]) -> Callable[P, R]:
-    """Let the function raise what became of a message from its own threshold.
+def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
+    """Re-raise errors without the frames that hold numbers and texts.
 
-    Django's debug page would show the arguments of each call on the way to a raised outcome, and
-    keeps nothing back for `sensitive_variables`: so a traceback of ours has no such frames. A
-    fault of the database keeps them, but not their variables, for its statements are written with
-    the same values. Any other fault keeps all; there reports hide the values without DEBUG.
+    Django's debug page shows the arguments of each call on the way to an exception, and ignores
+    `sensitive_variables` while DEBUG is on. So an SMSError starts at this wrapper. An error of the
+    database keeps its frames, to show the cause, but they lose their variables: its statements
+    hold the same values. Other exceptions keep everything; without DEBUG their values are hidden.
     """
 
     @sensitive_variables()
     @wraps(function)
-    def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         handled = sys.exception()
         try:
             return function(*args, **kwargs)
         except (SMSError, DatabaseError) as error:
-            outcome = _without_values(error, handled)
+            cleaned = _cleaned(error, handled)
         del args, kwargs, handled
-        raise outcome
+        raise cleaned
 
-    return threshold
+    return call
 
 
-def adiscreet(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Do the same for a coroutine function."""
 
     @sensitive_variables()
     @wraps(function)
-    async def threshold(*args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         handled = sys.exception()
         try:
             return await function(*args, **kwargs)
         except (SMSError, DatabaseError) as error:
-            outcome = _without_values(error, handled)
+            cleaned = _cleaned(error, handled)
         del args, kwargs, handled
-        raise outcome
+        raise cleaned
 
-    return threshold
+    return call
 
 
-def _without_values(error: Exception, handled: BaseException | None) -> Exception:
-    """Take the frames from an outcome; empty those of a fault, and of what it came from.
+def _cleaned(error: Exception, handled: BaseException | None) -> Exception:
+    """Return the error without frames, or without variables if the database raised it.
 
-    But none of what the caller was handling already: a coroutine that waits in it would be ended.
+    The exception that the caller was handling already keeps its own: clearing a frame would end a
+    coroutine that waits in it.
     """
     if isinstance(error, SMSError):
         return error.with_traceback(None)

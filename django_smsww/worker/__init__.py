@@ -1,1 +1,1 @@
-"""The engine: lease rows, admit them, send them, and write the answers down."""
+"""The engine: lease rows, admit them, send them, and write the results down."""

@@ -1,14 +1,12 @@
-"""What keeps a queued row back at the last moment: suspensions, a preflight, a cap.
+"""Admission: fail or postpone the rows that a suspension, a failed preflight or a quota stops.
 
-A worker asks here before each block that it sends, so what one process finds out, or a person
-decides, holds for every sender in every process from its next block on.
+A worker asks here before each block that it sends. So a suspension that a person or another
+process has just made stops every worker from its next block on.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ..backends.base import BaseSMSBackend
@@ -24,73 +22,124 @@ from ..exceptions import (
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
-from .limits import Allowance, cost_nothing, has_limits
-from .preflight import Rehearsal
+from .limits import Quotas, cost_nothing, has_limits
+from .preflight import Preflights
+from .retry import FIRST_DELAY_SECONDS, retry_at
+from .threads import MessageResult
 
-FIRST_DELAY = 30
-LONGEST_DELAY = 3600
 
-
-@dataclass
-class Gate:
-    """Where one worker's rows wait until they may leave.
+class Admission:
+    """Decides which of one worker's leased rows may leave.
 
     Attributes:
-        rows: those of this backend, in this deployment.
-        inline: somebody waits for the outcome, so what is kept back is FAILED instead of QUEUED.
-        errors: where the errors of rows that are kept back are noted, by primary key.
-        unrehearsed: the rows that are to have a preflight, and were not let through yet.
+        inline: a caller waits for the outcome, so a row that is stopped is FAILED, not QUEUED.
+        errors: the errors of rows that were stopped, by primary key.
     """
 
-    backend: BaseSMSBackend
-    rows: MessageQuerySet
-    inline: bool
-    errors: dict[int, SMSError]
-    suspensions: list[Suspension] = field(default_factory=list)
-    unrehearsed: set[int] = field(default_factory=set)
+    def __init__(
+        self,
+        backend: BaseSMSBackend,
+        rows: MessageQuerySet,
+        *,
+        inline: bool,
+        errors: dict[int, SMSError],
+    ) -> None:
+        self.backend, self.rows, self.using = backend, rows, rows.db
+        self.inline, self.errors = inline, errors
+        self.quotas = Quotas(backend, rows.db)
+        self._preflights = Preflights(backend, rows.db)
+        self._need_preflight: set[int] = set()
+        self._suspensions: list[Suspension] = []
 
-    def __post_init__(self) -> None:
-        self.using = self.rows.db
-        self.rehearsal = Rehearsal(self.backend, self.using)
-        self.allowance = Allowance(self.backend, self.using)
-
-    def expect(self, primary_keys: Sequence[int]) -> None:
-        """Find out which of these rows, that were leased, are to have a preflight."""
+    def add(self, primary_keys: Sequence[int]) -> None:
+        """Note which of these leased rows need a preflight."""
         if self.backend.supports_dry_run and primary_keys:
             rows = self.rows.filter(pk__in=primary_keys, preflight=True, dry_run=False)
-            self.unrehearsed.update(rows.values_list("pk", flat=True))
+            self._need_preflight.update(rows.values_list("pk", flat=True))
 
-    def hold(self, block: Sequence[int], lease: Lease) -> bool:
-        """Take out of the block what must not leave now.
+    def admit(self, block: Sequence[int], lease: Lease) -> bool:
+        """Fail or postpone the rows of a block that a suspension or a failed preflight stops.
 
-        Return whether requests were made for that, or are still to be: then time has passed, and
-        what holds back must be looked at again.
+        Return False if dry runs were made, or need a fresh lease: time has passed, so the caller
+        must ask again for the same block.
         """
-        self._hold_suspended(block, lease)
-        if self._rehearse([pk for pk in block if pk in self.unrehearsed], lease):
-            return True
-        self.unrehearsed.difference_update(block)
-        return False
+        self._stop_suspended(block, lease)
+        if self._run_preflights([pk for pk in block if pk in self._need_preflight], lease):
+            return False
+        self._need_preflight.difference_update(block)
+        return True
 
-    def count(self, block: Sequence[int], lease: Lease) -> None:
-        """Take out of the block what is beyond a cap, and count the rest."""
+    def reserve_quotas(self, block: Sequence[int], lease: Lease) -> None:
+        """Count the rows of a block, and fail or postpone those that no quota is left for."""
         if not has_limits(self.backend):
             return
         now = database_now(self.using)
-        for message, cap in self.allowance.admit(self._waiting(block, lease, dry_run=False)):
-            again = cap.ends if cap.is_daily else None
-            self._keep_back(message, cap.as_error(now), lease, again)
+        for message, cap in self.quotas.reserve(self._ours(block, lease, dry_run=False)):
+            self._stop(message, cap.as_error(now), lease, cap.ends if cap.is_daily else None)
 
-    def settle(self, outcomes: Iterable[tuple[int, SMSError | None]]) -> None:
-        """Let it be known what came of messages that were counted, by their primary keys."""
-        known = list(outcomes)
-        self.allowance.give_back(pk for pk, error in known if cost_nothing(error))
-        self.allowance.use(pk for pk, _error in known)
-        if any(error is None for _pk, error in known):
-            self.forgive()
+    def finish(self, results: Sequence[MessageResult]) -> None:
+        """Settle the quotas of these messages, and lift pauses that were over if one was accepted.
 
-    def _waiting(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
-        """Return the rows of the block that are still ours; the claim settles those too late."""
+        A pause is lifted no earlier, because the next one is to be longer if the cause lasts.
+        """
+        self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
+        self.quotas.spend(each.message.pk for each in results)
+        over = [one.pk for one in self._suspensions if one.until is not None]
+        if over and any(each.error is None for each in results):
+            pauses = Suspension.objects.using(self.using).filter(pk__in=over)
+            pauses.filter(until__lte=database_now(self.using)).delete()  # none imposed since
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the whole alias is suspended."""
+        return any(one.scope == "alias" for one in self._active_suspensions())
+
+    def _stop_suspended(self, block: Sequence[int], lease: Lease) -> None:
+        active = self._active_suspensions()
+        for message in self._ours(block, lease) if active else ():
+            for suspension in active:
+                if suspension.covers(batch=message.batch, text=message.fingerprint):
+                    self._stop_by(suspension, message, lease)
+                    break
+
+    def _active_suspensions(self) -> list[Suspension]:
+        known = Suspension.objects.using(self.using)
+        self._suspensions = list(known.of(self.backend.alias, self.backend.environment))
+        if not self._suspensions:
+            return []
+        now = database_now(self.using)
+        active = [one for one in self._suspensions if one.until is None or one.until > now]
+        # A suspension that ends a row for good goes before one that may be over in a minute.
+        return sorted(active, key=lambda one: one.scope == "alias")
+
+    def _stop_by(self, suspension: Suspension, message: Message, lease: Lease) -> None:
+        if suspension.is_stop:
+            row = self.rows.filter(pk=message.pk)
+            row.cancel(by=suspension.created_by, reason=suspension.reason)
+            return
+        error = suspension.as_error()
+        again = database_now(self.using) + timedelta(seconds=FIRST_DELAY_SECONDS)
+        is_final = isinstance(error, ContentRefused)
+        self._stop(message, error, lease, None if is_final else suspension.until or again)
+
+    def _run_preflights(self, block: Sequence[int], lease: Lease) -> bool:
+        """Fail or postpone rows whose preflight failed; return whether `admit` must begin again."""
+        messages = self._ours(block, lease) if block else []
+        if not messages:
+            return False
+        outcomes = self._preflights.run(messages, lease.deadline)
+        for message, error in outcomes:
+            suspend_after(message, error, self.using)
+        for message in messages:
+            error = self._preflights.verdict(message)
+            if error is not None:
+                may_wait = isinstance(error, SMSUnavailable)
+                again = retry_at(message, error, self.using) if may_wait else None
+                self._stop(message, error, lease, again)
+        return bool(outcomes) or lease.is_half_gone
+
+    def _ours(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
+        """Return the rows of the block that are still leased; the claim ends expired ones."""
         ours = self.rows.queued().filter(pk__in=block, lease_token=lease.token, **where)
         messages = list(ours.order_by(*CLAIM_ORDER))
         if not messages:
@@ -98,108 +147,29 @@ class Gate:
         now = database_now(self.using)
         return [message for message in messages if message.expires_at > now]
 
-    def _keep_back(
+    def _stop(
         self, message: Message, error: SMSError, lease: Lease, again: datetime | None
     ) -> None:
-        """Leave a row for later; or end it, if somebody waits or there is no later for it."""
+        """Postpone a row, or fail it if a caller waits or it may not be tried again."""
         if self.inline or again is None:
             self.errors[message.pk] = error
             message.fail(error, token=lease.token)
             return
         self.rows.queued().filter(pk=message.pk, lease_token=lease.token).update(
-            # Not later than it expires, so that the next look at it says so.
+            # Not later than it expires, so that the next look at the row ends it in time.
             next_attempt_at=min(again, message.expires_at),
             lease_token=None,
             lease_until=None,
             **error_columns(error),
         )
 
-    # Suspensions
 
-    @property
-    def is_shut(self) -> bool:
-        """Whether nothing of this alias may leave now."""
-        self._read_suspensions()
-        return any(one.scope == "alias" for one in self._active())
-
-    def suspend(self, message: Message, error: SMSError) -> None:
-        """Hold back from now on what this error says nothing can be sent of."""
-        if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
-            text = ""
-        elif isinstance(error, ContentRefused):
-            text = message.fingerprint
-        else:
-            return
-        Suspension.objects.using(self.using).impose(message.alias, message.environment, error, text)
-
-    def forgive(self) -> None:
-        """Forget the pauses that had run out, now that a message was accepted."""
-        over = [one.pk for one in self.suspensions if one.until is not None]
-        if over:
-            now = database_now(self.using)
-            pauses = Suspension.objects.using(self.using).filter(pk__in=over)
-            pauses.filter(until__lte=now).delete()  # but none that was imposed since
-
-    def _hold_suspended(self, block: Sequence[int], lease: Lease) -> None:
-        self._read_suspensions()
-        active = self._active()
-        for message in self._waiting(block, lease) if active else ():
-            for suspension in active:
-                if suspension.covers(batch=message.batch, text=message.fingerprint):
-                    self._hold(message, suspension, lease)
-                    break
-
-    def _read_suspensions(self) -> None:
-        known = Suspension.objects.using(self.using)
-        self.suspensions = list(known.of(self.backend.alias, self.backend.environment))
-
-    def _active(self) -> list[Suspension]:
-        if not self.suspensions:
-            return []
-        now = database_now(self.using)
-        active = [one for one in self.suspensions if one.until is None or one.until > now]
-        # What ends a row for good goes before what may be over in a minute.
-        return sorted(active, key=lambda one: one.scope == "alias")
-
-    def _hold(self, message: Message, suspension: Suspension, lease: Lease) -> None:
-        if suspension.is_stop:
-            row = self.rows.filter(pk=message.pk)
-            row.cancel(by=suspension.created_by, reason=suspension.reason)
-            return
-        error = suspension.as_error()
-        again = suspension.until or database_now(self.using) + timedelta(seconds=FIRST_DELAY)
-        is_over = isinstance(error, ContentRefused)
-        self._keep_back(message, error, lease, None if is_over else again)
-
-    # Preflights
-
-    def _rehearse(self, block: Sequence[int], lease: Lease) -> bool:
-        """Take out of the block what a preflight keeps back; say whether requests were made.
-
-        Or whether there was no time for any: then they are made under the next lease.
-        """
-        messages = self._waiting(block, lease) if block else []
-        if not messages:
-            return False
-        outcomes = self.rehearsal.ask(messages, lease.deadline)
-        for message, error in outcomes:
-            if error is not None:
-                self.suspend(message, error)
-        self._keep_back_groups(messages, lease)
-        return bool(outcomes) or lease.is_half_gone
-
-    def _keep_back_groups(self, messages: Iterable[Message], lease: Lease) -> None:
-        for message in messages:
-            error = self.rehearsal.verdict(message)
-            if isinstance(error, SMSUnavailable):
-                again = database_now(self.using) + delay(message, error)
-                self._keep_back(message, error, lease, again)
-            elif error is not None:
-                self._keep_back(message, error, lease, None)
-
-
-def delay(message: Message, error: SMSError) -> timedelta:
-    """Return how long to wait: as the provider asks, else twice as long each time, spread out."""
-    doubled = min(FIRST_DELAY * 2 ** max(message.attempts - 1, 0), LONGEST_DELAY)
-    spread = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-    return timedelta(seconds=max(error.retry_after or 0, spread))
+def suspend_after(message: Message, error: SMSError | None, using: str) -> None:
+    """Suspend the alias or the text if this error says that none of it can be sent."""
+    if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
+        text = ""
+    elif isinstance(error, ContentRefused):
+        text = message.fingerprint
+    else:
+        return
+    Suspension.objects.using(using).impose(message.alias, message.environment, error, text)

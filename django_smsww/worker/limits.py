@@ -1,7 +1,8 @@
-"""The caps and guards of an alias: what may leave is counted before it leaves, across all hosts.
+"""The quotas of an alias: messages are counted before they leave, over all hosts together.
 
-A worker takes from the counters what it is about to send, and gives back what was not sent. So a
-cap is never exceeded; what a dead worker had taken stays taken until the window is over.
+A worker reserves quota for the messages that it is about to send, and releases the quota of those
+that were not sent. So a quota is never exceeded. The reservation of a dead worker lasts until its
+window of time is over.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _FOR_SECONDS = _(
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """How much may leave in one window of time."""
+    """One quota in one window of time: `most` messages or, for DAILY, segments."""
 
     alias: str
     option: str
@@ -49,15 +50,13 @@ class Cap:
 
     @property
     def is_daily(self) -> bool:
-        """Whether queued messages wait until it is over; those past a guard are refused."""
+        """Whether queued messages wait for the next window; those past a guard fail."""
         return self.option == DAILY
 
     def amount(self, message: Message) -> int:
-        """Return how much of the cap the message uses."""
         return message.segments or 1 if self.is_daily else 1
 
     def as_error(self, now: datetime) -> SMSLimited:
-        """Return the error of a message that is beyond the cap."""
         seconds = (self.ends - now).total_seconds()
         return SMSLimited(
             _UNTIL if self.is_daily else _FOR_SECONDS,
@@ -74,17 +73,17 @@ class Cap:
 
 
 @dataclass
-class Allowance:
-    """What a worker has taken from the counters for the messages that it has at hand."""
+class Quotas:
+    """The quota that one worker has reserved, by the primary keys of its messages."""
 
     backend: BaseSMSBackend
     using: str
-    taken: dict[int, list[tuple[Cap, int]]] = field(default_factory=lambda: defaultdict(list))
+    reserved: dict[int, list[tuple[Cap, int]]] = field(default_factory=lambda: defaultdict(list))
 
-    def admit(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
-        """Count these messages, and return those that are beyond a cap, each with that cap.
+    def reserve(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
+        """Count these messages; return those that no quota is left for, each with that quota.
 
-        What those have taken by then is to be given back, as all is that does not leave.
+        They may have reserved other quotas by then: `release` them like all that do not leave.
         """
         now = database_now(self.using)
         waiting, beyond = list(messages), []
@@ -95,38 +94,38 @@ class Allowance:
             waiting = [message for message in waiting if message.pk not in refused]
         return beyond
 
-    def give_back(self, primary_keys: Iterable[int]) -> None:
-        """Give back what was taken for messages that do not leave."""
+    def release(self, primary_keys: Iterable[int]) -> None:
+        """Free the quota of messages that did not leave."""
         unused: dict[Cap, int] = defaultdict(int)
         for primary_key in primary_keys:
-            for cap, amount in self.taken.pop(primary_key, ()):
+            for cap, amount in self.reserved.pop(primary_key, ()):
                 unused[cap] += amount
         for cap, amount in unused.items():
             self._counters.give_back(cap.scope, cap.begins, amount)
 
-    def use(self, primary_keys: Iterable[int]) -> None:
-        """Let go of what was taken for messages that have left: it is used."""
+    def spend(self, primary_keys: Iterable[int]) -> None:
+        """Forget the reservations of messages that have left: their quota is used."""
         for primary_key in primary_keys:
-            self.taken.pop(primary_key, None)
+            self.reserved.pop(primary_key, None)
 
     def _without_room(self, cap: Cap, group: Sequence[Message]) -> list[Message]:
-        """Take the cap for as many of the group as it has room for, and return the others."""
-        if self._take(cap, group):
+        """Reserve the quota for as many of the group as it has room for; return the others."""
+        if self._reserve(cap, group):
             return []
-        # Not all at once: one by one, unless there is no room for any.
+        # Not for all at once, so one by one, unless there is no room for any.
         room = cap.most - self._counters.used(cap.scope, cap.begins)
         return [
             message
             for message in group
-            if len(group) == 1 or cap.amount(message) > room or not self._take(cap, [message])
+            if len(group) == 1 or cap.amount(message) > room or not self._reserve(cap, [message])
         ]
 
-    def _take(self, cap: Cap, group: Sequence[Message]) -> bool:
+    def _reserve(self, cap: Cap, group: Sequence[Message]) -> bool:
         amount = sum(map(cap.amount, group))
         if not self._counters.take(cap.scope, cap.begins, amount, cap.most):
             return False
         for message in group:
-            self.taken[message.pk].append((cap, cap.amount(message)))
+            self.reserved[message.pk].append((cap, cap.amount(message)))
         return True
 
     @property
@@ -135,19 +134,18 @@ class Allowance:
 
 
 def has_limits(backend: BaseSMSBackend) -> bool:
-    """Whether this backend counts what leaves."""
     return any(getattr(backend, option) is not None for option in (*GUARDS, DAILY))
 
 
 def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) -> None:
-    """Raise SMSLimited if a guard has no room for this message now. Nothing is counted yet.
+    """Raise SMSLimited if a guard has no room for this message now; nothing is counted yet.
 
-    It spares a flood the rows, and tells a caller whose message would only fail in the queue.
+    So a flood leaves no rows, and a caller hears at once that a queued message would fail.
     """
     if sms.dry_run or not has_limits(backend):
         return
     now = database_now(using)
-    if sms.send_at and sms.send_at > now:  # it will be counted in a window to come
+    if sms.send_at and sms.send_at > now:  # a later window will count it
         return
     for option in GUARDS:
         cap = _cap(backend, option, sms.recipient, getattr(user, "pk", None), now)
@@ -156,7 +154,7 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
 
 
 def used_today(backend: BaseSMSBackend, *, using: str) -> int:
-    """Return how many segments count towards `max_segments_per_day` by now."""
+    """Return how many segments of today count towards `max_segments_per_day`."""
     begins, _ends = _day(database_now(using))
     return Counter.objects.using(using).used(_scope(backend, DAILY, ""), begins)
 
@@ -169,10 +167,10 @@ def cost_nothing(error: SMSError | None) -> bool:
 def stop_batch(
     alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
 ) -> int:
-    """Give up what has not left of a mass send; return how many messages were cancelled.
+    """Cancel the messages of a mass send that have not left, and return how many those were.
 
-    What a worker has at hand, and what the call that sends it has still to write, is cancelled
-    when its turn comes.
+    Rows that a worker has leased, and rows that the call has still to write, are cancelled when
+    their turn comes.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
@@ -184,7 +182,7 @@ def stop_batch(
 def _groups(
     backend: BaseSMSBackend, option: str, messages: Sequence[Message], now: datetime
 ) -> Iterator[tuple[Cap, list[Message]]]:
-    """Yield each cap that the option puts on these messages, with those that it concerns."""
+    """Yield each quota of this option, with the messages that count towards it."""
     if getattr(backend, option) is None:
         return
     groups: dict[Cap, list[Message]] = defaultdict(list)
@@ -211,7 +209,7 @@ def _cap(
 
 
 def _name(option: str, recipient: str, user: Any) -> str:
-    """Return of whom a guard keeps count; a counter shows no numbers."""
+    """Return a name for what a guard counts; it does not show the number."""
     if option == "max_per_country":
         return country_of(recipient) or "none"
     name = recipient if option == "max_per_number" else str(user)
@@ -224,14 +222,14 @@ def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
 
 
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
-    """Return the window of so many seconds, counted from 1970 on, in which this moment is."""
+    """Return the window of so many seconds, counted from 1970 on, that this moment is in."""
     elapsed = int(aware_time(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(elapsed - elapsed % seconds, UTC)
     return project_time(begins), project_time(begins + timedelta(seconds=seconds))
 
 
 def _day(now: datetime) -> tuple[datetime, datetime]:
-    """Return when the day of the project's TIME_ZONE began, and when it ends."""
+    """Return the beginning and the end of today in the project's TIME_ZONE."""
     zone = timezone.get_default_timezone()
     today = local_time(now, zone).date()
     return midnight(today, zone), midnight(today + timedelta(days=1), zone)

@@ -1,8 +1,7 @@
-"""A dry run of each text and sender of a mass send, before the first of it leaves.
+"""Preflights: a dry run of each text and sender of a mass send, before its first message leaves.
 
 Forbidden words cost a fine for each message and block the whole account, while a dry run costs
-nothing. So one message of each group is tried, and the group leaves, waits or fails by what it says
-of the text or the sender.
+nothing. So one message of each group is tried first. Its answer lets the group leave, wait or fail.
 """
 
 from __future__ import annotations
@@ -19,28 +18,29 @@ from ..exceptions import ContentRefused, SMSError, SMSRefused, SMSUnavailable, e
 from ..models import Message, Preflight
 from ..sms import SMS
 
-TRIES = 5
-"""How many recipients of a group may be refused before it leaves, text and sender unjudged."""
+MOST_TRIES = 5
+"""After so many refused recipients a group leaves without a verdict on its text and sender."""
 
 NUMBERS_ENOUGH = 20
-"""From how many numbers on a mass send has a preflight unless it is told otherwise."""
+"""A mass send to so many numbers has a preflight by itself."""
 
 Group = tuple[UUID, str, str]
+"""Batch, sender and fingerprint of the text."""
 
 # Specification 1.2.7: the length and the form of the sender, and forbidden content.
 _CODES = frozenset({"2021", "2024", "2044", "2050"})
 _RECIPIENT_CODES = frozenset({"2011", "2013"})
-# What has no code that is known: an alias that awaits approval, and failOnMultipleMessages.
+# Refusals without a known code: an alias that awaits approval, and failOnMultipleMessages.
 _speaks_of_all = re.compile(
     r"not approved|\b(sender|alias|multiple|parts?|segments?)\b", re.IGNORECASE
 ).search
 
 
 @dataclass
-class Rehearsal:
-    """What is known of the groups that one worker delivers.
+class Preflights:
+    """The preflights of one worker.
 
-    A verdict is None where the group may leave, else the error that keeps it back.
+    A verdict is None where the group may leave, else the error that stops it.
     """
 
     backend: BaseSMSBackend
@@ -51,15 +51,15 @@ class Rehearsal:
     def verdict(self, message: Message) -> SMSError | None:
         return self.verdicts.get(_group(message))
 
-    def ask(
+    def run(
         self, messages: Sequence[Message], deadline: float
     ) -> list[tuple[Message, SMSError | None]]:
-        """Make a dry run for each group that has no verdict; return what was asked and answered.
+        """Make a dry run for each group without a verdict; return the messages tried, with errors.
 
-        What has not started by the deadline is not among them. A group whose recipient was
-        refused still has no verdict: ask again, and another of its recipients is tried.
+        Dry runs that did not start by the deadline are left out. A group whose recipient was
+        refused still has no verdict: call again, and another of its recipients is tried.
         """
-        self._read(messages)
+        self._read_verdicts(messages)
         chosen = self._choose(messages)
         results = self.backend.send_messages([_dry_run(one) for one in chosen], deadline=deadline)
         outcomes = [
@@ -71,8 +71,8 @@ class Rehearsal:
             self._judge(message, error)
         return outcomes
 
-    def _read(self, messages: Iterable[Message]) -> None:
-        """Learn what other workers have found out."""
+    def _read_verdicts(self, messages: Iterable[Message]) -> None:
+        """Read the verdicts that other workers have stored."""
         groups = {_group(message) for message in messages} - self.verdicts.keys()
         if not groups:
             return
@@ -87,7 +87,7 @@ class Rehearsal:
             self.verdicts[group] = _error_of(preflight)
 
     def _choose(self, messages: Iterable[Message]) -> list[Message]:
-        """Return one message of each group without a verdict, none of which was tried yet."""
+        """Return one untried message of each group without a verdict."""
         chosen: dict[Group, Message] = {}
         for message in messages:
             group = _group(message)
@@ -100,15 +100,15 @@ class Rehearsal:
         tried = self.tried.setdefault(group, set())
         tried.add(message.pk)
         if error is not None and not isinstance(error, SMSRefused):
-            # It holds for this worker only: when the messages are tried again, so is this.
+            # Not stored: when the messages are tried again, so is the dry run.
             self.verdicts[group] = _unavailable(error)
         elif error is None or concerns_all(error):
-            self._decide(message, error)
-        elif len(tried) >= TRIES:
-            self._decide(message, None)
+            self._store_verdict(message, error)
+        elif len(tried) >= MOST_TRIES:
+            self._store_verdict(message, None)
 
-    def _decide(self, message: Message, error: SMSError | None) -> None:
-        """Keep a verdict, so that no other worker needs to ask."""
+    def _store_verdict(self, message: Message, error: SMSError | None) -> None:
+        """Store a verdict, so that no other worker makes a dry run for the group."""
         group = batch, sender, text = _group(message)
         self.verdicts[group] = error
         verdict = Preflight(
@@ -133,17 +133,17 @@ def concerns_all(error: SMSRefused) -> bool:
 
 
 def _group(message: Message) -> Group:
-    # What has a preflight and no batch is a group of its own.
+    # A message without a batch is a group of its own.
     return (message.batch or message.reference, message.sender, message.fingerprint)
 
 
 def _dry_run(message: Message) -> SMS:
-    # A reference of its own: whatever is heard of it must not be taken for the message.
+    # A reference of its own, so that no callback for it is taken for one of the message.
     return message.as_sms().replace(dry_run=True, reference=uuid4())
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Return the error of the group: nothing was sent, whatever became of the dry run."""
+    """Return the error of a group whose dry run failed: none of its messages was sent."""
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(

@@ -1,7 +1,7 @@
-"""Take queued rows to the backend, and write down what came of each.
+"""Send queued rows: those that a caller names, or those that are due.
 
-The order is what keeps the promise of the history: lease, then SENDING, then the request, then the
-result. Nothing here holds a transaction open over a request.
+The order keeps the record true: lease, then SENDING, then the request, then the result. No
+transaction of this package is open during a request.
 """
 
 from __future__ import annotations
@@ -12,18 +12,13 @@ from ..backends.base import BaseSMSBackend
 from ..clock import database_now, elapsed
 from ..exceptions import SMSError
 from ..models import Heartbeat
-from .worker import Delivery, is_open_transaction
+from .worker import LEASE_ROWS, Worker
 
-__all__ = ["BLOCK", "Delivery", "count_due", "deliver", "deliver_due", "is_open_transaction"]
+SWEEP_SECONDS = 30.0
+"""How long `deliver_due` leases more rows; its caller looks after dead workers in between."""
 
-BLOCK = 250
-"""How many rows are leased at a time."""
-
-TURN = 30.0
-"""Seconds after which no more rows are leased, so that the dead are looked after, too."""
-
-BEAT = 10
-"""Seconds between two signs of life of `smsww_worker`."""
+HEARTBEAT_SECONDS = 10
+"""The time between two heartbeats of `smsww_worker`."""
 
 
 def deliver(
@@ -38,20 +33,20 @@ def deliver(
 
     Args:
         using: the database alias.
-        inline: somebody waits for the outcome, so a row that certainly was not sent is FAILED
+        inline: a caller waits for the outcome, so a row that certainly was not sent is FAILED
             instead of being tried again later.
         committed: the rows are known to be committed, as in an on-commit hook.
 
     Raises:
-        TransactionManagementError: a transaction is open, and the backend reaches outside: a
-            rollback would erase a message that was paid for.
+        TransactionManagementError: a transaction is open, and the backend sends to the outside:
+            a rollback would erase a message that was paid for.
     """
-    with Delivery(backend, using, inline=inline, committed=committed) as delivery:
-        for start in range(0, len(primary_keys), BLOCK):
-            delivery.add(primary_keys[start : start + BLOCK])
-            delivery.work_until(delivery.has_room)
-        delivery.work_until(delivery.is_done)
-    return delivery.errors
+    with Worker(backend, using, inline=inline, committed=committed) as worker:
+        for start in range(0, len(primary_keys), LEASE_ROWS):
+            worker.add(primary_keys[start : start + LEASE_ROWS])
+            worker.step_until(worker.needs_rows)
+        worker.step_until(worker.is_done)
+    return worker.errors
 
 
 def deliver_due(
@@ -67,46 +62,43 @@ def deliver_due(
     Rows are leased in blocks while others are on their way, the urgent and the oldest first.
 
     Args:
-        stop: asked now and then; once it says True, what has not left goes back to the queue, and
-            this returns when the requests under way have been answered.
-        progress: told how many more rows are done, as they are.
+        stop: asked before each step; once it returns True, rows that have not left go back to the
+            queue, and this returns when the requests under way have been answered.
+        progress: called with the number of rows that are done since the last call.
     """
-    delivery = Delivery(backend, using, inline=False)
+    worker = Worker(backend, using, inline=False)
     sweep = Heartbeat.objects.using(using)
-    sweep.beat(backend.environment, f"sweep:{backend.alias}", every=BEAT)
-    delivery.rows.abandon()
-    if delivery.gate.is_shut or delivery.must_rest():
-        delivery.rows.give_up_late()  # a text must not outlive its time because of a pause
+    sweep.beat(backend.environment, f"sweep:{backend.alias}", every=HEARTBEAT_SECONDS)
+    worker.rows.abandon()
+    if worker.is_stopped():
+        worker.rows.give_up_late()  # a text must not outlive its time because of a pause
         return 0
-    with delivery:
-        return _take_turns(delivery, limit, stop, progress)
+    with worker:
+        return _sweep(worker, limit, stop, progress)
 
 
 def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
     """Return how many rows `deliver_due` would find now."""
-    due = Delivery(backend, using, inline=False).rows.due(database_now(using))
+    due = Worker(backend, using, inline=False).rows.due(database_now(using))
     return due.order_by()[:limit].count()
 
 
-def _take_turns(
-    delivery: Delivery,
-    limit: int,
-    stop: Callable[[], bool],
-    progress: Callable[[int], object],
+def _sweep(
+    worker: Worker, limit: int, stop: Callable[[], bool], progress: Callable[[int], object]
 ) -> int:
-    """Lease a block whenever the last one runs low, until nothing is due; return how many rows."""
-    taken, done, is_empty, ends = 0, 0, False, elapsed() + TURN
+    """Lease a block whenever the worker needs rows, until nothing is due; return how many rows."""
+    leased, done, is_empty, ends = 0, 0, False, elapsed() + SWEEP_SECONDS
     while not stop():
-        if not is_empty and delivery.has_room():
-            wanted = min(delivery.block, limit - taken) if elapsed() < ends else 0
-            found = delivery.add_due(wanted) if wanted else 0
-            taken, is_empty = taken + found, not wanted or found < wanted
-        if is_empty and delivery.is_done():
-            return taken
-        delivery.step()
-        finished = taken - len(delivery.unfinished)
+        if not is_empty and worker.needs_rows():
+            wanted = min(worker.block_size, limit - leased) if elapsed() < ends else 0
+            found = worker.add_due(wanted) if wanted else 0
+            leased, is_empty = leased + found, not wanted or found < wanted
+        if is_empty and worker.is_done():
+            return leased
+        worker.step()
+        finished = leased - len(worker.unfinished)
         progress(finished - done)
         done = finished
-        if delivery.is_resting():
+        if worker.must_pause():
             break
-    return taken - delivery.give_back()
+    return leased - worker.release()

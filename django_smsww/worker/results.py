@@ -1,7 +1,7 @@
-"""Write down what came of messages: many at once, and nothing is lost that one of them spoils.
+"""Write results down: many at once, so that one that cannot be stored loses no other.
 
-An answer that the database does not take at once is kept and tried again, for as long as the lease
-lasts under which its message left; where somebody waits, for a few seconds. After that the row is
+A result that the database does not take at once is kept and written again, as long as the lease
+lasts under which its message left, or for a few seconds if a caller waits. After that the row is
 still SENDING, and becomes UNKNOWN as if its worker had died.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -23,151 +23,148 @@ from django.db import (
 )
 from django.utils import timezone
 
-from ..backends.base import stopped_by
 from ..clock import elapsed
-from ..exceptions import SMSError, SMSOutcomeUnknown
+from ..exceptions import ContentRefused, SMSError, SMSOutcomeUnknown
 from ..models import Message, MessageQuerySet
 from ..models import lease as leases
-from ..models.transitions import OvertakenError, move_together
-from .admission import Gate
-from .consequences import Consequences
-from .threads import Answer
+from ..models import provider_facts as facts
+from ..models.transitions import (
+    Move,
+    OvertakenError,
+    accepted,
+    failed,
+    move_together,
+    postponed,
+    put_back,
+    validated,
+)
+from ..sms import SendResult
+from .admission import suspend_after
+from .retry import may_retry, retry_at
+from .threads import MessageResult
 
 logger = logging.getLogger("django_smsww")
 
-LARGEST_FLUSH = 250
-LONGEST_WAIT = 0.5
-"""Seconds for which an answer may wait for others to be written with it."""
-PATIENCE = 10
-"""Seconds for which a call waits for a database that is away; a worker waits for its lease."""
-REFUSALS = 3
-"""How often a database that can be reached may refuse an answer before that is given up."""
+FLUSH_ROWS = 250
+"""How many results are written in one transaction, at most."""
+FLUSH_SECONDS = 0.5
+"""How long a result may wait for others to be written with it."""
+DATABASE_WAIT_SECONDS = 10
+"""How long a call waits for a database that is away; a worker waits until its lease ends."""
+MOST_REFUSALS = 3
+"""How often a database that can be reached may refuse a result before it is given up."""
 UNUSABLE = (ArithmeticError, TypeError, ValueError, ValidationError)
-"""What a field says of a value that it cannot write, such as a price that is no number."""
+"""Errors of a field that cannot store a value, such as a price that is no number."""
 
 
-@dataclass
 class Results:
-    """The answers of one delivery, from when they come until they are written.
+    """The results of one worker, from when they come until they are in the database.
 
     Attributes:
-        errors: where the errors of messages that did not leave are noted, by primary key.
-        unwritten: those that wait.
-        is_refused: the database has just refused some of them for now.
+        errors: the errors of messages that were not accepted, by primary key.
+        unwritten: the results that wait.
+        was_refused: the last attempt left some unwritten, because the database did not take them.
     """
 
-    rows: MessageQuerySet
-    gate: Gate
-    inline: bool
-    errors: dict[int, SMSError]
-    unwritten: list[Answer] = field(default_factory=list)
-    is_refused: bool = False
-    since: float = 0.0
+    def __init__(self, rows: MessageQuerySet, *, inline: bool, errors: dict[int, SMSError]) -> None:
+        self.rows, self.using = rows, rows.db
+        self.inline, self.errors = inline, errors
+        self.unwritten: list[MessageResult] = []
+        self.was_refused = False
+        self._since = 0.0
 
-    def __post_init__(self) -> None:
-        self.consequences = Consequences(self.rows, self.inline)
-
-    @property
-    def using(self) -> str:
-        return self.rows.db
-
-    def add(self, answers: Sequence[Answer]) -> None:
-        if answers and not self.unwritten:
-            self.since = elapsed()
-        self.unwritten += answers
+    def add(self, results: Sequence[MessageResult]) -> None:
+        if results and not self.unwritten:
+            self._since = elapsed()
+        self.unwritten += results
 
     @property
-    def wait(self) -> float:
-        """For how many seconds more they may wait for others to be written with them."""
-        return max(0.0, self.since + LONGEST_WAIT - elapsed())
+    def flush_in(self) -> float:
+        """Seconds for which the results may still wait for others."""
+        return max(0.0, self._since + FLUSH_SECONDS - elapsed())
 
-    def write(self) -> list[Answer]:
-        """Write down what waits; return the answers that need not be thought of any more."""
-        answers, self.unwritten = self.unwritten, []
+    def write(self) -> list[MessageResult]:
+        """Write the results that wait; return those that were written or given up."""
+        results, self.unwritten = self.unwritten, []
         try:
-            for start in range(0, len(answers), LARGEST_FLUSH):
-                self._write(answers[start : start + LARGEST_FLUSH])
+            for start in range(0, len(results), FLUSH_ROWS):
+                self._write(results[start : start + FLUSH_ROWS])
         except BaseException:  # such as Ctrl-C
-            self.unwritten = answers  # those that are written by now are not moved a second time
+            self.unwritten = results  # those that are written by now are not moved a second time
             raise
-        kept = {id(answer) for answer in self.unwritten}
-        self.is_refused, self.since = bool(kept), elapsed()
-        return [answer for answer in answers if id(answer) not in kept]
+        kept = {id(each) for each in self.unwritten}
+        self.was_refused, self._since = bool(kept), elapsed()
+        return [each for each in results if id(each) not in kept]
 
-    def _write(self, answers: Sequence[Answer]) -> None:
+    def _write(self, results: Sequence[MessageResult]) -> None:
         try:
-            self._write_together(answers)
+            # All reads come before: SQLite refuses a transaction that reads first and writes
+            # then, if another one has written in between.
+            moves = [move_of(each, self.rows, inline=self.inline) for each in results]
+            with transaction.atomic(using=self.using):
+                move_together(moves, results[0].lease.token, self.using)
+                for each in _one_of_each_stop(results):
+                    suspend_after(each.message, each.error, self.using)
         except (OvertakenError, IntegrityError):
-            self._write_overtaken(answers)
+            self._write_overtaken(results)
         except (DatabaseError, *UNUSABLE) as error:
-            self._write_refused(answers, error)
+            self._write_refused(results, error)
+        else:
+            self.errors.update((move.message.pk, move.error) for move in moves if move.error)
 
-    def _write_together(self, answers: Sequence[Answer]) -> None:
-        # What is read is read before: SQLite refuses a transaction that reads first and writes
-        # then, if another one has written in between.
-        moves = [self.consequences.move_of(answer) for answer in answers]
-        with transaction.atomic(using=self.using):
-            move_together(moves, answers[0].lease.token, self.using)
-            for message, error in _distinct(answers):
-                self.gate.suspend(message, error)
-        for move in moves:
-            if move.error is not None:
-                self.errors[move.message.pk] = move.error
-
-    def _write_overtaken(self, answers: Sequence[Answer]) -> None:
-        """Write them, but for one whose row is not where we left it, or whose id another has."""
-        if len(answers) > 1:
-            self._write_halves(answers)
+    def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
+        """Write them one by one, as a row has moved meanwhile or another one has a provider id."""
+        if len(results) > 1:
+            self._write_halves(results)
             return
         try:
-            said = self._said(answers[0])
+            changes = self._late_facts(results[0])
             with transaction.atomic(using=self.using):
-                self._write_late(answers[0], said)
+                self._write_late(results[0], changes)
         except DatabaseError as error:
-            self._write_refused(answers, error)
+            self._write_refused(results, error)
 
-    def _said(self, answer: Answer) -> dict[str, Any]:
-        """Return the facts that came along with a refusal, but for an id that another row has."""
-        named, message = answer.result, answer.message
-        if named.error is None:
+    def _late_facts(self, late: MessageResult) -> dict[str, Any]:
+        """Return the facts of a refusal, without a provider id that another row has."""
+        result = late.result
+        if result.error is None:
             return {}
-        free = self.rows.filter(self.rows.free_id(named.provider_id), pk=message.pk)
-        result = named if free.exists() else named.nameless()
-        return self.consequences.said(answer, result)
+        free = self.rows.filter(self.rows.free_id(result.provider_id), pk=late.message.pk)
+        return facts_of(late.message, result if free.exists() else result.nameless(), self.rows)
 
-    def _write_late(self, answer: Answer, said: dict[str, Any]) -> None:
-        message, error = answer.message, answer.result.error
-        if error is not None and not answer.never_begun:
-            is_ended = message.fail(error, token=answer.lease.token, **said)
-            if not is_ended and not message.fail_late(error, **said) and said:
-                # It is not ours to end any more; what it has cost is true all the same.
+    def _write_late(self, late: MessageResult, changes: dict[str, Any]) -> None:
+        message, error = late.message, late.error
+        if error is not None and not late.was_not_started:
+            is_ended = message.fail(error, token=late.lease.token, **changes)
+            if not is_ended and not message.fail_late(error, **changes) and changes:
+                # A callback or another worker has ended the row. The price is true all the same.
                 row = self.rows.filter(pk=message.pk)
-                row.update(**said, updated_at=timezone.now())
-            self.gate.suspend(message, error)
+                row.update(**changes, updated_at=timezone.now())
+            suspend_after(message, error, self.using)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
-            # No lease is asked for: that the provider has it is true whoever heard it.
-            message.accept(answer.result)
+            # No lease is asked for: that the provider has the message is true anyhow.
+            message.accept(late.result)
 
-    def _write_refused(self, answers: Sequence[Answer], error: Exception) -> None:
-        """Write them, but for one that the database does not take; keep what it may yet take."""
+    def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
+        """Keep what the database may take later, and give up one that it never takes."""
         if connections[self.using].in_atomic_block:
-            raise error  # whoever opened the transaction has to roll it back
+            raise error  # the owner of that transaction has to roll it back
         is_passing = isinstance(error, OperationalError | InterfaceError)
         if is_passing and self._is_away():
-            self._keep(answers, error)
-        elif len(answers) > 1:
-            self._write_halves(answers)
-        elif is_passing and answers[0].refusals < REFUSALS:
-            answers[0].refusals += 1
-            self._keep(answers, error)
+            self._keep(results, error)
+        elif len(results) > 1:
+            self._write_halves(results)
+        elif is_passing and results[0].refusals < MOST_REFUSALS:
+            results[0].refusals += 1
+            self._keep(results, error)
         else:
-            self._give_up(answers[0], error)
+            self._give_up(results[0], error)
 
-    def _write_halves(self, answers: Sequence[Answer]) -> None:
-        middle = len(answers) // 2
-        self._write(answers[:middle])
-        self._write(answers[middle:])
+    def _write_halves(self, results: Sequence[MessageResult]) -> None:
+        middle = len(results) // 2
+        self._write(results[:middle])
+        self._write(results[middle:])
 
     def _is_away(self) -> bool:
         """Whether the database cannot be reached; a connection that broke is opened anew."""
@@ -179,33 +176,63 @@ class Results:
             return True
         return False
 
-    def _keep(self, answers: Sequence[Answer], error: Exception) -> None:
-        for answer in answers:
-            if elapsed() < self._ends(answer):
-                self.unwritten.append(answer)
+    def _keep(self, results: Sequence[MessageResult], error: Exception) -> None:
+        for each in results:
+            if elapsed() < self._written_until(each):
+                self.unwritten.append(each)
             else:
-                self._give_up(answer, error)
+                self._give_up(each, error)
 
-    def _ends(self, answer: Answer) -> float:
-        """Return until when it may be tried to write this down."""
-        lease_ends = answer.lease.deadline + leases.SECONDS / 2
-        return min(lease_ends, answer.came_at + PATIENCE) if self.inline else lease_ends
+    def _written_until(self, result: MessageResult) -> float:
+        """Return by when this result must be written, by `elapsed()`."""
+        lease_ends = result.lease.deadline + leases.SECONDS / 2
+        call_ends = result.came_at + DATABASE_WAIT_SECONDS
+        return min(lease_ends, call_ends) if self.inline else lease_ends
 
-    def _give_up(self, answer: Answer, error: Exception) -> None:
+    def _give_up(self, result: MessageResult, error: Exception) -> None:
         # The row stays SENDING, and becomes UNKNOWN when its lease is over. The error's text
-        # quotes what was to be stored, so its class has to do.
-        reference, kind = answer.message.reference, type(error).__name__
+        # quotes the values that were to be stored, so only its class is logged.
+        reference, kind = result.message.reference, type(error).__name__
         logger.error(
             "The result of message %s was not stored (%s): it will be UNKNOWN", reference, kind
         )
-        self.errors[answer.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
+        self.errors[result.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
 
 
-def _distinct(answers: Sequence[Answer]) -> list[tuple[Message, SMSError]]:
-    """Return one error of each kind that holds others back, with its message."""
-    found = {}
-    for answer in answers:
-        error = answer.result.error
-        for text in stopped_by(error, answer.message.body):
-            found[type(error), text] = (answer.message, error)
-    return [(message, error) for message, error in found.values() if error]
+def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool) -> Move:
+    """Return where the result moves its row."""
+    message, result, error = sent.message, sent.result, sent.error
+    if sent.was_not_started:
+        return put_back(message)
+    if error is None:
+        return (validated if message.dry_run else accepted)(message, result, rows.db)
+    if not inline and may_retry(message, error):
+        return postponed(message, error, retry_at(message, error, rows.db))
+    return failed(message, error, **facts_of(message, result, rows))
+
+
+def facts_of(message: Message, result: SendResult, rows: MessageQuerySet) -> dict[str, Any]:
+    """Return the columns that a refusal sets: the provider's facts, and the fine."""
+    changes = facts.merge(Message, result, rows.db)
+    if isinstance(result.error, ContentRefused) and not message.dry_run:
+        changes["penalty"] = _penalty(message, result, rows)
+    return changes
+
+
+def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Decimal | None:
+    """Estimate the cost of forbidden content: a fine, or the price of the message (IT, ES)."""
+    segments = result.segments or message.segments or 1
+    if message.route not in ("IT", "ES"):
+        return facts.FINE * segments
+    if result.total_price:
+        return result.total_price
+    # A refusal names no price, so the one of the last message counts.
+    priced = rows.filter(route=message.route, price__gt=0).order_by("-pk")
+    price = priced.values_list("price", flat=True).first()
+    return price and price * segments
+
+
+def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
+    """Return one result for each text or account that its error stops."""
+    found = {(type(each.error), text): each for each in results for text in each.stopped_texts}
+    return list(found.values())

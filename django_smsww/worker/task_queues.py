@@ -1,8 +1,8 @@
-"""Where queued messages meet the engine that a project already runs.
+"""The task queues that a project runs already, such as Celery, may send queued messages.
 
-An engine is a function, named in OPTIONS["queue"], that is called with an alias and primary keys
-once the rows are committed. It may lose them, repeat them or be down: leases decide who sends, and
-`smsww_worker` sends what no engine has taken within a minute.
+A project names a function in OPTIONS["queue"]. It is called with an alias and primary keys once
+the rows are committed. The task queue may lose them, repeat them or be down: leases decide who
+sends, and `smsww_worker` sends the rows that no task has sent within a minute.
 """
 
 from __future__ import annotations
@@ -25,30 +25,29 @@ from .queue import deliver
 
 logger = logging.getLogger("django_smsww")
 
-BLOCK = 250
+TASK_ROWS = 250
 """How many messages a task has: many enough to be cheap, few enough to let others in between."""
 
-REST = 10.0
-"""Seconds for which an engine that has failed is not asked again.
+REST_SECONDS = 10.0
+"""How long a task queue that has failed gets no calls.
 
-A mass send tells it of a block at a time, and each may have to wait until a dead broker is found
-to be dead.
+A mass send calls once for each block, and each call may wait until a dead broker is noticed.
 """
 
 _resting: dict[str, float] = {}
 
 
-def tell(path: str, alias: str, primary_keys: Sequence[int]) -> None:
-    """Hand committed rows to an engine; what it does not take, `smsww_worker` will.
+def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
+    """Give committed rows to a task queue; `smsww_worker` sends those that it does not take.
 
-    Nothing is raised: whoever has just sent cannot mend a broker, and the rows are safe.
+    Nothing is raised: the caller cannot repair a broker, and the rows are safe.
     """
     if time.monotonic() < _resting.get(path, 0):
         return
     try:
         import_string(path)(alias, primary_keys)
     except Exception as error:
-        _resting[path] = time.monotonic() + REST
+        _resting[path] = time.monotonic() + REST_SECONDS
         # The error's text may quote the address of a broker with its password.
         logger.error(
             "The engine %s did not take %d messages of %r: %s. They stay queued for smsww_worker.",
@@ -60,32 +59,32 @@ def tell(path: str, alias: str, primary_keys: Sequence[int]) -> None:
 
 
 def forget_failures() -> None:
-    """Ask every engine again, as after a start."""
+    """Call every task queue again, as after a start."""
     _resting.clear()
 
 
 def blocks_of(primary_keys: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Yield blocks of those rows that still wait, the urgent first, each with its priority."""
+    """Yield blocks of the rows that are still queued, the urgent first, each with its priority."""
     rows = Message.objects.using(router.db_for_write(Message)).queued()
     waiting = rows.filter(pk__in=primary_keys).order_by(*CLAIM_ORDER)
     for priority, group in groupby(waiting.values_list("priority", "pk"), key=itemgetter(0)):
         keys = (primary_key for _, primary_key in group)
-        while block := list(islice(keys, BLOCK)):
+        while block := list(islice(keys, TASK_ROWS)):
             yield priority, block
 
 
 def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
-    """Send those of these rows that nobody has sent or leased; harmless when repeated.
+    """Send those of these rows that nobody has sent or leased; a repeated call does no harm.
 
-    What became of them is for the rows to say. What could not be sent for now is queued again.
+    The rows say how it ended. A message that could not be sent for now is queued again.
 
     Raises:
-        DatabaseError: the database is away. What is on its way is settled later, the rest is
-            still QUEUED; an engine may repeat the call.
+        DatabaseError: the database is away. Requests under way are settled later, other rows are
+            still QUEUED; the task queue may repeat the call.
     """
     using = router.db_for_write(Message)
-    # What was tried and put off has its time: a task that is given out again must not hurry it.
-    # Without an error nothing was put off, whatever the clocks of two hosts make of its time.
+    # A repeated task must not hurry a row that was postponed. A row without an error was not
+    # postponed, even if the clocks of two hosts disagree about its time.
     ready = Q(attempts=0) | Q(error="") | Q(next_attempt_at__lte=database_now(using))
     rows = Message.objects.using(using).queued().filter(ready, pk__in=primary_keys)
     waiting = list(rows.order_by(*CLAIM_ORDER).values_list("pk", flat=True))

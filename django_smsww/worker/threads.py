@@ -1,7 +1,7 @@
-"""The threads that carry messages to a backend, and bring back its answers.
+"""The threads that carry messages to a backend, and bring back its results.
 
-They share one queue of work, so that none waits for another's slow request. None of them touches
-the database: the one who hands over the messages also writes down the answers.
+They share one queue of work, so no message waits for another one's slow request. No thread
+touches the database: the worker that hands the messages over also writes the results down.
 """
 
 from __future__ import annotations
@@ -15,124 +15,133 @@ from threading import Event
 
 from ..backends.base import BaseSMSBackend, stopped_by
 from ..clock import elapsed
+from ..exceptions import SMSError
 from ..models import Message
 from ..models.lease import Lease
-from ..sms import SMS, SendResult
+from ..sms import SendResult
 
 
 @dataclass(slots=True)
-class Answer:
-    """What came of a message, under the lease with which it left."""
+class MessageResult:
+    """The result of one message, and the lease under which the message left.
+
+    Attributes:
+        refusals: how often the database did not take it.
+    """
 
     message: Message
     result: SendResult
     lease: Lease
     came_at: float = field(default_factory=elapsed)
     refusals: int = 0
-    """How often the database would not take it."""
 
     @property
-    def never_begun(self) -> bool:
-        return self.result.error is not None and self.result.error.code == "not_started"
+    def error(self) -> SMSError | None:
+        return self.result.error
 
     @property
-    def holds_others_back(self) -> bool:
-        return bool(stopped_by(self.result.error, self.message.body))
+    def was_not_started(self) -> bool:
+        return self.error is not None and self.error.code == "not_started"
+
+    @property
+    def stopped_texts(self) -> set[str | None]:
+        """The texts of which no message may be sent now; None stands for all texts."""
+        return stopped_by(self.error, self.message.body)
 
 
-class Senders:
-    """The threads of one delivery.
+class SendingThreads:
+    """The threads of one worker.
 
-    After forbidden content no other message of the same text is started, and after what concerns
-    the whole account none at all, until `forget_stops` says that every claim knows of it.
+    After forbidden content they start no other message of the same text. After an error that
+    concerns the whole account they start none at all. `forget_stops` ends both.
 
     Attributes:
-        under_way: how many messages were handed over whose answers were not collected yet.
+        under_way: how many messages were handed over, less the results that were collected.
     """
 
     def __init__(self, backend: BaseSMSBackend) -> None:
         self._backend = backend
-        self._threads: ThreadPoolExecutor | None = None
-        self._work: SimpleQueue[tuple[Message, SMS, Lease, float, set[str | None]]] = SimpleQueue()
-        self._answers: SimpleQueue[Answer | BaseException] = SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+        self._work: SimpleQueue[tuple[Message, Lease, float, set[str | None]]] = SimpleQueue()
+        self._results: SimpleQueue[MessageResult | BaseException] = SimpleQueue()
         self._stopped: set[str | None] = set()
         self._raised: list[BaseException] = []
         self._ending = Event()
         self.under_way = 0
 
     @property
-    def are_together(self) -> bool:
-        """Whether the backend has a way of its own to send several."""
+    def send_together(self) -> bool:
+        """Whether the backend has a way of its own to send several messages at once."""
         return type(self._backend).send_messages is not BaseSMSBackend.send_messages
 
-    def hand_over(
-        self, messages: Sequence[Message], lease: Lease, places: Sequence[float], *, is_last: bool
+    def send(
+        self, messages: Sequence[Message], lease: Lease, starts: Sequence[float], *, is_last: bool
     ) -> None:
-        """Send these messages, and return at once, unless one message is all that there is.
+        """Have threads send these messages.
 
-        A backend that sends several in its own way does so before this returns.
+        Return at once, except for one message alone, and where the backend sends several messages
+        in its own way: these are sent here, in the calling thread.
 
         Args:
-            places: when each of them may begin, by `elapsed()`.
+            starts: when each of them may begin, by `elapsed()`.
             is_last: nothing else waits to be sent.
         """
-        alone = is_last and len(messages) == 1 and not self.under_way
+        is_alone = is_last and len(messages) == 1 and not self.under_way
         self.under_way += len(messages)
-        if self.are_together:
-            self._send_together(messages, lease, places[0])
-        elif alone:
-            self._send(messages[0], messages[0].as_sms(), lease, places[0], self._stopped)
+        if self.send_together:
+            self._send_together(messages, lease, starts[0])
+        elif is_alone:
+            self._send_one(messages[0], lease, starts[0], self._stopped)
         else:
-            for message, place in zip(messages, places, strict=False):
-                self._work.put((message, message.as_sms(), lease, place, self._stopped))
-            self._begin(len(messages))
+            for message, start in zip(messages, starts, strict=False):
+                self._work.put((message, lease, start, self._stopped))
+            self._start_threads(len(messages))
 
-    def collect(self, seconds: float) -> list[Answer]:
-        """Return the answers that have come; wait for the first of them, but not for longer."""
-        found: list[Answer | BaseException] = []
+    def collect(self, seconds: float) -> list[MessageResult]:
+        """Return the results that have come; wait at most so many seconds for the first one."""
+        found: list[MessageResult | BaseException] = []
         with suppress(Empty):
-            found.append(
-                self._answers.get(timeout=seconds) if seconds else self._answers.get_nowait()
-            )
+            found.append(self._results.get(block=seconds > 0, timeout=seconds))
             while True:
-                found.append(self._answers.get_nowait())
+                found.append(self._results.get_nowait())
         self.under_way -= len(found)
         self._raised += [each for each in found if isinstance(each, BaseException)]
-        return [each for each in found if isinstance(each, Answer)]
+        return [each for each in found if isinstance(each, MessageResult)]
 
-    def check(self) -> None:
-        """Raise what ended a thread and is no error of a message, such as Ctrl-C."""
+    @property
+    def has_error(self) -> bool:
+        return bool(self._raised)
+
+    def raise_error(self) -> None:
+        """Raise the exception that ended a thread and is no error of a message, such as Ctrl-C."""
         if self._raised:
             raise self._raised[0]
 
     def forget_stops(self) -> None:
-        """Let messages start again that are handed over from now on."""
+        """Let messages that are handed over from now on start again.
+
+        To be called when the suspensions are committed, which the next block is checked against.
+        """
         self._stopped = set()
 
-    def end(self) -> None:
-        """Start no further message; those under way go on, and their answers are collected."""
+    def stop(self) -> None:
+        """Start no further message; requests under way go on, and their results are collected."""
         self._ending.set()
 
     def close(self) -> None:
         """Wait for the threads to end."""
-        if self._threads is not None:
-            self._threads.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
-    @property
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(
-                self._backend.concurrency, thread_name_prefix="smsww"
-            )
-        return self._threads
-
-    def _begin(self, count: int) -> None:
-        """Have threads send so many; of what none has taken when that fails, nothing is begun."""
+    def _start_threads(self, count: int) -> None:
+        """Wake or start a thread for each message; if that fails, start none of the others."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._backend.concurrency, thread_name_prefix="smsww")
         try:
             for _ in range(count):
                 self._pool.submit(self._send_next)
         except BaseException:  # no thread can be started, or the interpreter is about to end
-            self.end()
+            self.stop()
             while self._send_next():
                 pass
             raise
@@ -142,34 +151,30 @@ class Senders:
             work = self._work.get_nowait()
         except Empty:
             return False
-        self._send(*work)
+        self._send_one(*work)
         return True
 
-    def _send(
-        self,
-        message: Message,
-        sms: SMS,
-        lease: Lease,
-        place: float,
-        stopped: set[str | None],
+    def _send_one(
+        self, message: Message, lease: Lease, start: float, stopped: set[str | None]
     ) -> None:
         try:
-            result = self._backend.attempt(sms, self._deadline(lease, place), stopped)
+            deadline = self._deadline(lease, start)
+            result = self._backend.attempt(message.as_sms(), deadline, stopped)
         except BaseException as error:
-            self._answers.put(error)
+            self._results.put(error)
         else:
-            self._answers.put(Answer(message, result, lease))
+            self._results.put(MessageResult(message, result, lease))
 
-    def _deadline(self, lease: Lease, place: float) -> float:
-        """Wait for the place, and return by when a request must begin; the past if none may."""
-        if (seconds := place - elapsed()) > 0:
+    def _deadline(self, lease: Lease, start: float) -> float:
+        """Wait for the start; return by when a request must begin, or the past if none may."""
+        if (seconds := start - elapsed()) > 0:
             self._ending.wait(seconds)
         return 0.0 if self._ending.is_set() else lease.deadline
 
-    def _send_together(self, messages: Sequence[Message], lease: Lease, place: float) -> None:
+    def _send_together(self, messages: Sequence[Message], lease: Lease, start: float) -> None:
         texts = [message.as_sms() for message in messages]
         try:
-            deadline = self._deadline(lease, place)
+            deadline = self._deadline(lease, start)
             results = self._backend.send_messages(texts, deadline=deadline)
             if not all(isinstance(result, SendResult) for result in results):
                 raise TypeError("send_messages() must return a SendResult for each message.")
@@ -179,4 +184,4 @@ class Senders:
             self.under_way -= len(messages)
             return
         for message, result in pairs:
-            self._answers.put(Answer(message, result, lease))
+            self._results.put(MessageResult(message, result, lease))

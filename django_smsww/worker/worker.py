@@ -1,7 +1,7 @@
-"""One worker's way through rows that it leases: none waits for another's slow request.
+"""A worker: it leases rows, has threads send them, and writes the results down.
 
-A few rows are moved to SENDING just before they leave, threads carry them to the backend, and this
-one, the only one that touches the database, writes down what they bring back.
+It moves a few rows at a time to SENDING, just before they leave. It is the only one that touches
+the database, and it waits for no single request, so a slow one delays no other message.
 """
 
 from __future__ import annotations
@@ -12,46 +12,42 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 
 from ..backends.base import BaseSMSBackend
+from ..clock import elapsed
 from ..exceptions import SMSError, SMSUnavailable
 from ..models import Message, MessageQuerySet
 from ..models import lease as leases
+from ..models.commit import in_transaction
 from ..models.lease import Lease
-from . import prefetch
-from .admission import Gate
-from .rate_limit import Pace, rest_after
-from .results import LARGEST_FLUSH, PATIENCE, Results
-from .threads import Senders
+from .admission import Admission
+from .plan import LEASE_CHECK_SECONDS, ROWS_PER_THREAD, Load, Send, Wait, Write
+from .rate_limit import RateLimit
+from .results import Results
+from .retry import back_off_seconds
+from .threads import SendingThreads
 
-ROUNDS = 4
-"""How many rows a worker wants to have leased for each of its threads."""
+LEASE_ROWS = 250
+"""How many rows are leased at a time, at most."""
 
-MOST_LEASED = 250
-"""How many due rows are leased at a time, at most."""
-
-GLANCE = 5.0
-"""Seconds after which a worker looks at its lease, though no answer has come."""
+LONGEST_PAUSE_SECONDS = 10
+"""How long a worker, or a call that sends one message, waits for the rate limit."""
 
 
-def is_open_transaction(using: str) -> bool:
-    connection = connections[using]
-    return connection.in_atomic_block or not connection.get_autocommit()
+class Worker:
+    """One worker of a backend: `with Worker(…) as worker:`.
 
-
-class Delivery:
-    """One worker's way through rows that it leases: `with Delivery(…) as delivery:`.
-
-    Rows are added and steps are taken in turns; only the steps send anything. In the end nothing is
-    under way, whatever was raised: what had not left goes back to the queue or, where somebody
-    waits for it, is FAILED.
+    Add rows and take steps in turns; only steps send. At the end no request is under way, even if
+    an error was raised: rows that did not leave are back in the queue or, where a caller waits for
+    them, FAILED.
 
     Attributes:
-        errors: of the messages that were not accepted, by primary key.
-        unfinished: the primary keys of the rows that were added, and are still this worker's.
+        inline: a caller waits, so a row that was not sent is FAILED instead of tried again.
+        errors: the errors of messages that were not accepted, by primary key.
+        unfinished: the primary keys of the rows that were added and are still this worker's.
     """
 
     def __init__(
@@ -67,14 +63,15 @@ class Delivery:
         self.errors: dict[int, SMSError] = {} if errors is None else errors
         self.unfinished: set[int] = set()
         self._may_be_in_transaction = committed or not backend.delivers_on_commit
-        self._waiting: deque[int] = deque()
+        self._leased: deque[int] = deque()
         self._wanted: Sequence[int] = ()
         self._lease: Lease | None = None
+        self._paused_until = 0.0
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
-        self.gate = Gate(backend, self.rows, inline, self.errors)
-        self._results = Results(self.rows, self.gate, inline, self.errors)
-        self._senders = Senders(backend)
-        self._pace = Pace(backend, using)
+        self._admission = Admission(backend, self.rows, inline=inline, errors=self.errors)
+        self._results = Results(self.rows, inline=inline, errors=self.errors)
+        self._threads = SendingThreads(backend)
+        self._rate_limit = RateLimit(backend, using)
 
     @property
     def rows(self) -> MessageQuerySet:
@@ -96,208 +93,199 @@ class Delivery:
             if error is not None:
                 self._break_off()
         finally:
-            self._senders.close()
+            self._threads.close()
             self._opened.close()
 
-    # What is to be sent
+    # Rows to send
 
     def add(self, primary_keys: Sequence[int]) -> None:
-        """Lease those of these rows that are free, and send them in the steps to come."""
+        """Lease those of these rows that are free."""
         if primary_keys and not self._is_over:
             self._wanted = primary_keys
-            self._added(self.rows.lease(primary_keys, self._fresh_lease()))
+            self._added(self.rows.lease(primary_keys, self._current_lease()))
             self._wanted = ()
 
     def add_due(self, limit: int) -> int:
         """Lease up to `limit` rows whose time has come; return how many."""
-        found = [] if self._is_over else self.rows.lease_due(self._fresh_lease(), limit)
+        found = [] if self._is_over else self.rows.lease_due(self._current_lease(), limit)
         return self._added(found)
 
     def _added(self, primary_keys: Sequence[int]) -> int:
-        # One that two blocks name is under our lease already, and would be handed over again.
+        # A row that two blocks name is under our lease already, and must not be sent twice.
         added = [pk for pk in primary_keys if pk not in self.unfinished]
-        self._waiting += added
+        self._leased += added
         self.unfinished.update(added)
-        self.gate.expect(added)
+        self._admission.add(added)
         return len(added)
 
     @property
-    def block(self) -> int:
+    def block_size(self) -> int:
         """How many due rows to lease at a time.
 
-        No more than are sent in a moment: the rest is for other workers, and an urgent message
-        that is queued meanwhile comes before it.
+        No more than are sent in a moment: the others are for other workers, and an urgent message
+        that is queued meanwhile goes first.
         """
-        return min(MOST_LEASED, 2 * self.backend.concurrency * ROUNDS)
+        return min(LEASE_ROWS, 2 * self.backend.concurrency * ROWS_PER_THREAD)
 
-    def has_room(self) -> bool:
-        """Whether more rows should be added, so that no thread will have to wait."""
-        return len(self._waiting) < self.backend.concurrency * ROUNDS
+    def needs_rows(self) -> bool:
+        """Whether more rows should be added, so that no thread has to wait for one."""
+        return len(self._leased) < self.backend.concurrency * ROWS_PER_THREAD
 
     def is_done(self) -> bool:
-        return not (self._waiting or self._senders.under_way or self._results.unwritten)
+        is_busy = self._leased or self._threads.under_way or self._results.unwritten
+        return not (is_busy or self._threads.has_error)  # which the next step raises
 
-    def must_rest(self) -> bool:
-        """Whether the gateway wants to be left alone for so long that no worker should wait."""
-        self._pace.look()
-        return self.is_resting()
+    def is_stopped(self) -> bool:
+        """Whether nothing may leave for long, by a suspension or the rate limit of the account."""
+        if self._admission.is_suspended:
+            return True
+        self._rate_limit.refresh()
+        return self.must_pause()
 
-    def work_until(self, is_enough: Callable[[], bool]) -> None:
-        """Take steps until it is enough; what no worker should wait for goes back to the queue."""
+    def must_pause(self) -> bool:
+        """Whether the rate limit makes rows wait for longer than a worker should."""
+        return self._rate_limit.wait > LONGEST_PAUSE_SECONDS
+
+    # Steps
+
+    def step_until(self, is_enough: Callable[[], bool]) -> None:
+        """Take steps until it is enough, or the rate limit sends a worker's rows to the queue."""
         while not is_enough():
             self.step()
-            if not self.inline and self.is_resting():
-                self.give_back()
-
-    def is_resting(self) -> bool:
-        """Whether it was found that no worker should wait."""
-        return self._pace.wait > PATIENCE
+            if not self.inline and self.must_pause():
+                self.release()
 
     def step(self) -> None:
-        """Hand over what fits, and write down what is answered; wait if there is neither."""
-        self.hand_over()
-        self._collect()
-        self._senders.check()
-        if self._must_write():
-            self.record()
+        """Send rows, write results, or wait for one."""
+        self._refuse_transactions()
+        self._carry_out(self.load.plan())
+        self._threads.raise_error()
+
+    @property
+    def load(self) -> Load:
+        return Load(
+            threads=self.backend.concurrency,
+            send_together=self._threads.send_together,
+            leased=0 if self._is_over else len(self._leased),
+            sending=self._threads.under_way,
+            unwritten=len(self._results.unwritten),
+            flush_in=self._results.flush_in,
+            was_refused=self._results.was_refused,
+            pause=max(0.0, self._paused_until - elapsed()),
+        )
+
+    def _carry_out(self, plan: Send | Write | Wait) -> None:
+        match plan:
+            case Send(rows):
+                self.send(rows)
+            case Write():
+                self.write_results()
+            case Wait(seconds):
+                self._results.add(self._threads.collect(seconds))
+
+    def send(self, count: int) -> None:
+        """Move up to so many rows to SENDING and hand them to threads; wait for none of them."""
+        self._refuse_transactions()
+        self._threads.raise_error()
+        if not count:
+            return
+        lease = self._current_lease()
+        self._open_backend()
+        block = [self._leased.popleft() for _ in range(min(count, len(self._leased)))]
+        is_admitted = self._admission.admit(block, lease)
+        starts = self._rate_limit.reserve(len(block)) if is_admitted else ()
+        self._leased.extendleft(reversed(block[len(starts) :]))
+        if starts and (messages := self._claim(block[: len(starts)], lease)):
+            self._threads.send(messages, lease, starts, is_last=not self._leased)
+        elif is_admitted and not starts:
+            self._pause()
+
+    def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
+        """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
+        self._admission.reserve_quotas(block, lease)
+        messages = self.rows.claim(block, lease)
+        stopped = set(block) - {message.pk for message in messages}
+        self._admission.quotas.release(stopped)
+        self.unfinished -= stopped
+        return messages
+
+    def _pause(self) -> None:
+        """Wait for the rate limit; fail the rows of a caller who would have to wait for long."""
+        wait = self._rate_limit.wait
+        self._paused_until = elapsed() + min(wait, LEASE_CHECK_SECONDS)
+        longest = LONGEST_PAUSE_SECONDS if len(self.unfinished) == 1 else leases.SECONDS / 2
+        if self.inline and wait > longest:
+            self._fail_leased(SMSUnavailable(code="too_fast", retry_after=wait))
+
+    def write_results(self) -> None:
+        """Write the results down, and act on the errors among them."""
+        written = self._results.write()
+        not_started = [each.message.pk for each in written if each.was_not_started]
+        self._leased.extendleft(reversed(not_started))
+        self.unfinished -= {each.message.pk for each in written} - set(not_started)
+        self._admission.finish(written)
+        if any(each.stopped_texts for each in written):
+            self._threads.forget_stops()
+        errors = [each.error for each in written if each.error]
+        if seconds := max(map(back_off_seconds, errors), default=0.0):
+            self._rate_limit.back_off(seconds)
 
     def _refuse_transactions(self) -> None:
-        if not self._may_be_in_transaction and is_open_transaction(self.using):
+        if not self._may_be_in_transaction and in_transaction(self.using):
             raise TransactionManagementError(
                 "Messages must not be delivered inside a transaction: call deliver() from "
                 "transaction.on_commit(), or use send_sms(), which does; and open none between "
                 "two messages of iter_send()."
             )
 
-    # On the way out
-
-    def hand_over(self) -> None:
-        """Have threads begin as many as fit; none is waited for."""
-        self._refuse_transactions()
-        self._senders.check()
-        if not (size := self._space()):
-            return
-        lease = self._fresh_lease()
-        self._open()
-        block = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
-        if self.gate.hold(block, lease):
-            # Requests were made for that: time has passed, and what holds back must be looked at
-            # again.
-            self._waiting.extendleft(reversed(block))
-            return
-        places = self._pace.places(len(block))
-        self._waiting.extendleft(reversed(block[len(places) :]))
-        block = block[: len(places)]
-        if not block:
-            self._lose_patience()
-            return
-        self.gate.count(block, lease)
-        messages = self.rows.claim(block, lease)
-        left = set(block) - {message.pk for message in messages}
-        self.gate.allowance.give_back(left)
-        self.unfinished -= left
-        if messages:
-            self._senders.hand_over(messages, lease, places, is_last=not self._waiting)
-
-    def _lose_patience(self) -> None:
-        """End what somebody waits for, if the gateway wants to be left alone for long."""
-        patience = PATIENCE if len(self.unfinished) == 1 else leases.SECONDS / 2
-        if self.inline and self._pace.wait > patience:
-            self._end_waiting(SMSUnavailable(code="too_fast", retry_after=self._pace.wait))
-
-    def _open(self) -> None:
+    def _open_backend(self) -> None:
         if not self._is_open:
             self._opened.enter_context(self.backend)
             self._is_open = True
 
-    def _space(self) -> int:
-        """Return how many rows may be moved to SENDING now."""
-        threads = self.backend.concurrency
-        if self._senders.are_together:  # a request for each few of them would be a waste
-            most, batch = threads * ROUNDS, threads
-        else:
-            most, batch = prefetch.most(threads), prefetch.batch(threads)
-        space = most - self._senders.under_way - len(self._results.unwritten)
-        return space if self._waiting and space >= batch else 0
-
-    def _fresh_lease(self) -> Lease:
+    def _current_lease(self) -> Lease:
         if self._lease is None:
             self._lease = Lease.begin(self.using)
         elif self._lease.is_half_gone:
             self._lease = self.rows.renew(self._lease)
         return self._lease
 
-    # On the way back
-
-    def _collect(self) -> None:
-        self._results.add(self._senders.collect(self._patience()))
-
-    def _patience(self) -> float:
-        """Return for how many seconds there is nothing better to do than to wait for an answer."""
-        if self._results.is_refused:
-            return self._results.wait
-        if not self._senders.under_way:
-            is_idle = self._waiting and not self._results.unwritten
-            is_over = not self.inline and self.is_resting()
-            return min(self._pace.wait, GLANCE) if is_idle and not is_over else 0.0
-        if self._results.unwritten:
-            return self._results.wait
-        return min(self._pace.wait or GLANCE, GLANCE)
-
-    def _must_write(self) -> bool:
-        results = self._results
-        if not results.unwritten:
-            return False
-        if results.is_refused:
-            return not results.wait
-        enough = min(prefetch.batch(self.backend.concurrency), LARGEST_FLUSH)
-        return not (self._senders.under_way and len(results.unwritten) < enough and results.wait)
-
-    def record(self) -> None:
-        """Write down what was answered."""
-        written = self._results.write()
-        never_begun = [answer.message.pk for answer in written if answer.never_begun]
-        self._waiting.extendleft(reversed(never_begun))
-        self.unfinished -= {answer.message.pk for answer in written} - set(never_begun)
-        self.gate.settle((answer.message.pk, answer.result.error) for answer in written)
-        if any(answer.holds_others_back for answer in written):
-            self._senders.forget_stops()
-        if rest := max((rest_after(answer.result.error) for answer in written), default=0.0):
-            self._pace.rest(rest)
-
     # The end
 
-    def give_back(self) -> int:
-        """Let others have what has not left, and see to what has; return how many were let go.
+    def release(self) -> int:
+        """Release unsent rows to other workers, and wait for the requests that are under way.
 
-        Nothing can be added after that.
+        Return how many rows were released. Nothing can be added after that.
         """
-        self._is_over = True
         self._finish()
-        self.unfinished.difference_update(self._waiting)
-        self._waiting.clear()
+        self._forget_leased()
         return self.rows.release(self._lease) if self._lease else 0
 
     def _break_off(self) -> None:
-        """End what has not left, before an error leaves: whoever is told must be right.
+        """End the rows that have not left, before an error does: the caller must find them ended.
 
-        Where nobody waits, it goes on in another worker.
+        Rows that no caller waits for are released.
         """
         with suppress(DatabaseError):  # then the lease has to run out
             try:
                 self._finish()
-            finally:  # whatever becomes of those that have left
+            finally:  # also if the results cannot be written
                 if self.inline:
-                    self._end_waiting(SMSUnavailable(code="interrupted"))
+                    self._fail_leased(SMSUnavailable(code="interrupted"))
                 else:
-                    self.give_back()
+                    self.release()
 
-    def _end_waiting(self, error: SMSError) -> None:
-        """Fail what has not left."""
-        # Those, too, that were kept back or cancelled meanwhile: nobody waits for them any more.
-        self.unfinished.difference_update(self._waiting)
-        self._waiting.clear()
-        # Of those that could not be leased, where the database was locked, what nobody else has.
+    def _finish(self) -> None:
+        """Start no more requests, and write the results of those under way."""
+        self._is_over = True
+        self._threads.stop()
+        while self._threads.under_way or self._results.unwritten:
+            self._carry_out(self.load.plan())
+
+    def _fail_leased(self, error: SMSError) -> None:
+        # Rows that were postponed or cancelled meanwhile are forgotten, too.
+        self._forget_leased()
+        # Where the database was locked, rows could not be leased: they are ours if nobody's.
         ours = Q(pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
             ours |= Q(lease_token=self._lease.token)
@@ -305,12 +293,8 @@ class Delivery:
         for message in messages:
             self.errors[message.pk] = error
             message.fail(error, token=message.lease_token)
-        self.gate.allowance.give_back(message.pk for message in messages)
+        self._admission.quotas.release(message.pk for message in messages)
 
-    def _finish(self) -> None:
-        """Start nothing more, and write down what comes of the requests under way."""
-        self._senders.end()
-        while self._senders.under_way or self._results.unwritten:
-            self._collect()
-            if self._must_write():
-                self.record()
+    def _forget_leased(self) -> None:
+        self.unfinished.difference_update(self._leased)
+        self._leased.clear()

@@ -84,12 +84,12 @@ def arrange(step: str) -> None:
     from django_smsww.backends.openapi import SMSBackend
     from django_smsww.gateway import http
     from django_smsww.models import MessageQuerySet
-    from django_smsww.sending.dispatch import Outgoing
+    from django_smsww.sending.rows import RowWriter
     from django_smsww.worker import results
-    from django_smsww.worker.queue import Delivery
+    from django_smsww.worker.worker import Worker
 
     steps = {
-        "row written": lambda: after(Outgoing, "store"),
+        "row written": lambda: after(RowWriter, "write"),
         "leasing": lambda: after(MessageQuerySet, "take"),
         "leased": lambda: after_lease(MessageQuerySet),
         "SENDING committed": lambda: after(MessageQuerySet, "claim"),
@@ -97,9 +97,9 @@ def arrange(step: str) -> None:
         "last byte written": lambda: before(http._Connection, "getresponse"),
         "answer on the wire": lambda: when_answer_is_on_the_wire(http._Connection),
         "answer read": lambda: after(SMSBackend, "send"),
-        "before the flush": lambda: before(Delivery, "record"),
+        "before the flush": lambda: before(Worker, "write_results"),
         "flushing": lambda: after(results, "move_together"),
-        "after the flush": lambda: after(Delivery, "record"),
+        "after the flush": lambda: after(Worker, "write_results"),
     }
     steps[step]()
 
@@ -225,8 +225,7 @@ def prepare() -> None:
     from django.conf import settings
 
     from django_smsww.models import lease as leases
-    from django_smsww.worker import queue as delivery
-    from django_smsww.worker import worker as stream
+    from django_smsww.worker import queue, worker
 
     # A worker that is forked has the settings of its parent.
     options = settings.SMSWW["default"]["OPTIONS"]
@@ -234,7 +233,7 @@ def prepare() -> None:
     options["environment"] = os.environ.get("DEPLOYMENT", options["environment"])
     options["timeout"] = float(os.environ.get("TIMEOUT", options["timeout"]))
     if "LIMIT" in os.environ:
-        delivery.BLOCK = stream.MOST_LEASED = int(os.environ["LIMIT"])
+        queue.LEASE_ROWS = worker.LEASE_ROWS = int(os.environ["LIMIT"])
     if "LEASE" in os.environ:
         leases.SECONDS = float(os.environ["LEASE"])
     if "STEP" in os.environ:

@@ -26,7 +26,7 @@ from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import elapsed
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message, Preflight, Suspension
-from django_smsww.worker.admission import Gate
+from django_smsww.worker.admission import Admission
 from django_smsww.worker.queue import deliver, deliver_due
 
 from ..conftest import NUMBER
@@ -322,13 +322,13 @@ def test_over_real_http_a_refused_group_costs_nothing(settings, sender, body):
 def test_a_worker_that_was_stopped_before_a_dry_run_makes_it_then(gateway, monkeypatch, on_dry_run):
     on_dry_run(SMSRefused(code="2021"))
     stopped_for = [0.0]
-    look = Gate._hold_suspended
+    look = Admission._stop_suspended
 
     def stop(self, block, lease):
         look(self, block, lease)
         stopped_for[0] = 200.0
 
-    monkeypatch.setattr(Gate, "_hold_suspended", stop)
+    monkeypatch.setattr(Admission, "_stop_suspended", stop)
     for module in ("models.lease", "backends.base"):
         monkeypatch.setattr(f"django_smsww.{module}.elapsed", lambda: elapsed() + stopped_for[0])
     rows = send_mass_sms("Hello", NUMBERS[:20], preflight=True)

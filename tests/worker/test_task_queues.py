@@ -40,7 +40,7 @@ def test_an_engine_that_is_down_is_left_alone_for_a_while(gateway, monkeypatch):
     for _ in range(2):
         send_sms("Hello", NUMBER, queue="tests.worker.test_task_queues.down")
     assert len(calls) == 1
-    monkeypatch.setattr(engines, "REST", 0)
+    monkeypatch.setattr(engines, "REST_SECONDS", 0)
     engines.forget_failures()
     for _ in range(2):
         send_sms("Hello", NUMBER, queue="tests.worker.test_task_queues.down")

@@ -31,11 +31,13 @@ from django_smsww.models import Event, Message, MessageQuerySet, Suspension
 from django_smsww.models.counters import CounterQuerySet
 from django_smsww.models.lease import Lease
 from django_smsww.models.transitions import Move, move_together
-from django_smsww.sending.dispatch import SHARE
+from django_smsww.sending.dispatch import WRITE_ROWS
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.states import Cause
-from django_smsww.worker import prefetch, results
-from django_smsww.worker.queue import Delivery, deliver, deliver_due
+from django_smsww.worker import results
+from django_smsww.worker.plan import Load
+from django_smsww.worker.queue import deliver, deliver_due
+from django_smsww.worker.worker import Worker
 
 from ..conftest import NUMBER, raises
 
@@ -63,13 +65,13 @@ def states():
 
 def before_results(monkeypatch, function):
     """Call the function whenever answers have come and are about to be written down."""
-    record = Delivery.record
+    record = Worker.write_results
 
     def late(self):
         function()
         record(self)
 
-    monkeypatch.setattr(Delivery, "record", late)
+    monkeypatch.setattr(Worker, "write_results", late)
 
 
 def after_each(monkeypatch, owner, name, function):
@@ -87,7 +89,7 @@ def after_each(monkeypatch, owner, name, function):
 def test_one_slow_request_keeps_no_other_row_waiting(gateway, monkeypatch):
     gateway.configure(concurrency=4)
     known, seen = {}, []
-    after_each(monkeypatch, Delivery, "record", lambda: known.update(states()))
+    after_each(monkeypatch, Worker, "write_results", lambda: known.update(states()))
 
     def answer(sms):
         if sms.recipient == NUMBERS[0]:
@@ -204,6 +206,13 @@ def half_done(self, messages, *, deadline=None):
 
 def silent(self, messages, *, deadline=None):
     return [None for _ in messages]
+
+
+def test_a_backend_that_breaks_over_the_only_message_is_not_silent(gateway, monkeypatch):
+    monkeypatch.setattr(gateway, "send_messages", half_done, raising=False)
+    with pytest.raises(RuntimeError, match="may have left"):
+        send_sms("Hello", NUMBER)
+    assert states() == {"SENDING": 1}
 
 
 @pytest.mark.parametrize(("broken", "error"), [(half_done, RuntimeError), (silent, TypeError)])
@@ -422,7 +431,7 @@ def test_what_a_field_can_read_is_written_down_whatever_its_type(gateway, name, 
 
 
 def test_what_the_database_does_not_take_at_once_is_kept(gateway, monkeypatch):
-    monkeypatch.setattr("django_smsww.worker.results.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("django_smsww.worker.results.FLUSH_SECONDS", 0.01)
     monkeypatch.setattr("django_smsww.worker.results.Results._is_away", lambda self: True)
     with failing(OperationalError("server closed the connection"), 5):
         rows = send_mass_sms("Hello", NUMBERS[:40], preflight=False)
@@ -447,7 +456,7 @@ def test_a_call_that_a_lock_ends_leaves_nothing_to_be_sent_later(gateway, word):
 
 
 def test_a_lock_that_passes_loses_nothing(gateway, monkeypatch):
-    monkeypatch.setattr("django_smsww.worker.results.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("django_smsww.worker.results.FLUSH_SECONDS", 0.01)
     with failing(OperationalError("database is locked"), 3):
         [row] = send_mass_sms("Hello", NUMBERS[:1], preflight=False)
     assert row.state == "NEW"
@@ -508,7 +517,7 @@ def test_what_has_not_left_is_ended_whatever_fails_in_the_end(gateway, monkeypat
 def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
     gateway, monkeypatch, caplog
 ):
-    monkeypatch.setattr("django_smsww.worker.results.PATIENCE", 0)
+    monkeypatch.setattr("django_smsww.worker.results.DATABASE_WAIT_SECONDS", 0)
     monkeypatch.setattr("django_smsww.worker.results.Results._is_away", lambda self: True)
     gateway.configure(queue=True)
     message = send_sms("Hello", NUMBER)
@@ -537,8 +546,8 @@ def test_who_stops_iterating_sends_no_more(gateway):
     next(rows)
     rows.close()
     sent = len(gateway.sent)
-    assert sent <= 2 * prefetch.most(2)
-    assert states() == {"NEW": sent, "FAILED": 2 + SHARE - sent}
+    assert sent <= 2 * Load(threads=2).most_sending
+    assert states() == {"NEW": sent, "FAILED": 2 + WRITE_ROWS - sent}
     assert set(Message.objects.filter(state="FAILED").values_list("error_code", flat=True)) == {
         "interrupted"
     }
@@ -559,6 +568,12 @@ def test_what_came_before_a_failure_of_the_callers_own_still_leaves(gateway):
 
 def test_a_transaction_that_is_opened_meanwhile_is_refused_and_nothing_is_sent_twice(gateway):
     gateway.configure(concurrency=2)
+
+    def answer(sms):
+        time.sleep(0.02 * int(sms.recipient[-1]))  # so that one is under way at that moment
+        return accept(sms)
+
+    gateway.answer = staticmethod(answer)
     rows = iter_send(SMS("Hello", number) for number in NUMBERS[:100])
     next(rows)
     with pytest.raises(TransactionManagementError, match="between two messages"):
@@ -569,7 +584,7 @@ def test_a_transaction_that_is_opened_meanwhile_is_refused_and_nothing_is_sent_t
     deliver_due(sms_backends["default"], using="default")
     # Those under way are unknown, as the end of the transaction has erased what came of them.
     assert set(states()) == {"NEW", "UNKNOWN"}
-    assert states()["UNKNOWN"] <= prefetch.most(2)
+    assert states()["UNKNOWN"] <= Load(threads=2).most_sending
     assert set(Counter(sms.reference for sms in gateway.sent).values()) == {1}
 
 

@@ -19,7 +19,7 @@ from django_smsww.management.console import progress
 from django_smsww.models import Message
 from django_smsww.signals import message_failed
 from django_smsww.states import State
-from django_smsww.worker.queue import BLOCK, count_due, deliver_due
+from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
 
 MANY = 5000
 """How many messages are sent before the next look around."""
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         """
         try:
             # One of several does not keep the others waiting until it has sent all of its own.
-            limit = BLOCK if len(aliases) > 1 else MANY
+            limit = LEASE_ROWS if len(aliases) > 1 else MANY
             return sum(self.sweep(alias, stop, limit) for alias in aliases)
         except (OperationalError, InterfaceError) as error:
             # The error's own text may name a host and a user.

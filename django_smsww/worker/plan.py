@@ -1,0 +1,114 @@
+"""The next step of a worker: send rows, write results, or wait.
+
+Rows in SENDING become UNKNOWN if the worker is killed, so there are few of them. But the threads
+go on while rows are claimed and results are written, so there are more rows than threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .results import FLUSH_ROWS
+
+ROWS_PER_THREAD = 4
+"""How many leased rows a worker wants to have for each of its threads."""
+
+LEASE_CHECK_SECONDS = 5.0
+"""How long a worker waits at most before it looks at its lease and at suspensions again."""
+
+FEW_THREADS = 32
+"""With fewer threads than this, some wait for the database at times, to have less at risk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many rows a worker has at each stage, and how long it may wait.
+
+    Attributes:
+        threads: how many requests the backend allows at once.
+        send_together: the backend sends several messages with one request.
+        leased: rows that wait to be sent.
+        sending: rows whose requests are under way.
+        unwritten: results that are not in the database.
+        flush_in: seconds for which these may wait for others.
+        was_refused: the database has just refused some of them.
+        pause: seconds until the next row may leave.
+    """
+
+    threads: int
+    send_together: bool = False
+    leased: int = 0
+    sending: int = 0
+    unwritten: int = 0
+    flush_in: float = 0.0
+    was_refused: bool = False
+    pause: float = 0.0
+
+    @property
+    def batch(self) -> int:
+        """How many rows are claimed, or results written, at a time: each statement has a price."""
+        return max(self.threads // 2, self._ended_meanwhile, 1)
+
+    @property
+    def most_sending(self) -> int:
+        """How many rows may be SENDING.
+
+        Beyond the threads, these are a batch of results that is being written, the next batch that
+        is being claimed, and as many again, since no two batches take the same time.
+        """
+        return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
+
+    @property
+    def _ended_meanwhile(self) -> int:
+        """How many requests end, at most, while a batch is claimed or written.
+
+        That grows with the square of the threads: twice as many threads end twice as many requests
+        in the same time, and a batch for them takes twice as long.
+        """
+        return min(self.threads * self.threads // FEW_THREADS, self.threads)
+
+    @property
+    def room(self) -> int:
+        """How many rows may be moved to SENDING now."""
+        if not self.leased or self.pause:
+            return 0
+        if self.send_together:  # a request for each few rows would be a waste
+            most, batch = self.threads * ROWS_PER_THREAD, self.threads
+        else:
+            most, batch = self.most_sending, self.batch
+        room = most - self.sending - self.unwritten
+        return room if room >= batch else 0
+
+    def plan(self) -> Send | Write | Wait:
+        """Decide the next step."""
+        if self.room:
+            return Send(self.room)
+        if self.unwritten and self._must_write:
+            return Write()
+        if self.unwritten:
+            return Wait(self.flush_in)
+        longest = LEASE_CHECK_SECONDS if self.sending else 0.0
+        return Wait(min(self.pause or longest, LEASE_CHECK_SECONDS))
+
+    @property
+    def _must_write(self) -> bool:
+        """Whether the results can wait no longer, or have nothing to wait for."""
+        if not self.flush_in:
+            return True
+        enough = min(self.batch, FLUSH_ROWS)
+        return not self.was_refused and (not self.sending or self.unwritten >= enough)

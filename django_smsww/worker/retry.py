@@ -1,0 +1,41 @@
+"""Whether a message that was not sent is tried again, and when."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from ..clock import database_now
+from ..exceptions import SMSError, SMSLimited, SMSUnavailable
+from ..models import Message
+
+MAX_ATTEMPTS = 10
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 30, 3600
+
+SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 5.0, 3600.0
+"""The back-off after a 429 that names no time, and the longest one that a 429 may ask for."""
+
+
+def may_retry(message: Message, error: SMSError) -> bool:
+    """Whether a queued message goes back to the queue after this error."""
+    was_not_sent = isinstance(error, SMSUnavailable | SMSLimited)
+    return was_not_sent and message.attempts < MAX_ATTEMPTS
+
+
+def retry_at(message: Message, error: SMSError, using: str) -> datetime:
+    """Return the time of the next attempt, by the database's clock that the queue is read by.
+
+    The delay doubles with each attempt and is spread at random, unless the gateway asks for more.
+    """
+    doubled = min(FIRST_DELAY_SECONDS * 2 ** max(message.attempts - 1, 0), LONGEST_DELAY_SECONDS)
+    spread = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    delay = timedelta(seconds=max(error.retry_after or 0, spread))
+    # Not later than the message expires, so that the next look at the row ends it in time.
+    return min(database_now(using) + delay, message.expires_at)
+
+
+def back_off_seconds(error: SMSError) -> float:
+    """Return for how many seconds the gateway wants no request of the account at all."""
+    if not isinstance(error, SMSUnavailable) or error.status != 429:
+        return 0.0
+    return min(error.retry_after or SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS)
