@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
 from .exceptions import SMSError
@@ -55,6 +55,20 @@ class SMS:
     def replace(self, **changes: Any) -> SMS:
         """Return a copy with these fields changed."""
         return replace(self, **changes)
+
+
+class SMSOptions(TypedDict, total=False):
+    """Those fields of SMS that `send_sms` and its like take by name, for type checkers."""
+
+    dry_run: bool | None
+    fail_on_multiple_messages: bool | None
+    key: str
+    custom: Mapping[str, Any] | None
+    tag: str
+    sensitive: bool
+    send_at: datetime | None
+    expires_at: datetime | None
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

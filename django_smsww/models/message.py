@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
     from .fields import Column
 
+# Each field of an SMS has a column of its name. Those left out say when a row is sent.
+_ROW_FIELDS = {"key", "batch", "send_at", "expires_at", "priority"}
+_SENT_FIELDS = [each.name for each in fields(SMS) if each.name not in _ROW_FIELDS]
 RESENT_ALREADY = gettext_noop("It was resent already: resend the newest of the chain.")
 STILL_UNDER_WAY = gettext_noop("It is still under way.")
 MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
@@ -219,18 +223,9 @@ class Message(Settlement):
         return self.state in PROVIDER
 
     def as_sms(self) -> SMS:
-        """Return the message as a backend takes it."""
-        return SMS(
-            self.body,
-            self.recipient,
-            self.sender,
-            reference=self.reference,
-            dry_run=self.dry_run,
-            fail_on_multiple_messages=self.fail_on_multiple_messages,
-            custom=self.custom or None,
-            tag=self.tag,
-            sensitive=self.sensitive,
-        )
+        """Return the message of this row as a backend sends it now."""
+        values = {name: getattr(self, name) for name in _SENT_FIELDS}
+        return SMS(**values | {"custom": self.custom or None})
 
     def as_error(self) -> SMSError:
         """Return the error that ended this row, for a caller to raise."""

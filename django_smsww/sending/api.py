@@ -1,13 +1,11 @@
-"""Send: write the row, then hand it over, at once or when the transaction commits."""
+"""Functions that send: they write the row, then send it, now or when the transaction commits."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
@@ -15,17 +13,35 @@ from asgiref.sync import sync_to_async
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS
 from ..models import Message
-from ..sms import SMS
+from ..sms import SMS, SMSOptions
 from ..states import State
 from ..worker.preflight import NUMBERS_ENOUGH
 from .dispatch import Dispatch
 from .rows import RowWriter
 from .tracebacks import awithout_private_frames, without_private_frames
 
-logger = logging.getLogger("django_smsww")
+BLOCK_ROWS = 250
+"""How many messages are read from the caller's iterable at a time."""
 
-BLOCK = 250
-"""How many rows are written, and delivered, at a time."""
+
+class CallOptions(TypedDict, total=False):
+    """Options of a call, beside those of its messages, for type checkers."""
+
+    using: str
+    queue: bool | str | None
+    created_by: Any
+
+
+class BatchOptions(CallOptions, total=False):
+    preflight: bool | None
+
+
+class SendOptions(SMSOptions, CallOptions):
+    """Options of `send_sms`."""
+
+
+class MassSendOptions(SMSOptions, BatchOptions):
+    """Options of `send_mass_sms`."""
 
 
 @without_private_frames
@@ -35,28 +51,23 @@ def send_sms(
     sender: str = "",
     *,
     using: str = "default",
-    key: str = "",
-    dry_run: bool | None = None,
-    fail_on_multiple_messages: bool | None = None,
-    custom: Mapping[str, Any] | None = None,
-    tag: str = "",
-    sensitive: bool = False,
     queue: bool | str | None = None,
-    send_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    priority: int = 0,
     created_by: Any = None,
+    **options: Unpack[SMSOptions],
 ) -> Message:
     """Send one message and return its row.
 
     In autocommit mode the message has left when this returns. Inside a transaction it leaves when
     the transaction commits, and a rollback sends nothing. With a queue, or `send_at` in the
-    future, the row stays QUEUED until `smsww_worker` takes it.
+    future, the row stays QUEUED until `smsww_worker` sends it.
 
     Args:
         recipient: E.164 with the plus sign: "+393331234567".
         sender: 3 to 11 letters, digits and spaces; "" for the alias's own.
         using: the alias in the SMSWW setting.
+        queue: True to leave it to `smsww_worker`, the dotted path of a task queue's function,
+            False to send it now; None for the alias's default.
+        created_by: the user on whose behalf it is sent.
         key: your own idempotency key, unique per alias. A second call with it makes no second
             row: it returns the first while that is under way or accepted, raises the same error
             again if it was refused or its outcome is unknown, and tries the same row again if it
@@ -66,35 +77,18 @@ def send_sms(
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.
         tag: a label to group messages by, 64 characters at most.
-        sensitive: forget the text as soon as it was handed over, and expire it after 10 minutes.
-        queue: True to leave it to `smsww_worker`, the dotted path of an engine, False to send it
-            now; None for the alias's default.
+        sensitive: forget the text as soon as it was sent, and expire it after 10 minutes.
         send_at, expires_at: aware datetimes; not sent before the one or after the other.
         priority: of the queued messages, the greater leaves first.
-        created_by: the user on whose behalf it is sent.
 
     Raises:
         InvalidSMS: before there is a row or a request.
         SMSLimited: a guard of the alias (`max_per_number` and the like) has no room for it.
-        SMSError: one of its kinds, only where the message has been tried when this returns; the
-            row is in its `message`, and nothing more happens to that row by itself.
+        SMSError: one of its kinds, only if the message has been tried when this returns; the row
+            is in its `message`, and nothing more happens to that row by itself.
     """
     dispatch = Dispatch(RowWriter(sms_backends[using], queue=queue, created_by=created_by))
-    sms = SMS(
-        body,
-        recipient,
-        sender,
-        key=key,
-        dry_run=dry_run,
-        fail_on_multiple_messages=fail_on_multiple_messages,
-        custom=custom,
-        tag=tag,
-        sensitive=sensitive,
-        send_at=send_at,
-        expires_at=expires_at,
-        priority=priority,
-    )
-    return _send_one(dispatch, sms)
+    return _send_one(dispatch, _sms(body, recipient, sender, options))
 
 
 @without_private_frames
@@ -104,25 +98,17 @@ def send_mass_sms(
     sender: str = "",
     *,
     using: str = "default",
-    key: str = "",
-    dry_run: bool | None = None,
-    fail_on_multiple_messages: bool | None = None,
-    custom: Mapping[str, Any] | None = None,
-    tag: str = "",
-    sensitive: bool = False,
     queue: bool | str | None = None,
-    send_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    priority: int = 0,
     created_by: Any = None,
     preflight: bool | None = None,
+    **options: Unpack[SMSOptions],
 ) -> list[Message]:
     """Send one text to many numbers and return the rows, in the order of the numbers.
 
-    No outcome is raised: look at each row's `state`. A number that is not valid has a FAILED row
-    (`error_code` "invalid"); a repeated one is sent once, and its row stands at both positions.
-    The rows share a `batch`. The other arguments are those of `send_sms`; a `key` stands for the
-    whole call, so that a repeated call reaches each number once.
+    It never raises for a single message: check each row's `state`. A number that is not valid has
+    a FAILED row (`error_code` "invalid"); a repeated number gets one message, whose row stands at
+    both positions. The rows share a `batch`. The other arguments are those of `send_sms`; a `key`
+    stands for the whole call, so a repeated call reaches each number once.
 
     Args:
         preflight: let the gateway check the text and the sender with one dry run before anything
@@ -137,27 +123,13 @@ def send_mass_sms(
         raise InvalidSMS("recipients must be a list of numbers, not one string.")
     recipients = list(recipients)
     backend = sms_backends[using]
-    template = SMS(
-        body,
-        "",
-        sender,
-        dry_run=dry_run,
-        fail_on_multiple_messages=fail_on_multiple_messages,
-        custom=custom,
-        tag=tag,
-        key=key,
-        sensitive=sensitive,
-        send_at=send_at,
-        expires_at=expires_at,
-        priority=priority,
-        batch=uuid4(),
-    )
+    template = _sms(body, "", sender, options).replace(batch=uuid4())
     backend.validate_content(backend.prepare(template))
-    # What is no string is not valid, and may not be hashable: each has a row of its own.
+    # A value that is no string is not valid, and may not be hashable: each has a row of its own.
     names = [name if isinstance(name, str) else (n,) for n, name in enumerate(recipients)]
     messages = {
         name: template.replace(
-            recipient=recipient, reference=uuid4(), key=_key_for(key, recipient) if key else ""
+            recipient=recipient, reference=uuid4(), key=_key_for(template.key, recipient)
         )
         for name, recipient in zip(names, recipients, strict=True)
     }
@@ -171,22 +143,13 @@ def send_mass_sms(
 
 
 @without_private_frames
-def send_messages(
-    messages: Iterable[SMS],
-    *,
-    using: str = "default",
-    queue: bool | str | None = None,
-    created_by: Any = None,
-    preflight: bool | None = None,
-) -> list[Message]:
+def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> list[Message]:
     """Send different messages and return their rows, in the same order.
 
-    Like `send_mass_sms`, this raises no outcome, and a message that is not valid has a FAILED row.
-    A preflight makes a dry run for each text and sender, so it is off unless it is asked for.
+    The options are those of `iter_send`. Like `send_mass_sms`, this never raises for a single
+    message, and a message that is not valid has a FAILED row.
     """
-    return list(
-        iter_send(messages, using=using, queue=queue, created_by=created_by, preflight=preflight)
-    )
+    return list(iter_send(messages, **options))
 
 
 def iter_send(
@@ -197,22 +160,26 @@ def iter_send(
     created_by: Any = None,
     preflight: bool | None = None,
 ) -> Iterator[Message]:
-    """Send different messages, yielding their rows as they are done, in the same order.
+    """Send different messages, and yield their rows as they are done, in the same order.
 
-    Messages are taken from the iterable in blocks of 250, so memory does not grow with their
+    Messages are read from the iterable in blocks of 250, so memory does not grow with their
     number, and some are written while others are on their way. So when you stop iterating, up to
-    two blocks have been taken: what had left is finished, what else has a row is FAILED
+    two blocks have been read: messages that had left are finished, other rows are FAILED
     ("interrupted"), and the rest was neither sent nor written.
 
+    Args:
+        using, queue, created_by: as for `send_sms`.
+        preflight: make a dry run for each text and sender before anything leaves.
+
     Raises:
-        TransactionManagementError: a transaction was opened between two messages: what is sent
-            must be written down whether that is committed or not.
+        TransactionManagementError: a transaction was opened between two messages. The rows must
+            keep the results even if that transaction is rolled back.
     """
     writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)
     )
     dispatch = Dispatch(writer)
-    if preflight:  # which is made for each text and sender of a batch
+    if preflight:  # its verdict is stored for a batch
         batch = uuid4()
         messages = (sms if sms.batch else sms.replace(batch=batch) for sms in messages)
     for message in dispatch.send(_blocks(messages)):
@@ -222,7 +189,7 @@ def iter_send(
 
 def _blocks(messages: Iterable[SMS]) -> Iterator[list[SMS]]:
     pending = iter(messages)
-    while block := list(islice(pending, BLOCK)):
+    while block := list(islice(pending, BLOCK_ROWS)):
         yield block
 
 
@@ -231,7 +198,7 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     """Send a message once more, as a new row that points to this one, and return the new row.
 
     Raises:
-        InvalidSMS: it must not be resent as it is; the text says why.
+        InvalidSMS: the message must not be resent as it is; the text says why.
         SMSError: as `send_sms` does.
     """
     rows = Message.objects.using(message._state.db)
@@ -239,28 +206,36 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     if first is None:
         raise InvalidSMS(rows.get(pk=message.pk).why_not_resendable(), code="not_resendable")
     dispatch = Dispatch(RowWriter(sms_backends[first.alias], created_by=created_by))
-    sms = first.as_sms().replace(reference=uuid4(), tag=first.tag, priority=first.priority)
+    sms = first.as_sms().replace(reference=uuid4(), priority=first.priority)
     return _send_one(dispatch, sms, resend_of=first)
 
 
 @awithout_private_frames
-async def asend_sms(body: str, recipient: str, sender: str = "", **options: Any) -> Message:
+async def asend_sms(
+    body: str, recipient: str, sender: str = "", **options: Unpack[SendOptions]
+) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
-    It runs where Django's own database calls of the request run, in one thread: so an open
-    transaction holds it back, and several of these go one after the other. For many numbers at
-    once use `asend_mass_sms`. Given up while it waits, the message is sent and recorded all the
-    same.
+    It runs in the thread of Django's own database calls of the request. So an open transaction
+    delays it, and several calls go one after the other: for many numbers use `asend_mass_sms`. If
+    the waiting task is cancelled, the message is sent and recorded all the same.
     """
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 
 
 @awithout_private_frames
 async def asend_mass_sms(
-    body: str, recipients: Iterable[str], sender: str = "", **options: Any
+    body: str, recipients: Iterable[str], sender: str = "", **options: Unpack[MassSendOptions]
 ) -> list[Message]:
     """Send one text to many from asynchronous code; the arguments are those of `send_mass_sms`."""
     return await sync_to_async(send_mass_sms)(body, recipients, sender, **options)
+
+
+def _sms(body: str, recipient: str, sender: str, options: SMSOptions) -> SMS:
+    # SMS takes a batch and a reference too, which are no options of these functions.
+    if unknown := sorted(options.keys() - SMSOptions.__annotations__.keys()):
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
+    return SMS(body, recipient, sender, **options)
 
 
 def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) -> Message:
@@ -279,5 +254,7 @@ def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) ->
 
 def _key_for(key: str, recipient: object) -> str:
     """Return the key of one number of a mass send; it does not show the number."""
+    if not key:
+        return ""
     digest = hashlib.sha256(f"{key}:{recipient}".encode(errors="replace")).hexdigest()
     return f"{key[:160]}:{digest[:32]}"

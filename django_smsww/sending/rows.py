@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -164,24 +165,18 @@ class RowWriter:
             if sms.recipient in unwanted:
                 raise suppressed()
         except InvalidSMS as error:
-            return Message.invalid(error, **common, **_storable_columns(sms))
-        return Message(**common, **self._columns(sms))
+            return Message.invalid(error, **common | _storable_columns(sms))
+        return Message(**common | self._columns(sms))
 
     def _columns(self, sms: SMS) -> dict[str, Any]:
         return {
+            # Each field of an SMS has a column of its name.
+            **{each.name: getattr(sms, each.name) for each in fields(SMS)},
             **_text_columns(sms.body),
             "key": sms.key or None,
-            "recipient": sms.recipient,
-            "sender": sms.sender,
-            "sensitive": sms.sensitive,
-            "route": self.backend.route_for(sms),
-            "dry_run": sms.dry_run,
-            "fail_on_multiple_messages": sms.fail_on_multiple_messages,
-            "preflight": self.preflight,
             "custom": dict(sms.custom or {}),
-            "tag": sms.tag,
-            "priority": sms.priority,
-            "send_at": sms.send_at,
+            "route": self.backend.route_for(sms),
+            "preflight": self.preflight,
             "next_attempt_at": sms.send_at or self._first_sweep(),
             "expires_at": self._expiry(sms),
         }

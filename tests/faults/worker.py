@@ -54,7 +54,7 @@ def after(owner, name):
 
 def after_lease(queryset):
     """Strike when a lease is committed, whether a worker looked for rows or was told them."""
-    for name in ("take", "take_due"):
+    for name in ("lease", "lease_due"):
         original = getattr(queryset, name)
 
         def struck(rows, *args, original=original):
@@ -90,7 +90,7 @@ def arrange(step: str) -> None:
 
     steps = {
         "row written": lambda: after(RowWriter, "write"),
-        "leasing": lambda: after(MessageQuerySet, "take"),
+        "leasing": lambda: after(MessageQuerySet, "lease"),
         "leased": lambda: after_lease(MessageQuerySet),
         "SENDING committed": lambda: after(MessageQuerySet, "claim"),
         "connected": lambda: after(http._Connection, "connect"),

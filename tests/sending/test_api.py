@@ -1,9 +1,12 @@
 """Sending: the row first, then the request, then what came of it."""
 
 import contextlib
+import inspect
 import time
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
+from typing import get_type_hints
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -37,6 +40,7 @@ from django_smsww import (
 from django_smsww.backends.handler import sms_backends
 from django_smsww.models import Event, Message, Suspension
 from django_smsww.sending.api import resend
+from django_smsww.sms import SMSOptions
 from django_smsww.states import Cause
 from django_smsww.worker.queue import deliver, deliver_due
 
@@ -176,6 +180,30 @@ def test_bad_input_is_refused_before_any_row_or_request(gateway, arguments, text
     with pytest.raises(InvalidSMS, match=text):
         send_sms(*arguments)
     assert (gateway.sent, Message.objects.count()) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["tagg", "batch", "reference", "preflights"])
+@pytest.mark.parametrize(
+    ("send", "arguments"),
+    [
+        (send_sms, ("Hello", NUMBER)),
+        (async_to_sync(asend_sms), ("Hello", NUMBER)),
+        (send_mass_sms, ("Hello", [NUMBER])),
+        (send_messages, ([SMS("Hello", NUMBER)],)),
+    ],
+)
+def test_an_option_that_there_is_not_is_a_type_error(gateway, send, arguments, name):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        send(*arguments, **{name: None})
+    assert Message.objects.count() == 0
+
+
+def test_options_are_fields_of_a_message_and_documented():
+    options, kinds = get_type_hints(SMSOptions), get_type_hints(SMS)
+    others = {"body", "recipient", "sender", "batch", "reference"}
+    assert options.keys() == {each.name for each in fields(SMS)} - others
+    assert options == {name: kinds[name] for name in options}
+    assert [name for name in options if f"{name}:" not in inspect.getdoc(send_sms)] == ["send_at"]
 
 
 @pytest.mark.parametrize("send", [send_sms, send_mass_sms])
