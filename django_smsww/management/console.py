@@ -1,42 +1,103 @@
-"""How far a command is, and when it will be done, for a person who watches."""
+"""Arguments, look-ups, signals and progress bars that several commands share."""
 
 from __future__ import annotations
 
+import math
+import signal
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from threading import Event
 from typing import Any, TypeVar
 
+from django.core.management.base import CommandError, CommandParser
+
+from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.backends.handler import sms_backends
+from django_smsww.exceptions import SMSBackendDoesNotExist
+
+USAGE = 2  # the exit code for wrong arguments, as argparse has it
 T = TypeVar("T")
 
 
+def add_using(parser: CommandParser) -> None:
+    only = "only this alias; may be repeated"
+    parser.add_argument("--using", action="append", metavar="ALIAS", help=only)
+
+
+def aliases_of(options: dict[str, Any]) -> list[str]:
+    """Return the aliases of --using, or all; end the command if one is unknown, or none is left."""
+    aliases: list[str] = options["using"] or list(sms_backends)
+    if not aliases:
+        text = "The SMSWW setting names no alias: give one with --using."
+        raise CommandError(text, returncode=USAGE)
+    for alias in aliases:
+        if alias not in sms_backends:
+            find_backend(alias)
+    return aliases
+
+
+def find_backend(alias: str) -> BaseSMSBackend:
+    """Return the backend, or end the command with a line that names the alias."""
+    try:
+        return sms_backends[alias]
+    except SMSBackendDoesNotExist as error:
+        raise CommandError(str(error), returncode=USAGE) from error
+
+
+def seconds(text: str) -> float:
+    """Read an interval between two runs: without a pause they would only load the machine."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.1 <= value <= 86400:
+        raise ArgumentTypeError("write seconds, from 0.1 to 86400.")
+    return value
+
+
 @contextmanager
-def progress(count: Callable[[], int]) -> Iterator[Callable[[int], object]]:
-    """Yield a function to be told how many more messages are done, of so many.
+def stop_signals() -> Iterator[Event]:
+    """Return an event that SIGTERM and Ctrl-C set, instead of ending the process at once."""
+    stopped = Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress(
+    title: str = "", *, unit: str = "messages", total: Callable[[], int] | None = None
+) -> Iterator[Callable[..., object]]:
+    """Yield a function that advances a progress bar, and shows numbers given by name beside it.
 
     Nothing is shown or counted where nobody watches the standard error output, or without tqdm.
     """
-    bar = _bar()
-    if bar is None:
-        yield lambda more: None
+    if not (sys.stderr.isatty() and find_spec("tqdm")):
+        yield lambda more=1, **numbers: None
         return
-    with bar(total=count(), unit=" messages") as shown:
-        yield shown.update
+    from tqdm import tqdm  # an extra
+
+    with tqdm(desc=title or None, total=total and total(), unit=f" {unit}") as bar:
+
+        def advance(more: int = 1, **numbers: int) -> None:
+            bar.set_postfix(numbers, refresh=False)
+            bar.update(more)
+
+        yield advance
 
 
 def watched(items: Iterable[T], total: int) -> Iterator[T]:
-    """Pass the items on, and show how far it is if somebody watches."""
-    with progress(lambda: total) as advance:
+    """Pass the items on, and advance a progress bar with each."""
+    with progress(total=lambda: total) as advance:
         for item in items:
             yield item
-            advance(1)
-
-
-def _bar() -> Any:
-    if not sys.stderr.isatty():
-        return None
-    try:
-        from tqdm import tqdm  # an extra
-    except ImportError:
-        return None
-    return tqdm
+            advance()

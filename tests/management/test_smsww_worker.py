@@ -209,11 +209,6 @@ class StopWhen:
         """Return at once."""
 
 
-def test_an_unknown_alias_is_named(gateway):
-    with pytest.raises(CommandError, match="'nowhere'"):
-        run("--using", "nowhere")
-
-
 class Terminal(StringIO):
     def isatty(self):
         return True

@@ -132,7 +132,6 @@ def test_who_paused_and_why_is_kept(gateway):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["smsww_pause", "nowhere"], "'nowhere' is not configured"),
         (["smsww_pause", "default", "--stop"], "--batch UUID"),
         (["smsww_resume", "default"], "no such suspension"),
         (["smsww_resume", "default", "--text", str(uuid4())], "no message with the reference"),

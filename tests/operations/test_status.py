@@ -202,7 +202,6 @@ def test_records_that_cannot_be_read_cannot_be_told(gateway):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--using", "nowhere"], "'nowhere'"),
         (["--probe", "--offline"], "leave --offline away"),
         (["--min-credit", "much"], "an amount in EUR"),
     ],

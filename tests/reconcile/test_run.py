@@ -768,7 +768,7 @@ def command(monkeypatch):
     """Return a function that runs smsww_sync with these backends and returns what it prints."""
 
     def run(*arguments, **backends):
-        where = "django_smsww.management.commands.smsww_sync.sms_backends"
+        where = "django_smsww.management.console.sms_backends"
         monkeypatch.setattr(where, backends)
         out = StringIO()
         call_command("smsww_sync", *arguments, stdout=out)
@@ -837,8 +837,3 @@ def test_the_command_refuses_a_time_that_is_none(command, moment):
     with pytest.raises(CommandError, match="with its offset") as caught:
         command("--after-restore", moment, default=ListedBackend())
     assert caught.value.returncode == 2
-
-
-def test_the_command_refuses_an_alias_that_is_not_configured():
-    with pytest.raises(CommandError, match="'nope' is not configured"):
-        call_command("smsww_sync", "--using", "nope")

@@ -1,4 +1,4 @@
-"""Hold sending back."""
+"""Suspend an alias, or one mass send."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
-from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.backends.handler import sms_backends
-from django_smsww.exceptions import SMSBackendDoesNotExist
+from django_smsww.management.console import find_backend
 from django_smsww.models import Suspension
 from django_smsww.worker.limits import stop_batch
 
@@ -20,7 +18,7 @@ class Command(BaseCommand):
         "Hold sending back until smsww_resume: whatever leaves through an alias, or one batch of "
         "it. Every process that sends obeys from its next block of messages on. Queued messages "
         "wait, or expire; a call that sends at once raises SMSUnavailable with the code "
-        "'suspended'. Exit codes: 0 done, 1 nothing was done."
+        "'suspended'. Exit codes: 0 done, 1 nothing was done, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,25 +42,12 @@ class Command(BaseCommand):
     ) -> None:
         if stop and batch is None:
             raise CommandError("--stop cancels one mass send: say which with --batch UUID.")
-        backend = find_backend(alias)
+        environment, using = find_backend(alias).environment, router.db_for_write(Suspension)
         if stop and batch:
-            count = stop_batch(alias, backend.environment, batch, using=database(), reason=reason)
+            count = stop_batch(alias, environment, batch, using=using, reason=reason)
             self.stdout.write(f"Batch {batch} is stopped; {count} messages were cancelled.")
             return
         scope = f"batch:{batch}" if batch else "alias"
-        suspensions = Suspension.objects.using(database())
-        suspensions.pause(alias, backend.environment, scope=scope, reason=reason)
-        what = f"Batch {batch} of {alias!r}" if batch else f"Everything of {alias!r}"
-        self.stdout.write(f"{what} is held back until smsww_resume.")
-
-
-def find_backend(alias: str) -> BaseSMSBackend:
-    """Return the backend, or end the command with a line that names the alias."""
-    try:
-        return sms_backends[alias]
-    except SMSBackendDoesNotExist as error:
-        raise CommandError(str(error)) from error
-
-
-def database() -> str:
-    return router.db_for_write(Suspension)
+        Suspension.objects.using(using).pause(alias, environment, scope=scope, reason=reason)
+        paused = f"Batch {batch} of {alias!r}" if batch else f"Everything of {alias!r}"
+        self.stdout.write(f"{paused} is held back until smsww_resume.")

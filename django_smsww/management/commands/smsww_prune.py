@@ -1,13 +1,12 @@
-"""Forget what is old, or what is known of one number."""
+"""Scrub and delete old messages, or erase or export those to one number."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,13 +14,29 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 from django.utils import timezone
 
+from django_smsww.management.console import USAGE, progress
 from django_smsww.models import Message
-from django_smsww.operations import retention as privacy
+from django_smsww.operations import retention
 
 SHORTEST_LIFE = 3
-"""Days for which a row is kept at least: for so long the gateway may report of it."""
+"""Days for which a row is kept at least: the gateway may send callbacks for so long."""
 
-MOST_DAYS = 36_500
+STEPS = (
+    # Rows are deleted first, so that they need not be scrubbed.
+    ("delete_after", retention.to_delete, retention.delete, "deleted"),
+    ("scrub_after", retention.to_scrub, retention.scrub, "scrubbed"),
+)
+
+
+def whole(unit: str, least: int, most: int) -> Callable[[str], int]:
+    """Return the type of an argument that is a number between two others."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= most:
+            raise ArgumentTypeError(f"write a number of {unit} from {least} to {most}")
+        return int(text)
+
+    return read
 
 
 class Command(BaseCommand):
@@ -35,22 +50,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--scrub-after",
-            type=_days,
+            type=whole("days", 0, 36_500),
             metavar="DAYS",
             help="forget numbers, texts, custom data and payloads of messages that ended before",
         )
         parser.add_argument(
             "--delete-after",
-            type=_days,
+            type=whole("days", 0, 36_500),
             metavar="DAYS",
             help=f"delete messages that ended before; {SHORTEST_LIFE} at least",
         )
         parser.add_argument(
             "--batch-size",
-            type=_batch_size,
-            default=privacy.BATCH,
+            type=whole("rows", 1, 10_000),
+            default=retention.BATCH,
             metavar="ROWS",
-            help=f"rows in one transaction (default: {privacy.BATCH})",
+            help=f"rows in one transaction (default: {retention.BATCH})",
         )
         parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
         parser.add_argument("--erase", metavar="NUMBER", help="forget all that is known of it")
@@ -75,35 +90,21 @@ class Command(BaseCommand):
         else:
             self.prune(using, options)
 
-    # By age
-
     def prune(self, using: str, options: dict[str, Any]) -> None:
-        size = options["batch_size"]
-        if options["dry_run"]:
-            self.count(using, options)
-            return
-        # First what goes altogether, so that it need not be scrubbed.
-        if options["delete_after"] is not None:
-            gone = privacy.delete(using, _ago(options["delete_after"]), batch_size=size)
-            self.stdout.write(f"{_total(gone, 'Deleting')} messages deleted.")
-        if options["scrub_after"] is not None:
-            done = privacy.scrub(using, _ago(options["scrub_after"]), batch_size=size)
-            self.stdout.write(f"{_total(done, 'Scrubbing')} messages scrubbed.")
-
-    def count(self, using: str, options: dict[str, Any]) -> None:
-        steps: tuple[tuple[str, Callable[[str, datetime], Any], str], ...] = (
-            ("delete_after", privacy.to_delete, "deleted"),
-            ("scrub_after", privacy.to_scrub, "scrubbed"),
-        )
-        for option, rows, done in steps:
-            if options[option] is not None:
-                count = rows(using, _ago(options[option])).count()
+        """Delete and scrub by age, in this order."""
+        for option, rows, forget, done in STEPS:
+            if options[option] is None:
+                continue
+            before = timezone.now() - timedelta(days=options[option])
+            if options["dry_run"]:
+                count = rows(using, before).count()
                 self.stdout.write(f"{count} messages would be {done}. Nothing was changed.")
-
-    # By number
+            else:
+                count = _total(forget(using, before, batch_size=options["batch_size"]), done)
+                self.stdout.write(f"{count} messages {done}.")
 
     def export(self, using: str, number: str) -> None:
-        held = privacy.export(using, number)
+        held = retention.export(using, number)
         self.stdout.write(json.dumps(held, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))
 
     def erase(self, using: str, number: str, options: dict[str, Any]) -> None:
@@ -113,7 +114,7 @@ class Command(BaseCommand):
             return
         if options["interactive"] and not _agreed(count):
             raise CommandError("Nothing was erased. --no-input asks no question.")
-        erasure = privacy.erase(using, number)
+        erasure = retention.erase(using, number)
         self.stdout.write(f"{erasure.messages} messages erased.")
         if erasure.suppressed:
             self.stdout.write(
@@ -134,26 +135,14 @@ def _check(options: dict[str, Any]) -> None:
         raise CommandError(
             "Give --scrub-after DAYS and --delete-after DAYS, or one of them, or "
             "--erase NUMBER, or --export NUMBER.",
-            returncode=2,
+            returncode=USAGE,
         )
     if options["delete_after"] is not None and options["delete_after"] < SHORTEST_LIFE:
         raise CommandError(
             f"--delete-after must be {SHORTEST_LIFE} or more: for so long the gateway may still "
             "report of a message.",
-            returncode=2,
+            returncode=USAGE,
         )
-
-
-def _days(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > MOST_DAYS:
-        raise ArgumentTypeError(f"write a number of days from 0 to {MOST_DAYS}")
-    return int(text)
-
-
-def _batch_size(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 10_000:
-        raise ArgumentTypeError("write a number of rows from 1 to 10000")
-    return int(text)
 
 
 def _number(text: str) -> str:
@@ -161,13 +150,9 @@ def _number(text: str) -> str:
     number = text.strip()
     if re.fullmatch(r"(\+|00)?[\d\s()./-]+", number):  # as people write one; rows hold E.164
         number = "+" + re.sub(r"\D", "", number).removeprefix("00")
-    if privacy.FORGOTTEN in number or len(re.sub(r"\D", "", number)) < 5:
-        raise CommandError("Write the whole number, for example +393331234567.", returncode=2)
+    if retention.FORGOTTEN in number or len(re.sub(r"\D", "", number)) < 5:
+        raise CommandError("Write the whole number, for example +393331234567.", returncode=USAGE)
     return number
-
-
-def _ago(days: int) -> datetime:
-    return timezone.now() - timedelta(days=days)
 
 
 def _agreed(count: int) -> bool:
@@ -178,21 +163,10 @@ def _agreed(count: int) -> bool:
     return answer.strip().lower() == "yes"
 
 
-def _total(batches: Iterator[int], title: str) -> int:
-    return sum(_watched(batches, title))
-
-
-def _watched(batches: Iterator[int], title: str) -> Iterator[int]:
-    """Pass the numbers on, and show how many messages they make if somebody watches."""
-    if not sys.stderr.isatty():
-        yield from batches
-        return
-    try:
-        from tqdm import tqdm  # an extra
-    except ImportError:
-        yield from batches
-        return
-    with tqdm(desc=title, unit=" messages") as bar:
+def _total(batches: Iterator[int], done: str) -> int:
+    total = 0
+    with progress(done) as advance:
         for count in batches:
-            bar.update(count)
-            yield count
+            advance(count)
+            total += count
+    return total

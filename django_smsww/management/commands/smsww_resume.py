@@ -1,4 +1,4 @@
-"""Let what was held back go on."""
+"""Lift a suspension."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
 
+from django_smsww.management.console import find_backend
 from django_smsww.models import Message, Suspension
-
-from .smsww_pause import database, find_backend
 
 
 class Command(BaseCommand):
     help = (
         "Lift a suspension, imposed by smsww_pause or by an error: that of an alias, of one batch, "
-        "or of a text that was refused. Exit codes: 0 lifted, 1 there was none."
+        "or of a text that was refused. Exit codes: 0 lifted, 1 there was none, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,19 +33,19 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, alias: str, batch: UUID | None, text: UUID | None, **options: Any
     ) -> None:
-        environment = find_backend(alias).environment
-        scope = "alias"
+        environment, scope = find_backend(alias).environment, "alias"
         if batch:
             scope = f"batch:{batch}"
         elif text:
-            scope = f"text:{fingerprint_of(alias, environment, text)}"
-        if not Suspension.objects.using(database()).resume(alias, environment, scope=scope):
+            scope = f"text:{_fingerprint(alias, environment, text)}"
+        suspensions = Suspension.objects.using(router.db_for_write(Suspension))
+        if not suspensions.resume(alias, environment, scope=scope):
             raise CommandError(f"{alias!r} has no such suspension.")
         self.stdout.write("Lifted; what is queued goes on within half a minute.")
 
 
-def fingerprint_of(alias: str, environment: str, reference: UUID) -> str:
-    rows = Message.objects.using(database()).of(alias, environment)
+def _fingerprint(alias: str, environment: str, reference: UUID) -> str:
+    rows = Message.objects.using(router.db_for_write(Message)).of(alias, environment)
     row = rows.filter(reference=reference).first()
     if row is None:
         raise CommandError(f"{alias!r} has no message with the reference {reference}.")

@@ -15,9 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.backends.handler import sms_backends
-from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.management.console import watched
+from django_smsww.management.console import USAGE, find_backend, watched
 from django_smsww.models import Message
 from django_smsww.models import lease as leases
 from django_smsww.sending.api import iter_send
@@ -28,7 +26,6 @@ from django_smsww.states import PROVIDER, State
 from django_smsww.worker.preflight import NUMBERS_ENOUGH
 
 MOST_PROBLEMS = 50
-USAGE = 2
 
 
 class Command(BaseCommand):
@@ -68,7 +65,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            mailing = _mailing(_backend(options["using"]), options)
+            mailing = _mailing(find_backend(options["using"]), options)
             checked = mailing.check(database())
             self.report_problems(checked, skip_invalid=options["skip_invalid"])
             self.stderr.write(f"Batch {mailing.template.batch} of {checked.lines} messages.")
@@ -181,13 +178,6 @@ def _summary(tally: Tally, checked: Checked) -> str:
 
 def database() -> str:
     return router.db_for_write(Message)
-
-
-def _backend(alias: str) -> BaseSMSBackend:
-    try:
-        return sms_backends[alias]
-    except SMSBackendDoesNotExist as error:
-        raise CommandError(str(error), returncode=USAGE) from error
 
 
 def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:

@@ -1,4 +1,4 @@
-"""Say how sending goes, to a person or to what watches over it."""
+"""Report how sending goes, to people and to monitoring."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, router
 
-from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import local_time
-from django_smsww.exceptions import SMSBackendDoesNotExist
+from django_smsww.management.console import USAGE, add_using, aliases_of
 from django_smsww.models import Message
 from django_smsww.operations import STATUSES, collect
 from django_smsww.operations.status import MIN_CREDIT
@@ -33,9 +32,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # it is most needed where something is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--using", action="append", metavar="ALIAS", help="only this alias; may be repeated"
-        )
+        add_using(parser)
         parser.add_argument("--json", action="store_true", help="write JSON, its keys stable")
         parser.add_argument("--offline", action="store_true", help="ask nobody outside")
         parser.add_argument(
@@ -62,22 +59,15 @@ class Command(BaseCommand):
 
     def collect(self, options: Data) -> Data:
         if options["probe"] and options["offline"]:
-            raise CommandError("--probe asks outside: leave --offline away.", returncode=2)
-        aliases = options["using"] or list(sms_backends)
-        if not aliases:
-            raise CommandError(
-                "The SMSWW setting names no alias: give one with --using.", returncode=2
-            )
+            raise CommandError("--probe asks outside: leave --offline away.", returncode=USAGE)
         try:
             return collect(
-                aliases,
+                aliases_of(options),
                 using=router.db_for_read(Message),
                 offline=options["offline"],
                 probe=options["probe"],
                 min_credit=options["min_credit"],
             )
-        except SMSBackendDoesNotExist as error:
-            raise CommandError(str(error), returncode=2) from error
         except DatabaseError as error:
             kind = type(error).__name__
             text = f"The records cannot be read ({kind}): is the database up and migrated?"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,15 +12,20 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.backends.handler import sms_backends
 from django_smsww.daily import keep_up
-from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.management.arguments import seconds
+from django_smsww.management.console import (
+    USAGE,
+    add_using,
+    aliases_of,
+    find_backend,
+    progress,
+    seconds,
+    stop_signals,
+)
 from django_smsww.models.settlement import GRACE
 from django_smsww.reconcile import SyncReport, hold_after_restore, sync
-from django_smsww.reconcile.session import OnRequest
 
-from .smsww_worker import stop_signals
+SHOWN_ORPHANS = 20
 
 
 class Command(BaseCommand):
@@ -33,9 +36,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--using", action="append", metavar="ALIAS", help="only this alias; may be repeated"
-        )
+        add_using(parser)
         parser.add_argument(
             "--after-restore",
             metavar="SINCE",
@@ -59,54 +60,48 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object a run")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        backends = [self.backend(alias) for alias in options["using"] or list(sms_backends)]
-        if not backends:
-            text = "The SMSWW setting names no alias: give one with --using."
-            raise CommandError(text, returncode=2)
-        since = _moment(options["after_restore"])
-        if since and options["interval"] is not None:
+        aliases, since = aliases_of(options), _moment(options["after_restore"])
+        if options["interval"] is None:
+            failed = self.sync_all(aliases, since, options)
+        elif since:
             text = "--after-restore is for one run: leave --interval out."
-            raise CommandError(text, returncode=2)
-        failed = self.work(backends, since, options)
+            raise CommandError(text, returncode=USAGE)
+        else:
+            failed = self.repeat(aliases, options)
         if failed:
             raise CommandError(f"The provider could not be asked for: {', '.join(failed)}.")
 
-    def backend(self, alias: str) -> BaseSMSBackend:
-        try:
-            return sms_backends[alias]
-        except SMSBackendDoesNotExist as error:
-            raise CommandError(str(error), returncode=2) from error
-
-    def work(
-        self, backends: list[BaseSMSBackend], since: datetime | None, options: dict[str, Any]
-    ) -> list[str]:
-        """Run once, or until stopped; return the aliases that failed in the last run."""
-        interval = options["interval"]
-        if interval is None:
-            return self.run(backends, since, options)
+    def repeat(self, aliases: list[str], options: dict[str, Any]) -> list[str]:
+        """Sync until stopped; return the aliases that failed in the last run."""
         failed: list[str] = []
         with stop_signals() as stopped:
             while not stopped.is_set():
-                failed = self.run([self.backend(one.alias) for one in backends], None, options)
-                stopped.wait(interval)
+                failed = self.sync_all(aliases, None, options)
+                stopped.wait(options["interval"])
         return failed
 
-    def run(
-        self, backends: list[BaseSMSBackend], since: datetime | None, options: dict[str, Any]
+    def sync_all(
+        self, aliases: list[str], since: datetime | None, options: dict[str, Any]
     ) -> list[str]:
-        """Sync each alias once; return those whose run the provider ended."""
-        grace = timedelta(seconds=options["grace"])
-        # All are held before anything else, so that nothing of them can be claimed meanwhile.
+        """Sync each alias once; return those that failed."""
+        backends = [find_backend(alias) for alias in aliases]
+        # All rows are held before the first request, so that no worker can claim one meanwhile.
         held = [hold_after_restore(backend, since) if since else 0 for backend in backends]
-        reports = []
-        for backend, count in zip(backends, held, strict=True):
-            with progress(backend.alias) as watch:
-                report = sync(backend, after_restore=since, grace=grace, on_request=watch)
+        reports = [self.sync_one(backend, since, options["grace"]) for backend in backends]
+        for report, count in zip(reports, held, strict=True):
             report.held += count
-            reports.append(report)
         keep_up()  # so that nobody has to wait for the statistics
         self.show(reports, options["json"])
         return [report.alias for report in reports if report.error]
+
+    def sync_one(self, backend: BaseSMSBackend, since: datetime | None, grace: float) -> SyncReport:
+        with progress(backend.alias, unit="requests") as advance:
+            return sync(
+                backend,
+                after_restore=since,
+                grace=timedelta(seconds=grace),
+                on_request=lambda report: advance(looked=report.looked, found=report.adopted),
+            )
 
     def show(self, reports: list[SyncReport], as_json: bool) -> None:
         if as_json:
@@ -118,7 +113,7 @@ class Command(BaseCommand):
 
 
 def _lines(report: SyncReport) -> Iterator[str]:
-    """Yield what a report says, for people."""
+    """Yield the report in lines for people."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
@@ -143,44 +138,20 @@ def _troubles(report: SyncReport) -> Iterator[str]:
         yield f"{reference}: the provider says that it has no such message."
     for reference in report.doubled:
         yield f"{reference}: the provider's list shows it under a second id."
-    if report.orphans:
-        yield f"{len(report.orphans)} sent after the backup have no row: {_few(report.orphans)}"
+    if orphans := report.orphans:
+        shown, more = ", ".join(orphans[:SHOWN_ORPHANS]), len(orphans) - SHOWN_ORPHANS
+        rest = f" and {more} more (see --json)" if more > 0 else ""
+        yield f"{len(orphans)} sent after the backup have no row: {shown}{rest}"
 
 
-def _few(ids: list[str]) -> str:
-    more = f" and {len(ids) - 20} more (see --json)" if len(ids) > 20 else ""
-    return ", ".join(ids[:20]) + more
-
-
-def _moment(text: str | datetime | None) -> datetime | None:
+def _moment(value: str | datetime | None) -> datetime | None:
     """Read the argument of --after-restore; call_command may pass a datetime."""
-    if text is None or isinstance(text, datetime):
-        moment = text
-    else:
-        try:
-            moment = parse_datetime(text)
-        except ValueError:
-            moment = None
-    if text is not None and (moment is None or timezone.is_naive(moment)):
-        example = "2030-01-31T12:00:00+00:00"
-        raise CommandError(
-            f"--after-restore must be a time with its offset, such as {example}.", returncode=2
-        )
-    return moment
-
-
-@contextmanager
-def progress(alias: str) -> Iterator[OnRequest | None]:
-    """Show the requests on a terminal, if tqdm is installed."""
     try:
-        from tqdm import tqdm  # an extra
-    except ImportError:
-        yield None
-        return
-    with tqdm(desc=alias, unit=" requests", disable=not sys.stderr.isatty()) as bar:
-        yield lambda report: _advance(bar, report)
-
-
-def _advance(bar: Any, report: SyncReport) -> None:
-    bar.set_postfix(looked=report.looked, found=report.adopted, refresh=False)
-    bar.update()
+        moment = parse_datetime(value) if isinstance(value, str) else value
+    except ValueError:  # written like a time, such as in a 13th month
+        moment = None
+    if value is not None and (moment is None or timezone.is_naive(moment)):
+        example = "2030-01-31T12:00:00+00:00"
+        text = f"--after-restore must be a time with its offset, such as {example}."
+        raise CommandError(text, returncode=USAGE)
+    return moment

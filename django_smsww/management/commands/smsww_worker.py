@@ -1,8 +1,7 @@
-"""Send what is queued."""
+"""Send queued messages."""
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,17 +11,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, router
 
-from django_smsww.backends.handler import sms_backends
-from django_smsww.exceptions import SMSBackendDoesNotExist
-from django_smsww.management.arguments import seconds
-from django_smsww.management.console import progress
+from django_smsww.management.console import (
+    add_using,
+    aliases_of,
+    find_backend,
+    progress,
+    seconds,
+    stop_signals,
+)
 from django_smsww.models import Message
 from django_smsww.signals import message_failed
 from django_smsww.states import State
 from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
 
 MANY = 5000
-"""How many messages are sent before the next look around."""
+"""Messages that are sent of a single alias before the next look at the signals."""
 
 
 class Command(BaseCommand):
@@ -33,9 +36,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--using", action="append", metavar="ALIAS", help="only this alias; may be repeated"
-        )
+        add_using(parser)
         parser.add_argument("--once", action="store_true", help="end when nothing is due")
         parser.add_argument(
             "--interval",
@@ -46,9 +47,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        aliases = options["using"] or list(sms_backends)
-        if not aliases:
-            raise CommandError("The SMSWW setting names no alias: give one with --using.")
+        aliases = aliases_of(options)
         with stop_signals() as stopped, counted_failures() as failures:
             total = self.work(aliases, stopped, None if options["once"] else options["interval"])
         self.stdout.write(f"{total} messages taken from the queue.")
@@ -57,7 +56,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{how}: {count} ({code}).")
 
     def work(self, aliases: list[str], stopped: Event, interval: float | None) -> int:
-        """Send until stopped or, without an interval, until nothing is due."""
+        """Send until stopped or, without an interval, until nothing is due; return how many."""
         total = 0
         while not stopped.is_set():
             taken = self.sweep_all(aliases, stopped.is_set, is_service=interval is not None)
@@ -70,12 +69,13 @@ class Command(BaseCommand):
         return total
 
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
-        """Send a block of each alias; a service outlives a database that is away for a while.
+        """Send a block of each alias. A service goes on when a lost database is back.
 
-        What was on its way then is settled when its lease is over, as if this process had died.
+        Messages that were under way then become UNKNOWN when their lease ends, as if this process
+        had died.
         """
         try:
-            # One of several does not keep the others waiting until it has sent all of its own.
+            # A long queue of one alias must not delay the messages of the others.
             limit = LEASE_ROWS if len(aliases) > 1 else MANY
             return sum(self.sweep(alias, stop, limit) for alias in aliases)
         except (OperationalError, InterfaceError) as error:
@@ -88,18 +88,15 @@ class Command(BaseCommand):
             return 0
 
     def sweep(self, alias: str, stop: Callable[[], bool], limit: int) -> int:
-        try:
-            backend = sms_backends[alias]
-        except SMSBackendDoesNotExist as error:
-            raise CommandError(str(error)) from error
+        backend = find_backend(alias)
         using = router.db_for_write(Message)
-        with progress(lambda: count_due(backend, using, limit)) as advance:
+        with progress(total=lambda: count_due(backend, using, limit)) as advance:
             return deliver_due(backend, using=using, limit=limit, stop=stop, progress=advance)
 
 
 @contextmanager
 def counted_failures() -> Iterator[Counter[tuple[str, str]]]:
-    """Count what ends FAILED or UNKNOWN meanwhile: refused, too late, or left by the dead."""
+    """Count messages by state and code that end FAILED or UNKNOWN in this process."""
     counts: Counter[tuple[str, str]] = Counter()
 
     def note(sender: type[Message], message: Message, state: State, **extra: Any) -> None:
@@ -110,18 +107,3 @@ def counted_failures() -> Iterator[Counter[tuple[str, str]]]:
         yield counts
     finally:
         message_failed.disconnect(note)
-
-
-@contextmanager
-def stop_signals() -> Iterator[Event]:
-    """Return an event that SIGTERM and Ctrl-C set, instead of ending the process at once."""
-    stopped = Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopped.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
