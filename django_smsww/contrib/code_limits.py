@@ -1,7 +1,7 @@
-"""Limits on how many one-time codes leave, on by default wherever a form can ask for them.
+"""Limits on one-time codes, on by default wherever a form can ask for codes.
 
 Fraudsters make such forms send to numbers that they earn from. These limits come on top of those
-of the alias, and count when a code is asked for, across all hosts.
+of the alias, and count across all hosts when a code is asked for.
 """
 
 from __future__ import annotations
@@ -15,17 +15,14 @@ from typing import Any
 
 from django.db import router
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, ngettext
 
+from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.clock import database_now
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
 from django_smsww.models import Counter, Message
 from django_smsww.states import State
-from django_smsww.worker.limits import cost_nothing
-
-Limit = tuple[int, int]
-"""At most so many codes in each window of so many seconds."""
+from django_smsww.worker.limits import Cap, cost_nothing, digest_of, window_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +35,31 @@ class Guards:
     """
 
     cooldown: int = 60
-    max_per_number: Limit | None = (5, 3600)
-    max_per_user: Limit | None = (10, 3600)
+    max_per_number: tuple[int, int] | None = (5, 3600)
+    max_per_user: tuple[int, int] | None = (10, 3600)
 
     @contextmanager
-    def hold(self, recipient: str, user: Any, *, environment: str, tag: str) -> Iterator[None]:
-        """Count one code to this number, and give it back if it certainly was not sent.
+    def count(
+        self, recipient: str, user: Any, *, backend: BaseSMSBackend, tag: str
+    ) -> Iterator[None]:
+        """Count one code to this number, and not if it certainly was not sent in the block.
 
         Raises:
-            SMSLimited: there is no room for it; `retry_after` says for how many seconds.
+            SMSLimited: a limit is used up; `retry_after` says for how many seconds.
         """
         using = router.db_for_write(Counter)
-        now = database_now(using)
+        counters, now = Counter.objects.using(using), database_now(using)
         self._wait_for_the_last(recipient, tag)
-        places = list(self._places(recipient, user, environment, now))
-        taken: list[_Place] = []
+        taken: list[Cap] = []
         try:
-            for place in places:
-                place.take(using, now)
-                taken.append(place)
+            for cap in self._caps(recipient, user, backend, now):
+                if not counters.take(cap.scope, cap.begins, 1, cap.most):
+                    raise _limited(cap.option, (cap.ends - now).total_seconds())
+                taken.append(cap)
             yield
         except SMSError as error:
-            for place in taken if cost_nothing(error) else ():
-                place.give_back(using)
+            for cap in taken if cost_nothing(error) else ():
+                counters.give_back(cap.scope, cap.begins, 1)
             raise
 
     def _wait_for_the_last(self, recipient: str, tag: str) -> None:
@@ -74,10 +73,10 @@ class Guards:
         if last is not None:
             raise _limited("cooldown", (last - since).total_seconds())
 
-    def _places(
-        self, recipient: str, user: Any, environment: str, now: datetime
-    ) -> Iterator[_Place]:
-        # The cool-down once more, for two requests at the same moment: rows cannot exclude that.
+    def _caps(
+        self, recipient: str, user: Any, backend: BaseSMSBackend, now: datetime
+    ) -> Iterator[Cap]:
+        # The cool-down once more: of two requests at the same moment, neither sees a row.
         limits = {
             "cooldown": (recipient, (1, self.cooldown) if self.cooldown else None),
             "max_per_number": (recipient, self.max_per_number),
@@ -85,40 +84,13 @@ class Guards:
         }
         for option, (name, limit) in limits.items():
             if limit is not None and name is not None:
-                yield _Place.of(option, name, limit, environment, now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One limit, in the window of time that it is now."""
-
-    option: str
-    scope: str
-    begins: datetime
-    limit: Limit
-
-    @classmethod
-    def of(cls, option: str, name: object, limit: Limit, environment: str, now: datetime) -> _Place:
-        # A counter shows no numbers.
-        digest = salted_hmac("django_smsww.guards", f"{option}:{name}", algorithm="sha256")
-        epoch = datetime(2000, 1, 1, tzinfo=now.tzinfo)
-        elapsed = int((now - epoch).total_seconds())
-        begins = epoch + timedelta(seconds=elapsed - elapsed % limit[1])
-        scope = f"code:{option}:{environment}:{digest.hexdigest()[:20]}"
-        return cls(option, scope, begins, limit)
-
-    def take(self, using: str, now: datetime) -> None:
-        most, seconds = self.limit
-        if not Counter.objects.using(using).take(self.scope, self.begins, 1, most):
-            ends = self.begins + timedelta(seconds=seconds)
-            raise _limited(self.option, (ends - now).total_seconds())
-
-    def give_back(self, using: str) -> None:
-        Counter.objects.using(using).give_back(self.scope, self.begins, 1)
+                most, seconds = limit
+                scope = f"code:{option}:{backend.environment}:{digest_of(str(name))}"
+                yield Cap(backend.alias, option, scope, *window_of(now, seconds), most)
 
 
 def reason(error: SMSError) -> str:
-    """Return what a user should know of this error."""
+    """Return the text about this error for the user who asked for a code."""
     if isinstance(error, SMSLimited) and error.retry_after:
         seconds = int(error.retry_after)
         return ngettext(
@@ -133,8 +105,5 @@ def reason(error: SMSError) -> str:
 
 def _limited(option: str, seconds: float) -> SMSLimited:
     left = max(1, math.ceil(seconds))
-    return SMSLimited(
-        f"The limit {option} is used up for {left} seconds; no code was sent",
-        code=option,
-        retry_after=left,
-    )
+    text = f"The limit {option} is used up for {left} seconds; no code was sent"
+    return SMSLimited(text, code=option, retry_after=left)

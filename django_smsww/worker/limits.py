@@ -212,7 +212,11 @@ def _name(option: str, recipient: str, user: Any) -> str:
     """Return a name for what a guard counts; it does not show the number."""
     if option == "max_per_country":
         return country_of(recipient) or "none"
-    name = recipient if option == "max_per_number" else str(user)
+    return digest_of(recipient if option == "max_per_number" else str(user))
+
+
+def digest_of(name: str) -> str:
+    """Return the name of a counter for a number or a user, which the counter must not show."""
     return salted_hmac("django_smsww.counter", name, algorithm="sha256").hexdigest()[:20]
 
 

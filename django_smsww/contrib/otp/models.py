@@ -117,7 +117,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
             max_per_number=settings.OTP_SMSWW_MAX_PER_NUMBER,
             max_per_user=settings.OTP_SMSWW_MAX_PER_USER,
         )
-        with guards.hold(self.number, self.user, environment=backend.environment, tag=TAG):
+        with guards.count(self.number, self.user, backend=backend, tag=TAG):
             self._send_code(context)
 
     def _send_code(self, context: dict[str, Any]) -> None:

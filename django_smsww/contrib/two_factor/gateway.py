@@ -53,8 +53,8 @@ class SMSGateway:
         """Send the code; raise SMSError if that fails or a limit is reached."""
         recipient, user = device.number.as_e164, device.user
         body = self.render(device, token)
-        environment = sms_backends[self.using].environment
-        with self.guards.hold(recipient, user, environment=environment, tag=self.tag):
+        backend = sms_backends[self.using]
+        with self.guards.count(recipient, user, backend=backend, tag=self.tag):
             send_sms(
                 body,
                 recipient,
