@@ -72,7 +72,7 @@ given = Given()
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.005, token=TOKEN) as running:
+    with SimulatorProcess(state_delay=0.005, token=TOKEN) as running:
         yield running
 
 

@@ -53,7 +53,7 @@ def main() -> None:
         words = ["--latency", str(LATENCY)]
         with (
             new_database(folder) as database,
-            SimulatorProcess(pace=3600, arguments=words) as simulator,
+            SimulatorProcess(state_delay=3600, arguments=words) as simulator,
             Crew(database, simulator.url, folder) as crew,
         ):
             crew.run(["migrate"])

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def simulator(settings, live_server):
     """A simulator that calls back to the site that the browser looks at."""
-    with SimulatorProcess(pace=0.1) as simulator:
+    with SimulatorProcess(state_delay=0.1) as simulator:
         settings.SMSWW = {
             "default": {
                 "BACKEND": "django_smsww.backends.openapi.SMSBackend",

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # messages leave on commit
 @pytest.fixture
 def simulator(settings):
     """A running simulator that the default alias sends to."""
-    with Simulator(Options(pace=0.02)) as simulator:
+    with Simulator(Options(state_delay=0.02)) as simulator:
         options = {"token": "simulator", "host": simulator.url, "callback_retry": 0}
         # No server listens at this URL, but messages with one have callbacks.
         options["callback_url"] = "http://127.0.0.1:9/sms/callback/"

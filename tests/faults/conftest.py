@@ -106,7 +106,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess(pace=0.02) as running:
+    with SimulatorProcess(state_delay=0.02) as running:
         yield running
 
 

@@ -17,7 +17,7 @@ from .test_faults import PROFILES
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.02, arguments=["--latency", "0.05"]) as running:
+    with SimulatorProcess(state_delay=0.02, arguments=["--latency", "0.05"]) as running:
         yield running
 
 

@@ -103,7 +103,7 @@ def stage(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("crew")
     url = f"postgres://postgres@127.0.0.1:{server.port}/postgres"
     with (
-        SimulatorProcess(pace=0.02, arguments=["--latency", "0.05"]) as simulator,
+        SimulatorProcess(state_delay=0.02, arguments=["--latency", "0.05"]) as simulator,
         Crew(url, simulator.url, folder) as crew,
     ):
         crew.run(["migrate"])

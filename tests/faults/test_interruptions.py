@@ -41,7 +41,7 @@ def each_step(*endings):
 @pytest.fixture(scope="module")
 def simulator():
     """A gateway that takes its time, so that there is a middle to interrupt."""
-    with SimulatorProcess(pace=0.02, arguments=["--latency", "0.05"]) as running:
+    with SimulatorProcess(state_delay=0.02, arguments=["--latency", "0.05"]) as running:
         yield running
 
 

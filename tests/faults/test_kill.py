@@ -34,7 +34,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.02) as running:
+    with SimulatorProcess(state_delay=0.02) as running:
         yield running
 
 

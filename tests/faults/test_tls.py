@@ -20,7 +20,7 @@ def stage(tmp_path_factory):
     words = ["--certificate", str(TLS / "localhost.pem")]
     with (
         new_database(folder) as database,
-        SimulatorProcess(pace=0.02, arguments=words) as simulator,
+        SimulatorProcess(state_delay=0.02, arguments=words) as simulator,
         Crew(
             database,
             simulator.url.replace("127.0.0.1", "localhost"),

@@ -297,7 +297,7 @@ execute_from_command_line(["manage.py", *sys.argv[1:]])
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.01) as running:
+    with SimulatorProcess(state_delay=0.01) as running:
         yield running
 
 

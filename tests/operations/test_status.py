@@ -216,7 +216,7 @@ def test_wrong_use_says_what_to_write(gateway, arguments, text):
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.01) as running:
+    with SimulatorProcess(state_delay=0.01) as running:
         yield running
 
 

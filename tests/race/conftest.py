@@ -117,7 +117,7 @@ def race(redis, database, tmp_path) -> Iterator[Race]:
     }
     with (
         # Nothing is delivered while this lasts: who has accepted what is all that counts here.
-        SimulatorProcess(pace=3600, arguments=["--latency", "0.02"]) as simulator,
+        SimulatorProcess(state_delay=3600, arguments=["--latency", "0.02"]) as simulator,
         Crew(database, simulator.url, tmp_path, **environment) as crew,
     ):
         race = Race(crew, simulator, redis, database)

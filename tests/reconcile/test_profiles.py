@@ -28,7 +28,7 @@ NEVER_ARRIVED = ["913", "915", "937", "944"]
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(pace=0.02) as running:
+    with SimulatorProcess(state_delay=0.02) as running:
         yield running
 
 

@@ -6,7 +6,7 @@ from django_smsww.contrib.simulator.server import Simulator
 from .door import Door
 from .receiver import Receiver
 
-PACE = 0.02
+STATE_DELAY = 0.02
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def open_door():
     opened = []
 
     def start(**options):
-        simulator = Simulator(Options(**{"pace": PACE, "drip": 0.001, **options}))
+        simulator = Simulator(Options(**{"state_delay": STATE_DELAY, "drip": 0.001, **options}))
         simulator.start()
         opened.append((simulator, Door(simulator.url)))
         return opened[-1][1]

@@ -4,7 +4,7 @@ import pytest
 
 from django_smsww.contrib.simulator.posting import may_post_to
 
-from .conftest import PACE
+from .conftest import STATE_DELAY
 
 CUSTOM = {"order": 7, "_smsww": {"reference": "r1", "signature": "s1"}}
 HEADERS = {"X-SMSWW-Signature": "s1"}
@@ -47,9 +47,9 @@ def test_retries_have_growing_intervals_and_an_end(door, receiver):
     receiver.statuses = [503] * 9
     send(door, receiver, ending="904", retry=3)
     first, second, third, fourth = (post.arrived for post in receiver.posts)
-    assert second - first >= PACE
-    assert third - second >= 2 * PACE
-    assert fourth - third >= 4 * PACE
+    assert second - first >= STATE_DELAY
+    assert third - second >= 2 * STATE_DELAY
+    assert fourth - third >= 4 * STATE_DELAY
 
 
 def test_without_retry_there_is_one_attempt(door, receiver):

@@ -74,7 +74,7 @@ def test_a_callback_comes_twice_or_late(held, receiver, callbacks, first, last):
     sent = send(held, receiver)
     held.control("decide", {"id": sent, "state": "DELIVERED", "callbacks": callbacks})
     wait_for(lambda: len(receiver.posts) >= first)
-    assert len(receiver.posts) == first  # a late one takes twenty paces
+    assert len(receiver.posts) == first  # a late one takes twenty delays
     wait_for(lambda: len(receiver.posts) == last)
 
 

@@ -33,7 +33,7 @@ def test_process_serves_and_is_controlled():
 
 def test_accepted_messages_survive_a_kill(receiver):
     callback = {"url": receiver.url, "custom": {"_smsww": {"reference": "r1"}}}
-    with SimulatorProcess(pace=0.3) as simulator:
+    with SimulatorProcess(state_delay=0.3) as simulator:
         url = simulator.url
         send(simulator, callback=callback)
         simulator.kill()

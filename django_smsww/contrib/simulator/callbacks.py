@@ -21,13 +21,13 @@ from .store import SQLiteStore, StoreClosed
 
 LOST_STATUS = 504
 _WORKERS = 8
-_LATE_PACES = 20
+_LATE_DELAYS = 20
 _FORGED = "forged"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCallback:
-    """One callback to post: a copy of its message, after a delay in units of the pace."""
+    """One callback to post: a copy of its message, after ``delay`` times the state delay."""
 
     document: Document
     delay: int = 0
@@ -59,7 +59,7 @@ VARIANTS: dict[str, Callable[[Document, bool], list[PlannedCallback]]] = {
     "true": lambda document, is_last: [PlannedCallback(document)],
     "lost": lambda document, is_last: [PlannedCallback(document, lost=True)],
     "twice": lambda document, is_last: [PlannedCallback(document)] * 2,
-    "late": lambda document, is_last: [PlannedCallback(document, delay=_LATE_PACES)],
+    "late": lambda document, is_last: [PlannedCallback(document, delay=_LATE_DELAYS)],
     "reversed": _reversed,
     "forged": _forged,
     "foreign": _foreign,
@@ -80,8 +80,8 @@ class CallbackSender:
     ``wake`` is set when a callback was planned for a time: the lifecycle looks for due ones.
     """
 
-    def __init__(self, store: SQLiteStore, profiles: Profiles, pace: float) -> None:
-        self._store, self._profiles, self._pace = store, profiles, pace
+    def __init__(self, store: SQLiteStore, profiles: Profiles, state_delay: float) -> None:
+        self._store, self._profiles, self._state_delay = store, profiles, state_delay
         self.wake = threading.Event()
         self._queues = [queue.SimpleQueue[int | None]() for _ in range(_WORKERS)]
         self._threads = [
@@ -167,7 +167,7 @@ class CallbackSender:
             status,
             int((ended - started) * 1000),
             ended if is_over else None,
-            None if is_over else ended + self._pace * 2 ** (attempt - 1),
+            None if is_over else ended + self._state_delay * 2 ** (attempt - 1),
             seq,
         )
         if not is_over:
@@ -179,7 +179,7 @@ class CallbackSender:
             "callbacks",
             message_id=message_id,
             document=json.dumps(planned.document),
-            due=None if at_once or is_lost else moment + planned.delay * self._pace,
+            due=None if at_once or is_lost else moment + planned.delay * self._state_delay,
             completed=moment if is_lost else None,
             status=LOST_STATUS if is_lost else None,
             attempt=1 if is_lost else 0,

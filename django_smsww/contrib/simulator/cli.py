@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the simulator to a parser."""
     parser.add_argument("--port", type=int, default=8026, help="port to bind; 0 picks a free one")
     parser.add_argument("--store", default="", help="SQLite file to keep; default: a temporary one")
-    parser.add_argument("--pace", type=float, default=0.5, help="seconds between two states")
+    parser.add_argument("--state-delay", type=float, default=0.5, help="seconds between two states")
     parser.add_argument("--drip", type=float, default=0.2, help="seconds a byte of a slow answer")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before any answer")
     parser.add_argument(

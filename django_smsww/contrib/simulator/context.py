@@ -19,7 +19,7 @@ class Options:
     """The options at the start; profiles can change later.
 
     Attributes:
-        pace: seconds between two states of a message.
+        state_delay: seconds between two states of a message.
         drip: seconds between two bytes of a slow answer.
         latency: seconds before any answer.
         store: the path of an SQLite file; "" for a temporary one.
@@ -28,7 +28,7 @@ class Options:
 
     port: int = 0
     store: str = ""
-    pace: float = 0.5
+    state_delay: float = 0.5
     drip: float = 0.2
     latency: float = 0.0
     token: str = ""
@@ -48,9 +48,9 @@ class Context:
         self.wallet = SimulatedWallet(self.store)
         self.ledger = Ledger(self.store)
         self.request_log = RequestLog(self.store)
-        self.callbacks = CallbackSender(self.store, self.profiles, options.pace)
+        self.callbacks = CallbackSender(self.store, self.profiles, options.state_delay)
         self.lifecycle = Lifecycle(
-            self.store, self.ledger, self.wallet, self.callbacks, options.pace
+            self.store, self.ledger, self.wallet, self.callbacks, options.state_delay
         )
         self.authenticator = Authenticator(self.store, self.profiles, options.token)
         self.armed: dict[str, deque[str]] = {}

@@ -25,10 +25,10 @@ class Lifecycle:
         ledger: Ledger,
         wallet: SimulatedWallet,
         callbacks: CallbackSender,
-        pace: float,
+        state_delay: float,
     ) -> None:
         self._store, self._ledger, self._wallet = store, ledger, wallet
-        self._callbacks, self._wake, self._pace = callbacks, callbacks.wake, pace
+        self._callbacks, self._wake, self._state_delay = callbacks, callbacks.wake, state_delay
         self._asleep_until = 0.0
         self.is_held = False
         self._stopping = threading.Event()
@@ -52,7 +52,7 @@ class Lifecycle:
 
     def next_due(self) -> float:
         """Return the time of the next change of a message that changes now."""
-        return now() + self._pace
+        return now() + self._state_delay
 
     def rush(self, message_id: str) -> None:
         """Move through all states at once, and post each callback before returning."""

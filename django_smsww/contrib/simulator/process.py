@@ -38,27 +38,27 @@ def ask(url: str, name: str, payload: dict[str, Any] | None = None) -> Any:
 
 
 class SimulatorProcess:
-    """A running simulator: ``with SimulatorProcess(pace=0.02) as simulator:``.
+    """A running simulator: ``with SimulatorProcess(state_delay=0.02) as simulator:``.
 
     It ends with this process, even if that is killed. After `kill`, `start` uses the same port
     and store again, like a restarted gateway. `stop` removes a store without a name.
 
     Args:
-        pace, port, store, token, profiles: see `context.Options`.
+        state_delay, port, store, token, profiles: see `context.Options`.
         arguments: more words of the command line.
     """
 
     def __init__(
         self,
         *,
-        pace: float = 0.02,
+        state_delay: float = 0.02,
         port: int = 0,
         store: str | Path = "",
         token: str = "",
         profiles: tuple[str, ...] | list[str] = (),
         arguments: tuple[str, ...] | list[str] = (),
     ) -> None:
-        self.port, self._pace, self._token = port, pace, token
+        self.port, self._state_delay, self._token = port, state_delay, token
         self._profiles, self._arguments = tuple(profiles), tuple(arguments)
         self._store, self._directory = str(store), ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -161,11 +161,12 @@ class SimulatorProcess:
         self.stop()
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-m", _MODULE, "--quiet", "--stop-with-parent"]
-        command += ["--port", str(self.port), "--store", self._store, "--pace", str(self._pace)]
-        for profile in self._profiles:
-            command += ["--profile", profile]
-        return [*command, *(["--token", self._token] if self._token else []), *self._arguments]
+        options = {"port": self.port, "store": self._store, "token": self._token}
+        options["state-delay"] = self._state_delay
+        pairs = [*options.items(), *(("profile", profile) for profile in self._profiles)]
+        words = [f"--{name}={value}" for name, value in pairs]
+        quiet = ["--quiet", "--stop-with-parent"]
+        return [sys.executable, "-m", _MODULE, *quiet, *words, *self._arguments]
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

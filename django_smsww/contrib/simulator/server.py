@@ -163,7 +163,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class Simulator:
-    """A simulator in threads of this process: ``with Simulator(Options(pace=0.02)) as it:``."""
+    """A simulator in threads of this process: ``with Simulator(Options(...)) as simulator:``."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()

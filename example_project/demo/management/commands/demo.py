@@ -26,7 +26,7 @@ from ...scenario import TOTAL, Sent, send_everything
 from ...site import Site, open_site
 
 PASSWORD = "admin"  # noqa: S105  for this machine only, and shown on the screen
-PACE = 0.3
+STATE_DELAY = 0.3
 TIMEOUT = 3.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total}"
 
@@ -118,7 +118,7 @@ def open_port(port: int | None) -> Site:
 @contextmanager
 def open_simulator(port: int) -> Iterator[SimulatorProcess]:
     """Run a simulator during the block; raise CommandError if it does not start."""
-    simulator = SimulatorProcess(port=port, pace=PACE)
+    simulator = SimulatorProcess(port=port, state_delay=STATE_DELAY)
     try:
         simulator.start()
     except RuntimeError as error:
