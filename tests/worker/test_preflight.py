@@ -310,7 +310,7 @@ def test_neither_text_nor_number_is_logged(gateway, on_dry_run, caplog):
 
 @pytest.mark.parametrize(("sender", "body"), [("notapproved", "Hello"), ("", "forbidden-word")])
 def test_over_real_http_a_refused_group_costs_nothing(settings, sender, body):
-    with SimulatorProcess(pace=0.02) as simulator:
+    with SimulatorProcess(state_delay=0.02) as simulator:
         options = {"token": "simulator", "host": simulator.url}
         settings.SMSWW = {"default": {"OPTIONS": options}}
         rows = send_mass_sms(body, NUMBERS[:25], sender)
