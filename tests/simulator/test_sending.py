@@ -15,10 +15,11 @@ KEYS = {
     "deliveredAt",
 }
 SPAIN = "+34600123456"
+LOCAL = "http://127.0.0.1:9/"
 
 
 def test_accepted_message_has_every_documented_field(door):
-    response = door.post(callback={"url": "http://127.0.0.1:9/"})
+    response = door.post(callback={"url": LOCAL})
     message = response.json()["data"]
     assert response.status_code == 201
     assert set(message) == KEYS | {"callback"}
@@ -35,7 +36,7 @@ def test_facts_of_the_text_are_told(door):
 
 
 def test_callback_is_echoed_with_its_defaults(door):
-    callback = {"url": "http://127.0.0.1:9/", "custom": {"a": [1]}, "headers": {"X-A": "b"}}
+    callback = {"url": LOCAL, "custom": {"a": [1]}, "headers": {"X-A": "b"}}
     echoed = door.post(callback=callback).json()["data"]["callback"]
     assert echoed == {"method": "JSON", "field": "data", "retry": 0, **callback}
 
@@ -45,37 +46,33 @@ def test_absent_sender_becomes_the_default_one(door, sender):
     assert door.post(sender=sender).json()["data"]["sender"] == "Openapi"
 
 
+WRONG_RECIPIENTS = (
+    "393331234567",
+    "+39 333 1234567",
+    "+3933312345671234",
+    "+39333123456७",
+    39333123456,
+)
+WRONG_CALLBACKS = (
+    *(None, {}, {"url": "ftp://127.0.0.1/"}, {"url": LOCAL, "method": "GET"}),
+    *({"url": LOCAL, "retry": 6}, {"url": LOCAL, "retry": True}, {"url": LOCAL, "custom": []}),
+    {"url": LOCAL, "headers": {"a": "b\nc"}},
+)
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"recipient": "393331234567"}, 2011),
-        ({"recipient": "+39 333 1234567"}, 2011),
-        ({"recipient": "+3933312345671234"}, 2011),
-        ({"recipient": "+39333123456७"}, 2011),
-        ({"recipient": 393331234567}, 2011),
-        ({"sender": "ab"}, 2021),
-        ({"sender": "abcdefghijkl"}, 2021),
-        ({"sender": "caffè"}, 2021),
-        ({"sender": "   "}, 2021),
+        *(({"recipient": recipient}, 2011) for recipient in WRONG_RECIPIENTS),
+        *(({"sender": sender}, 2021) for sender in ("ab", "abcdefghijkl", "caffè", "   ")),
         ({"sender": "123456"}, 2024),
         ({"message": "a forbidden-word here"}, 2044),
         ({"sender": "Forbidden1"}, 2044),
         ({"sender": "NotApproved"}, 1000),
-        ({"message": ""}, 1000),
-        ({"message": None}, 1000),
-        ({"message": "a\ud800"}, 1000),
-        ({"message": "a" * (153 * 255 + 1)}, 1000),
-        ({"options": None}, 1000),
-        ({"options": {"dryRun": "yes"}}, 1000),
+        *(({"message": text}, 1000) for text in ("", None, "a\ud800", "a" * (153 * 255 + 1))),
+        *(({"options": options}, 1000) for options in (None, {"dryRun": "yes"})),
         ({"message": "a" * 161, "options": {"failOnMultipleMessages": True}}, 1000),
-        ({"callback": None}, 1000),
-        ({"callback": {}}, 1000),
-        ({"callback": {"url": "ftp://127.0.0.1/"}}, 1000),
-        ({"callback": {"url": "http://127.0.0.1/", "method": "GET"}}, 1000),
-        ({"callback": {"url": "http://127.0.0.1/", "retry": 6}}, 1000),
-        ({"callback": {"url": "http://127.0.0.1/", "retry": True}}, 1000),
-        ({"callback": {"url": "http://127.0.0.1/", "headers": {"a": "b\nc"}}}, 1000),
-        ({"callback": {"url": "http://127.0.0.1/", "custom": []}}, 1000),
+        *(({"callback": callback}, 1000) for callback in WRONG_CALLBACKS),
     ],
 )
 def test_invalid_request_is_refused_with_its_code(door, fields, code):
@@ -126,7 +123,7 @@ def test_dry_run_costs_nothing_and_is_not_recorded(door):
 def test_same_request_twice_is_accepted_twice(door):
     custom = {"_smsww": {"reference": "r1"}}
     for _ in range(2):
-        door.post(callback={"url": "http://127.0.0.1:9/", "custom": custom})
+        door.post(callback={"url": LOCAL, "custom": custom})
     assert [line["reference"] for line in door.ledger()] == ["r1", "r1"]
     assert len({line["id"] for line in door.ledger()}) == 2
 
@@ -175,16 +172,13 @@ def test_configured_token_is_the_only_one(open_door):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"recipient": ' + b"9" * 5000 + b"}"]
+    "body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"recipient": ' + b"9" * 5000 + b"}", b"[1]"]
 )
-def test_malformed_body_is_a_400(door, body):
+def test_malformed_body_is_refused(door, body):
     headers = {"Content-Type": "application/json"}
     response = door.session.post(door.url + "/WW-messages", body, headers=headers, timeout=5)
-    assert (response.status_code, response.json()["success"]) == (400, False)
-
-
-def test_body_that_is_not_an_object_is_refused(door):
-    assert door.session.post(door.url + "/WW-messages", json=[1], timeout=5).status_code == 422
+    assert response.status_code == (422 if body == b"[1]" else 400)
+    assert body == b"[1]" or response.json()["success"] is False
 
 
 def test_body_of_unknown_or_absurd_length_is_refused(door):
