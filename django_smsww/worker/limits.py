@@ -8,7 +8,7 @@ window of time is over.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,7 +88,7 @@ class Quotas:
         now = database_now(self.using)
         waiting, beyond = list(messages), []
         for option in (*GUARDS, DAILY):
-            for cap, group in _groups(self.backend, option, waiting, now):
+            for cap, group in _by_cap(self.backend, option, waiting, now).items():
                 beyond += [(message, cap) for message in self._without_room(cap, group)]
             refused = {message.pk for message, _cap in beyond}
             waiting = [message for message in waiting if message.pk not in refused]
@@ -179,18 +179,15 @@ def stop_batch(
     return rows.cancel(by=by, reason=reason)
 
 
-def _groups(
+def _by_cap(
     backend: BaseSMSBackend, option: str, messages: Sequence[Message], now: datetime
-) -> Iterator[tuple[Cap, list[Message]]]:
-    """Yield each quota of this option, with the messages that count towards it."""
-    if getattr(backend, option) is None:
-        return
+) -> dict[Cap, list[Message]]:
+    """Return the messages that count towards each quota of this option."""
     groups: dict[Cap, list[Message]] = defaultdict(list)
     for message in messages:
-        cap = _cap(backend, option, message.recipient, message.created_by_id, now)
-        if cap:
+        if cap := _cap(backend, option, message.recipient, message.created_by_id, now):
             groups[cap].append(message)
-    yield from groups.items()
+    return groups
 
 
 def _cap(

@@ -37,16 +37,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How many rows a worker has at each stage, and how long it may wait.
+    """How many rows a worker has at each stage: leased, sending, and with an unwritten result.
 
     Attributes:
-        threads: how many requests the backend allows at once.
         send_together: the backend sends several messages with one request.
-        leased: rows that wait to be sent.
-        sending: rows whose requests are under way.
-        unwritten: results that are not in the database.
-        flush_in: seconds for which these may wait for others.
-        was_refused: the database has just refused some of them.
+        flush_in: seconds for which the results may wait for others.
+        was_refused: the database has just refused some results.
         pause: seconds until the next row may leave.
     """
 
@@ -68,31 +64,28 @@ class Load:
     def most_sending(self) -> int:
         """How many rows may be SENDING.
 
-        Beyond the threads, these are a batch of results that is being written, the next batch that
-        is being claimed, and as many again, since no two batches take the same time.
+        Beside a row for each thread, these are a batch of results that is being written, the next
+        batch that is being claimed, and as many again, as no two batches take the same time.
         """
         return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
 
     @property
     def _ended_meanwhile(self) -> int:
-        """How many requests end, at most, while a batch is claimed or written.
+        """How many requests end while a batch is claimed or written.
 
-        That grows with the square of the threads: twice as many threads end twice as many requests
-        in the same time, and a batch for them takes twice as long.
+        Twice as many threads end twice as many in the same time, and their batch takes twice as
+        long. So the number grows with the square of the threads.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 
     @property
     def room(self) -> int:
         """How many rows may be moved to SENDING now."""
-        if not self.leased or self.pause:
-            return 0
+        most, batch = self.most_sending, self.batch
         if self.send_together:  # a request for each few rows would be a waste
             most, batch = self.threads * ROWS_PER_THREAD, self.threads
-        else:
-            most, batch = self.most_sending, self.batch
         room = most - self.sending - self.unwritten
-        return room if room >= batch else 0
+        return room if self.leased and not self.pause and room >= batch else 0
 
     def plan(self) -> Send | Write | Wait:
         """Decide the next step."""

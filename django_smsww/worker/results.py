@@ -25,19 +25,10 @@ from django.utils import timezone
 
 from ..clock import elapsed
 from ..exceptions import ContentRefused, SMSError, SMSOutcomeUnknown
-from ..models import Message, MessageQuerySet
+from ..models import Message, MessageQuerySet, transitions
 from ..models import lease as leases
 from ..models import provider_facts as facts
-from ..models.transitions import (
-    Move,
-    OvertakenError,
-    accepted,
-    failed,
-    move_together,
-    postponed,
-    put_back,
-    validated,
-)
+from ..models.transitions import Move, OvertakenError, move_together
 from ..sms import SendResult
 from .admission import suspend_after
 from .retry import may_retry, retry_at
@@ -61,9 +52,7 @@ class Results:
     """The results of one worker, from when they come until they are in the database.
 
     Attributes:
-        errors: the errors of messages that were not accepted, by primary key.
-        unwritten: the results that wait.
-        was_refused: the last attempt left some unwritten, because the database did not take them.
+        was_refused: the database did not take some of them the last time.
     """
 
     def __init__(self, rows: MessageQuerySet, *, inline: bool, errors: dict[int, SMSError]) -> None:
@@ -126,9 +115,9 @@ class Results:
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
         """Return the facts of a refusal, without a provider id that another row has."""
-        result = late.result
-        if result.error is None:
+        if late.error is None:
             return {}
+        result = late.result
         free = self.rows.filter(self.rows.free_id(result.provider_id), pk=late.message.pk)
         return facts_of(late.message, result if free.exists() else result.nameless(), self.rows)
 
@@ -178,16 +167,13 @@ class Results:
 
     def _keep(self, results: Sequence[MessageResult], error: Exception) -> None:
         for each in results:
-            if elapsed() < self._written_until(each):
+            ends = each.lease.deadline + leases.SECONDS / 2
+            if self.inline:
+                ends = min(ends, each.came_at + DATABASE_WAIT_SECONDS)
+            if elapsed() < ends:
                 self.unwritten.append(each)
             else:
                 self._give_up(each, error)
-
-    def _written_until(self, result: MessageResult) -> float:
-        """Return by when this result must be written, by `elapsed()`."""
-        lease_ends = result.lease.deadline + leases.SECONDS / 2
-        call_ends = result.came_at + DATABASE_WAIT_SECONDS
-        return min(lease_ends, call_ends) if self.inline else lease_ends
 
     def _give_up(self, result: MessageResult, error: Exception) -> None:
         # The row stays SENDING, and becomes UNKNOWN when its lease is over. The error's text
@@ -203,12 +189,13 @@ def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool) -> Move
     """Return where the result moves its row."""
     message, result, error = sent.message, sent.result, sent.error
     if sent.was_not_started:
-        return put_back(message)
+        return transitions.put_back(message)
     if error is None:
-        return (validated if message.dry_run else accepted)(message, result, rows.db)
+        accept = transitions.validated if message.dry_run else transitions.accepted
+        return accept(message, result, rows.db)
     if not inline and may_retry(message, error):
-        return postponed(message, error, retry_at(message, error, rows.db))
-    return failed(message, error, **facts_of(message, result, rows))
+        return transitions.postponed(message, error, retry_at(message, error, rows.db))
+    return transitions.failed(message, error, **facts_of(message, result, rows))
 
 
 def facts_of(message: Message, result: SendResult, rows: MessageQuerySet) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class SendingThreads:
 
     Attributes:
         under_way: how many messages were handed over, less the results that were collected.
+        raised: exceptions that are no error of a message.
     """
 
     def __init__(self, backend: BaseSMSBackend) -> None:
@@ -65,7 +66,7 @@ class SendingThreads:
         self._work: SimpleQueue[tuple[Message, Lease, float, set[str | None]]] = SimpleQueue()
         self._results: SimpleQueue[MessageResult | BaseException] = SimpleQueue()
         self._stopped: set[str | None] = set()
-        self._raised: list[BaseException] = []
+        self.raised: list[BaseException] = []
         self._ending = Event()
         self.under_way = 0
 
@@ -77,10 +78,10 @@ class SendingThreads:
     def send(
         self, messages: Sequence[Message], lease: Lease, starts: Sequence[float], *, is_last: bool
     ) -> None:
-        """Have threads send these messages.
+        """Have threads send these messages, and return at once.
 
-        Return at once, except for one message alone, and where the backend sends several messages
-        in its own way: these are sent here, in the calling thread.
+        One message alone is sent in the calling thread. So are the messages of a backend that
+        sends several in its own way.
 
         Args:
             starts: when each of them may begin, by `elapsed()`.
@@ -99,28 +100,27 @@ class SendingThreads:
 
     def collect(self, seconds: float) -> list[MessageResult]:
         """Return the results that have come; wait at most so many seconds for the first one."""
-        found: list[MessageResult | BaseException] = []
+        found: list[MessageResult] = []
         with suppress(Empty):
-            found.append(self._results.get(block=seconds > 0, timeout=seconds))
             while True:
-                found.append(self._results.get_nowait())
-        self.under_way -= len(found)
-        self._raised += [each for each in found if isinstance(each, BaseException)]
-        return [each for each in found if isinstance(each, MessageResult)]
-
-    @property
-    def has_error(self) -> bool:
-        return bool(self._raised)
+                each = self._results.get(block=seconds > 0, timeout=seconds)
+                self.under_way -= 1
+                seconds = 0.0
+                if isinstance(each, BaseException):
+                    self.raised.append(each)
+                else:
+                    found.append(each)
+        return found
 
     def raise_error(self) -> None:
-        """Raise the exception that ended a thread and is no error of a message, such as Ctrl-C."""
-        if self._raised:
-            raise self._raised[0]
+        """Raise what was raised in a thread and is no error of a message, such as Ctrl-C."""
+        if self.raised:
+            raise self.raised[0]
 
     def forget_stops(self) -> None:
         """Let messages that are handed over from now on start again.
 
-        To be called when the suspensions are committed, which the next block is checked against.
+        Call it once the suspensions are committed: admission looks at them for each block.
         """
         self._stopped = set()
 
@@ -142,17 +142,13 @@ class SendingThreads:
                 self._pool.submit(self._send_next)
         except BaseException:  # no thread can be started, or the interpreter is about to end
             self.stop()
-            while self._send_next():
-                pass
+            while not self._work.empty():
+                self._send_next()
             raise
 
-    def _send_next(self) -> bool:
-        try:
-            work = self._work.get_nowait()
-        except Empty:
-            return False
-        self._send_one(*work)
-        return True
+    def _send_next(self) -> None:
+        with suppress(Empty):
+            self._send_one(*self._work.get_nowait())
 
     def _send_one(
         self, message: Message, lease: Lease, start: float, stopped: set[str | None]
@@ -180,7 +176,7 @@ class SendingThreads:
                 raise TypeError("send_messages() must return a SendResult for each message.")
             pairs = list(zip(messages, results, strict=True))
         except BaseException as error:
-            self._raised.append(error)
+            self.raised.append(error)
             self.under_way -= len(messages)
             return
         for message, result in pairs:

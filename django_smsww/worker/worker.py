@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import Self
 
 from django.db import DatabaseError
@@ -83,12 +82,7 @@ class Worker:
         self._refuse_transactions()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is not None:
                 self._break_off()
@@ -133,7 +127,7 @@ class Worker:
 
     def is_done(self) -> bool:
         is_busy = self._leased or self._threads.under_way or self._results.unwritten
-        return not (is_busy or self._threads.has_error)  # which the next step raises
+        return not (is_busy or self._threads.raised)  # which the next step raises
 
     def is_stopped(self) -> bool:
         """Whether nothing may leave for long, by a suspension or the rate limit of the account."""
