@@ -221,25 +221,24 @@ def test_a_call_repeated_with_its_key_tries_again(gateway, on_dry_run):
 
 # Together with the rest
 
+CODE_2021 = SMSRefused(code="2021", detail="Too long")
 
-def test_other_workers_do_not_repeat_it(gateway):
+
+@pytest.mark.parametrize(
+    ("error", "state", "said"),
+    [(None, "NEW", ("", "")), (CODE_2021, "FAILED", ("2021", "Too long"))],
+)
+def test_other_workers_learn_how_it_ended_and_do_not_repeat_it(
+    gateway, on_dry_run, error, state, said
+):
     gateway.configure(queue=True)
+    on_dry_run(error, numbers=NUMBERS if error else ())
     rows = send_mass_sms("Hello", NUMBERS[:40])
-    backend = sms_backends["default"]
     for some in (rows[:20], rows[20:]):
-        deliver(backend, [row.pk for row in some], using="default")
-    assert (len(dry_runs(gateway)), len(sent(gateway))) == (1, 40)
-
-
-def test_other_workers_learn_that_it_failed(gateway, on_dry_run):
-    gateway.configure(queue=True)
-    on_dry_run(SMSRefused(code="2021", detail="Too long"))
-    rows = send_mass_sms("Hello", NUMBERS[:40])
-    backend = sms_backends["default"]
-    for some in (rows[:20], rows[20:]):
-        deliver(backend, [row.pk for row in some], using="default")
-    assert (states(), len(gateway.sent)) == ({"FAILED"}, 1)
-    assert set(Message.objects.values_list("error_code", "error_text")) == {("2021", "Too long")}
+        deliver(sms_backends["default"], [row.pk for row in some], using="default")
+    assert (states(), len(dry_runs(gateway))) == ({state}, 1)
+    assert len(sent(gateway)) == (0 if error else 40)
+    assert set(Message.objects.values_list("error_code", "error_text")) == {said}
 
 
 def test_each_batch_is_tried_anew(gateway):

@@ -30,7 +30,8 @@ def _no_calls():
 
 
 def test_an_engine_that_is_down_is_named_without_its_secrets(gateway, caplog):
-    send_sms("Hello", NUMBER, queue="tests.worker.test_task_queues.down")
+    message = send_sms("Hello", NUMBER, queue="tests.worker.test_task_queues.down")
+    assert message.state == "QUEUED"
     assert "tests.worker.test_task_queues.down did not take 1 messages" in caplog.text
     assert "ConnectionError" in caplog.text
     assert "s3cr3t" not in caplog.text

@@ -49,6 +49,17 @@ def accept(sms):
     return SendResult(provider_id=f"id-{sms.reference}", state="NEW")
 
 
+def failing_for(error, *numbers):
+    """Return an answer that raises this error for these numbers, and accepts the others."""
+
+    def answer(sms):
+        if sms.recipient in numbers:
+            raise error
+        return accept(sms)
+
+    return staticmethod(answer)
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 10
     while not condition():
@@ -335,17 +346,13 @@ def test_a_fine_that_is_read_late_has_the_id_by_which_its_end_is_looked_up(
 
 
 def test_each_failed_attempt_is_noted_once(gateway):
-    def answer(sms):
-        if int(sms.recipient) % 2:
-            raise SMSRefused(code="2011", status=422, detail="Invalid number")
-        return accept(sms)
-
-    gateway.answer = staticmethod(answer)
+    gateway.answer = failing_for(
+        SMSRefused(code="2011", status=422, detail="Invalid number"), *NUMBERS[:50:2]
+    )
     rows = send_mass_sms("Hello", NUMBERS[:50], preflight=False)
-    failed = {row.pk for row in rows if row.state == "FAILED"}
-    assert len(failed) == 25
-    events = list(Event.objects.values_list("message", "kind", "state", "error_code"))
-    assert sorted(events) == [(pk, "attempt", "FAILED", "2011") for pk in sorted(failed)]
+    assert [row.state for row in rows] == ["FAILED", "NEW"] * 25
+    events = Event.objects.order_by("message").values_list("message", "kind", "state", "error_code")
+    assert list(events) == [(row.pk, "attempt", "FAILED", "2011") for row in rows[::2]]
 
 
 def test_the_signals_of_a_batch_are_sent_once_each_and_when_it_is_committed(gateway):
@@ -354,12 +361,7 @@ def test_the_signals_of_a_batch_are_sent_once_each_and_when_it_is_committed(gate
     def receiver(sender, message, state, signal, **extra):
         heard.append((signal, message.pk, str(state), connection.in_atomic_block))
 
-    def answer(sms):
-        if sms.recipient == NUMBERS[0]:
-            raise SMSRefused(code="2011")
-        return accept(sms)
-
-    gateway.answer = staticmethod(answer)
+    gateway.answer = failing_for(SMSRefused(code="2011"), NUMBERS[0])
     signals = (message_sent, message_failed, message_state_changed)
     for signal in signals:
         signal.connect(receiver)
@@ -430,11 +432,15 @@ def test_what_a_field_can_read_is_written_down_whatever_its_type(gateway, name, 
     assert [(row.state, getattr(row, name)) for row in rows] == [("NEW", kept)] * 3
 
 
-def test_what_the_database_does_not_take_at_once_is_kept(gateway, monkeypatch):
-    monkeypatch.setattr("django_smsww.worker.results.FLUSH_SECONDS", 0.01)
-    monkeypatch.setattr("django_smsww.worker.results.Results._is_away", lambda self: True)
-    with failing(OperationalError("server closed the connection"), 5):
-        rows = send_mass_sms("Hello", NUMBERS[:40], preflight=False)
+@pytest.mark.parametrize(("is_away", "times", "count"), [(True, 5, 40), (False, 3, 1)])
+def test_what_the_database_does_not_take_at_once_is_kept(
+    gateway, monkeypatch, is_away, times, count
+):
+    """The server is away, or a lock is in the way."""
+    monkeypatch.setattr(results, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(results.Results, "_is_away", lambda self: is_away)
+    with failing(OperationalError("quotes what was to be stored"), times):
+        rows = send_mass_sms("Hello", NUMBERS[:count], preflight=False)
     assert {row.state for row in rows} == {"NEW"}
 
 
@@ -453,13 +459,6 @@ def test_a_call_that_a_lock_ends_leaves_nothing_to_be_sent_later(gateway, word):
         send_sms("Hello", NUMBER)
     assert (states(), gateway.sent) == ({"FAILED": 1}, [])
     assert Message.objects.get().error_code == "interrupted"
-
-
-def test_a_lock_that_passes_loses_nothing(gateway, monkeypatch):
-    monkeypatch.setattr("django_smsww.worker.results.FLUSH_SECONDS", 0.01)
-    with failing(OperationalError("database is locked"), 3):
-        [row] = send_mass_sms("Hello", NUMBERS[:1], preflight=False)
-    assert row.state == "NEW"
 
 
 def test_one_that_the_database_never_takes_loses_no_other(gateway, caplog):
@@ -481,23 +480,20 @@ def test_one_that_the_database_never_takes_loses_no_other(gateway, caplog):
     assert "quotes" not in caplog.text
 
 
-def test_an_answer_that_no_column_can_hold_loses_no_other(gateway, caplog):
-    def answer(sms):
-        price = float("nan") if sms.recipient == NUMBERS[3] else None
-        return SendResult(provider_id=f"id-{sms.reference}", state="NEW", price=price)
-
-    gateway.answer = staticmethod(answer)
+@pytest.mark.parametrize(
+    ("bad", "state"),
+    [
+        # No column can hold the price; or there is no result at all.
+        (SendResult(provider_id="bad", state="NEW", price=float("nan")), "SENDING"),
+        (None, "UNKNOWN"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_loses_no_other(gateway, caplog, bad, state):
+    gateway.answer = staticmethod(lambda sms: bad if sms.recipient == NUMBERS[3] else accept(sms))
     rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
-    assert [row.recipient for row in rows if row.state == "SENDING"] == [NUMBERS[3]]
-    assert states() == {"NEW": 19, "SENDING": 1}
-    assert "(ValidationError): it will be UNKNOWN" in caplog.text
-
-
-def test_a_backend_that_returns_nothing_leaves_the_outcome_unknown(gateway):
-    gateway.answer = staticmethod(lambda sms: None if sms.recipient == NUMBERS[3] else accept(sms))
-    rows = send_mass_sms("Hello", NUMBERS[:20], preflight=False)
-    assert [row.recipient for row in rows if row.state == "UNKNOWN"] == [NUMBERS[3]]
-    assert states() == {"NEW": 19, "UNKNOWN": 1}
+    assert [row.recipient for row in rows if row.state == state] == [NUMBERS[3]]
+    assert states() == {"NEW": 19, state: 1}
+    assert ("(ValidationError): it will be UNKNOWN" in caplog.text) == (state == "SENDING")
 
 
 def test_what_has_not_left_is_ended_whatever_fails_in_the_end(gateway, monkeypatch):
@@ -517,8 +513,8 @@ def test_what_has_not_left_is_ended_whatever_fails_in_the_end(gateway, monkeypat
 def test_when_the_database_stays_away_the_error_says_what_becomes_of_the_row(
     gateway, monkeypatch, caplog
 ):
-    monkeypatch.setattr("django_smsww.worker.results.DATABASE_WAIT_SECONDS", 0)
-    monkeypatch.setattr("django_smsww.worker.results.Results._is_away", lambda self: True)
+    monkeypatch.setattr(results, "DATABASE_WAIT_SECONDS", 0)
+    monkeypatch.setattr(results.Results, "_is_away", lambda self: True)
     gateway.configure(queue=True)
     message = send_sms("Hello", NUMBER)
     with failing(OperationalError("away"), 100):
@@ -595,13 +591,7 @@ def iterate_inside_a_transaction(rows):
 
 def test_ctrl_c_keeps_what_was_answered_and_starts_no_more(gateway):
     gateway.configure(concurrency=2)
-
-    def answer(sms):
-        if sms.recipient == NUMBERS[5]:
-            raise KeyboardInterrupt
-        return accept(sms)
-
-    gateway.answer = staticmethod(answer)
+    gateway.answer = failing_for(KeyboardInterrupt, NUMBERS[5])
     with pytest.raises(KeyboardInterrupt):
         send_messages([SMS("Hello", number) for number in NUMBERS[:100]])
     assert states()["SENDING"] == 1
