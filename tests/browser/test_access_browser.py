@@ -14,13 +14,12 @@ from selenium.webdriver.common.keys import Keys
 from django_smsww import State, send_sms
 from django_smsww.models import Callback, Event, Suspension
 
-from ..support.people import EVERYTHING, page, staff
+from ..support.people import EVERYTHING, LIST, admin_url, page, staff
 from .test_admin_browser import log_in, luminance, overflows, press
 from .test_compose_browser import write
 from .test_phones_browser import simulator as calling_simulator  # noqa: F401 - a fixture
 
 BATCH = UUID("6f1d0a52-0000-4000-8000-000000000002")
-LIST = reverse("admin:django_smsww_message_changelist")
 BODY = "“Nice to see you” – \u202eFDP.exe\u202c 🎂 مرحبا " + "Bring it along, please. " * 7
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -43,19 +42,20 @@ def pages(make_message):
     pages = {
         "message": page(story),
         "queued": page(queued),
-        "callback": reverse("admin:django_smsww_callback_change", args=(callback.pk,)),
-        "suspension": reverse("admin:django_smsww_suspension_change", args=(pause.pk,)),
-        "resume": reverse("admin:django_smsww_suspension_resume", args=(pause.pk,)),
-        "resend": reverse("admin:django_smsww_message_resend", args=(story.pk,)),
-        "settle": reverse("admin:django_smsww_message_settle", args=(unknown.pk,)),
-        "cancel": reverse("admin:django_smsww_message_cancel", args=(queued.pk,)),
-        "batch": reverse("admin:django_smsww_message_batch", args=(BATCH,)),
-        "stop": reverse("admin:django_smsww_message_batch_stop", args=(BATCH,)),
+        "long": page(make_message(body="x" * 300, error_text="x" * 200, tag="x" * 64)),
+        "callback": admin_url("callback_change", callback.pk),
+        "suspension": admin_url("suspension_change", pause.pk),
+        "resume": admin_url("suspension_resume", pause.pk),
+        "resend": admin_url("message_resend", story.pk),
+        "settle": admin_url("message_settle", unknown.pk),
+        "cancel": admin_url("message_cancel", queued.pk),
+        "batch": admin_url("message_batch", BATCH),
+        "stop": admin_url("message_batch_stop", BATCH),
     }
     names = ("message_compose", "message_statistics", "suspension_pause")
     lists = [f"{name}_changelist" for name in ("message", "callback", "suspension", "suppression")]
-    others = {name: reverse(f"admin:django_smsww_{name}") for name in (*names, *lists)}
-    return pages | others | {"suppression": reverse("admin:django_smsww_suppression_add")}
+    others = {name: admin_url(f"{name}") for name in (*names, *lists)}
+    return pages | others | {"suppression": admin_url("suppression_add")}
 
 
 def _row(make_message, number, state):
@@ -215,12 +215,20 @@ def test_every_text_of_ours_can_be_read(staffed, pages, show, theme):
         assert pale(staffed) == (None if name in PLAIN else []), name
 
 
-@pytest.mark.usefixtures("calling_simulator")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["de", "ar"])
-def test_the_telephones_are_for_everybody(staffed, show, theme, language):
-    for number in range(3):
-        send_sms(BODY, f"+39333000{number:04}")
+def test_the_telephones_are_for_everybody(
+    staffed,
+    calling_simulator,  # noqa: F811 - the fixture
+    show,
+    theme,
+    language,
+):
+    for number, text in enumerate((BODY, "x" * 300, "<script>alert(1)</script>")):
+        send_sms(text, f"+39333000{number:04}")
+    calling_simulator.wait_until_idle()
+    calling_simulator.hold()
+    send_sms("This one waits for its outcome.", "+393330000001", "Acme")
     speak(staffed, language)
     for width in (1280, 360):
         show(reverse("smsww_phones"), f"phones-{language}", theme=theme, width=width, height=1700)
@@ -231,7 +239,7 @@ def test_the_telephones_are_for_everybody(staffed, show, theme, language):
 @pytest.mark.parametrize("language", ["de", "ar"])
 def test_what_is_asked_before_sending_is_for_everybody(staffed, show, theme, language):
     speak(staffed, language)
-    show(reverse("admin:django_smsww_message_compose"), "writing", theme=theme, width=360)
+    show(admin_url("message_compose"), "writing", theme=theme, width=360)
     write(staffed, "recipients", "+393330000001\n+393330000001\n12")
     write(staffed, "body", BODY)
     assert (overflows(staffed), nameless(staffed), pale(staffed)) == (False, [], [])

@@ -6,7 +6,6 @@ from decimal import Decimal
 from urllib.parse import urlparse
 
 import pytest
-from django.urls import reverse
 from django.utils import timezone
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -17,12 +16,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 from django_smsww import State
 from django_smsww.admin.permissions import HIDDEN
 from django_smsww.admin.statistics import views as statistics
-from django_smsww.models import Callback, Event, Message, Suspension
+from django_smsww.models import Callback, Event, Message
 
 from ..conftest import NUMBER
-from ..support.people import EVERYTHING, staff
+from ..support.people import EVERYTHING, LIST, admin_url, staff
 
-LIST = reverse("admin:django_smsww_message_changelist")
 TEXTS = (
     "Your code is 4711.",
     "Your table for four is booked for Saturday at 20:30. Reply STOP to receive no more of these.",
@@ -145,7 +143,7 @@ def press(driver, selector):
 
 
 def page(message):
-    return reverse("admin:django_smsww_message_change", args=(message.pk,))
+    return admin_url("message_change", message.pk)
 
 
 def shown(driver):
@@ -227,7 +225,7 @@ def test_statistics_that_take_long_ask_for_themselves_until_all_days_are_there(
 ):
     monkeypatch.setattr(statistics, "PATIENCE", 0)
     log_in(driver, live_server)
-    driver.get(live_server.url + reverse("admin:django_smsww_message_statistics"))
+    driver.get(live_server.url + admin_url("message_statistics"))
     there = (By.CSS_SELECTOR, ".smsww-plot svg[role=img]")
     assert len(WebDriverWait(driver, 60).until(presence_of_all_elements_located(there))) == 5
     assert not driver.find_elements(By.CSS_SELECTOR, "progress")
@@ -247,32 +245,6 @@ def test_settle_and_cancel_ask_and_then_do_so(driver, live_server, user, history
     assert "It was cancelled" in driver.find_element(By.CSS_SELECTOR, ".messagelist").text
     states = [Message.objects.get(pk=row.pk).state for row in (history[-1], history[0])]
     assert states == [State.FAILED, State.CANCELLED]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 500])
-def test_the_pages_fit_the_window(
-    driver, live_server, user, past, history, refused, show, theme, width
-):
-    log_in(driver, live_server)
-    Suspension.objects.create(alias="default", reason="maintenance of the gateway")
-    callback = refused.callbacks.first()
-    addresses = {
-        "list": LIST,
-        "message": page(refused),
-        "long": page(history[4]),
-        "arabic": page(history[2]),
-        "marks": page(history[5]),
-        "settle": reverse("admin:django_smsww_message_settle", args=(history[-1].pk,)),
-        "pause": reverse("admin:django_smsww_suspension_pause"),
-        "statistics": reverse("admin:django_smsww_message_statistics"),
-        "resend": reverse("admin:django_smsww_message_resend", args=(refused.pk,)),
-        "callback": reverse("admin:django_smsww_callback_change", args=(callback.pk,)),
-    }
-    for name, address in addresses.items():
-        picture = show(address, name, theme=theme, width=width, height=1900)
-        assert picture.stat().st_size > 5000
-        assert not overflows(driver), name
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

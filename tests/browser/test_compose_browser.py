@@ -1,20 +1,16 @@
 """Write a message in Chromium: the live counter, a try, a batch and its stop button."""
 
-from datetime import timedelta
-
 import pytest
-from django.urls import reverse
-from django.utils import timezone
 from selenium.webdriver.common.by import By
 
 from django_smsww import State
 from django_smsww.models import Heartbeat, Message
 from django_smsww.segments import count_segments, replace_characters
 
-from ..support.people import EVERYTHING, staff
-from .test_admin_browser import log_in, overflows, press, shown
+from ..support.people import EVERYTHING, admin_url, staff
+from .test_admin_browser import log_in, press, shown
 
-COMPOSE = reverse("admin:django_smsww_message_compose")
+COMPOSE = admin_url("message_compose")
 TEXTS = (
     "",
     "Hello",
@@ -125,30 +121,3 @@ def test_a_batch_is_confirmed_followed_and_stopped(form, live_server, smsoutbox)
     notes = form.find_element(By.CSS_SELECTOR, ".messagelist").text
     assert "25 messages were cancelled" in notes
     assert {row.state for row in Message.objects.all()} == {State.CANCELLED}
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 500])
-def test_the_pages_fit_the_window(form, make_message, show, theme, width):
-    batch = "6f1d0a52-0000-4000-8000-000000000001"
-    for number, state in enumerate([*State] * 3):
-        error = "SMSRefused" if state == State.FAILED else ""
-        sent_at = timezone.now() - timedelta(minutes=number)
-        make_message(state=state, batch=batch, segments=2, error=error, created_at=sent_at)
-    pages = {
-        "compose": COMPOSE,
-        "batch": reverse("admin:django_smsww_message_batch", args=(batch,)),
-        "stop": reverse("admin:django_smsww_message_batch_stop", args=(batch,)),
-    }
-    for name, address in pages.items():
-        picture = show(address, name, theme=theme, width=width, height=1500)
-        assert picture.stat().st_size > 5000
-        assert not overflows(form), name
-    form.get(form.current_url.partition("/admin/")[0] + COMPOSE)
-    write(form, "recipients", "+393330000001\n+393330000002\n12")
-    write(form, "body", "“مرحبا” " + "Bring it along, please. " * 12 + "🎂" + "x" * 120)
-    assert not overflows(form)
-    form.save_screenshot(str(picture).replace("stop", "writing"))
-    press(form, "[name=_check]")
-    assert not overflows(form)
-    form.save_screenshot(str(picture).replace("stop", "sending"))

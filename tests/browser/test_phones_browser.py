@@ -13,7 +13,7 @@ from django_smsww.models import Message
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, staff
-from .test_admin_browser import TEXTS, log_in, overflows, page, press, shown
+from .test_admin_browser import log_in, page, press, shown
 
 PAGE = reverse("smsww_phones")
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -83,17 +83,3 @@ def test_messages_go_on_by_themselves(phones, live_server, simulator):
     assert "Delivered: received" in shown(phones)
     press(phones, f"a[href='{PAGE}?live']")
     assert phones.find_elements(By.CSS_SELECTOR, "meta[http-equiv=refresh]")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 500])
-def test_the_page_fits_the_window(phones, simulator, show, theme, width):
-    for number, text in enumerate((*TEXTS, "<script>alert(1)</script>")):
-        send_sms(text, f"+39333000{number % 4:04}", "Acme")
-    send_sms("This one expires.", "+393330000902")
-    simulator.wait_until_idle()
-    simulator.hold()
-    send_sms("This one waits for its outcome.", "+393330000001", "Acme")
-    picture = show(PAGE, "phones", theme=theme, width=width, height=1700)
-    assert picture.stat().st_size > 5000
-    assert not overflows(phones)

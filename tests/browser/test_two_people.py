@@ -6,12 +6,11 @@ from threading import Barrier
 import pytest
 import requests
 from django.conf import settings
-from django.urls import reverse
 
 from django_smsww import State
 from django_smsww.models import Message
 
-from ..support.people import EVERYTHING, browser_of, page, resend_page, staff
+from ..support.people import EVERYTHING, admin_url, browser_of, page, resend_page, staff
 
 PEOPLE = 6
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -59,7 +58,7 @@ def test_people_who_resend_at_once_send_once(live_server, sessions, make_message
 
 def test_people_who_cancel_at_once_cancel_once(live_server, sessions, make_message):
     message = make_message(state=State.QUEUED)
-    address = reverse("admin:django_smsww_message_cancel", args=(message.pk,))
+    address = admin_url("message_cancel", message.pk)
     answers = press_together(live_server, sessions, address)
     assert {answer.status_code for answer in answers} == {302}
     assert Message.objects.get().state == State.CANCELLED
@@ -69,7 +68,7 @@ def test_people_who_cancel_at_once_cancel_once(live_server, sessions, make_messa
 def test_a_form_that_is_sent_at_once_by_a_nervous_hand_sends_once(live_server, sessions, smsoutbox):
     form = {"recipients": "+393330000001", "body": "Hello", "alias": "default", "_send": "1"}
     form["token"] = "6f1d0a52-0000-4000-8000-000000000001"
-    address = reverse("admin:django_smsww_message_compose")
+    address = admin_url("message_compose")
     answers = press_together(live_server, sessions[:1] * PEOPLE, address, **form)
     assert {answer.status_code for answer in answers} == {302}
     assert len(smsoutbox) == Message.objects.count() == 1

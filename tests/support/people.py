@@ -40,12 +40,25 @@ def browser_of(user, **options):
     return client
 
 
+def admin_url(view, *args):
+    """Return the address of a page of the app in the admin, such as "message_compose"."""
+    return reverse(f"admin:django_smsww_{view}", args=args)
+
+
+LIST = admin_url("message_changelist")
+
+
 def page(message):
-    return reverse("admin:django_smsww_message_change", args=(message.pk,))
+    return admin_url("message_change", message.pk)
 
 
 def resend_page(message):
-    return reverse("admin:django_smsww_message_resend", args=(message.pk,))
+    return admin_url("message_resend", message.pk)
+
+
+def selection(*rows, **extra):
+    """Return the form of an action on these rows of a changelist."""
+    return {"_selected_action": [row.pk for row in rows], **extra}
 
 
 def listed(response):
