@@ -1,4 +1,4 @@
-"""How sending goes: what the records, the gateway and our own callback door say, as plain data."""
+"""Upkeep: the status report as plain data, and the retention of old messages."""
 
 from .status import STATUSES, collect
 

@@ -1,4 +1,4 @@
-"""What of a report needs a person, and what could not be told."""
+"""Findings: the parts of a report that need a person, or that could not be told."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 ATTENTION = "attention"
 UNCLEAR = "unclear"
 
-QUEUE_PATIENCE = timedelta(minutes=10)
-UNKNOWN_PATIENCE = timedelta(minutes=10)
+QUEUE_WAIT = timedelta(minutes=10)
+UNKNOWN_WAIT = timedelta(minutes=10)
 TOKEN_DAYS = 14
-LATELY = timedelta(days=1)
+RECENTLY = timedelta(days=1)
 
 Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to know.
+    """One problem.
 
     Attributes:
         level: "attention" (a person is needed) or "unclear" (it could not be told).
         code: a word that stays the same from version to version.
-        text: what it is, and what to do.
+        text: the problem, and the remedy.
     """
 
     level: str
@@ -38,7 +38,7 @@ Findings = Iterator[Finding]
 
 
 def find(alias: Data, now: datetime, *, min_credit: Decimal) -> list[Finding]:
-    """Return what there is to know of the report of one alias."""
+    """Return the findings in the report of one alias."""
     found = [finding for rule in _RECORDS for finding in rule(alias["records"], now)]
     if alias["provider"] is not None:
         found += _token(alias["provider"])
@@ -55,7 +55,7 @@ def _needed(code: str, text: str) -> Finding:
 
 def _queue(records: Data, now: datetime) -> Findings:
     due = records["due"]
-    if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_PATIENCE:
+    if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_WAIT:
         return
     yield _needed(
         "queue_waits",
@@ -71,7 +71,7 @@ def _stalled(records: Data, now: datetime) -> Findings:
 
 def _unknown(records: Data, now: datetime) -> Findings:
     unknown = records["unknown"]
-    if unknown["count"] and now - unknown["oldest_at"] >= UNKNOWN_PATIENCE:
+    if unknown["count"] and now - unknown["oldest_at"] >= UNKNOWN_WAIT:
         text = f"{unknown['count']} messages may have been sent or not: run smsww_sync."
         yield _needed("unknown", text)
 
@@ -100,18 +100,18 @@ def _silence(records: Data, now: datetime) -> Findings:
 
 
 def _refused(records: Data, now: datetime) -> Findings:
-    """Name what the door refused, unless it may be a stranger's tries, which need nobody."""
+    """Name refused callbacks; while others arrive, an unauthentic one is a stranger's attempt."""
     callbacks = records["callbacks"]
     reasons = ["storage", "not_authentic"] if callbacks["silent_since"] else ["storage"]
     for reason in reasons:
         refused = callbacks["refused"].get(reason)
-        if refused and now - refused["last_at"] < LATELY:
+        if refused and now - refused["last_at"] < RECENTLY:
             yield _needed("callbacks_refused", f"Callbacks were refused ({reason}).")
 
 
 def _penalties(records: Data, now: datetime) -> Findings:
     penalties = records["penalties"]
-    if penalties["messages"] and now - penalties["last_at"] < LATELY:
+    if penalties["messages"] and now - penalties["last_at"] < RECENTLY:
         yield _needed("penalties", "Forbidden content was fined: write other texts.")
 
 

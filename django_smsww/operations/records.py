@@ -1,4 +1,4 @@
-"""What the rows of one alias say. Nothing here names a number, a text or a person."""
+"""The rows' part of the report of one alias, without numbers, texts and names."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
 from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
+from ..reconcile.session import OVERDUE
 from ..states import PROVIDER, UNFINISHED, State
 
-DELIVERY_TIME = timedelta(hours=48)
-"""For how long the gateway tries to deliver a message (specification 1.2.7)."""
-
-CALLBACK_PATIENCE = timedelta(hours=1)
+CALLBACK_WAIT = timedelta(hours=1)
 PENALTY_DAYS = 30
 REFUSED = "refused:"
 
@@ -48,7 +46,7 @@ def _counts(rows: MessageQuerySet) -> dict[str, int]:
 
 
 def _waiting(rows: MessageQuerySet) -> dict[str, int]:
-    # Only what is unfinished: to count all that ever ended would read the whole table.
+    # Unfinished rows alone: counting all rows would read the whole table.
     found = _counts(rows.unfinished())
     return {state.value: found.get(state, 0) for state in State if state in UNFINISHED}
 
@@ -58,7 +56,7 @@ def _span(rows: MessageQuerySet, name: str) -> Data:
 
 
 def _due(rows: MessageQuerySet, now: datetime) -> Data:
-    """Return what could have left by now, and since when the oldest could have."""
+    """Count the rows that could have left by now, and since when the first could."""
     return _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at")
 
 
@@ -68,14 +66,14 @@ def _unknown(rows: MessageQuerySet) -> Data:
 
 
 def _overdue(rows: MessageQuerySet, now: datetime) -> Data:
-    """Return what was accepted so long ago that its delivery must have ended."""
+    """Count accepted rows that the gateway tries to deliver no longer."""
     open_rows = rows.filter(state__in=(State.NEW, State.PENDING))
     open_rows = open_rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
-    return _span(open_rows.filter(left_at__lt=now - DELIVERY_TIME), "left_at")
+    return _span(open_rows.filter(left_at__lt=now - OVERDUE), "left_at")
 
 
 def _foreign(rows: MessageQuerySet, environment: str) -> dict[str, int]:
-    """Count the QUEUED rows of other deployments; they are never sent from here."""
+    """Count the QUEUED rows of other deployments, which this one never sends."""
     foreign = rows.queued().exclude(environment=environment).order_by("environment")
     return dict(foreign.values_list("environment").annotate(count=Count("pk")))
 
@@ -102,41 +100,36 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
         message__environment=backend.environment,
     )
     newest = heard.order_by("-received_at").values_list("received_at", flat=True).first()
-    expected_since = _first_awaited(rows, now) if getattr(backend, "callback_url", "") else None
+    due_since = _first_awaited(rows, now) if getattr(backend, "callback_url", "") else None
+    is_silent = due_since is not None and (newest is None or newest < due_since)
+    beats = _beats(backend, using).filter(name__startswith=REFUSED).order_by("name")
     return {
         "last_at": newest,
-        "silent_since": expected_since
-        if expected_since and (newest is None or newest < expected_since)
-        else None,
-        "refused": _refused(backend, using),
+        "silent_since": due_since if is_silent else None,
+        "refused": {
+            beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
+            for beat in beats
+        },
     }
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first message of the last day left of which we should have heard by now."""
+    """Return when the first message of the last day left that must have had a callback by now."""
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),
-        claimed_at__lt=now - CALLBACK_PATIENCE,
+        claimed_at__lt=now - CALLBACK_WAIT,
         state__in=PROVIDER,
     )
     return accepted.aggregate(first=Min("claimed_at"))["first"]
 
 
-def _refused(backend: BaseSMSBackend, using: str) -> Data:
-    beats = Heartbeat.objects.using(using).filter(
-        environment=backend.environment, name__startswith=REFUSED
-    )
-    return {
-        beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
-        for beat in beats.order_by("name")
-    }
+def _beats(backend: BaseSMSBackend, using: str) -> QuerySet[Heartbeat]:
+    return Heartbeat.objects.using(using).filter(environment=backend.environment)
 
 
 def _last_beat(using: str, backend: BaseSMSBackend, name: str) -> datetime | None:
-    beats = Heartbeat.objects.using(using).filter(
-        environment=backend.environment, name=f"{name}:{backend.alias}"
-    )
-    return beats.aggregate(last=Max("beat_at"))["last"]
+    beats = _beats(backend, using).filter(name=f"{name}:{backend.alias}")
+    return beats.values_list("beat_at", flat=True).first()
 
 
 def _penalties(rows: MessageQuerySet, now: datetime) -> Data:

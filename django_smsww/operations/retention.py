@@ -1,7 +1,7 @@
-"""Forget what is old, and what is known of a number; tell what is known of it.
+"""Scrub and delete old messages; erase or export the messages to one number.
 
-Messages that are still under way, or whose outcome is unknown, are never touched. Everything runs
-in short transactions, may be stopped at any time and run again, also twice at once.
+Messages under way and UNKNOWN ones are never touched. All of it runs in short transactions, and
+may be stopped at any time and run again, also by two processes at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from ..models.queryset import certainly_not_sent
 from ..states import UNFINISHED, State
 
 FORGOTTEN = "…"
-"""Stands for the digits of a number that was forgotten; its international prefix stays."""
+"""Replaces the digits of a scrubbed number after its international prefix."""
 
 BATCH = 500
 UNSETTLED_REACH = timedelta(days=1)
@@ -53,12 +53,12 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What became of all that was known of a number.
+    """The result of erasing a number.
 
     Attributes:
         messages: how many were made anonymous.
-        unfinished: how many were left as they are, by state: they are not over yet.
-        suppressed: whether the number stays on the do-not-send list.
+        unfinished: how many were left as they are, by state.
+        suppressed: the number stays on the do-not-send list.
     """
 
     messages: int
@@ -70,16 +70,16 @@ class Erasure:
 
 
 def to_scrub(using: str, before: datetime) -> MessageQuerySet:
-    """Return the rows that ended before this moment and still hold what is personal."""
+    """Return the rows that ended before this moment and still hold a number."""
     return _ended(using, before).exclude(recipient__endswith=FORGOTTEN)
 
 
 def to_delete(using: str, before: datetime) -> MessageQuerySet:
     """Return the rows that ended before this moment.
 
-    Of a chain of resends the oldest goes first: without its successor, a message would seem never
-    to have been resent. And what left within a day of a message whose outcome is unknown stays
-    until that is settled, lest the provider's record of the one be taken for the other.
+    The oldest message of a chain of resends goes first: without its successor, a message would
+    seem never to have been resent. Messages within a day of an UNKNOWN one stay until that is
+    settled: without their rows, a sync could take the provider's record of one for the other.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
     unsettled = Message.objects.using(using).filter(
@@ -114,7 +114,7 @@ def delete(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator
 
 
 def _ended(using: str, before: datetime) -> MessageQuerySet:
-    # What ended before was created before, and only the latter has an index.
+    # A row that ended before was created before, and only that column has an index.
     rows = Message.objects.using(using).exclude(state__in=UNFINISHED)
     return rows.filter(created_at__lt=before, finished_at__lt=before)
 
@@ -128,20 +128,20 @@ def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
 
 
 def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
-    """Lock those of these rows that still fit and that no other process is at; return them."""
+    """Lock the rows that still fit and that no other process has locked; return their keys."""
     mine = rows.filter(pk__in=keys).order_by("pk")
     features = connections[rows.db].features
     if features.has_select_for_update_skip_locked and features.has_select_for_update_of:
         mine = mine.select_for_update(skip_locked=True, of=("self",))
     else:
-        # SQLite refuses a transaction that reads first and writes then, if another one has
-        # written in between. So this begins with a write that changes nothing.
+        # SQLite ends a transaction with an error if it reads, another one writes, and it writes
+        # then. So this one begins with a write that changes nothing.
         mine.order_by().update(updated_at=F("updated_at"))
     return list(mine.values_list("pk", flat=True))
 
 
 def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
-    """Make locked rows anonymous, with what is kept beside them."""
+    """Make locked rows anonymous, with their callbacks and events."""
     columns = {
         # Nobody could send the row again without its number, so a repeated key begins anew.
         "key": Case(
@@ -169,7 +169,7 @@ def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
 
 
 def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
-    """Empty the payloads of callbacks without a row, or that came when theirs was scrubbed."""
+    """Empty the payloads of callbacks that have no row, or that came after its scrubbing."""
     of_nobody = Q(message=None) | Q(message__recipient__endswith=FORGOTTEN)
     late = Callback.objects.using(using).filter(of_nobody, received_at__lt=before)
     for keys in _batches(late.exclude(payload={}), size):
@@ -177,7 +177,7 @@ def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
 
 
 def _delete_remains(using: str, before: datetime, size: int) -> None:
-    """Delete what is old and belongs to no message."""
+    """Delete old callbacks, preflights and counters that belong to no message."""
     strays = Callback.objects.using(using).filter(message=None, received_at__lt=before)
     for keys in _batches(strays, size):
         Callback.objects.using(using).filter(pk__in=keys).delete()
@@ -208,9 +208,9 @@ def _add_up(rows: MessageQuerySet) -> None:
 
 
 def erase(using: str, number: str) -> Erasure:
-    """Make every message to this number anonymous; only its part in counts and costs stays.
+    """Make every message to this number anonymous; counts and costs stay.
 
-    The number stays on the do-not-send list if it is there, or it would be written to again.
+    An entry of the do-not-send list stays, too, or the number would get messages again.
     """
     rows = Message.objects.using(using).filter(recipient=number)
     over = rows.exclude(state__in=UNFINISHED)
@@ -226,14 +226,14 @@ def erase(using: str, number: str) -> Erasure:
 
 
 def export(using: str, number: str) -> dict[str, Any]:
-    """Return everything that is held of a number, as plain data."""
+    """Return all rows of a number as plain data."""
     messages = Message.objects.using(using).filter(recipient=number).order_by("pk")
     entry = _suppressions(using, number).values("reason", "created_at").first()
     return {
         "number": number,
         "exported_at": timezone.now(),
         "do_not_send": entry,
-        "messages": [_exported(message) for message in messages],
+        "messages": [_with_history(message) for message in messages],
     }
 
 
@@ -247,7 +247,7 @@ _INTERNAL = frozenset(
 _OF_STAFF = frozenset({"created_by_id", "user_id"})
 
 
-def _exported(message: Message) -> dict[str, Any]:
+def _with_history(message: Message) -> dict[str, Any]:
     return _columns(message) | {
         "callbacks": [_columns(heard) for heard in message.callbacks.order_by("pk")],
         "events": [_columns(event) for event in message.events.order_by("pk")],

@@ -1,4 +1,4 @@
-"""The report of all aliases."""
+"""The status report: how sending goes, for each alias."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..backends.handler import sms_backends
 from ..backends.openapi import SMSBackend
 from ..callbacks.probe import probe as post_probe
 from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
-from .account import Provider
+from .account import read_gateway
 from .findings import ATTENTION, UNCLEAR, Finding, find
 from .records import read_records
 
 STATUSES = ("fine", ATTENTION, UNCLEAR)
-"""What a report as a whole says, in the order of the exit codes."""
+"""The verdicts on a whole report, in the order of the exit codes."""
 
 MIN_CREDIT = Decimal(1)
-"""EUR; a worldwide message needs as much for each segment (specification 1.2.7)."""
+"""EUR; the gateway asks for so much credit per segment abroad (specification 1.2.7)."""
 
 Data = dict[str, Any]
 _PARTS = ("backend", "environment", "probe", "records", "provider")
@@ -37,13 +37,11 @@ def collect(
     probe: bool = False,
     min_credit: Decimal = MIN_CREDIT,
 ) -> Data:
-    """Return how sending goes: counts, times and amounts, and what needs a person.
-
-    It holds no number, no text, no token and no name of a person.
+    """Return counts, times, amounts and findings, without numbers, texts, tokens and names.
 
     Args:
         using: the database alias of the records.
-        offline: ask nobody outside.
+        offline: make no request.
         probe: post a signed callback that does nothing to each callback_url.
 
     Raises:
@@ -56,7 +54,7 @@ def collect(
     }
     levels = {finding["level"] for report in reports.values() for finding in report["findings"]}
     return {
-        # What needs a person needs one whatever else could not be told.
+        # A finding that needs a person outweighs those that could not be told.
         "status": next((level for level in (ATTENTION, UNCLEAR) if level in levels), "fine"),
         "generated_at": now,
         "aliases": reports,
@@ -76,13 +74,13 @@ def _report(
     report: Data = {
         "backend": f"{type(backend).__module__}.{type(backend).__name__}",
         "environment": backend.environment,
-        # First, so that the door writes down what it has refused before that is read.
+        # First, as the callback view writes its refusals down when a callback comes.
         "probe": _probe(backend) if probe and not offline else None,
         "records": read_records(backend, using, now),
         "provider": None,
     }
     if isinstance(backend, SMSBackend) and not offline:
-        report["provider"] = Provider(backend).read()
+        report["provider"] = read_gateway(backend)
     findings = find(report, now, min_credit=min_credit)
     return report | {"findings": [asdict(finding) for finding in findings]}
 

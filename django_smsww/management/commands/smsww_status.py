@@ -99,36 +99,36 @@ def _lines(report: Data) -> Iterator[str]:
 
 
 def _about(one: Data) -> Iterator[str]:
-    records = one["records"]
     yield f"environment: {one['environment'] or 'none'}"
-    yield f"waiting: {_counts(records['waiting'])}"
-    yield f"last 24 hours: {_counts(records['last_day'])}"
-    if records["due"]["count"]:
-        yield f"due: {records['due']['count']}, the oldest since {_time(records['due'])}"
-    if records["unknown"]["count"]:
-        yield f"unknown: {records['unknown']['count']}, the oldest of {_time(records['unknown'])}"
-    if records["overdue"]["count"]:
-        yield f"overdue: {records['overdue']['count']}, the oldest of {_time(records['overdue'])}"
-    for environment, count in records["foreign"].items():
-        yield f"queued by another deployment ({environment or 'none'}), held: {count}"
-    yield from _suspensions(records["suspensions"])
-    yield from _signs_of_life(records)
-    if records["penalties"]["messages"]:
-        penalties = records["penalties"]
+    yield from _messages(one["records"])
+    yield from _suspensions(one["records"]["suspensions"])
+    yield from _signs_of_life(one["records"])
+    if (penalties := one["records"]["penalties"])["messages"]:
         yield f"penalties in {penalties['days']} days: {penalties['amount']} EUR (estimated)"
-    yield from _provider(one["provider"])
+    if one["provider"]:
+        yield from _provider(one["provider"])
     if one["probe"] and one["probe"]["callback_url"]:
         probe = one["probe"]
         status = f"HTTP {probe['status']}" if probe["status"] else "no answer"
         yield f"probe: {probe['outcome']} ({status}, {probe['seconds']:.1f} s). {probe['text']}"
 
 
+def _messages(records: Data) -> Iterator[str]:
+    due, unknown, overdue = records["due"], records["unknown"], records["overdue"]
+    yield f"waiting: {_counts(records['waiting'])}"
+    yield f"last 24 hours: {_counts(records['last_day'])}"
+    if due["count"]:
+        yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
+    if unknown["count"]:
+        yield f"unknown: {unknown['count']}, the oldest of {_moment(unknown['oldest_at'])}"
+    if overdue["count"]:
+        yield f"overdue: {overdue['count']}, the oldest of {_moment(overdue['oldest_at'])}"
+    for environment, count in records["foreign"].items():
+        yield f"queued by another deployment ({environment or 'none'}), held: {count}"
+
+
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing"
-
-
-def _time(span: Data) -> str:
-    return _moment(span["oldest_at"])
 
 
 def _moment(moment: datetime | None) -> str:
@@ -139,9 +139,9 @@ def _moment(moment: datetime | None) -> str:
 
 def _suspensions(suspensions: list[Data]) -> Iterator[str]:
     for one in suspensions:
-        what = {"alias": "everything", "batch": f"batch {one['batch']}", "text": "one text"}
+        scopes = {"alias": "everything", "batch": f"batch {one['batch']}", "text": "one text"}
         until = f"until {_moment(one['until'])}" if one["until"] else "until smsww_resume"
-        yield f"suspended: {what.get(one['scope'], one['scope'])}, {until}"
+        yield f"suspended: {scopes.get(one['scope'], one['scope'])}, {until}"
 
 
 def _signs_of_life(records: Data) -> Iterator[str]:
@@ -153,9 +153,7 @@ def _signs_of_life(records: Data) -> Iterator[str]:
     yield f"last sync: {_moment(records['last_sync_at'])}"
 
 
-def _provider(provider: Data | None) -> Iterator[str]:
-    if provider is None:
-        return
+def _provider(provider: Data) -> Iterator[str]:
     accepted = {True: "accepted", False: "refused", None: "no answer"}
     yield f"token: {accepted[provider['token']['accepted']]} by the host ({provider['host']})"
     account = provider["account"]
