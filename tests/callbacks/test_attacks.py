@@ -10,23 +10,12 @@ from django.urls import resolve
 
 from django_smsww.callbacks.parsing import MAX_BYTES
 from django_smsww.gateway.signature import HEADER, header_stamp, sign
-from django_smsww.models import Callback, Message
 from django_smsww.states import State
 
 from ..support.door import ENVIRONMENT, FORM, URL, document, hear, mark, post, refused_with, signed
+from .conftest import assert_untouched, stored
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def message(make_message):
-    return make_message(environment=ENVIRONMENT, state=State.NEW)
-
-
-def assert_untouched(message):
-    row = Message.objects.get(pk=message.pk)
-    assert (row.state, row.provider_id, row.updated_at) == ("NEW", None, message.updated_at)
-    assert not Callback.objects.exists()
 
 
 # Signatures
@@ -89,7 +78,7 @@ def test_a_signature_survives_the_rotation_of_the_key(message, settings):
     assert post(document("PENDING"), headers).status_code == 200
     settings.SECRET_KEY_FALLBACKS = []
     refused_with(401, document(), headers)
-    assert Message.objects.get(pk=message.pk).state == State.PENDING
+    assert stored(message).state == State.PENDING
 
 
 def test_a_mark_in_the_wrong_place_names_nothing(message):

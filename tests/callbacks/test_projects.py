@@ -19,11 +19,6 @@ from ..support.door import ENVIRONMENT, FORM, URL, document, hear, post, refused
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def message(make_message):
-    return make_message(environment=ENVIRONMENT, state=State.NEW)
-
-
 class Asked(Exception):
     """The view asked what a project configures for its own views."""
 

@@ -11,22 +11,14 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from django_smsww.callbacks import recording
-from django_smsww.models import Callback, Message
+from django_smsww.models import Callback
 from django_smsww.signals import message_sent, message_state_changed
 from django_smsww.states import State
 
 from ..support.door import ENVIRONMENT, document, hear, mark, post, signed
+from .conftest import stored
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def message(make_message):
-    return make_message(environment=ENVIRONMENT, state=State.NEW)
-
-
-def stored(message):
-    return Message.objects.get(pk=message.pk)
 
 
 # What is kept
@@ -69,7 +61,7 @@ def test_characters_that_a_database_refuses_are_not_stored(message, code):
     assert response.json() == {"outcome": "moved"}
     payload = message.callbacks.get().payload
     assert payload["data"]["ab"] == {"ab": ["ab"]}
-    assert Message.objects.get(pk=message.pk).provider_id == "ab"
+    assert stored(message).provider_id == "ab"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +89,7 @@ def test_numbers_of_any_size_can_be_stored(message):
     post(body | {"custom": mark(message)})
     payload = message.callbacks.get().payload
     assert payload["numbers"] == [str(10**4000)[:500], 1 - 2**63, 2**63 - 1, True]
-    assert Message.objects.get(pk=message.pk).price is None
+    assert stored(message).price is None
 
 
 def test_an_equal_payload_is_known_by_its_content_and_not_by_its_order(message):

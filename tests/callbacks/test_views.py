@@ -19,17 +19,9 @@ from django_smsww.states import State
 from django_smsww.worker.queue import deliver
 
 from ..support.door import ENVIRONMENT, FORM, URL, document, hear, mark, post, signed
+from .conftest import stored
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def message(make_message):
-    return make_message(environment=ENVIRONMENT, state=State.NEW)
-
-
-def stored(message):
-    return Message.objects.get(pk=message.pk)
 
 
 def as_form(**fields):
@@ -162,20 +154,6 @@ def test_a_ledger_full_of_callbacks_counts_on_and_keeps_no_more(message):
     assert message.callbacks.count() == MAX_CALLBACKS
     assert message.callbacks.latest("pk").times == 4
     assert hear(message) == "moved"
-
-
-def test_prices_become_known_and_are_not_forgotten(message):
-    for minute, price in enumerate(["0", "0.05", "0"]):
-        hear(message, "PENDING", price=price, updatedAt=f"2026-03-01T10:0{minute}:00Z")
-    assert stored(message).price == Decimal("0.05")
-    hear(message, "DELIVERED", price=0, updatedAt="2026-03-01T10:09:00Z")
-    assert stored(message).price == Decimal("0.05")
-
-
-def test_an_older_version_of_the_facts_does_not_replace_a_newer_one(message):
-    hear(message, "PENDING", price="0.07", updatedAt="2026-03-01T10:09:00Z")
-    hear(message, "DELIVERED", price="0.05", updatedAt="2026-03-01T10:01:00Z")
-    assert (stored(message).state, stored(message).price) == ("DELIVERED", Decimal("0.07"))
 
 
 # What moves nothing
