@@ -12,14 +12,7 @@ from django_smsww.gateway.client import normalise_token
 from django_smsww.gateway.host import account_url, messages_url
 
 from ..support.raw_client import TOKEN, client, platform
-from ..support.raw_server import (
-    RawServer,
-    answers,
-    header_in,
-    own_connections,  # noqa: F401
-)
-
-# The host of the account
+from ..support.raw_server import RawServer, answers, header_in
 
 
 def account(server):
@@ -41,12 +34,8 @@ def test_account_gets_basic_credentials_and_never_the_token():
 
 
 def test_tokens_are_listed_with_their_expiry():
-    body = {
-        "data": [
-            {"token": "abc", "refreshToken": "def", "expireAt": "2027-01-01T00:00:00Z"},
-            {"token": "ghi", "expire": 1798761600},
-        ]
-    }
+    abc = {"token": "abc", "refreshToken": "def", "expireAt": "2027-01-01T00:00:00Z"}
+    body = {"data": [abc, {"token": "ghi", "expire": 1798761600}]}
     tokens, _ = asked_account(body, lambda account: account.tokens())
     assert [token.token for token in tokens] == ["abc", "ghi"]
     assert {token.expires_at for token in tokens} == {datetime(2027, 1, 1, tzinfo=UTC)}
@@ -70,9 +59,6 @@ def test_refused_credentials_of_the_account():
         account(server).wallet()
 
 
-# Token and host
-
-
 @pytest.mark.parametrize("pasted", ["abc", " abc\n", "Bearer abc", "bearer  abc ", "\tBEARER abc"])
 def test_token_is_taken_as_it_is_pasted(pasted):
     assert normalise_token(pasted) == "abc"
@@ -92,9 +78,7 @@ def test_what_is_no_token_is_refused_and_not_shown(pasted):
         ("sandbox", "https://test.sms.openapi.com", "https://test.oauth.openapi.com"),
         ("https://sms.openapi.com/", "https://sms.openapi.com", "https://oauth.openapi.com"),
         ("http://127.0.0.1:8010/", "http://127.0.0.1:8010", "http://127.0.0.1:8010"),
-        ("http://[::1]:8010", "http://[::1]:8010", "http://[::1]:8010"),
-        ("http://localhost", "http://localhost", "http://localhost"),
-        ("https://proxy.example/sms", "https://proxy.example/sms", "https://proxy.example/sms"),
+        *[(url,) * 3 for url in ("http://[::1]:8010", "http://localhost", "https://a.example/sms")],
     ],
 )
 def test_host_is_a_name_or_a_url(host, messages, account):

@@ -14,16 +14,9 @@ from django_smsww.gateway import http
 from django_smsww.models import Message
 
 from ..support.raw_client import body_of, exchange, failure
-from ..support.raw_server import (
-    AUTHORITY,
-    RawServer,
-    answers,
-    drips,
-    own_connections,  # noqa: F401
-    read_request,
-    says,
-    wrap,
-)
+from ..support.raw_server import RawServer, answers, drips, read_request, says, wrap
+
+pytestmark = pytest.mark.usefixtures("trusted")
 
 HEAD = b"HTTP/1.1 201 Created\r\n"
 SIZED = b"Content-Length: 2\r\n"
@@ -36,9 +29,17 @@ SECOND = answers(200, b"second")
 over_both = pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 
 
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
+def before_another(script, *, opened, ask=exchange, pause=0.0, tls=False):
+    """Return what comes of an exchange, once the next one got its own answer.
+
+    Both requests arrived, over so many connections.
+    """
+    with RawServer(script, SECOND, tls=tls) as server:
+        first = ask(server.url, timeout=5)
+        time.sleep(pause)
+        assert exchange(server.url, timeout=5).body == b"second"
+        assert (len(server.requests), server.connections) == (2, opened)
+    return first
 
 
 def interim(*statuses, headers=b""):
@@ -55,8 +56,6 @@ def says_in_pieces(*pieces, pause=0.0):
     return script
 
 
-# Interim answers are read past
-
 INTERIM = {
     **{str(status): [status] for status in (100, 102, 103, 150, 199)},
     "every one": [status for status in range(100, 200) if status != 101],
@@ -70,11 +69,8 @@ INTERIM = {
 @pytest.mark.parametrize("statuses", INTERIM.values(), ids=INTERIM)
 def test_interim_answers_are_not_the_answer(statuses, tls):
     hints = interim(*statuses, headers=b"Link: </style.css>; rel=preload\r\n")
-    with RawServer(says(hints + OURS, keep=True), SECOND, tls=tls) as server:
-        first = exchange(server.url, timeout=5)
-        assert (first.status, first.body, first.is_sole) == (201, b"{}", True)
-        assert exchange(server.url, timeout=5).body == b"second"
-        assert server.connections == 1
+    first = before_another(says(hints + OURS, keep=True), opened=1, tls=tls)
+    assert (first.status, first.body, first.is_sole) == (201, b"{}", True)
 
 
 def test_interim_answer_in_pieces_before_a_slow_answer():
@@ -83,7 +79,6 @@ def test_interim_answer_in_pieces_before_a_slow_answer():
         assert exchange(server.url).status == 201
 
 
-ENDLESS = 5000
 NOT_TO_BE_READ_PAST = {
     "switching protocols": interim(101) + OURS,
     "switching protocols after others": interim(100, 103, 101) + OURS,
@@ -91,21 +86,41 @@ NOT_TO_BE_READ_PAST = {
     "with a transfer coding": interim(103, headers=b"transfer-encoding: chunked\r\n") + OURS,
     "with a line that is no header": interim(103, headers=b"rubbish\r\n") + OURS,
     "with a head beyond reason": interim(103, headers=b"Link: </a>\r\n" * 9000) + OURS,
-    "without end": interim(*[103] * ENDLESS) + OURS,
+    "without end": interim(*[103] * 5000) + OURS,
     "broken off": b"HTTP/1.1 103 Early Hints\r\nLink: </a>",
     "nothing after it": interim(103),
     "odd digits": b"HTTP/1.1 1_0 Continue\r\n\r\n" + OURS,
     "status of two digits": b"HTTP/1.1 99 What\r\n\r\n" + OURS,
     "blank line before it": b"\r\n" + OURS,
 }
+DOUBTFUL_END = {
+    "length and chunks": HEAD + SIZED + CHUNKED + b"\r\n2\r\n{}\r\n0\r\n\r\n",
+    "chunks and length": HEAD + CHUNKED + SIZED + b"\r\n2\r\n{}\r\n0\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 7\r\n" + SIZED + b"\r\n{}",
+    "two lengths in one line": HEAD + b"Content-Length: 2, 7\r\n\r\n{}",
+    **{
+        f"length {value!r}": HEAD + b"Content-Length: %s\r\n\r\n{}" % value
+        for value in (b"two", b"-2", b"+2", b"0_2", b"0x2", b"2.0", b"", b"9" * 40)
+    },
+    "chunks of HTTP/1.0": b"HTTP/1.0 201 Created\r\n" + IN_CHUNKS.partition(b"\r\n")[2],
+    "another coding": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "chunked twice": HEAD + CHUNKED * 2 + b"\r\n2\r\n{}\r\n0\r\n\r\n",
+    "chunks of a 204": b"HTTP/1.1 204 No Content\r\n" + CHUNKED + b"\r\n",
+    "negative chunk": HEAD + CHUNKED + b"\r\n-1\r\n{}\r\n0\r\n\r\n",
+    "chunk without a size": HEAD + CHUNKED + b"\r\n\r\n{}\r\n0\r\n\r\n",
+    "chunk longer than its size": HEAD + CHUNKED + b"\r\n2\r\n{}{}\r\n0\r\n\r\n",
+    "length behind a line that is no header": HEAD + b"rubbish\r\n" + SIZED + b"\r\n{}",
+    "another protocol": b"HTTP/2 201 Created\r\n" + SIZED + b"\r\n{}",
+}
 
 
-@pytest.mark.parametrize("raw", NOT_TO_BE_READ_PAST.values(), ids=NOT_TO_BE_READ_PAST)
-def test_odd_interim_answer_is_not_certain_and_breaks_the_connection(raw):
-    with RawServer(says(raw), SECOND) as server:
-        assert failure(server.url).written is True
-        assert exchange(server.url).body == b"second"
-        assert (len(server.requests), server.connections) == (2, 2)
+@pytest.mark.parametrize(
+    "raw",
+    [*NOT_TO_BE_READ_PAST.values(), *DOUBTFUL_END.values()],
+    ids=[*NOT_TO_BE_READ_PAST, *DOUBTFUL_END],
+)
+def test_answer_of_doubtful_begin_or_end_is_not_certain_and_breaks_the_connection(raw):
+    assert before_another(says(raw), opened=2, ask=failure).written is True
 
 
 @pytest.mark.parametrize("status", [100, 102, 103])
@@ -115,8 +130,6 @@ def test_interim_answers_that_drip_for_ever_end_with_the_time(status):
         assert failure(server.url).written is True
         assert time.monotonic() - started < 1.6
 
-
-# More than the answer
 
 MORE = {
     "two answers at once": (ANOTHERS + OURS, 429),
@@ -134,11 +147,8 @@ MORE = {
 @over_both
 @pytest.mark.parametrize(("raw", "status"), MORE.values(), ids=MORE)
 def test_what_comes_with_an_answer_does_not_meet_the_next_request(raw, status, tls):
-    with RawServer(says(raw, keep=True), SECOND, tls=tls) as server:
-        first = exchange(server.url)
-        assert (first.status, first.is_sole) == (status, False)
-        assert exchange(server.url).body == b"second"
-        assert (len(server.requests), server.connections) == (2, 2)
+    first = before_another(says(raw, keep=True), opened=2, tls=tls)
+    assert (first.status, first.is_sole) == (status, False)
 
 
 @over_both
@@ -146,19 +156,13 @@ def test_what_comes_with_an_answer_does_not_meet_the_next_request(raw, status, t
 @pytest.mark.parametrize("whole", [OURS, IN_CHUNKS], ids=["sized", "chunked"])
 def test_what_comes_after_an_answer_does_not_meet_the_next_request(whole, pause, tls):
     """In a packet, or a record of TLS, of its own."""
-    with RawServer(says_in_pieces(whole, ANOTHERS, pause=pause), SECOND, tls=tls) as server:
-        assert exchange(server.url).status == 201
-        time.sleep(0.15)
-        assert exchange(server.url).body == b"second"
-        assert (len(server.requests), server.connections) == (2, 2)
+    script = says_in_pieces(whole, ANOTHERS, pause=pause)
+    assert before_another(script, opened=2, pause=0.15, tls=tls).status == 201
 
 
 @over_both
 def test_end_of_the_connection_right_after_the_answer_is_nothing_more(tls):
-    with RawServer(says(OURS), SECOND, tls=tls) as server:
-        assert exchange(server.url).is_sole
-        time.sleep(0.05)
-        assert exchange(server.url).body == b"second"
+    assert before_another(says(OURS), opened=2, pause=0.05, tls=tls).is_sole
 
 
 def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(monkeypatch):
@@ -177,9 +181,6 @@ def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(m
             assert exchange("https://localhost:9").status == 201
             time.sleep(0.1)
         assert [request.split(b" ")[0] for request in proxy.requests] == [b"CONNECT"] * 2
-
-
-# An answer before its request
 
 
 @over_both
@@ -224,62 +225,23 @@ def test_answer_before_the_request_was_whole_is_not_certain(goes_on):
         thread.join(2)
 
 
-# Where an answer ends
-
-DOUBTFUL = {
-    "length and chunks": HEAD + SIZED + CHUNKED + b"\r\n2\r\n{}\r\n0\r\n\r\n",
-    "chunks and length": HEAD + CHUNKED + SIZED + b"\r\n2\r\n{}\r\n0\r\n\r\n",
-    "two lengths": HEAD + b"Content-Length: 7\r\n" + SIZED + b"\r\n{}",
-    "two lengths in one line": HEAD + b"Content-Length: 2, 7\r\n\r\n{}",
-    **{
-        f"length {value!r}": HEAD + b"Content-Length: %s\r\n\r\n{}" % value
-        for value in (b"two", b"-2", b"+2", b"0_2", b"0x2", b"2.0", b"", b"9" * 40)
-    },
-    "chunks of HTTP/1.0": b"HTTP/1.0 201 Created\r\n" + IN_CHUNKS.partition(b"\r\n")[2],
-    "another coding": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    "chunked twice": HEAD + CHUNKED * 2 + b"\r\n2\r\n{}\r\n0\r\n\r\n",
-    "chunks of a 204": b"HTTP/1.1 204 No Content\r\n" + CHUNKED + b"\r\n",
-    "negative chunk": HEAD + CHUNKED + b"\r\n-1\r\n{}\r\n0\r\n\r\n",
-    "chunk without a size": HEAD + CHUNKED + b"\r\n\r\n{}\r\n0\r\n\r\n",
-    "chunk longer than its size": HEAD + CHUNKED + b"\r\n2\r\n{}{}\r\n0\r\n\r\n",
-    "length behind a line that is no header": HEAD + b"rubbish\r\n" + SIZED + b"\r\n{}",
-    "another protocol": b"HTTP/2 201 Created\r\n" + SIZED + b"\r\n{}",
-}
-
-
-@pytest.mark.parametrize("raw", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_answer_whose_end_is_doubtful_is_not_certain(raw):
-    with RawServer(says(raw), SECOND) as server:
-        assert failure(server.url).written is True
-        assert exchange(server.url).body == b"second"
-        assert server.connections == 2
-
-
 OLD = b"HTTP/1.0 201 Created\r\n"
+TRAILED = b"\r\n02;a=b\r\n{}\r\n0\r\nX-Trailer: a\r\n\r\n"
 BELIEVED = {
     "HTTP/1.0": (OLD + SIZED + b"\r\n{}", 2),
     "HTTP/1.0 that keeps": (OLD + b"Connection: keep-alive\r\n" + SIZED + b"\r\n{}", 1),
     "HTTP/1.1 that closes": (HEAD + b"Connection: close\r\n" + SIZED + b"\r\n{}", 2),
     "the same length twice": (HEAD + SIZED * 2 + b"\r\n{}", 1),
     "chunks": (IN_CHUNKS, 1),
-    "chunks with extension and trailer": (
-        HEAD + b"Transfer-Encoding: Chunked\r\n\r\n02;a=b\r\n{}\r\n0\r\nX-Trailer: a\r\n\r\n",
-        1,
-    ),
+    "chunks with extension and trailer": (HEAD + CHUNKED.title() + TRAILED, 1),
     "no reason": (b"HTTP/1.1 201\r\n" + SIZED + b"\r\n{}", 1),
 }
 
 
 @pytest.mark.parametrize(("raw", "opened"), BELIEVED.values(), ids=BELIEVED)
 def test_answer_that_is_believed_and_whether_its_connection_is_kept(raw, opened):
-    with RawServer(says(raw, keep=True), SECOND) as server:
-        first = exchange(server.url)
-        assert (first.status, first.body, first.is_sole) == (201, b"{}", True)
-        assert exchange(server.url).body == b"second"
-        assert server.connections == opened
-
-
-# What it once cost
+    first = before_another(says(raw, keep=True), opened=opened)
+    assert (first.status, first.body, first.is_sole) == (201, b"{}", True)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,12 +7,7 @@ import pytest
 from django_smsww.exceptions import SMSOutcomeUnknown, SMSUnavailable
 
 from ..support.raw_client import HELLO, client, envelope, platform, refused, sent
-from ..support.raw_server import (
-    RawServer,
-    answers,
-    own_connections,  # noqa: F401
-    says,
-)
+from ..support.raw_server import RawServer, answers, says
 
 OTHER = "8a6e0804-2bd0-4672-b79d-d97027f9071a"
 OURS = str(HELLO.reference)
