@@ -50,7 +50,7 @@ class ProbeReport:
         outcome: "ok", or one word for the fault.
         text: the meaning of the outcome, and the remedy.
         status: the HTTP status, or None if there was no answer.
-        seconds: how long it took.
+        seconds: the time until the answer.
     """
 
     outcome: str

@@ -32,7 +32,7 @@ _lock = Lock()
 
 
 def count(reason: str) -> int:
-    """Count a refusal, and return how many of this reason there were since the start."""
+    """Count a refusal, and return the number of those for this reason since the start."""
     with _lock:
         refused[reason] += 1
         unwritten[reason] += 1

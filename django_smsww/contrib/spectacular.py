@@ -1,4 +1,4 @@
-"""What drf-spectacular writes of the callback door. It is loaded where that app is installed."""
+"""The callback view in the schema of drf-spectacular; loaded where that app is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REQUEST = {
         "type": "object",
         "properties": {
             "data": {**_OBJECT, "description": "The gateway's message object."},
-            "custom": {**_OBJECT, "description": "What the message was sent with."},
+            "custom": {**_OBJECT, "description": "The custom data of the message."},
         },
         "required": ["data"],
     },
@@ -26,7 +26,7 @@ _REQUEST = {
         "type": "object",
         "properties": {
             "data": {"type": "string", "description": "The gateway's message object, as JSON."},
-            "custom": {"type": "string", "description": "What it was sent with, as JSON."},
+            "custom": {"type": "string", "description": "The custom data of the message, as JSON."},
         },
         "required": ["data"],
     },
@@ -58,7 +58,7 @@ def _responses() -> dict[int, OpenApiResponse]:
 
 
 class CallbackExtension(OpenApiViewExtension):
-    """Describes the door by what it reads and answers, for it has no serializers."""
+    """Describes the view's requests and answers, since it has no serializers."""
 
     target_class = "django_smsww.callbacks.views.CallbackView"
     match_subclasses = True
@@ -76,6 +76,6 @@ class CallbackExtension(OpenApiViewExtension):
             auth=[],
         )
         class DescribedCallbackView(self.target):  # type: ignore[name-defined]
-            schema = AutoSchema()  # whatever the project's own views use
+            schema = AutoSchema()  # even if the project's own views use another one
 
         return DescribedCallbackView

@@ -222,7 +222,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Move leased rows to SENDING, just before their requests leave; return those that moved.
 
         Rows past their `expires_at` become FAILED instead: after an outage nobody gets an old code
-        at night. So do rows whose number has come onto the do-not-send list since.
+        at night. So do rows to a number that has come onto the do-not-send list.
         """
         now = database_now(self.db)
         ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)

@@ -21,11 +21,11 @@ from django.db.models import BooleanField, CharField, Field, Model, QuerySet, Te
 from django.db.models.expressions import RawSQL
 
 Values = Mapping[str, Any]
-"""What to write, by the names of fields: plain values, or RawSQL."""
+"""Values to write, by field name: plain ones, or RawSQL."""
 
 
 def update(rows: QuerySet[Any], values: Values) -> int:
-    """Do what `rows.update(**values)` does, and return the number of rows."""
+    """Update these rows like `rows.update(**values)`, and return their number."""
     if len(rows.query.alias_map) > 1 or any(map(_is_for_the_orm, values.values())):
         return rows.update(**values)
     changes, params = assignments(rows.model, values, connections[rows.db])

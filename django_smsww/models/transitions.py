@@ -1,8 +1,8 @@
 """The moves that answers make: many rows in one transaction, and the answer that overrules.
 
 Each move is one conditional UPDATE, and all of them are one round trip where the driver can do
-that. A row moves only if it is still SENDING under the worker's lease. So no move undoes what a
-callback or another worker has done meanwhile.
+that. A row moves only if it is still SENDING under the worker's lease. So no move undoes one that
+a callback or another worker has made meanwhile.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def postponed(message: Message, error: SMSError, until: datetime) -> Move:
 
 
 def put_back(message: Message) -> Move:
-    """Return the move of a message whose request was never begun; it stays under our lease."""
+    """Return the move of a message that stays under our lease, since its request never began."""
     return Move(message, State.QUEUED, changes={"attempts": expression("attempts - 1")})
 
 

@@ -1,6 +1,6 @@
-"""What helps in the tests of a project.
+"""Helpers for the tests of a project.
 
-`outbox` is the list of the messages that locmem took, `assert_sms_sent` looks into it,
+`outbox` is the list of the messages that were sent through locmem, `assert_sms_sent` looks into it,
 `sms_callback` reports a delivery as the gateway would, and `SMSTestMixin` brings all of it to a
 TestCase. With pytest the plugin offers `smsoutbox` and `sms_callback` as fixtures.
 """

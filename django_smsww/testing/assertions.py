@@ -43,7 +43,7 @@ def _agrees(value: Any, wanted: Any) -> bool:
 
 
 def _report(found: int, count: int | None, wanted: dict[str, Any]) -> str:
-    """Return what went wrong. The texts of a test's messages are no secret, so it shows them."""
+    """Return the failure's text, with the texts of all messages: in a test they are no secret."""
     least = "at least 1" if count is None else str(count)
     sent = [f"  {sms.recipient} ({sms.sent_using}): {sms.body!r}" for sms in outbox]
     with_what = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "anything"

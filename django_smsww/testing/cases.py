@@ -1,4 +1,4 @@
-"""The same for `manage.py test`."""
+"""The mixin for `manage.py test`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .isolation import all_at_locmem, start_afresh
 class SMSTestMixin:
     """Put it before Django's TestCase: `class ReminderTests(SMSTestMixin, TestCase)`.
 
-    Every alias is at locmem, and each test starts with an empty outbox. What the class or a test
-    overrides with `override_settings(SMSWW=…)` has the last word.
+    Every alias is at locmem, and each test starts with an empty outbox. An
+    `override_settings(SMSWW=…)` of the class or of a test has the last word.
     """
 
     smsoutbox: ClassVar[list[SentSMS]] = outbox
@@ -22,7 +22,7 @@ class SMSTestMixin:
 
     @classmethod
     def setUpClass(cls) -> None:
-        # First, so that what the class overrides comes on top, and is undone before.
+        # First, so that overrides of the class come on top, and end before.
         cls.enterClassContext(all_at_locmem())  # type: ignore[attr-defined]
         super().setUpClass()  # type: ignore[misc]
 

@@ -30,16 +30,16 @@ def sms_callback(
 ) -> HttpResponse:
     """Post a delivery callback of this message, and return the (last) answer.
 
-    What waits for its commit is done as well, so that receivers of the signals run in a TestCase
-    too. Read the row again to see what it has become.
+    Functions that wait for a commit run too, and so do receivers of the signals in a TestCase.
+    Read the row again to see its new state.
 
     Args:
         state: the provider's word.
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
-        at: when the provider says that it happened; earlier than what is known already, it is a
-            late callback. None for now.
+        at: the time of the change at the provider, None for now. An earlier time than that of the
+            last callback makes it a late callback.
         times: how often the same callback is posted.
-        forged: sign it with another key. It is answered with 401, and moves nothing.
+        forged: sign it for another message. The answer is 401, and nothing moves.
         facts: fields of the provider's message, such as `price=0.05, totalPrice=0.05`.
 
     Raises:
@@ -70,7 +70,7 @@ def _post(message: Message, document: dict[str, Any], method: str, forged: bool)
         body.replace(*named),
         content_type=content_type,
         headers={name: value.replace(*named) for name, value in header_stamp(*signed).items()},
-        secure=True,  # a project may redirect what is not
+        secure=True,  # a project may redirect http
     )
 
 

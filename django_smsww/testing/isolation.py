@@ -1,6 +1,6 @@
-"""What keeps a test from sending, and from seeing what another test has sent.
+"""Keep tests from sending, and from seeing the messages of other tests.
 
-It imports nothing but the standard library until it is used in a project of Django.
+Outside a Django project it imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ LOCMEM = "django_smsww.backends.locmem.SMSBackend"
 
 
 def has_aliases() -> bool:
-    """Tell whether this is a project of Django that has the setting SMSWW by now."""
+    """Tell whether this is a Django project with the setting SMSWW."""
     conf = sys.modules.get("django.conf")
     return conf is not None and conf.settings.configured and hasattr(conf.settings, "SMSWW")
 
 
 def start_afresh() -> None:
-    """Forget what earlier tests have sent, and what they have posted to the callback door."""
-    # What nobody has imported by now has nothing to forget.
+    """Forget the messages, refused callbacks and queue failures of earlier tests."""
+    # A module that is not imported has nothing to forget.
     if locmem := sys.modules.get("django_smsww.backends.locmem"):
         locmem.outbox.clear()
     if refusals := sys.modules.get("django_smsww.callbacks.refusals"):
@@ -33,7 +33,7 @@ def start_afresh() -> None:
 
 
 def all_at_locmem() -> override_settings:
-    """Return what switches every alias to locmem: a context manager, or a decorator."""
+    """Return a context manager or decorator that switches every alias to locmem."""
     from django.test import override_settings
 
     from ..backends.handler import sms_backends
@@ -44,7 +44,7 @@ def all_at_locmem() -> override_settings:
 def at_locmem(setting: Any) -> Any:
     """Return a value of the SMSWW setting with locmem in the place of every BACKEND.
 
-    What is wrong with it is left to the look-up of an alias, whose errors say it.
+    Mistakes in it stay, so that the look-up of an alias reports them.
     """
     if isinstance(setting, Mapping):
         return {alias: _entry(entry) for alias, entry in setting.items()}

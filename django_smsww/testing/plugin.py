@@ -22,7 +22,7 @@ def _smsww_at_locmem() -> Iterator[None]:
     if not has_aliases():
         yield
         return
-    with all_at_locmem():  # and what a test itself overrides comes on top
+    with all_at_locmem():  # overrides of a test come on top
         yield
 
 
