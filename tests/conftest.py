@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from importlib.util import find_spec
 
+import hypothesis
 import pytest
 from django.utils import timezone
 
@@ -18,6 +19,23 @@ NUMBER = "+393331234567"
 
 # The browser's driver is an extra of the developers; `-m browser` without it finds no test.
 collect_ignore = [] if find_spec("selenium") else ["browser", "wheel/test_newcomer.py"]
+
+
+def pytest_configure(config):
+    """Try properties with few examples where slow tests are left out as well."""
+    is_full = "not slow" not in config.option.markexpr
+    examples = 300 if is_full else 30
+    hypothesis.settings.register_profile("smsww", max_examples=examples, deadline=None)
+    hypothesis.settings.load_profile("smsww")
+
+
+EXTERNAL = {"postgresql", "browser", "benchmark", "broker", "gettext", "wheel"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if EXTERNAL & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("external")
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,18 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("suite", ["ecosystem", "task_queues"])
-def test_the_suite_of_such_a_project_passes(suite):
-    command = [sys.executable, "-m", "pytest", "-q", "--ds", f"tests.{suite}.settings"]
+def test_the_suite_of_such_a_project_passes(suite, request):
+    words = ["-q", "-n0", "-p", "no:cacheprovider", "-m", request.config.option.markexpr]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", f"tests/{suite}"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *words,
+            "--ds",
+            f"tests.{suite}.settings",
+            f"tests/{suite}",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -170,6 +170,7 @@ def demo(environment):
         process.kill()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_site_and_the_simulator(demo):
     lines = []
     for line in demo.stdout:  # it ends when the demo dies

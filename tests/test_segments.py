@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import smsutil
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_smsww.segments import (
@@ -130,7 +130,6 @@ def test_a_pair_is_never_divided_between_two_segments(text, sizes):
 
 
 @given(runs(CHARACTERS) | runs(GSM7_CHARACTERS))
-@settings(deadline=None, max_examples=300)
 @example("")
 def test_any_text_is_split_and_counted_as_by_the_slow_walk(text):
     encoding, characters, segments = reference_split(text)
@@ -139,7 +138,6 @@ def test_any_text_is_split_and_counted_as_by_the_slow_walk(text):
 
 
 @given(runs(CHARACTERS.replace("\x1b", "")) | runs(GSM7_CHARACTERS))
-@settings(deadline=None, max_examples=300)
 def test_smsutil_agrees(text):
     # It is mistaken twice: U+001B is a letter to it, and the empty text is not GSM-7.
     opinion = smsutil.split(text or "a")
@@ -149,7 +147,6 @@ def test_smsutil_agrees(text):
 
 
 @given(runs(CHARACTERS) | runs(GSM7_CHARACTERS))
-@settings(deadline=None)
 def test_every_segment_is_within_its_limit_and_none_could_take_more(text):
     count, segments = count_segments(text), split_segments(text)
     limit = LIMITS[count.encoding][len(segments) > 1]
@@ -196,7 +193,6 @@ def test_a_text_is_left_alone_where_replacing_would_cost_a_segment():
 
 
 @given(runs(TYPOGRAPHY) | runs(TYPOGRAPHY.replace("ç", "").replace("😀", "")) | runs(CHARACTERS))
-@settings(deadline=None, max_examples=300)
 def test_replacing_is_idempotent_and_never_costs_a_segment(text):
     replaced = replace_characters(text)
     assert replace_characters(replaced) == replaced
@@ -217,6 +213,5 @@ def test_no_code_point_that_is_a_letter_a_mark_or_a_digit_is_changed():
 
 
 @given(runs(TYPOGRAPHY.replace("ç", "").replace("😀", "")))
-@settings(deadline=None)
 def test_letters_and_digits_stay_in_their_order(text):
     assert letters(replace_characters(text)) == letters(text)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_smsww import SMS, InvalidSMS, InvalidSMSBackend
@@ -246,7 +246,6 @@ def test_missing_phonenumbers_names_the_extra(monkeypatch):
 
 
 @given(body=st.text(max_size=400), recipient=st.text("+0123456789 -x", max_size=18))
-@settings(max_examples=100, deadline=None)
 def test_no_refusal_repeats_the_number_or_the_text(body, recipient):
     reason = refusal(SMS(SECRET + body, "+99" + recipient + "x"))
     assert reason

@@ -310,19 +310,19 @@ def check_sequence(start, sequence):
         world.happen(event)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(database=None)
 @given(starts, sequences)
 def test_any_sequence_of_callbacks_leaves_what_the_design_allows(start, sequence):
     check_sequence(start, sequence)
 
 
-@settings(max_examples=10, deadline=None, database=None)
+@settings(max_examples=settings.default.max_examples // 15, database=None)
 @given(starts, long_sequences)
 def test_fifty_callbacks_with_crashes_between_leave_it_too(start, sequence):
     check_sequence(start, sequence)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(database=None)
 @given(starts, st.lists(events.filter(lambda event: event.kind in UNHEARD), max_size=6))
 def test_nothing_but_authentic_input_moves_or_stores_anything(start, sequence):
     before = Callback.objects.count()
@@ -398,8 +398,6 @@ def forget_repeats(monkeypatch):
 def test_the_property_fails_where_the_code_is_wrong(break_it, monkeypatch):
     break_it(monkeypatch)
     attempt = given(starts, sequences)(check_sequence)
-    search = settings(
-        max_examples=400, deadline=None, database=None, derandomize=True, phases=[Phase.generate]
-    )
+    search = settings(max_examples=400, database=None, derandomize=True, phases=[Phase.generate])
     with pytest.raises(AssertionError):
         search(attempt)()

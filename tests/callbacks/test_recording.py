@@ -206,6 +206,7 @@ print(Callback.objects.count(), sum(Callback.objects.values_list("times", flat=T
 """
 
 
+@pytest.mark.slow
 def test_eight_connections_lose_nothing(new_database):
     environment = {
         "DATABASE_URL": new_database,

@@ -47,8 +47,6 @@ def test_the_door_answers_as_its_schema_says(door, make_message, mode):
     seen = set()
 
     @settings(
-        max_examples=150,
-        deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
     )

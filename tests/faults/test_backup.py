@@ -14,6 +14,8 @@ from django_smsww.contrib.simulator.process import SimulatorProcess
 from .conftest import everything
 from .test_faults import PROFILES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def simulator():

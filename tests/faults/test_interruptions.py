@@ -16,6 +16,7 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
+from ..support.sampling import slow_unless
 from .conftest import everything
 from .crew import ROOT, SECONDS
 from .test_faults import ABOUT_THE_ACCOUNT, ALL_PROFILES, FAULTS, PROFILES
@@ -55,6 +56,7 @@ def go_on(scene):
     scene.crew.run(["outlive"], ["hurry"], ["deliver"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "ending", "profile"), each_step("912"))
 def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending, profile):
     scene.send("1")
@@ -65,7 +67,10 @@ def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending, profile):
     scene.settle(f"SIGKILL: {step}, {ending}")
 
 
-@pytest.mark.parametrize(("step", "ending", "profile"), each_step("1"))
+@pytest.mark.parametrize(
+    ("step", "ending", "profile"),
+    slow_unless(lambda step, *_: step == "SENDING committed", each_step("1")),
+)
 def test_after_a_stop_past_the_lease_in_the_middle_of_a_block(scene, step, ending, profile):
     """The worker goes on when its rows are somebody else's."""
     scene.send("1")
@@ -80,6 +85,7 @@ def test_after_a_stop_past_the_lease_in_the_middle_of_a_block(scene, step, endin
     scene.settle(f"SIGSTOP: {step}, {ending}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES if everything() else PROFILES[1:3])
 def test_after_a_true_lease_ran_out_at_any_moment(scene, profile):
     """Nothing is helped along here: the lease, and the clocks that tell its end, are real."""
@@ -100,6 +106,7 @@ def stop_without_lock(worker, database):
     """Stop it at any moment but while it keeps all others from writing, on SQLite."""
     while True:
         worker.stop()
+        worker.wait_until_stopped()
         if not database.startswith("sqlite") or is_free(database.removeprefix("sqlite:///")):
             return
         worker.go_on()
@@ -115,6 +122,7 @@ def is_free(path):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_after_a_kill_and_a_restart_in_the_middle_of_a_batch(scene, profile):
     scene.open_door()
@@ -144,6 +152,7 @@ def test_a_service_that_is_told_to_stop_gives_back_what_has_not_left(scene):
     assert scene.settle("SIGTERM").accepted == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_after_the_gateway_was_killed_and_restarted(scene, profile):
     scene.send("1")
@@ -159,6 +168,7 @@ def test_after_the_gateway_was_killed_and_restarted(scene, profile):
     assert scene.settle("gateway killed").accepted > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [600, -600])
 def test_with_clocks_that_are_ten_minutes_apart(scene, seconds):
     scene.send("1")

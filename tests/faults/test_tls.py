@@ -10,6 +10,7 @@ from .conftest import Scene, everything
 from .crew import Crew
 from .test_faults import PROFILES, drain
 
+pytestmark = pytest.mark.slow
 OVER_TLS = ["1", "914", "923", "939", "951", "952"]
 
 

@@ -83,7 +83,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys([*MESSAGE, "custom", "data"], json_values)))
 def test_no_value_of_any_field_is_too_strange(payload):
     result = read_message(payload)

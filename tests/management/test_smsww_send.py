@@ -283,7 +283,7 @@ def test_what_a_dead_process_left_is_unknown_before_anything_leaves(gateway, csv
 
 # SIGKILL in the middle
 
-LINES = 300
+LINES = 150
 MAIN = """
 import sys
 import django
@@ -308,6 +308,7 @@ def wait_for(simulator, count):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_run_again_it_reaches_each_number_once(
     simulator, csv_file, new_database
 ):
@@ -321,7 +322,7 @@ def test_killed_in_the_middle_and_run_again_it_reaches_each_number_once(
     options = {"cwd": ROOT, "env": environment_of(new_database, **environment)}
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([sys.executable, *words], **options, **nowhere) as first:
-        wait_for(simulator, 90)
+        wait_for(simulator, 45)
         os.kill(first.pid, signal.SIGKILL)
     assert first.returncode == -signal.SIGKILL
 

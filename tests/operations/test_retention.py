@@ -294,6 +294,7 @@ def at_once(database, *arguments):
         assert process.returncode == 0, errors
 
 
+@pytest.mark.slow
 def test_two_at_once_count_every_row_once(new_database):
     manage(new_database, code=FILL)
     at_once(new_database, "--scrub-after", "90")

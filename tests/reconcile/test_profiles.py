@@ -16,12 +16,14 @@ from django_smsww.models import Event, Message
 from django_smsww.reconcile import Reason, sync
 
 from ..support.provider_list import LINE, ListedBackend, ago, entry
+from ..support.sampling import slow_unless
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NO_GRACE = timedelta(0)
 SILENT = {"custom-not-echoed", "callback-not-echoed"}
 PROFILES = [*(set(DESCRIPTIONS) - {"list-late"}), "list-late=0.3"]
+FEW = {"bare", "oldest-first", "custom-not-echoed", "list-late=0.3"}
 ARRIVED = ["912", "914", "939", "943"]
 NEVER_ARRIVED = ["913", "915", "937", "944"]
 
@@ -104,7 +106,7 @@ def assert_fields_agree(simulator, profile):
         assert (row.provider_id, row.total_price) == (line["id"], price)
 
 
-@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("profile", slow_unless(FEW.__contains__, sorted(PROFILES)))
 def test_every_outcome_is_settled_where_references_are_echoed_and_none_wrongly(provider, profile):
     provider.set_profile(profile)
     send_all()
@@ -117,6 +119,7 @@ def test_every_outcome_is_settled_where_references_are_echoed_and_none_wrongly(p
     assert_fields_agree(provider, profile)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", sorted(name for name in DESCRIPTIONS if "recipient" in name))
 @pytest.mark.parametrize("silent", sorted(SILENT))
 def test_without_references_no_spelling_of_the_number_leads_to_a_wrong_claim(

@@ -112,6 +112,7 @@ def test_every_alias_is_at_locmem_and_no_test_sees_another(tmp_path):
     assert "11 passed" in sample_project.pytest(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-n", "2", "-p", "xdist.plugin")], ids=["one", "xdist"])
 def test_so_it_is_in_random_order_and_under_xdist(tmp_path, options):
     sample_project.make(tmp_path, TESTS, conftest=SHUFFLED)

@@ -488,6 +488,7 @@ def test_a_cap_holds_exactly_under_eight_racing_processes(run_eight):
     assert run_eight(TAKE) == [399, *[0] * 8, 399]
 
 
+@pytest.mark.slow
 def test_a_guard_holds_exactly_under_eight_senders(run_eight):
     # Four numbers, five times each; and all of it in the count of the day.
     assert run_eight(SEND) == [20, *[0] * 8, 5, 20]
