@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import Tags, registry, run_checks
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import override_script_prefix
 from django.urls import path
 
 from django_smsww import checks
@@ -15,14 +17,9 @@ from .support import guides
 
 PACKAGE = Path(checks.__file__).parent
 LOCMEM = "django_smsww.backends.locmem.SMSBackend"
+DUMMY = "django_smsww.backends.dummy.SMSBackend"
 CALLBACK = "https://sms.example.com/sms/callback/"
 GOOD = {"token": "s3cr3t", "callback_url": CALLBACK}
-
-
-class CallbackView:
-    """Stands for the class of our view, which carries this mark."""
-
-    smsww_callback = True
 
 
 def callback(request):
@@ -33,7 +30,7 @@ def other(request):
     """Never called."""
 
 
-callback.view_class = CallbackView
+callback.view_class = SimpleNamespace(smsww_callback=True)  # the mark of our view's class
 urlpatterns = [path("sms/callback/", callback), path("other/", other)]
 
 
@@ -70,6 +67,17 @@ def test_good_entry_has_nothing_to_say(found, deploy):
     assert found(deploy=deploy, **GOOD) == {}
 
 
+CALLBACK_URLS = {
+    "http://sms.example.com/sms/callback/": {"E004"},
+    "http://127.0.0.1:8000/sms/callback/": set(),
+    "http://localhost:8000/sms/callback/": set(),
+    "https://example.com/other/": {"W002"},
+    "https://example.com/nowhere/": {"W002"},
+    "https://example.com": {"W002"},
+    "https://example.com/sms/callback/?a=b": set(),
+}
+
+
 @pytest.mark.parametrize(
     ("options", "identifiers"),
     [
@@ -77,17 +85,10 @@ def test_good_entry_has_nothing_to_say(found, deploy):
         ({"concurrency": "many", **GOOD}, {"E001"}),
         ({"callback_url": CALLBACK}, {"E002"}),
         (GOOD | {"token": ""}, {"E002"}),
-        (GOOD | {"sender": "12345"}, {"E003"}),
-        (GOOD | {"sender": "Acme Limited"}, {"E003"}),
-        (GOOD | {"callback_url": "http://sms.example.com/sms/callback/"}, {"E004"}),
-        (GOOD | {"callback_url": "http://127.0.0.1:8000/sms/callback/"}, set()),
-        (GOOD | {"callback_url": "http://localhost:8000/sms/callback/"}, set()),
+        *((GOOD | {"sender": sender}, {"E003"}) for sender in ("12345", "Acme Limited")),
+        *((GOOD | {"callback_url": url}, ids) for url, ids in CALLBACK_URLS.items()),
         ({"token": "s3cr3t", "environment": "staging"}, {"W001"}),
         ({"token": "s3cr3t"}, {"W001", "W005"}),
-        (GOOD | {"callback_url": "https://example.com/other/"}, {"W002"}),
-        (GOOD | {"callback_url": "https://example.com/nowhere/"}, {"W002"}),
-        (GOOD | {"callback_url": "https://example.com"}, {"W002"}),
-        (GOOD | {"callback_url": "https://example.com/sms/callback/?a=b"}, set()),
         ({"backend": "nowhere.Backend"}, {"E001"}),
         ({"backend": LOCMEM}, set()),
         ({"backend": LOCMEM, "sender": "12345"}, {"E003"}),
@@ -102,12 +103,9 @@ def test_wrong_options_are_found(found, options, identifiers):
 @pytest.mark.parametrize(
     ("options", "identifiers"),
     [
-        ({"backend": LOCMEM}, {"W003"}),
-        ({"backend": "django_smsww.backends.dummy.SMSBackend"}, {"W003"}),
-        (GOOD | {"host": "http://127.0.0.1:8010"}, {"W004"}),
-        (GOOD | {"host": "https://localhost"}, {"W004"}),
-        (GOOD | {"host": "sandbox"}, set()),
-        (GOOD | {"host": "https://sms.example.com"}, set()),
+        *(({"backend": backend}, {"W003"}) for backend in (LOCMEM, DUMMY)),
+        *((GOOD | {"host": h}, {"W004"}) for h in ("http://127.0.0.1:8010", "https://localhost")),
+        *((GOOD | {"host": h}, set()) for h in ("sandbox", "https://sms.example.com")),
     ],
 )
 def test_what_reaches_no_telephone_is_found_on_deploy_alone(found, options, identifiers):
@@ -155,13 +153,8 @@ def test_urlconf_that_cannot_be_read_is_no_matter_of_ours(found, settings, urlco
 
 
 def test_path_is_looked_up_below_the_script_name(found):
-    from django.urls import set_script_prefix
-
-    set_script_prefix("/shop/")
-    try:
+    with override_script_prefix("/shop/"):
         assert found(**GOOD | {"callback_url": "https://example.com/shop/sms/callback/"}) == {}
-    finally:
-        set_script_prefix("/")
 
 
 @pytest.mark.django_db(databases=[])

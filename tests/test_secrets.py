@@ -87,7 +87,7 @@ def alias(simulator, settings, caplog):
     options = {"token": TOKEN, "host": simulator.url, "environment": "here", "timeout": 0.3}
     settings.SMSWW = {"default": {"OPTIONS": options}}
     caplog.set_level(logging.DEBUG)
-    yield options
+    yield
     Suspension.objects.all().delete()
 
 
@@ -127,11 +127,10 @@ def test_a_fault_of_the_gateway_shows_nothing(ending, caplog):
     send_sms(given.text, given.number(ending), queue=True)
     Suspension.objects.all().delete()
     deliver_due(sms_backends["default"], using="default")
-    report = sync()
-    assert Message.objects.count() == 2
-    assert shown(logged(caplog)) == []
-    assert shown([report, report.as_dict(), list(Message.objects.all())]) == []
-    assert shown(list(Message.objects.values_list("error", "error_code", "error_text"))) == []
+    report, rows = sync(), Message.objects.all()
+    assert len(rows) == 2
+    errors = list(rows.values_list("error", "error_code", "error_text"))
+    assert shown([logged(caplog), report, report.as_dict(), list(rows), errors]) == []
 
 
 @pytest.mark.parametrize("word", ["SELECT", "INSERT", "UPDATE"])
@@ -184,8 +183,7 @@ WRONG = {
 def test_what_is_not_valid_shows_nothing(wrong, caplog):
     error = failing(WRONG[wrong])
     assert type(error) is InvalidSMS
-    assert shown(reported(error)) == []
-    assert shown(logged(caplog)) == []
+    assert shown([reported(error), logged(caplog)]) == []
 
 
 def test_asynchronous_code_shows_nothing_either():
