@@ -14,10 +14,6 @@ def resolve_tenant(alias):
     return {"BACKEND": LOCMEM, "OPTIONS": {"sender": alias}} if alias.startswith("Acme") else None
 
 
-def raise_key_error(alias):
-    raise KeyError(alias)
-
-
 @pytest.fixture
 def two_aliases(settings):
     settings.SMSWW = {
@@ -28,8 +24,7 @@ def two_aliases(settings):
 
 def test_alias_gives_a_new_backend_with_its_options(two_aliases):
     backend = sms_backends["default"]
-    assert isinstance(backend, locmem.SMSBackend)
-    assert (backend.alias, backend.sender) == ("default", "Acme")
+    assert (type(backend), backend.alias, backend.sender) == (locmem.SMSBackend, "default", "Acme")
     assert sms_backends["default"] is not backend
     assert sms_backends.default.alias == "default"
 
@@ -52,16 +47,13 @@ def test_unknown_alias_is_named(two_aliases):
     assert isinstance(caught.value, KeyError)
 
 
-def test_missing_setting_defines_nothing(settings):
-    del settings.SMSWW
-    assert list(sms_backends) == []
-    with pytest.raises(SMSBackendDoesNotExist):
-        sms_backends["default"]
-
-
 def test_entry_without_backend_is_the_gateway(settings):
     settings.SMSWW = {"default": {"OPTIONS": {"token": "a-token"}}}
     assert type(sms_backends["default"]).__module__ == "django_smsww.backends.openapi"
+
+
+def of_locmem(**options):
+    return {"BACKEND": LOCMEM, "OPTIONS": options}
 
 
 @pytest.mark.parametrize(
@@ -72,18 +64,16 @@ def test_entry_without_backend_is_the_gateway(settings):
         ({"BACKEND": LOCMEM, "token": "t"}, "Unknown key 'token'. Options belong into OPTIONS."),
         ({"BACKEND": LOCMEM, "OPTIONS": ["sender"]}, "OPTIONS must be a dict"),
         ({"BACKEND": LOCMEM, "OPTIONS": {1: 2}}, "OPTIONS must be a dict with names as keys"),
-        ({"BACKEND": LOCMEM, "OPTIONS": {"alias": "x"}}, "OPTIONS must not define 'alias'"),
         ({"BACKEND": locmem.SMSBackend}, "BACKEND must be the dotted path of a class"),
         ({"BACKEND": "nowhere.Backend"}, "BACKEND 'nowhere.Backend' cannot be imported"),
         ({"BACKEND": f"{LOCMEM}s"}, "cannot be imported"),
         ({"BACKEND": "pathlib.Path"}, "must be a subclass of BaseSMSBackend"),
-        (
-            {"BACKEND": LOCMEM, "OPTIONS": {"sendr": "Acme", "callback_uri": ""}},
-            "Unknown options 'sendr', 'callback_uri'. Did you mean 'sender', 'callback_url'?",
-        ),
+        (of_locmem(alias="x"), "OPTIONS must not define 'alias'"),
+        (of_locmem(sendr="Acme", callback_uri=""), "Unknown options 'sendr', 'callback_uri'."),
+        (of_locmem(sendr="Acme", callback_uri=""), " Did you mean 'sender', 'callback_url'?"),
+        (of_locmem(zzz=1), "Unknown options 'zzz'."),
+        (of_locmem(aliass=1), "Unknown options 'aliass'."),
         ({"OPTIONS": {"token": "t", "calback_url": ""}}, "Did you mean 'callback_url'?"),
-        ({"BACKEND": LOCMEM, "OPTIONS": {"zzz": 1}}, "Unknown options 'zzz'."),
-        ({"BACKEND": LOCMEM, "OPTIONS": {"aliass": 1}}, "Unknown options 'aliass'."),
     ],
 )
 def test_error_names_the_alias_and_the_mend(settings, entry, text):
@@ -103,9 +93,16 @@ def test_resolver_finds_the_entry_of_an_alias(settings, value):
     assert "nobody" not in sms_backends
 
 
-@pytest.mark.parametrize("resolver", [resolve_tenant, raise_key_error])
-def test_alias_that_the_resolver_does_not_know_does_not_exist(settings, resolver):
-    settings.SMSWW = resolver
+def raise_key_error(alias):
+    raise KeyError(alias)
+
+
+@pytest.mark.parametrize("value", [None, resolve_tenant, raise_key_error])
+def test_alias_that_nobody_knows_does_not_exist(settings, value):
+    settings.SMSWW = value
+    if value is None:
+        del settings.SMSWW
+    assert list(sms_backends) == []
     with pytest.raises(SMSBackendDoesNotExist):
         sms_backends["nobody"]
 

@@ -11,12 +11,10 @@ from django.test import override_settings
 from django_smsww import SMS, InvalidSMSBackend, sms_backends
 from django_smsww.backends import console, dummy, filebased, locmem
 
-NUMBER = "+393331234567"
+from ..conftest import NUMBER
+from .conftest import messages
+
 LOCAL = [console, dummy, filebased, locmem]
-
-
-def messages(*bodies):
-    return [SMS(body, NUMBER) for body in bodies]
 
 
 def local_backend(module, path, **options):
@@ -37,19 +35,10 @@ def test_local_backend_accepts_with_the_counts(module, tmp_path, capsys, dry_run
 
 @pytest.mark.parametrize("module", LOCAL)
 def test_local_backend_takes_the_options_of_the_gateway(module, tmp_path):
-    backend = local_backend(
-        module,
-        tmp_path,
-        token="a-token",
-        host="sandbox",
-        route="IT",
-        callback_url="https://Shop.example.com:8443/sms/callback/",
-        callback_method="POST",
-        callback_retry=3,
-        timeout=5,
-        account_email="a@example.com",
-        api_key="a-key",
-    )
+    ignored = {"token": "a-token", "host": "sandbox", "route": "IT", "callback_method": "POST"}
+    ignored |= {"callback_retry": 3, "timeout": 5, "account_email": "a@b.c", "api_key": "a-key"}
+    url = "https://Shop.example.com:8443/sms/callback/"
+    backend = local_backend(module, tmp_path, callback_url=url, **ignored)
     assert backend.environment == "shop.example.com"
     assert not backend.delivers_on_commit
     assert "a-token" not in repr(vars(backend))
@@ -69,22 +58,16 @@ def test_console_writes_what_a_developer_wants_to_see(capsys):
 
 
 def test_console_writes_to_a_stream_that_has_no_emoji():
-    octets = io.BytesIO()
-    stream = io.TextIOWrapper(octets, encoding="ascii")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     (result,) = console.SMSBackend(stream=stream).send_messages(messages("Ciao 👋"))
     assert result.error is None
-    assert rb"Ciao \U0001f44b" in octets.getvalue()
-
-
-def test_console_refuses_what_is_no_stream():
-    with pytest.raises(InvalidSMSBackend, match="'stream'"):
-        console.SMSBackend(alias="default", stream="stdout")
+    assert rb"Ciao \U0001f44b" in stream.buffer.getvalue()
 
 
 def test_filebased_writes_one_file_a_process(tmp_path):
     directory = tmp_path / "new" / "sms"
-    for body in ("one", "two"):
-        filebased.SMSBackend(file_path=directory).send_messages(messages(body, f"{body} more"))
+    for _ in range(2):
+        filebased.SMSBackend(file_path=directory).send_messages(messages("one", "two"))
     (file,) = directory.iterdir()
     assert file.stat().st_mode & 0o077 == 0
     assert file.read_text("utf-8").count(f"To: {NUMBER}") == 4
@@ -100,20 +83,25 @@ def test_file_keeps_its_name_while_time_goes_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [(None, "must define"), (5, "a path"), (__file__, "dir")]
+    ("module", "options", "text"),
+    [
+        (console, {"stream": "stdout"}, "'stream'"),
+        (filebased, {"file_path": None}, "must define"),
+        (filebased, {"file_path": 5}, "a path"),
+        (filebased, {"file_path": __file__}, "dir"),
+    ],
 )
-def test_filebased_needs_a_directory(path, text):
+def test_what_cannot_be_written_to_is_refused(module, options, text):
     with pytest.raises(InvalidSMSBackend, match=text):
-        filebased.SMSBackend(alias="default", file_path=path)
+        module.SMSBackend(alias="default", **options)
 
 
 @override_settings(SMSWW={"alerts": {"BACKEND": "django_smsww.backends.locmem.SMSBackend"}})
 def test_outbox_holds_the_message_and_the_alias(smsoutbox):
     backend = sms_backends["alerts"]
-    custom = {"order": [1]}
-    sms = SMS("Hello", NUMBER, custom=custom)
+    sms = SMS("Hello", NUMBER, custom={"order": [1]})
     (result,) = backend.send_messages([sms])
-    custom["order"].append(2)
+    sms.custom["order"].append(2)
     (sent,) = smsoutbox
     assert (sent.body, sent.recipient, sent.reference) == ("Hello", NUMBER, sms.reference)
     assert (sent.sent_using, sent.provider_id) == ("alerts", result.provider_id)
@@ -122,8 +110,7 @@ def test_outbox_holds_the_message_and_the_alias(smsoutbox):
 
 
 def test_dry_run_is_not_in_the_outbox(smsoutbox):
-    backend = sms_backends["default"]
-    backend.send_messages([SMS("Hello", NUMBER, dry_run=True)])
+    sms_backends["default"].send_messages([SMS("Hello", NUMBER, dry_run=True)])
     assert smsoutbox == []
 
 

@@ -1,7 +1,5 @@
 """The openapi backend: its options, its routes and the callback that it asks for."""
 
-import json
-
 import pytest
 
 from django_smsww.backends.openapi import SMSBackend
@@ -9,6 +7,7 @@ from django_smsww.exceptions import InvalidSMSBackend, SMSRefused
 from django_smsww.gateway import signature as signing
 from django_smsww.sms import SMS
 
+from ..support.raw_client import ACCEPTED, body_of
 from ..support.raw_server import RawServer, answers, own_connections  # noqa: F401
 
 CALLBACK = "https://app.example/sms/callback/"
@@ -20,12 +19,12 @@ def backend(**options):
 
 
 def test_message_goes_out_and_its_result_comes_back():
-    with RawServer(answers(201, b'{"data": {"id": "1", "state": "NEW"}}')) as server:
+    with RawServer(answers(201, ACCEPTED)) as server:
         one = backend(host=server.url, callback_url=CALLBACK, sender="Acme", route="auto")
         result = one.send(one.prepare(HELLO))
     assert (result.provider_id, result.state) == ("1", "NEW")
     assert server.requests[0].startswith(b"POST /IT-messages ")
-    body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
+    body = body_of(server.requests[0])
     assert body["sender"] == "Acme"
     assert body["callback"]["custom"]["_smsww"]["reference"] == str(HELLO.reference)
 
