@@ -31,7 +31,7 @@ FLOORS = """
     states exceptions signals segments secret clock
     sms environ
     gateway models
-    backends callbacks daily
+    backends callbacks
     worker reconcile operations checks testing urls
     sending
     admin management

@@ -1,7 +1,7 @@
 import uuid
 
+import django.core.serializers.json
 import django.db.models.deletion
-import django.db.models.functions.datetime
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
@@ -39,39 +39,22 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('day', models.DateField(verbose_name='day')),
                 ('environment', models.CharField(blank=True, max_length=64, verbose_name='environment')),
-                ('alias', models.CharField(max_length=64, verbose_name='alias')),
+                ('alias', models.CharField(blank=True, max_length=64, verbose_name='alias')),
                 ('country', models.CharField(blank=True, max_length=2, verbose_name='country')),
                 ('tag', models.CharField(blank=True, max_length=64, verbose_name='tag')),
-                ('state', models.CharField(max_length=16, verbose_name='state')),
+                ('state', models.CharField(blank=True, max_length=16, verbose_name='state')),
                 ('messages', models.PositiveIntegerField(default=0, verbose_name='messages')),
                 ('segments', models.PositiveIntegerField(default=0, verbose_name='segments')),
                 ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=14, verbose_name='cost')),
                 ('penalties', models.DecimalField(decimal_places=6, default=0, max_digits=14, verbose_name='penalties')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='updated at')),
+                ('figures', models.JSONField(blank=True, encoder=django.core.serializers.json.DjangoJSONEncoder, null=True, verbose_name='figures')),
+                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='updated at')),
             ],
             options={
                 'verbose_name': 'daily total',
                 'verbose_name_plural': 'daily totals',
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['updated_at'], name='smsww_dailytotal_updated')],
                 'constraints': [models.UniqueConstraint(fields=('day', 'environment', 'alias', 'country', 'tag', 'state'), name='smsww_dailytotal_group')],
-            },
-        ),
-        migrations.CreateModel(
-            name='DaySummary',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('begins', models.DateTimeField(verbose_name='begins')),
-                ('ends', models.DateTimeField(verbose_name='ends')),
-                ('as_of', models.DateTimeField(verbose_name='as of')),
-                ('messages', models.PositiveIntegerField(verbose_name='messages')),
-                ('figures', models.JSONField(verbose_name='figures')),
-            ],
-            options={
-                'verbose_name': 'summary of a day',
-                'verbose_name_plural': 'summaries of days',
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('begins', 'ends'), name='smsww_daysummary_day')],
             },
         ),
         migrations.CreateModel(
@@ -157,7 +140,6 @@ class Migration(migrations.Migration):
                     models.Index(fields=['recipient', '-id'], name='smsww_message_recipient'),
                     models.Index(fields=['state', '-id'], name='smsww_message_state'),
                     models.Index(fields=['created_at'], name='smsww_message_created'),
-                    models.Index(fields=['updated_at', 'created_at'], name='smsww_message_updated'),
                     models.Index(fields=['recipient_reversed'], name='smsww_message_ending'),
                     models.Index(fields=['tag', '-id'], name='smsww_message_tag'),
                     models.Index(fields=['country', '-id'], name='smsww_message_country'),

@@ -10,7 +10,6 @@ from .event import Event
 from .message import Message, fingerprint
 from .preflight import Preflight
 from .queryset import MessageQuerySet
-from .summaries import DaySummary
 from .suppression import Suppression
 from .suspension import Suspension
 from .totals import DailyTotal
@@ -19,7 +18,6 @@ __all__ = [
     "Callback",
     "Counter",
     "DailyTotal",
-    "DaySummary",
     "Event",
     "Heartbeat",
     "Message",

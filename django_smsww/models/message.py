@@ -191,8 +191,6 @@ class Message(Settlement):
             models.Index(fields=["recipient", "-id"], name="smsww_message_recipient"),
             models.Index(fields=["state", "-id"], name="smsww_message_state"),
             models.Index(fields=["created_at"], name="smsww_message_created"),
-            # By which days a change concerns, see `daily`.
-            models.Index(fields=["updated_at", "created_at"], name="smsww_message_updated"),
             # For searches and filters of the admin.
             models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
             models.Index(fields=["tag", "-id"], name="smsww_message_tag"),

@@ -22,11 +22,10 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
-    Sum,
     Value,
     When,
 )
-from django.db.models.functions import Concat, Substr, TruncDate
+from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
 from ..models import (
@@ -40,7 +39,9 @@ from ..models import (
     Suppression,
 )
 from ..models.queryset import certainly_not_sent
+from ..models.totals import GROUP, SUMS
 from ..states import UNFINISHED, State
+from .days import created_day, grouped
 
 FORGOTTEN = "…"
 """Replaces the digits of a scrubbed number after its international prefix."""
@@ -186,22 +187,11 @@ def _delete_remains(using: str, before: datetime, size: int) -> None:
 
 
 def _add_up(rows: MessageQuerySet) -> None:
-    """Add these rows to the totals of their days; dry runs are in no count."""
-    groups = (
-        rows.filter(dry_run=False)
-        .annotate(day=TruncDate("created_at"))
-        .values("day", "environment", "alias", "country", "tag", "state")
-        # In one order everywhere, so that two of these never wait for each other.
-        .order_by("day", "environment", "alias", "country", "tag", "state")
-        .annotate(
-            messages=Count("pk"),
-            parts=Sum("segments"),
-            cost=Sum("total_price"),
-            penalties=Sum("penalty"),
-        )
-    )
-    for group in list(groups):
-        DailyTotal.objects.using(rows.db).add(group | {"segments": group["parts"]})
+    """Add these rows to the sums of their days."""
+    groups = grouped(rows.filter(dry_run=False).annotate(day=created_day()), *GROUP)
+    # In one order everywhere, so that two of these never wait for each other.
+    for group in list(groups.order_by(*GROUP)):
+        DailyTotal.objects.using(rows.db).add(dict(zip(GROUP + SUMS, group, strict=True)))
 
 
 # By number

@@ -136,7 +136,7 @@ def pages(rows, settings):
         f"{LIST}?batch={BATCH}",
         *map(page, rows),
         *map(admin_url, (*plain, *lists)),
-        admin_url("message_statistics") + "?since=2001-01-01&until=2002-01-01",
+        admin_url("message_statistics") + "?since=2001-01-01&until=2003-01-01",
         *(admin_url(view, BATCH) for view in ("message_batch", "message_batch_stop")),
         *(admin_url(view, row.pk) for row, views in of_rows.items() for view in views),
     ]

@@ -1,4 +1,4 @@
-"""The statistics: the right sums of rows and of what was pruned, drawn without script or colour."""
+"""The page of statistics: the right sums, drawn without a script and without colours alone."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from django_smsww import State
 from django_smsww.admin.statistics import views as statistics
-from django_smsww.admin.statistics.figures import GROUP_OF, Figures
+from django_smsww.admin.statistics.figures import GROUPS, delivery_rate
 from django_smsww.admin.statistics.plots import (
     HEIGHT,
     WIDTH,
@@ -22,9 +22,10 @@ from django_smsww.admin.statistics.plots import (
     nice_step,
     stacked,
 )
-from django_smsww.daily import rows
 from django_smsww.models import DailyTotal
-from django_smsww.operations import retention as privacy
+from django_smsww.operations import days, retention
+from django_smsww.operations.days import Sums
+from django_smsww.operations.totals import read_days
 
 from ..support.people import browser_of, staff, text_of
 
@@ -44,9 +45,9 @@ def midnight(day):
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """Let the page be told whole at once, however busy the machine is."""
-    monkeypatch.setattr(statistics, "PATIENCE", 3600)
+def seconds(monkeypatch):
+    """Show the whole page at once, on a busy machine too."""
+    monkeypatch.setattr(statistics, "SECONDS", 3600)
 
 
 @pytest.fixture
@@ -76,27 +77,29 @@ def history(make_message):
 
 @pytest.fixture
 def settled(monkeypatch):
-    """Let it be the year after, so that all days have ended and nothing was written lately."""
+    """All days are over."""
     long_after = timezone.now() + timedelta(days=5000)
     monkeypatch.setattr(timezone, "now", lambda: long_after)
 
 
-def sums_of(read):
-    """Return all that adds up, as plain data."""
-    return [read.by_date[day].groups for day in read.days]
+def counted(read):
+    return [figures.total().messages for figures in read.days.values()]
 
 
 def test_every_state_is_in_one_group():
-    assert set(GROUP_OF) == set(State)
+    states = [state for _label, states in GROUPS.values() for state in states]
+    assert sorted(states) == sorted(State)
 
 
 def test_the_sums_are_those_of_the_rows(history):
-    read = Figures.read(FIRST, LAST)
-    whole = [read.of_day(day) for day in read.days]
-    assert [one.messages for one in whole] == [3, 3, 2, 2, 2]
-    assert sum(one.segments for one in whole) == sum(range(12))
-    assert sum(one.cost for one in whole) == Decimal("0.07") * sum(range(12))
-    assert sum(one.penalties for one in whole) == 1
+    read = read_days(FIRST, LAST)
+    assert counted(read) == [3, 3, 2, 2, 2]
+    assert Sums.of(read.by("state").values()) == (
+        12,
+        sum(range(12)),
+        Decimal("0.07") * sum(range(12)),
+        1,
+    )
     assert {name: one.messages for name, one in read.by("country").items()} == {
         "IT": 4,
         "FR": 4,
@@ -106,10 +109,11 @@ def test_the_sums_are_those_of_the_rows(history):
 
 
 def test_pruning_changes_no_sum(history):
-    before = sums_of(Figures.read(FIRST, LAST))
-    list(privacy.delete("default", noon(LAST) + timedelta(days=1)))
-    assert DailyTotal.objects.exists()
-    assert sums_of(Figures.read(FIRST, LAST)) == before
+    before = read_days(FIRST, LAST).days
+    list(retention.delete("default", noon(LAST) + timedelta(days=1)))
+    assert DailyTotal.objects.groups().exists()
+    after = read_days(FIRST, LAST).days
+    assert [day.sums for day in after.values()] == [day.sums for day in before.values()]
 
 
 def test_a_day_begins_and_ends_at_midnight(make_message):
@@ -119,17 +123,16 @@ def test_a_day_begins_and_ends_at_midnight(make_message):
         make_message(created_at=at)
     make_message(created_at=midnight(summer) - timedelta(microseconds=1))
     make_message(created_at=midnight(summer + timedelta(days=1)))
-    read = Figures.read(FIRST, LAST)
-    assert [read.of_day(day).messages for day in read.days] == [0, 1, 2, 1, 0]
-    assert Figures.read(summer, summer).of_day(summer).messages == 2
+    assert counted(read_days(FIRST, LAST)) == [0, 1, 2, 1, 0]
+    assert counted(read_days(summer, summer)) == [2]
 
 
 def test_the_rate_is_that_of_what_has_ended(make_message):
     for state in (State.DELIVERED, State.DELIVERED, State.EXPIRED, State.FAILED, State.PENDING):
         make_message(state=state, created_at=noon(FIRST))
-    read = Figures.read(FIRST, LAST)
-    assert read.delivery_rate(FIRST) == pytest.approx(2 / 3)
-    assert read.delivery_rate(LAST) is None
+    read = read_days(FIRST, LAST)
+    assert delivery_rate(read.days[FIRST]) == pytest.approx(200 / 3, abs=0.1)
+    assert delivery_rate(read.days[LAST]) is None
 
 
 @pytest.mark.parametrize(
@@ -143,18 +146,18 @@ def test_times_are_ranked(make_message, count, median, slow):
             claimed_at=noon(FIRST),
             delivered_at=noon(FIRST) + timedelta(seconds=seconds),
         )
-    times = Figures.read(FIRST, LAST).times(FIRST)
-    assert (times.median, times.slow, times.count) == (median, slow, count)
+    times = read_days(FIRST, LAST).days[FIRST].times
+    assert (times.median, times.slow, times.sample) == (median, slow, count)
 
 
 def test_of_many_deliveries_some_are_looked_at(make_message, monkeypatch, browser):
-    monkeypatch.setattr(rows, "SAMPLE", 10)
+    monkeypatch.setattr(days, "SAMPLE", 10)
     for _ in range(35):
         made = {"created_at": noon(FIRST), "delivered_at": noon(FIRST) + timedelta(seconds=5)}
         make_message(state=State.DELIVERED, **made)
-    read = Figures.read(FIRST, LAST)
-    assert read.thinned == 4
-    assert 8 <= read.times(FIRST).count <= 9
+    times = read_days(FIRST, LAST).days[FIRST].times
+    assert times.thinned == 4
+    assert 8 <= times.sample <= 9
     assert "Of one in 4 deliveries." in text_of(browser.get(DAYS))
 
 
@@ -164,7 +167,7 @@ def test_of_many_deliveries_some_are_looked_at(make_message, monkeypatch, browse
 def test_a_page_that_takes_long_says_how_far_it_is_and_asks_for_itself_again(
     settled, browser, history, monkeypatch
 ):
-    monkeypatch.setattr(statistics, "PATIENCE", 0)
+    monkeypatch.setattr(statistics, "SECONDS", 0)
     for done in range(1, 5):
         page = text_of(browser.get(DAYS))
         assert f"for the first time: {done} of 5 are done." in page
@@ -201,6 +204,7 @@ def test_the_numbers_stand_below_each_plot(browser, history):
     assert "Messages: 12." in text
     assert "Segments: 66." in text
     assert "4.62 EUR" in text
+    assert "Late prices are included up to" in text
     assert "1 min 30 s" in text
     assert text.count("<details") == 5
 
@@ -257,7 +261,7 @@ def test_the_page_has_no_script_or_style_of_its_own(browser, history):
         "since=x",
         "since=2030-02-30",
         "since=2030-04-02&until=2030-04-01",
-        "since=2029-01-01&until=2030-01-01",
+        "since=2029-01-01&until=2030-01-02",
         "since=0001-01-01&until=0001-01-02",
         "until=9999-12-31",
         "since=9999-12-31",
@@ -286,7 +290,7 @@ def test_without_a_period_it_is_the_past_thirty_days(browser, make_message):
 def plot(*values):
     series = [Series(str(number), f"S{number}", column) for number, column in enumerate(values)]
     labels = [f"D{number}" for number in range(len(values[0]))]
-    return Plot("key", "Title", series, labels, lambda value: f"{value:g}")
+    return Plot("Title", series, labels, lambda value: f"{value:g}")
 
 
 def test_bars_stand_one_upon_the_other():

@@ -223,7 +223,7 @@ def test_the_statistics_of_another_period_are_shown(driver, live_server, user, p
 def test_statistics_that_take_long_ask_for_themselves_until_all_days_are_there(
     driver, live_server, user, past, monkeypatch
 ):
-    monkeypatch.setattr(statistics, "PATIENCE", 0)
+    monkeypatch.setattr(statistics, "SECONDS", 0)
     log_in(driver, live_server)
     driver.get(live_server.url + admin_url("message_statistics"))
     there = (By.CSS_SELECTOR, ".smsww-plot svg[role=img]")

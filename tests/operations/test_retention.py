@@ -172,7 +172,7 @@ def test_deleting_keeps_the_sums_of_each_day(old_message):
 def test_nothing_is_deleted_on_a_day_that_the_database_cannot_tell(old_message, monkeypatch):
     old_message()
     no_day = Value(None, output_field=DateField())
-    monkeypatch.setattr("django_smsww.operations.retention.TruncDate", lambda name: no_day)
+    monkeypatch.setattr("django_smsww.operations.retention.created_day", lambda: no_day)
     with pytest.raises(IntegrityError):
         prune("--delete-after", "90")
     assert Message.objects.count() == 1

@@ -1,94 +1,89 @@
-"""The numbers of a period: of the rows that are here, and of those that were pruned."""
+"""The figures of each day that the page plots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Set
+from datetime import timedelta
+from decimal import Decimal
 
+from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ...daily import Day, Sums, Times, new_groups, read_days
-from ...states import State
+from ...operations.days import Day
+from ...operations.totals import Period
+from ...states import UNFINISHED, State
+from ..formatting import duration, money
+from .plots import Plot, Series, lines, stacked
 
-# What may be told apart without colour is five patterns, so states that ask for the same are one.
-GROUPS: dict[str, tuple[str | Promise, frozenset[str]]] = {
-    "delivered": (_("Delivered"), frozenset({State.DELIVERED})),
-    "lost": (
-        _("Not delivered"),
-        frozenset({State.UNDELIVERABLE, State.EXPIRED, State.REJECTED}),
-    ),
-    "failed": (_("Failed or cancelled"), frozenset({State.FAILED, State.CANCELLED})),
-    "unknown": (_("Outcome unknown"), frozenset({State.UNKNOWN})),
-    "way": (
-        _("Under way"),
-        frozenset({State.QUEUED, State.SENDING, State.NEW, State.PENDING, State.VALIDATED}),
-    ),
+# Without colours a reader tells five patterns apart, so states that need the same are one group.
+GROUPS: dict[str, tuple[str | Promise, Set[State]]] = {
+    "delivered": (_("Delivered"), {State.DELIVERED}),
+    "lost": (_("Not delivered"), {State.UNDELIVERABLE, State.EXPIRED, State.REJECTED}),
+    "failed": (_("Failed or cancelled"), {State.FAILED, State.CANCELLED}),
+    "unknown": (_("Outcome unknown"), {State.UNKNOWN}),
+    "way": (_("Under way"), UNFINISHED - {State.UNKNOWN} | {State.VALIDATED}),
 }
-GROUP_OF = {state: name for name, (_label, states) in GROUPS.items() for state in states}
 
 
-@dataclass
-class Figures:
-    """A period in numbers; dry runs are in none of them."""
-
-    by_date: dict[date, Day]
-    missing: int = 0
-
-    @classmethod
-    def read(cls, first: date, last: date, *, seconds: float | None = None) -> Figures:
-        """Read the numbers of these days, the last one included.
-
-        After so many seconds no further day is begun; `missing` is how many are left then.
-        """
-        days = read_days(first, last, seconds=seconds)
-        return cls(days, (last - first).days + 1 - len(days))
-
-    @property
-    def days(self) -> list[date]:
-        """The days of the period."""
-        return list(self.by_date)
-
-    @property
-    def thinned(self) -> int:
-        """Of how many deliveries the time of one was looked at, on the day with the most."""
-        return max((one.thinned for one in map(self.times, self.by_date) if one), default=1)
-
-    def times(self, day: date) -> Times | None:
-        """Return how long the deliveries of a day took."""
-        return self.by_date[day].times
-
-    def of_group(self, day: date, name: str) -> Sums:
-        """Return the sums of a day over the states of a group."""
-        whole = Sums()
-        for state, sums in self.by_date[day].groups["state"].items():
-            if GROUP_OF.get(state, "way") == name:
-                whole.add(sums)
-        return whole
-
-    def of_day(self, day: date) -> Sums:
-        """Return the sums of a day over all states."""
-        return together(self.by_date[day].groups["state"].values())
-
-    def by(self, kind: str) -> dict[str, Sums]:
-        """Return the sums of the period for each country, tag or alias."""
-        whole = new_groups()
-        for day in self.by_date.values():
-            for name, sums in day.groups[kind].items():
-                whole[name].add(sums)
-        return whole
-
-    def delivery_rate(self, day: date) -> float | None:
-        """Return which part of what has ended was delivered, or None if nothing has."""
-        delivered, lost = (self.of_group(day, name).messages for name in ("delivered", "lost"))
-        ended = delivered + lost
-        return delivered / ended if ended else None
+def plots(period: Period, *, with_costs: bool) -> list[Plot]:
+    labels = [date_format(day, "SHORT_DATE_FORMAT") for day in period.days]
+    days = list(period.days.values())
+    drawn = [
+        stacked(Plot(_("Messages per day"), _by_group(days, "messages"), labels, number_format)),
+        stacked(Plot(_("Segments per day"), _by_group(days, "segments"), labels, number_format)),
+        lines(Plot(_("Delivery rate"), _rates(days), labels, _percent), most=100),
+        lines(Plot(_("Time to delivery"), _times(days), labels, _duration, note=_sample(days))),
+    ]
+    costs = Plot(_("Cost and penalties per day"), _costs(days), labels, _euro)
+    return [*drawn, stacked(costs)] if with_costs else drawn
 
 
-def together(sums: Iterable[Sums]) -> Sums:
-    """Return what all of these come to."""
-    whole = Sums()
-    for one in sums:
-        whole.add(one)
-    return whole
+def _by_group(days: list[Day], column: str) -> list[Series]:
+    return [
+        Series(name, label, [getattr(day.total(states), column) for day in days])
+        for name, (label, states) in GROUPS.items()
+    ]
+
+
+def delivery_rate(day: Day) -> float | None:
+    """Return the percentage of the finished messages that was delivered, or None without any."""
+    delivered, lost = (day.total(GROUPS[name][1]).messages for name in ("delivered", "lost"))
+    return round(100 * delivered / (delivered + lost), 1) if delivered + lost else None
+
+
+def _rates(days: list[Day]) -> list[Series]:
+    return [Series("first", _("Delivered of what has ended"), [*map(delivery_rate, days)])]
+
+
+def _times(days: list[Day]) -> list[Series]:
+    times = [day.times for day in days]
+    return [
+        Series("first", _("Median"), [one and one.median for one in times]),
+        Series("second", _("95 % were faster than"), [one and one.slow for one in times]),
+    ]
+
+
+def _sample(days: list[Day]) -> str:
+    thinned = max((day.times.thinned for day in days if day.times), default=1)
+    return gettext("Of one in %d deliveries.") % thinned if thinned > 1 else ""
+
+
+def _costs(days: list[Day]) -> list[Series]:
+    return [
+        Series("delivered", _("Cost"), [float(day.total().cost) for day in days]),
+        Series("failed", _("Penalties"), [float(day.total().penalties) for day in days]),
+    ]
+
+
+def _percent(value: float) -> str:
+    return gettext("%s %%") % number_format(Decimal(f"{value:g}"))
+
+
+def _duration(seconds: float) -> str:
+    return duration(timedelta(seconds=seconds))
+
+
+def _euro(amount: float) -> str:
+    return money(Decimal(str(round(amount, 6))))

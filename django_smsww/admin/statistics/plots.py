@@ -1,4 +1,4 @@
-"""The geometry of plots, for templates that draw it as SVG: no script, and no colour alone."""
+"""The geometry of plots. Templates draw them as SVG, without a script and not by colour alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from django.utils.functional import Promise
 WIDTH, HEIGHT = 800, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 28
 MOST_LABELS = 10
-RANK_HEIGHT = 22
 
 Text = str | Promise
 Write = Callable[[float], str]
@@ -19,7 +18,7 @@ Write = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What one pattern or line stands for; `name` chooses it in the style sheet."""
+    """The values of one pattern or line; the style sheet draws it by its name."""
 
     name: str
     label: Text
@@ -28,7 +27,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A bar or a point, with what it says to who rests on it."""
+    """A bar or a point, with a title for the pointer that rests on it."""
 
     name: str
     x: float
@@ -48,9 +47,8 @@ class Tick:
 
 @dataclass
 class Plot:
-    """Everything that a template draws, and the table of the same numbers."""
+    """The shapes that a template draws, and the table of the same numbers."""
 
-    key: str
     title: Text
     series: list[Series]
     labels: list[str]
@@ -60,58 +58,46 @@ class Plot:
     across: list[Tick] = field(default_factory=list)
     up: list[Tick] = field(default_factory=list)
     note: Text = ""
-    width: int = WIDTH
-    height: int = HEIGHT
-
-    @property
-    def box(self) -> str:
-        """The view box."""
-        return f"0 0 {self.width} {self.height}"
-
-    @property
-    def inner(self) -> tuple[int, int, int]:
-        """Where the axes begin and end: left, right and bottom."""
-        return LEFT, self.width - RIGHT, self.height - BOTTOM
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    inner = (LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to draw."""
         return not any(value for one in self.series for value in one.values)
 
     @property
+    def step(self) -> float:
+        """The width of a day."""
+        return (WIDTH - LEFT - RIGHT) / max(len(self.labels), 1)
+
+    @property
     def table(self) -> list[tuple[str, list[str]]]:
-        """The lines of the table; those that say nothing are left out."""
-        lines = zip(self.labels, *(one.values for one in self.series), strict=True)
+        """The rows of the table, without those of zeros alone."""
+        rows = zip(self.labels, *(one.values for one in self.series), strict=True)
         return [
             (label, ["" if value is None else self.write(value) for value in values])
-            for label, *values in lines
-            if any(value is not None and value != 0 for value in values)
+            for label, *values in rows
+            if any(values)
         ]
+
+    def mark(self, one: Series, number: int, x: float, y: float, *size: float) -> None:
+        """Add a bar or a point for a value of a series."""
+        title = f"{self.labels[number]}: {one.label}: {self.write(one.values[number] or 0)}"
+        self.marks.append(Mark(one.name, x, y, title, *map(_tenth, size)))
 
 
 def stacked(plot: Plot) -> Plot:
     """Draw one bar for each label, the series one upon the other."""
-    sums = [sum(one.values[n] or 0 for one in plot.series) for n in range(len(plot.labels))]
-    scale = _scale(plot, max(sums, default=0))
-    step = (WIDTH - LEFT - RIGHT) / max(len(plot.labels), 1)
-    for number, label in enumerate(plot.labels):
+    columns = list(zip(*(one.values for one in plot.series), strict=True))
+    scale = _scale(plot, max((sum(value or 0 for value in each) for each in columns), default=0))
+    for number in range(len(plot.labels)):
         floor_at = 0.0
+        left = _tenth(LEFT + plot.step * (number + 0.1))
         for one in plot.series:
-            value = one.values[number] or 0
-            if value:
+            if value := one.values[number]:
                 top = scale(floor_at + value)
-                plot.marks.append(
-                    Mark(
-                        one.name,
-                        _tenth(LEFT + step * number + step * 0.1),
-                        top,
-                        f"{label}: {one.label}: {plot.write(value)}",
-                        _tenth(step * 0.8),
-                        _tenth(scale(floor_at) - top),
-                    )
-                )
-            floor_at += value
-    _label_days(plot, step)
+                plot.mark(one, number, left, top, plot.step * 0.8, scale(floor_at) - top)
+                floor_at += value
     return plot
 
 
@@ -119,34 +105,34 @@ def lines(plot: Plot, *, most: float | None = None) -> Plot:
     """Draw a line for each series, broken where there is no value."""
     values = [value for one in plot.series for value in one.values if value is not None]
     scale = _scale(plot, max(values, default=0), most)
-    step = (WIDTH - LEFT - RIGHT) / max(len(plot.labels), 1)
     for one in plot.series:
         path, pen = [], "M"
         for number, value in enumerate(one.values):
             if value is None:
                 pen = "M"
                 continue
-            x, y = _tenth(LEFT + step * (number + 0.5)), scale(value)
+            x, y = _tenth(LEFT + plot.step * (number + 0.5)), scale(value)
+            plot.mark(one, number, x, y)
             path.append(f"{pen}{x} {y}")
             pen = "L"
-            title = f"{plot.labels[number]}: {one.label}: {plot.write(value)}"
-            plot.marks.append(Mark(one.name, x, y, title))
         plot.paths.append((one.name, " ".join(path)))
-    _label_days(plot, step)
     return plot
 
 
 def _scale(plot: Plot, highest: float, most: float | None = None) -> Callable[[float], float]:
-    """Choose round numbers for the axis, and return what turns a value into a height."""
+    """Label both axes, with round numbers, and return the function from a value to its height."""
     step = nice_step(highest) if most is None else most / 4
     top = most or (ceil(highest / step) or 1) * step
-    depth = plot.height - BOTTOM - TOP
 
     def scale(value: float) -> float:
-        return _tenth(TOP + depth * (1 - float(value) / top))
+        return _tenth(TOP + (HEIGHT - BOTTOM - TOP) * (1 - float(value) / top))
 
-    count = round(top / step)
-    plot.up = [Tick(scale(step * n), plot.write(step * n)) for n in range(count + 1)]
+    plot.up = [Tick(scale(step * n), plot.write(step * n)) for n in range(round(top / step) + 1)]
+    every = ceil(len(plot.labels) / MOST_LABELS) or 1
+    plot.across = [
+        Tick(_tenth(LEFT + plot.step * (number + 0.5)), plot.labels[number])
+        for number in range(0, len(plot.labels), every)
+    ]
     return scale
 
 
@@ -157,15 +143,6 @@ def nice_step(highest: float) -> float:
     raw = float(highest) / 4
     power = 10 ** floor(log10(raw))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= raw)
-
-
-def _label_days(plot: Plot, step: float) -> None:
-    every = ceil(len(plot.labels) / MOST_LABELS) or 1
-    plot.across = [
-        Tick(_tenth(LEFT + step * (number + 0.5)), label)
-        for number, label in enumerate(plot.labels)
-        if number % every == 0
-    ]
 
 
 def _tenth(value: float) -> float:

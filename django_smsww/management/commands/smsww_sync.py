@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.daily import keep_up
 from django_smsww.management.console import (
     USAGE,
     add_using,
@@ -23,6 +22,7 @@ from django_smsww.management.console import (
     stop_signals,
 )
 from django_smsww.models.settlement import GRACE
+from django_smsww.operations.totals import keep_up
 from django_smsww.reconcile import SyncReport, hold_after_restore, sync
 
 SHOWN_ORPHANS = 20

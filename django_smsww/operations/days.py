@@ -1,0 +1,160 @@
+"""Sum one day up: its rows, and those that were pruned."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db.models import Count, F, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, TruncDate
+from django.utils import timezone
+
+from ..models import DailyTotal, Message
+from ..models.totals import SUMS
+from ..states import FINAL, State
+
+KINDS = ("state", "country", "tag", "alias")
+MOVABLE = frozenset(State) - FINAL
+SAMPLE = 2_000
+"""So many deliveries of a day are timed at most."""
+
+
+class Sums(NamedTuple):
+    """The sums of some messages, in the order of `SUMS`; money in EUR."""
+
+    messages: int = 0
+    segments: int = 0
+    cost: Decimal = Decimal(0)
+    penalties: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, parts: Iterable[Sums]) -> Sums:
+        columns: list[Any] = [sum(column) for column in zip(*parts, strict=True)]
+        return cls(*columns)
+
+
+class Times(NamedTuple):
+    """The seconds that half of the deliveries took at most, and 95 % of them.
+
+    `sample` deliveries were timed, one of each `thinned`.
+    """
+
+    median: float
+    slow: float
+    sample: int
+    thinned: int = 1
+
+
+@dataclass
+class Day:
+    """The figures of one day; dry runs are in none of them.
+
+    Attributes:
+        sums: for each of `KINDS`, by state, by country, by tag and by alias.
+        movable: the number of rows in each state that is not final.
+        zone: the time zone in which the day was summed.
+    """
+
+    as_of: datetime
+    sums: dict[str, dict[str, Sums]]
+    movable: dict[str, int]
+    times: Times | None
+    zone: str
+
+    @classmethod
+    def cached(cls, row: DailyTotal) -> Day:
+        figures: Any = row.figures
+        sums = {
+            kind: {
+                name: Sums(*numbers[:2], *map(Decimal, numbers[2:]))
+                for name, numbers in named.items()
+            }
+            for kind, named in figures["sums"].items()
+        }
+        times = Times(*figures["times"]) if figures["times"] else None
+        return cls(row.updated_at, **{**figures, "sums": sums, "times": times})
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "as_of"}
+
+    def total(self, states: Set[str] = frozenset(State)) -> Sums:
+        return Sums.of(sums for state, sums in self.sums["state"].items() if state in states)
+
+
+def day_of(moment: datetime) -> date:
+    """Return the day in the project's time zone, not the user's."""
+    if timezone.is_naive(moment):
+        return moment.date()
+    return timezone.localdate(moment, timezone.get_default_timezone())
+
+
+def midnight(day: date) -> datetime:
+    """Return the begin of a day in the project's time zone."""
+    begins = datetime.combine(day, time.min)
+    if timezone.is_naive(timezone.now()):
+        return begins
+    return timezone.make_aware(begins, timezone.get_default_timezone())
+
+
+def created_day() -> TruncDate:
+    """Return the expression for `day_of(created_at)` in the database."""
+    return TruncDate("created_at", tzinfo=timezone.get_default_timezone())
+
+
+def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
+    """Return the names of each group of rows, and its sums in the order of `SUMS`."""
+    # An annotation must not have the name of a column.
+    return rows.values_list(*names).annotate(
+        count=Count("pk"), parts=Sum("segments"), paid=Sum("total_price"), fined=Sum("penalty")
+    )
+
+
+def created_between(first: date, last: date, using: str) -> QuerySet[Message]:
+    """Return the messages of these days that are no dry runs."""
+    begins, ends = midnight(first), midnight(last + timedelta(days=1))
+    rows = Message.objects.using(using).filter(created_at__gte=begins, created_at__lt=ends)
+    return rows.filter(dry_run=False).order_by()
+
+
+def sum_up(day: date, using: str, as_of: datetime) -> Day:
+    """Return the figures of a day at this moment."""
+    rows = created_between(day, day, using)
+    sums: dict[str, dict[str, Sums]] = {kind: defaultdict(Sums) for kind in KINDS}
+    present = Counter[str]()
+    for *names, is_pruned, messages, segments, cost, penalties in _groups(rows, day):
+        group = Sums(messages, segments or 0, cost or Decimal(0), penalties or Decimal(0))
+        for kind, name in zip(KINDS, names, strict=True):
+            sums[kind][name] = Sums.of((sums[kind][name], group))
+        present[names[0]] += 0 if is_pruned else messages
+    movable = {state: count for state, count in present.items() if state in MOVABLE and count}
+    times = _times(rows, count) if (count := present[State.DELIVERED]) else None
+    return Day(as_of, sums, movable, times, timezone.get_default_timezone_name())
+
+
+def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]]:
+    """Return the groups of rows, and those that were pruned.
+
+    One statement reads both. If another process pruned between two of them, its rows would be
+    counted twice or not at all.
+    """
+    present = grouped(rows.annotate(is_pruned=Value(False)), *KINDS, "is_pruned")
+    pruned = DailyTotal.objects.using(rows.db).groups().filter(day=day).order_by()
+    columns = pruned.annotate(is_pruned=Value(True)).values_list(*KINDS, "is_pruned", *SUMS)
+    return present.union(columns, all=True)
+
+
+def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
+    """Time an even sample of the deliveries."""
+    thinned = -(-delivered // SAMPLE)
+    rows = rows.filter(state=State.DELIVERED, delivered_at__isnull=False)
+    if thinned > 1:
+        rows = rows.annotate(rest=F("pk") % thinned).filter(rest=0)
+    pairs = rows.values_list(Coalesce("claimed_at", "created_at"), "delivered_at")
+    if not (seconds := sorted(max(0.0, (to - since).total_seconds()) for since, to in pairs)):
+        return None
+    median, slow = (seconds[-(-len(seconds) * percent // 100) - 1] for percent in (50, 95))
+    return Times(median, slow, len(seconds), thinned)

@@ -1,0 +1,141 @@
+"""The sums of a period. Those of past days are cached.
+
+# Note [When a day is summed again]
+It takes seconds to sum a month of rows, so past days are cached. No column and no mark says that a
+day has changed: each send and each callback would pay for it. Instead:
+
+- Today is summed at each look; with many messages, once a minute.
+- A past day is summed again when the number of its messages in any state that is not final has
+  changed. The index on `state` tells that. Late callbacks, look-ups and decisions of people change
+  such numbers.
+- A late price, or the correction of a final state, changes none. So the sums of a past day are
+  trusted for one hour for each day that lay between its end and the time of summing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+
+from django.db import DatabaseError, router, transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from ..models import DailyTotal, Message
+from .days import MOVABLE, Day, Sums, created_between, created_day, day_of, midnight, sum_up
+
+MOST_DAYS = 366
+MANY_MESSAGES = 20_000
+MINUTE = timedelta(minutes=1)
+HOURS_A_DAY = 24
+
+SYNC_SECONDS = 5
+"""One run of `smsww_sync` begins to sum no further day after this time."""
+
+
+def read_days(first: date, last: date, *, seconds: float | None = None) -> Period:
+    """Return the figures of these days, the last one included.
+
+    Args:
+        seconds: begin to sum no further day after this time; the next call goes on from there.
+            Until then, a day that has changed has its old figures.
+    """
+    period = Period(first, last)
+    period.refresh(seconds)
+    return period
+
+
+def keep_up() -> None:
+    """Cache the past days of a year, so that no person waits for them."""
+    using = router.db_for_write(Message)
+    oldest = Message.objects.using(using).order_by("created_at").first()
+    yesterday = day_of(timezone.now()) - timedelta(days=1)
+    if oldest and day_of(oldest.created_at) <= yesterday:
+        earliest = yesterday - timedelta(days=MOST_DAYS - 1)
+        read_days(max(day_of(oldest.created_at), earliest), yesterday, seconds=SYNC_SECONDS)
+
+
+class Period:
+    """The figures of some days: of those that were summed, by this process or before."""
+
+    def __init__(self, first: date, last: date) -> None:
+        self.using = router.db_for_write(DailyTotal)
+        self.now = timezone.now()
+        self.wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        rows = DailyTotal.objects.using(self.using).days().filter(day__gte=first, day__lte=last)
+        days = {row.day: Day.cached(row) for row in rows}
+        # After a change of TIME_ZONE a day has other messages.
+        zone = timezone.get_default_timezone_name()
+        self.days = {day: figures for day, figures in days.items() if figures.zone == zone}
+
+    @property
+    def missing(self) -> int:
+        """The number of days that were never summed."""
+        return len(self.wanted) - len(self.days)
+
+    @property
+    def as_of(self) -> datetime:
+        """The time of the oldest figures."""
+        return min([self.now, *(figures.as_of for figures in self.days.values())])
+
+    def by(self, kind: str) -> dict[str, Sums]:
+        """Return the sums of the period for each state, country, tag or alias."""
+        parts: dict[str, list[Sums]] = defaultdict(list)
+        for figures in self.days.values():
+            for name, sums in figures.sums[kind].items():
+                parts[name].append(sums)
+        return {name: Sums.of(sums) for name, sums in parts.items()}
+
+    def refresh(self, seconds: float | None) -> None:
+        """Sum outdated days until the time is over; at least one of them, and today.
+
+        If the database saves none, sum them all, as the next call would get no further.
+        """
+        begun, can_save = time.monotonic(), True
+        for number, day in enumerate(self._outdated()):
+            is_late = seconds is not None and time.monotonic() - begun > seconds
+            is_over = day < day_of(self.now)
+            if is_late and number and is_over and can_save:
+                continue
+            self.days[day] = figures = sum_up(day, self.using, self.now)
+            if can_save and (is_over or figures.total().messages > MANY_MESSAGES):
+                can_save = self._save(day, figures)
+        self.days = {day: self.days[day] for day in self.wanted if day in self.days}
+
+    def _save(self, day: date, figures: Day) -> bool:
+        try:
+            with transaction.atomic(using=self.using):
+                DailyTotal.objects.using(self.using).cache(day, figures.as_json(), figures.as_of)
+        except DatabaseError:  # the database is read-only, or locked
+            return False
+        return True
+
+    def _outdated(self) -> list[date]:
+        """Return the days without figures, then those with figures to replace, the oldest first."""
+        moved = self._moved([day for day in self.wanted if day in self.days])
+        never = [day for day in self.wanted if day not in self.days]
+        again = [
+            (figures.as_of, day)
+            for day, figures in self.days.items()
+            if not self._is_recent(day, figures, is_moved=day in moved)
+        ]
+        return never + [day for _as_of, day in sorted(again)]
+
+    def _is_recent(self, day: date, figures: Day, *, is_moved: bool) -> bool:
+        # See Note [When a day is summed again].
+        age = self.now - figures.as_of
+        if age < MINUTE and figures.total().messages > MANY_MESSAGES:
+            return True
+        ended = figures.as_of - midnight(day + timedelta(days=1))
+        return not is_moved and age <= ended / HOURS_A_DAY
+
+    def _moved(self, days: list[date]) -> set[date]:
+        """Return the days with another number of messages in a state that is not final."""
+        if not days:
+            return set()
+        rows = created_between(days[0], days[-1], self.using).filter(state__in=MOVABLE)
+        present: dict[date, dict[str, int]] = defaultdict(dict)
+        for day, state, count in rows.values_list(created_day(), "state").annotate(Count("pk")):
+            present[day][state] = count
+        return {day for day in days if self.days[day].movable != present[day]}
