@@ -43,38 +43,32 @@ EXCEPTIONS = {
     ("exceptions", "models"),
 }
 
-# A name that stands for two things is looked for twice. These stand twice or more with a reason.
+# A reader who searches for a name should find one thing. These stand twice or more, with a reason.
 DOUBLED_MODULES = {
     "account": "the account host, and what the status says of the account",
     "apps": "Django's word, one in each app",
     "base": "what the other modules of its room are built on",
+    "callback": "a model and its admin",
     "checks": "Django's word, one in each app that has some",
     "clock": "ours, and the simulator's, which tests move",
     "console": "a backend's public name, and what commands share",
     "http": "what is sent to the gateway, and what the simulator makes of it",
-    "limits": "quotas, and the rows that hold back",
     "message": "a model and its admin",
-    "options": "rules for OPTIONS, and the simulator's own",
+    "preflight": "the worker's dry runs, and the rows of their verdicts",
     "records": "what the rows say, and the simulator's",
-    "rows": "messages become rows, and days do",
     "segments": "public, and the simulator's second opinion",
-    "tasks": "Celery's word and Django's, one in each engine",
+    "suppression": "a model and its admin",
+    "suspension": "a model and its admin",
+    "tasks": "Celery's word and Django's, one in each task queue",
+    "totals": "the rows of daily sums, and how they are summed",
     "urls": "Django's word",
     "validation": "our rules for a message, and the gateway's",
     "views": "Django's word, one in each room that has some",
 }
 DOUBLED_CLASSES = {
-    "Account": "the account host, and the simulator's",
-    "Answer": "of an exchange, and of a thread",
-    "Attempt": "of a connection, and of a row",
     "Command": "Django's word, one in each command",
-    "Control": "of a reconciliation, and of the simulator",
-    "Draft": "of the admin, and of the simulator",
-    "Entry": "of a timeline, and of the simulator",
     "Meta": "Django's word, one in each model",
     "SMSBackend": "settings name a backend by its module",
-    "Store": "of rows, and of the simulator",
-    "Wallet": "at the account host, and the simulator's",
 }
 
 # Packages that only these modules may import, so that a project pays for what it uses.
