@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from .host import Host, unreadable
-from .payload import read_money, read_time, unwrap
+from .payload import mapping, read_money, read_time, unwrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +46,24 @@ class Account:
         credentials = b64encode(f"{email}:{api_key}".encode()).decode()
         self._host = Host(url, f"Basic {credentials}", timeouts)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._host.url}>"
-
     def tokens(self, *, skip: int = 0, limit: int = 100) -> list[Token]:
         """List the tokens of the account, with their expiry."""
-        return [_read_token(token) for token in self._list("/tokens", skip=skip, limit=limit)]
+        found = self._ask("/tokens", {"skip": skip, "limit": limit})
+        if found is None:  # an empty list is a 404, too
+            return []
+        if isinstance(found, Mapping) and found.keys() & {"id", "token"}:  # a list of one
+            found = [found]
+        if not isinstance(found, list):
+            raise unreadable()
+        return [_read_token(item) for item in found if isinstance(item, Mapping)]
 
     def wallet(self) -> Wallet:
         """Return the credit."""
-        found = self._ask("/wallet")
-        wallet = found if isinstance(found, Mapping) else {}
+        wallet = mapping(self._ask("/wallet"))
         credit = read_money(wallet.get("credit"), signed=True)
         if credit is None:
             raise unreadable()
         return Wallet(credit=credit, updated_at=read_time(wallet.get("updatedAt")))
-
-    def _list(self, path: str, **query: object) -> list[Mapping[str, Any]]:
-        found = self._ask(path, query)
-        if found is None:  # an empty list is a 404, too
-            return []
-        if isinstance(found, Mapping) and found.keys() & {"id", "token"}:  # a list of one
-            return [found]
-        if not isinstance(found, list):
-            raise unreadable()
-        return [item for item in found if isinstance(item, Mapping)]
 
     def _ask(self, path: str, query: Mapping[str, object] | None = None) -> Any:
         if not self.is_configured:

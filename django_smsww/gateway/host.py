@@ -92,9 +92,6 @@ class Host:
             "User-Agent": "django-smsww",
         }
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url}>"
-
     @property
     def name(self) -> str:
         """A digest that tells host and credential apart from others, and hides the credential."""
@@ -144,8 +141,7 @@ class Host:
         Raises:
             SMSError: SMSUnavailable where the host gave no usable answer.
         """
-        given = {name: value for name, value in (query or {}).items() if value not in ("", None)}
-        target = f"{path}?{urlencode(given)}" if given else path
+        target = f"{path}?{urlencode(query)}" if query else path
         # A hundred messages of the greatest length fit.
         request = self.request("GET", target, size=8 << 20)
         try:

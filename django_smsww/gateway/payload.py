@@ -92,10 +92,8 @@ def _layers(payload: Any) -> Iterator[Any]:
 
 def is_message(payload: Any) -> bool:
     """Tell whether this is the provider's message object, wrapped or bare."""
-    message = unwrap(payload)
-    return isinstance(message, Mapping) and any(
-        message.get(key) is not None for key in _OF_A_MESSAGE
-    )
+    message = mapping(unwrap(payload))
+    return any(message.get(key) is not None for key in _OF_A_MESSAGE)
 
 
 def read_message(payload: Any) -> SendResult:
@@ -135,13 +133,14 @@ def read_custom(payload: Any) -> Mapping[str, Any]:
     It comes back in several places. The outermost wins: beside the message, in a wrapper, in the
     message, in its `callback`.
     """
-    for layer in (*_layers(payload), _mapping(unwrap(payload)).get("callback")):
-        if custom := _mapping(_mapping(layer).get("custom")):
+    for layer in (*_layers(payload), mapping(unwrap(payload)).get("callback")):
+        if custom := mapping(mapping(layer).get("custom")):
             return custom
     return {}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return the value if it is a mapping, or else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
