@@ -30,7 +30,6 @@ from .options import (
     check_options,
     country_codes,
     per_second,
-    per_window,
     refuse_unknown,
     require_phonenumbers,
 )
@@ -119,9 +118,9 @@ class BaseSMSBackend:
         self.max_segments = max_segments
         self.allowed_countries = country_codes(allowed_countries, alias=alias)
         self.max_segments_per_day = max_segments_per_day
-        self.max_per_number = per_window(max_per_number)
-        self.max_per_country = per_window(max_per_country)
-        self.max_per_user = per_window(max_per_user)
+        self.max_per_number = max_per_number
+        self.max_per_country = max_per_country
+        self.max_per_user = max_per_user
         if max_per_country is not None:
             require_phonenumbers("max_per_country", alias=alias)
         self.replace_characters = replace_characters

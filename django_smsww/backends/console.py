@@ -22,11 +22,10 @@ class SMSBackend(LocalSMSBackend):
         stream: an open text file; the current standard output if it is missing.
     """
 
-    def __init__(
-        self, *, stream: TextIO | None = None, alias: str | None = None, **options: Any
-    ) -> None:
-        super().__init__(alias=alias, **options)
+    def __init__(self, *, stream: TextIO | None = None, **options: Any) -> None:
+        super().__init__(**options)
         if stream is not None and not hasattr(stream, "write"):
+            alias = options.get("alias")
             raise InvalidSMSBackend("OPTIONS['stream'] must be a text file.", alias=alias)
         self.stream = stream
 

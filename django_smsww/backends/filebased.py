@@ -15,15 +15,9 @@ from . import console
 class SMSBackend(console.SMSBackend):
     """Append messages to a file in the directory `file_path`, one file for each process."""
 
-    def __init__(
-        self,
-        *,
-        file_path: str | os.PathLike[str] | None = None,
-        alias: str | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(alias=alias, **options)
-        self.file_path = _directory(file_path, alias)
+    def __init__(self, *, file_path: str | os.PathLike[str] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.file_path = _directory(file_path, options.get("alias"))
 
     def write(self, text: str) -> None:
         """Append the text of one message to the file of this process."""

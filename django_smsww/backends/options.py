@@ -14,7 +14,6 @@ from ..segments import MAX_SEGMENTS
 
 MAX_CONCURRENCY = 64
 MAX_EXPIRES_AFTER = timedelta(days=366)
-
 MAX_COUNT = 1_000_000_000
 MAX_WINDOW = 31 * 86400
 Limit = tuple[int, int]
@@ -154,14 +153,6 @@ def require_phonenumbers(option: str, *, alias: str | None) -> None:
             "pip install 'django-smsww[countries]'.",
             alias=alias,
         ) from error
-
-
-def per_window(value: Iterable[int] | None) -> Limit | None:
-    """Return a checked pair as a tuple, and None as None."""
-    if value is None:
-        return None
-    count, seconds = value
-    return count, seconds
 
 
 def per_second(rate: object) -> float | None:
