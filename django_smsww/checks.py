@@ -29,8 +29,6 @@ from .models import Heartbeat, Message
 
 TAG = "sms"
 CONTRIB = "django_smsww.contrib."
-TOO_LONG = timedelta(minutes=10)
-HOUR = timedelta(hours=1)
 
 Messages = list[CheckMessage]
 
@@ -41,7 +39,7 @@ def check_aliases(**kwargs: Any) -> Messages:
     hint = "Correct the SMSWW setting; until then nothing can be sent with this alias."
     return [
         Error(str(problem), hint=hint, id="smsww.E001")
-        for problem in [_setting_problem(), *problems]
+        for problem in [_problem(), *problems]
         if problem
     ]
 
@@ -260,9 +258,11 @@ def _engine_problems(path: str) -> Iterator[tuple[str, str]]:
 
 def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:
     now = timezone.now()
-    waiting = Message.objects.using(using).due(now - TOO_LONG)
+    waiting = Message.objects.using(using).due(now - timedelta(minutes=10))
     sweeps = Heartbeat.objects.using(using).filter(
-        environment=backend.environment, name=f"sweep:{backend.alias}", beat_at__gt=now - HOUR
+        environment=backend.environment,
+        name=f"sweep:{backend.alias}",
+        beat_at__gt=now - timedelta(hours=1),
     )
     try:
         with transaction.atomic(using=using):
@@ -273,7 +273,7 @@ def _waits_in_vain(backend: BaseSMSBackend, using: str) -> bool:
 
 
 def _can_be_listed() -> bool:
-    return not _setting_problem() and not isinstance(sms_backends.settings, ResolvedSettings)
+    return not _problem() and not isinstance(sms_backends.settings, ResolvedSettings)
 
 
 def _aliases() -> list[str]:
@@ -296,17 +296,10 @@ def _callback_urls() -> Iterator[tuple[str, str]]:
             yield alias, backend.callback_url or ""
 
 
-def _setting_problem() -> InvalidSMSBackend | None:
-    return _error_of(lambda: sms_backends.settings)
-
-
-def _problem(alias: str) -> InvalidSMSBackend | None:
-    return _error_of(lambda: sms_backends[alias])
-
-
-def _error_of(look_up: Callable[[], object]) -> InvalidSMSBackend | None:
+def _problem(alias: str | None = None) -> InvalidSMSBackend | None:
+    """Return the error of this alias, or of the whole setting."""
     try:
-        look_up()
+        _ = sms_backends.settings if alias is None else sms_backends[alias]
     except InvalidSMSBackend as error:
         return error
     return None

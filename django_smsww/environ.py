@@ -65,13 +65,11 @@ def _openapi(parts: SplitResult) -> Options:
     if not separator or not token or not host:
         raise _invalid(f"must have a token and a host: {parts.scheme}://TOKEN@production")
     _refuse_path(parts)
-    return {"token": Secret(unquote(token)), "host": _host(parts.scheme, host)}
-
-
-def _host(scheme: str, host: str) -> str:
-    if scheme == "openapi+http":
-        return f"http://{host}"
-    return host if host in ("production", "sandbox") else f"https://{host}"
+    if parts.scheme == "openapi+http":
+        host = f"http://{host}"
+    elif host not in ("production", "sandbox"):
+        host = f"https://{host}"
+    return {"token": Secret(unquote(token)), "host": host}
 
 
 def _simulator(parts: SplitResult) -> Options:

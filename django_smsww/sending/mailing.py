@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
@@ -24,8 +24,7 @@ from ..states import State
 from ..worker.queue import deliver
 from .files import Row
 
-LINES_AT_ONCE = 250
-"""How many lines one query checks."""
+LINES_OF_ONE_QUERY = 250
 
 Rows = Callable[[], Iterator[Row]]
 
@@ -92,15 +91,14 @@ class Mailing:
     prefix: str = ""
     own_prefix: str = ""
 
-    def messages(self, but: Iterable[int] = ()) -> Iterator[SMS]:
+    def messages(self, but: Container[int] = ()) -> Iterator[SMS]:
         """Yield the messages of all lines but these."""
-        left_out = frozenset(but)
-        return (sms for number, sms in self._lines() if number not in left_out)
+        return (sms for number, sms in self._lines() if number not in but)
 
     def check(self, using: str) -> Checked:
         """Read all lines once and check them; nothing is stored."""
         checked, lines = Checked(), self._lines()
-        while block := list(islice(lines, LINES_AT_ONCE)):
+        while block := list(islice(lines, LINES_OF_ONE_QUERY)):
             sent = self._sent([sms.key for _, sms in block], using)
             for number, sms in block:
                 try:

@@ -159,11 +159,8 @@ class Tally:
 
 
 def _summary(tally: Tally, checked: Checked) -> str:
-    counts = [
-        f"{tally.states[word]} {word.lower()}"
-        for word in ("ACCEPTED", *State)
-        if tally.states[word]
-    ]
+    words = [word for word in ("ACCEPTED", *State) if tally.states[word]]
+    counts = [f"{tally.states[word]} {word.lower()}" for word in words]
     codes = ", ".join(f"{code} ({count})" for code, count in tally.errors.most_common())
     lines = {
         ", ".join(counts) + "." if counts else "None was sent.": True,
@@ -188,11 +185,10 @@ def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
     text = _text(options["text"], options["file"])
     if text is None and "body" not in columns:
         raise CommandError("Give --text or --file.", returncode=USAGE)
-    dry_run = options["dry_run"] or None
+    dry_run = options["dry_run"] or backend.dry_run
     template = SMS(
         text or "", "", options["sender"], tag=options["tag"], dry_run=dry_run, batch=uuid4()
     )
-    template = template.replace(dry_run=backend.prepare(template).dry_run)
     prefix = options["key"] or (f"csv:{path.name[:120]}" if path else "")
     rows = (lambda: read_rows(path)) if path else rows_of(numbers)
     return Mailing(backend, rows, template, prefix, own_prefix=options["key"])
