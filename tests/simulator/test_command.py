@@ -35,7 +35,7 @@ def test_command_starts_in_development_or_by_force(settings, started, debug, arg
 def test_command_lists_the_numbers_anywhere(settings, capsys):
     settings.DEBUG = False
     call_command(Command(), "--numbers")
-    assert "...911" in capsys.readouterr().out
+    assert "...901  ends UNDELIVERABLE" in capsys.readouterr().out
 
 
 def test_deployment_with_the_simulator_is_an_error():

@@ -8,7 +8,7 @@ from typing import Any
 
 from .clock import iso, new_id, now
 from .context import Context
-from .http import Request, Response, json_response, platform_error
+from .http import Request, Response, json_response
 
 _PAGE = 100
 _LONGEST_TTL = 365 * 24 * 60 * 60
@@ -22,15 +22,15 @@ class AccountEndpoints:
 
     def wallet(self, request: Request) -> Response:
         """Answer GET /wallet."""
+        self._context.authenticator.check_basic(request)
         wallet = self._context.wallet
         times = {"createdAt": iso(wallet.created), "updatedAt": iso(now())}
         return json_response({"data": {"credit": float(wallet.credit), **times}})
 
     def create_token(self, request: Request) -> Response:
         """Answer POST /tokens, which is not wrapped in data."""
-        payload = request.json()
-        _check_scopes(payload)
-        detail = _new_token(payload)
+        self._context.authenticator.check_basic(request)
+        detail = _new_token(request.fields())
         expires = datetime.fromisoformat(detail["expireAt"]).timestamp()
         self._context.store.insert(
             "tokens", token=detail["token"], expires=expires, detail=json.dumps(detail)
@@ -39,20 +39,11 @@ class AccountEndpoints:
 
     def tokens(self, request: Request) -> Response:
         """Answer GET /tokens."""
+        self._context.authenticator.check_basic(request)
         skip = request.number("skip", 0)
         limit = request.number("limit", _PAGE, maximum=_PAGE)
         rows = self._context.store.rows("SELECT detail FROM tokens LIMIT ? OFFSET ?", limit, skip)
         return json_response({"data": [json.loads(row["detail"]) for row in rows]})
-
-
-def _check_scopes(payload: Any) -> None:
-    scopes = payload.get("scopes") if isinstance(payload, dict) else None
-    if not scopes:
-        raise platform_error(422, "missing scopes array", 70)
-    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise platform_error(422, "invalid scopes format", 80)
-    if not all(scope.partition(":")[2].partition("/")[2] for scope in scopes):
-        raise platform_error(422, "Invalid scopes specified or API not enabled", 90)
 
 
 def _new_token(payload: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +56,7 @@ def _new_token(payload: dict[str, Any]) -> dict[str, Any]:
         "createdAt": created.isoformat(),
         "expireAt": (created + timedelta(seconds=seconds)).isoformat(),
         "updatedAt": created.isoformat(),
-        "scopes": payload["scopes"],
+        "scopes": payload.get("scopes", []),
         "refreshToken": new_id(),
         "limits": payload.get("limits", {}),
         "stats": {},

@@ -7,25 +7,23 @@ import binascii
 import hmac
 
 from .clock import now
-from .http import Refusal, Request, Response, is_loopback, platform_error
-from .profiles import Profiles
+from .http import Request, is_loopback, platform_error
 from .store import SQLiteStore
 
 WRONG = "wrong"
-_XML = b'<?xml version="1.0"?><error><status>401</status><message>Wrong Token</message></error>'
 
 
 class Authenticator:
     """Checks credentials. "wrong" is always wrong, so that a client can try a 401."""
 
-    def __init__(self, store: SQLiteStore, profiles: Profiles, token: str) -> None:
-        self._store, self._profiles, self._token = store, profiles, token
+    def __init__(self, store: SQLiteStore, token: str) -> None:
+        self._store, self._token = store, token
 
     def check_bearer(self, request: Request) -> None:
         """Require the configured token or one of POST /tokens; without a configured one, any."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or " " in token or not self._is_valid(token):
-            raise self._wrong_token()
+            raise platform_error(401, "Wrong Token")
 
     def check_basic(self, request: Request) -> None:
         """Require an e-mail address and an API key."""
@@ -44,13 +42,6 @@ class Authenticator:
         if made is not None:
             return bool(made["expires"] > now())
         return not self._token or hmac.compare_digest(self._token.encode(), token.encode())
-
-    def _wrong_token(self) -> Refusal:
-        if "empty-401" in self._profiles:
-            return Refusal(Response(401))
-        if "xml-401" in self._profiles:
-            return Refusal(Response(401, _XML, "application/xml"))
-        return platform_error(401, "Wrong Token")
 
 
 def check_local(request: Request) -> None:

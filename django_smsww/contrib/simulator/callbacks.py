@@ -19,7 +19,6 @@ from .posting import may_post_to, post_callback
 from .profiles import Profiles
 from .store import SQLiteStore, StoreClosed
 
-LOST_STATUS = 504
 _WORKERS = 8
 _LATE_DELAYS = 20
 _FORGED = "forged"
@@ -150,22 +149,18 @@ class CallbackSender:
         if row is None:  # the simulator was reset meanwhile
             return
         document = json.loads(row["document"])
-        callback, started, status = document["callback"], now(), 0
-        if may_post_to(callback["url"]):
-            status = post_callback(document, self._profiles)
-        self._record_attempt(seq, row["attempt"] + 1, callback["retry"], started, status)
+        callback = document["callback"]
+        is_allowed = may_post_to(callback["url"])
+        status = post_callback(document, self._profiles) if is_allowed else 0
+        self._record_attempt(seq, row["attempt"] + 1, callback["retry"], status)
 
-    def _record_attempt(
-        self, seq: int, attempt: int, retry: int, started: float, status: int
-    ) -> None:
+    def _record_attempt(self, seq: int, attempt: int, retry: int, status: int) -> None:
         ended = now()
         is_over = status == 200 or attempt > retry
         self._store.execute(
-            "UPDATE callbacks SET attempt = ?, status = ?, elapsed = ?, completed = ?, due = ?"
-            " WHERE seq = ?",
+            "UPDATE callbacks SET attempt = ?, status = ?, completed = ?, due = ? WHERE seq = ?",
             attempt,
             status,
-            int((ended - started) * 1000),
             ended if is_over else None,
             None if is_over else ended + self._state_delay * 2 ** (attempt - 1),
             seq,
@@ -181,8 +176,6 @@ class CallbackSender:
             document=json.dumps(planned.document),
             due=None if at_once or is_lost else moment + planned.delay * self._state_delay,
             completed=moment if is_lost else None,
-            status=LOST_STATUS if is_lost else None,
-            attempt=1 if is_lost else 0,
         )
 
     def _work(self, waiting: queue.SimpleQueue[int | None]) -> None:
@@ -197,8 +190,7 @@ def _line(row: Any) -> dict[str, Any]:
     is_over = row["completed"] is not None
     return {
         "state": json.loads(row["document"])["state"],
-        "attempts": row["attempt"],
         "status": row["status"],
-        "lost": is_over and row["status"] == LOST_STATUS and row["elapsed"] is None,
+        "lost": is_over and row["status"] is None,
         "over": is_over,
     }

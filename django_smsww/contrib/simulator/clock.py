@@ -11,10 +11,8 @@ def now() -> float:
     return time.time()
 
 
-def iso(moment: float | None) -> str | None:
+def iso(moment: float) -> str:
     """Write a moment as ISO 8601 in UTC, with microseconds."""
-    if moment is None:
-        return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
 
 

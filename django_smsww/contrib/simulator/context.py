@@ -52,7 +52,7 @@ class Context:
         self.lifecycle = Lifecycle(
             self.store, self.ledger, self.wallet, self.callbacks, options.state_delay
         )
-        self.authenticator = Authenticator(self.store, self.profiles, options.token)
+        self.authenticator = Authenticator(self.store, options.token)
         self.armed: dict[str, deque[str]] = {}
 
     def start(self) -> None:

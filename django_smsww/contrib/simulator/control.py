@@ -16,9 +16,9 @@ from .behaviours import TEST_NUMBERS
 from .context import Context
 from .http import CONNECTION_FAULTS, Request, Response, json_response, platform_error
 from .profiles import UnknownProfileError
-from .records import AcceptedMessage
+from .records import FINAL_STATES, AcceptedMessage
 
-STATES = ("PENDING", "DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
+STATES = ("PENDING", *FINAL_STATES)
 CALLBACKS = ("true", "lost", "twice", "late")
 """The variants of a callback (callbacks.VARIANTS) that a person can choose."""
 
@@ -38,7 +38,6 @@ class ControlEndpoints:
             ("GET", "ledger"): self.ledger,
             ("GET", "requests"): self.requests,
             ("GET", "idle"): self.idle,
-            ("GET", "profile"): self.profile,
             ("GET", "messages"): self.messages,
             ("POST", "profile"): self.set_profile,
             ("POST", "account"): self.set_account,
@@ -58,8 +57,8 @@ class ControlEndpoints:
         return endpoint(request)
 
     def ledger(self, request: Request) -> Response:
-        """List every accepted message, oldest first; ?reference= selects."""
-        return json_response(self._context.ledger.statement(request.query.get("reference", "")))
+        """List every accepted message, oldest first."""
+        return json_response(self._context.ledger.statement())
 
     def requests(self, request: Request) -> Response:
         """List every POST of a message, oldest first."""
@@ -73,10 +72,6 @@ class ControlEndpoints:
         )
         return json_response({"waiting": row[0] if row else 0})
 
-    def profile(self, request: Request) -> Response:
-        """List the active profiles."""
-        return json_response({"profiles": self._context.profiles.names()})
-
     def set_profile(self, request: Request) -> Response:
         """Activate exactly the profiles of {"profiles": [...]}."""
         names = request.fields().get("profiles")
@@ -86,7 +81,7 @@ class ControlEndpoints:
             self._context.profiles.replace(names)
         except UnknownProfileError as error:
             raise platform_error(422, str(error)) from error
-        return self.profile(request)
+        return json_response({"profiles": self._context.profiles.names()})
 
     def set_account(self, request: Request) -> Response:
         """Set any of {"credit": "5.00", "blocklisted": false}."""
@@ -129,7 +124,7 @@ class ControlEndpoints:
         """List the newest messages with their callbacks, and whether messages are held."""
         messages = self._context.ledger.page(0, _MOST_SHOWN)
         callbacks = self._context.callbacks.statement([message.id for message in messages])
-        shown = [_shown(message, callbacks[message.id]) for message in messages]
+        shown = [each.line() | {"callbacks": callbacks[each.id]} for each in messages]
         return json_response({"held": self._context.lifecycle.is_held, "messages": shown})
 
     def hold(self, request: Request) -> Response:
@@ -148,7 +143,7 @@ class ControlEndpoints:
         variant = _variant(fields)
         with self._context.store.transaction():
             message = self._message(fields)
-            if _is_over(message):
+            if message.is_over:
                 raise platform_error(409, f"It has ended: {message.document['state']}")
             self._context.lifecycle.decide(message, fields["state"], variant)
         return json_response({"id": message.id, "state": fields["state"]})
@@ -174,16 +169,3 @@ def _variant(fields: dict[str, Any]) -> str:
     if variant not in CALLBACKS:
         raise platform_error(422, f"callbacks must be one of {', '.join(CALLBACKS)}")
     return str(variant)
-
-
-def _is_over(message: AcceptedMessage) -> bool:
-    return message.document["state"] in STATES[1:]
-
-
-def _shown(message: AcceptedMessage, callbacks: list[dict[str, Any]]) -> dict[str, Any]:
-    return message.summary() | {
-        "characters": message.document["charactersCount"],
-        "over": _is_over(message),
-        "has_callback": bool(message.document["callback"]),
-        "callbacks": callbacks,
-    }

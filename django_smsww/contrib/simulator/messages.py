@@ -97,16 +97,16 @@ def show(document: Document, profiles: Profiles) -> Document:
     return shown
 
 
-def reference_of(callback: Any) -> str:
-    """Return the client's reference, callback.custom._smsww.reference, or ""."""
-    found = callback
-    for name in ("custom", "_smsww", "reference"):
+def reference_of(message: Any) -> str:
+    """Return the client's reference, callback.custom._smsww.reference of a message, or ""."""
+    found = message
+    for name in ("callback", "custom", "_smsww", "reference"):
         found = found.get(name) if isinstance(found, dict) else None
     return found.encode("utf-8", "replace").decode() if isinstance(found, str) else ""
 
 
 def _later_than(updated: str) -> float:
     moment = now()
-    while (iso(moment) or "") <= updated:
+    while iso(moment) <= updated:
         moment += 0.000_001
     return moment

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 _MODULE = "django_smsww.contrib.simulator"
@@ -64,10 +65,6 @@ class SimulatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
-    @property
-    def pid(self) -> int:
-        return self._running().pid
-
     def start(self) -> SimulatorProcess:
         """Start, and wait until the simulator listens."""
         if not self._store:
@@ -87,21 +84,16 @@ class SimulatorProcess:
 
     def stop(self) -> None:
         """End the process cleanly; does nothing if it has ended already."""
-        if self._process is not None:
-            self._process.terminate()
-            self._end(10)
+        self._end(signal.SIGTERM)
         self._remove_store()
 
     def kill(self) -> None:
         """Kill the process; the store stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._end(10)
+        self._end(signal.SIGKILL)
 
-    def ledger(self, reference: str = "") -> list[dict[str, Any]]:
+    def ledger(self) -> list[dict[str, Any]]:
         """List every accepted message; one that was accepted twice is there twice."""
-        query = f"?{urlencode({'reference': reference})}" if reference else ""
-        entries: list[dict[str, Any]] = self._ask(f"ledger{query}")
+        entries: list[dict[str, Any]] = self._ask("ledger")
         return entries
 
     def requests(self) -> list[dict[str, Any]]:
@@ -168,21 +160,16 @@ class SimulatorProcess:
         quiet = ["--quiet", "--stop-with-parent"]
         return [sys.executable, "-m", _MODULE, *quiet, *words, *self._arguments]
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise RuntimeError("The simulator is not running.")
-        return self._process
-
-    def _end(self, seconds: float) -> None:
-        process, self._process = self._running(), None
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(seconds)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with process:  # it closes the pipes
+            process.send_signal(number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def _remove_store(self) -> None:
         if self._directory:

@@ -19,8 +19,6 @@ DESCRIPTIONS = {
     "payload-flat": "callbacks carry the bare message; custom is in its callback.custom",
     "empty-list-404": "an empty GET /messages answers 404",
     "bare": "success bodies are not wrapped in data",
-    "xml-401": "a wrong token is answered in XML",
-    "empty-401": "a wrong token is answered with an empty body",
     "recipient-without-plus": "message objects spell the recipient 393331234567",
     "recipient-with-00": "message objects spell the recipient 00393331234567",
     "recipient-with-separators": "message objects spell the recipient +39 (0) 333-1234567",

@@ -12,6 +12,8 @@ from .http import Request, Response
 from .messages import Document, reference_of
 from .store import SQLiteStore
 
+FINAL_STATES = ("DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
@@ -19,8 +21,6 @@ class AcceptedMessage:
 
     id: str
     route: str
-    reference: str
-    accepted: float
     ending: str
     steps: tuple[str, ...]
     charged: int
@@ -38,31 +38,28 @@ class AcceptedMessage:
         """The behaviour that was chosen when the gateway accepted the message."""
         return behaviour_of(self.ending)
 
-    def summary(self) -> dict[str, Any]:
-        """Return the facts that every list of the control endpoints has."""
+    @property
+    def is_over(self) -> bool:
+        """Whether the message has a final state."""
+        return self.document["state"] in FINAL_STATES
+
+    def line(self) -> dict[str, Any]:
+        """Return the facts of a message in the lists of the control endpoints."""
         return {
             "id": self.id,
+            "reference": reference_of(self.document),
             "recipient": self.document["recipient"],
             "sender": self.document["sender"],
             "body": self.document["message"],
             "encoding": self.document["encoding"],
+            "characters": self.document["charactersCount"],
             "segments": self.document["messageCount"],
             "state": self.document["state"],
-            "created_at": self.document["createdAt"],
-        }
-
-    def ledger_line(self) -> dict[str, Any]:
-        """Return the facts of the ledger, which judges the accounting of the client."""
-        return self.summary() | {
-            "reference": self.reference,
-            "route": self.route,
+            "over": self.is_over,
+            "has_callback": bool(self.document["callback"]),
             "price": self.document["price"],
             "total_price": self.document["totalPrice"],
             "charged": f"{self.charged / 1_000_000:.6f}",
-            "accepted": self.accepted,
-            "updated_at": self.document["updatedAt"],
-            "sent_at": self.document["sentAt"],
-            "delivered_at": self.document["deliveredAt"],
         }
 
 
@@ -81,7 +78,6 @@ class Ledger:
             accepted=now(),
             due=due if steps else None,
             route=route,
-            reference=reference_of(document["callback"]),
             ending=ending,
             steps=json.dumps(steps),
             charged=0,
@@ -131,10 +127,9 @@ class Ledger:
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )
 
-    def statement(self, reference: str = "") -> list[dict[str, Any]]:
-        """List every accepted message, oldest first; or those with this reference."""
-        chosen = ("WHERE reference = ? ORDER BY seq", reference) if reference else ("ORDER BY seq",)
-        return [message.ledger_line() for message in self._select(*chosen)]
+    def statement(self) -> list[dict[str, Any]]:
+        """List every accepted message, oldest first."""
+        return [message.line() for message in self._select("ORDER BY seq")]
 
     def _select(self, condition: str, *values: Any) -> list[AcceptedMessage]:
         rows = self._store.rows(f"SELECT * FROM messages {condition}", *values)  # noqa: S608  our own words
@@ -149,46 +144,20 @@ class RequestLog:
 
     def record(self, request: Request) -> int:
         """Record a request before its outcome is known; return its number."""
-        body = request.body.decode("utf-8", "replace")
-        return self._store.insert(
-            "requests", arrived=now(), path=request.path, body=body, outcome=""
-        )
+        try:
+            fields = json.loads(request.body)
+        except (ValueError, RecursionError):
+            fields = None
+        return self._store.insert("requests", reference=reference_of(fields), outcome="")
 
-    def record_outcome(
-        self, seq: int, outcome: str, response: Response, message_id: str = ""
-    ) -> None:
+    def record_outcome(self, seq: int, outcome: str, response: Response) -> None:
         """Record the outcome (accepted, refused, or validated by a dry run) and the status."""
+        status = 0 if response.manner in ("hang", "reset") else response.status
         self._store.execute(
-            "UPDATE requests SET outcome = ?, status = ?, message_id = ? WHERE seq = ?",
-            outcome,
-            0 if response.manner in ("hang", "reset") else response.status,
-            message_id,
-            seq,
+            "UPDATE requests SET outcome = ?, status = ? WHERE seq = ?", outcome, status, seq
         )
 
     def statement(self) -> list[dict[str, Any]]:
         """List the requests, oldest first."""
-        rows = self._store.rows("SELECT * FROM requests ORDER BY seq")
-        return [_request_line(row) for row in rows]
-
-
-def _request_line(row: Any) -> dict[str, Any]:
-    try:
-        body = json.loads(row["body"])
-    except (ValueError, RecursionError):
-        body = None
-    fields: dict[str, Any] = body if isinstance(body, dict) else {}
-    options = fields.get("options")
-    return {
-        "number": row["seq"],
-        "arrived": row["arrived"],
-        "path": row["path"],
-        "recipient": fields.get("recipient"),
-        "sender": fields.get("sender"),
-        "body": fields.get("message"),
-        "reference": reference_of(fields.get("callback")),
-        "dry_run": isinstance(options, dict) and options.get("dryRun") is True,
-        "outcome": row["outcome"],
-        "status": row["status"],
-        "message_id": row["message_id"] or "",
-    }
+        rows = self._store.rows("SELECT reference, outcome, status FROM requests ORDER BY seq")
+        return [dict(row) for row in rows]

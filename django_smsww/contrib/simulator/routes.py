@@ -28,9 +28,9 @@ class Routes:
             ("GET", re.compile(r"/messages/([^/]+)"), sms.get),
             ("GET", re.compile(r"/_simulator/([a-z]+)"), control.answer),
             ("POST", re.compile(r"/_simulator/([a-z]+)"), control.answer),
-            ("GET", re.compile(r"/wallet"), self._basic(account.wallet)),
-            ("POST", re.compile(r"/tokens"), self._basic(account.create_token)),
-            ("GET", re.compile(r"/tokens"), self._basic(account.tokens)),
+            ("GET", re.compile(r"/wallet"), account.wallet),
+            ("POST", re.compile(r"/tokens"), account.create_token),
+            ("GET", re.compile(r"/tokens"), account.tokens),
         ]
 
     def answer(self, request: Request) -> Response:
@@ -45,10 +45,3 @@ class Routes:
             raise platform_error(404, "Not Found")
         except Refusal as refusal:
             return refusal.response
-
-    def _basic(self, endpoint: Endpoint) -> Endpoint:
-        def with_authentication(request: Request) -> Response:
-            self._context.authenticator.check_basic(request)
-            return endpoint(request)
-
-        return with_authentication

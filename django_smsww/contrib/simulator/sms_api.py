@@ -88,7 +88,7 @@ class SMSEndpoints:
             _check_credit(self._context, message)
             document = _accept(self._context, message, ending)
             response = behaviour_of(ending).answer(request, self._show(document, 201))
-            self._context.request_log.record_outcome(seq, "accepted", response, document["id"])
+            self._context.request_log.record_outcome(seq, "accepted", response)
         self._context.lifecycle.expect(self._context.lifecycle.next_due())
         return response, document["id"]
 

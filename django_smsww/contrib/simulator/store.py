@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, arrived REAL, path TEXT, body TEXT,
-    status INTEGER, outcome TEXT, message_id TEXT);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, reference TEXT, status INTEGER, outcome TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, accepted REAL, due REAL,
-    route TEXT, reference TEXT, ending TEXT, steps TEXT, charged INTEGER, document TEXT);
+    route TEXT, ending TEXT, steps TEXT, charged INTEGER, document TEXT);
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due) WHERE due IS NOT NULL;
-CREATE INDEX IF NOT EXISTS messages_reference ON messages (reference);
 CREATE TABLE IF NOT EXISTS callbacks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT, document TEXT, due REAL,
-    completed REAL, attempt INTEGER, status INTEGER, elapsed INTEGER);
+    completed REAL, attempt INTEGER DEFAULT 0, status INTEGER);
 CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS callbacks_message ON callbacks (message_id);
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, expires REAL, detail TEXT);
@@ -35,15 +31,13 @@ class StoreClosed(Exception):
 
 
 class SQLiteStore:
-    """One connection; one thread uses it at a time."""
+    """One connection; one thread uses it at a time. SQLite removes a file without a name."""
 
     def __init__(self, path: str = "") -> None:
-        self._temporary = not path
-        self.path = path or _new_file()
         self._lock = threading.RLock()
         self._depth = 0
         self._connection: sqlite3.Connection | None = sqlite3.connect(
-            self.path, timeout=10, isolation_level=None, check_same_thread=False
+            path, timeout=10, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -93,16 +87,10 @@ class SQLiteStore:
                 self.execute(f"DELETE FROM {table}")  # noqa: S608  our own names
 
     def close(self) -> None:
-        """Close, and remove a temporary file."""
         with self._lock:
-            if self._connection is None:
-                return
-            self._connection.close()
-            self._connection = None
-        if self._temporary:
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    os.unlink(self.path + suffix)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -113,9 +101,3 @@ class SQLiteStore:
         self._depth -= 1
         if self._depth == 0:
             connection.execute(verb)
-
-
-def _new_file() -> str:
-    handle, path = tempfile.mkstemp(prefix="smsww-simulator-", suffix=".sqlite3")
-    os.close(handle)
-    return path

@@ -52,10 +52,7 @@ class SimulatedWallet:
 
     def _get(self, name: str) -> Any:
         row = self._store.row("SELECT value FROM account WHERE name = ?", name)
-        if row is None:
-            self.open()
-            return self._get(name)
-        return row["value"]
+        return row["value"] if row else None
 
 
 def to_micro(amount: Decimal) -> int:
