@@ -29,6 +29,7 @@ from django.db import connection
 
 from tests.support.databases import new_database
 from tests.support.processes import ROOT, environment_of, manage
+from tests.support.waiting import await_true, free_port, is_open
 
 from .harness import Benchmark
 from .many_rows import ENVIRONMENT, SETTINGS, TEMPLATE, fill
@@ -103,9 +104,7 @@ def _call(port: int, waiting: SimpleQueue[bytes], refused: list[bytes]) -> None:
 @contextmanager
 def serve(url: str, settings: str = SETTINGS, workers: int = 2) -> Iterator[int]:
     """Run the site with this database; yield its port."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     place = ["--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--log-level", "warning"]
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", *place, "tests.benchmarks.door_site:application"],
@@ -113,21 +112,11 @@ def serve(url: str, settings: str = SETTINGS, workers: int = 2) -> Iterator[int]
         env=environment_of(url, DJANGO_SETTINGS_MODULE=settings),
     )
     try:
-        _wait_for(port)
+        await_true(lambda: is_open(port), seconds=60)
         yield port
     finally:
         server.terminate()
         server.wait(30)
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("gunicorn did not start.")
 
 
 def door(port: int, rows: Iterator[tuple[str, str]], count: int) -> Door:

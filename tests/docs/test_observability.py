@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from datetime import timedelta
+from functools import partial
 
 import prometheus_client
 import pytest
@@ -30,12 +31,7 @@ def personal(text):
     return re.findall(rf"3331234567|493817|{TOKEN}", text)
 
 
-def block(name):
-    """Return the names that one block of the guide defines."""
-    [text] = [each for each in guides.blocks_of(GUIDE) if each.startswith(f"# {name}")]
-    names = {}
-    exec(compile(text, f"docs/{GUIDE}, {name}", "exec"), names)
-    return names
+block = partial(guides.run_file, GUIDE)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from django_smsww.exceptions import InvalidSMSBackend, SMSError
 from django_smsww.gateway.signature import header_stamp
 from django_smsww.signals import message_state_changed
 
+from ..support import guides
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -37,11 +39,8 @@ def environment(monkeypatch):
 
 
 def run(blocks):
-    """Run the blocks one after the other, as one module; return its names."""
     names = {"INSTALLED_APPS": [], "DEBUG": True, "urlpatterns": []}
-    for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"README.md, block {number}", "exec"), names)
-    return names
+    return guides.run_blocks("README.md", blocks, names)
 
 
 @pytest.fixture

@@ -28,11 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 def block(name, **names):
-    """Return the names that one block of the guide defines."""
-    [text] = [each for each in guides.blocks_of(GUIDE) if each.startswith(f"# {name}\n")]
-    names["__name__"] = name
-    exec(compile(text, f"docs/{GUIDE}, {name}", "exec"), names)
-    return SimpleNamespace(**names)
+    return SimpleNamespace(**guides.run_file(GUIDE, name, **names))
 
 
 def test_no_block_is_left_out():

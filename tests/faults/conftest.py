@@ -12,8 +12,9 @@ import pytest
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
 from ..support.databases import new_database
+from ..support.waiting import await_true
 from .accounts import NOTHING, Account, balance
-from .crew import Crew, await_true
+from .crew import Crew
 
 SILENT = {"custom-not-echoed", "callback-not-echoed"}
 """Profiles under which the list brings no references back."""

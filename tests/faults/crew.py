@@ -12,12 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import traceback
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from ..support.waiting import await_true
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -121,13 +122,6 @@ class Member:
 
     def wait_until_it_says(self, word: str) -> None:
         await_true(lambda: word in self.output.read_text(), self.output.read_text)
-
-
-def await_true(condition: Any, explain: Any = str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.01)
 
 
 def _state_of(pid: int) -> str:

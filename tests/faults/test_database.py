@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
+from ..support.waiting import free_port
 from .conftest import Scene
 from .crew import Crew
 from .test_backup import go_back_to_a_backup
@@ -86,9 +86,7 @@ def server():
     folder = Path(tempfile.mkdtemp(prefix="smsww-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, pwd.getpwnam("postgres").pw_uid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = Server(found[-1], folder, probe.getsockname()[1])
+    server = Server(found[-1], folder, free_port())
     try:
         server.create()
         server.start()

@@ -13,8 +13,9 @@ from django.conf import settings
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
 from ..faults.accounts import Account, balance
-from ..faults.crew import Crew, Member, await_true
+from ..faults.crew import Crew, Member
 from ..support.databases import new_database
+from ..support.waiting import await_true
 from .redis import Redis
 
 LEASE = 4

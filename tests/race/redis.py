@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-from contextlib import closing
 
 import pytest
 
-from ..faults.crew import await_true
+from ..support.waiting import await_true, free_port, is_open
 
 
 class Redis:
-    """A server that keeps nothing: what it held is gone when it was stopped."""
+    """A server that keeps nothing: its messages are gone when it was stopped."""
 
     def __init__(self) -> None:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -26,22 +22,10 @@ class Redis:
         program = shutil.which("redis-server")
         if program is None:
             pytest.fail("This suite needs Redis: apt-get install redis-server.")
-        words = [
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
-        self.process = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL)
-        await_true(self.answers)
-
-    def answers(self) -> bool:
-        with closing(socket.socket()) as connection:
-            return connection.connect_ex(("127.0.0.1", self.port)) == 0
+        place = ["--port", str(self.port), "--bind", "127.0.0.1"]
+        keeping = ["--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen([program, *place, *keeping], stdout=subprocess.DEVNULL)
+        await_true(lambda: is_open(self.port))
 
     def stop(self) -> None:
         """End it at once, as a power cut would; harmless if it has ended."""

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from ..faults.crew import await_true
 from ..faults.test_database import server  # noqa: F401 - a fixture
+from ..support.waiting import await_true
 from .conftest import GRACE, Race
 
 pytestmark = pytest.mark.broker

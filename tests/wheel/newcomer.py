@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
+
+from ..support.waiting import await_true, free_port, is_open
 
 ROOT = Path(__file__).parents[2]
 WAIT = 30
@@ -24,14 +24,6 @@ def section(document: str, heading: str) -> str:
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def await_true(question: Callable[[], object], what: str) -> None:
-    """Wait until the answer is true."""
-    deadline = monotonic() + WAIT
-    while not question():
-        assert monotonic() < deadline, what
-        sleep(0.1)
 
 
 class Newcomer:
@@ -110,14 +102,4 @@ class Newcomer:
             self.running[name] = subprocess.Popen(
                 [*words, *more[name]], cwd=self.folder, env=self.environment, stdout=log, stderr=log
             )
-        await_true(lambda: is_open(port), f"{name} did not start: {self.log(name)}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        await_true(lambda: is_open(port), partial(self.log, name), WAIT)

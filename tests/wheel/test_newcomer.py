@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from urllib.request import urlopen
 
 import pytest
 from selenium.webdriver.common.by import By
 
 from ..browser import chromium
-from .newcomer import ROOT, Newcomer, await_true, blocks, section
+from ..support.waiting import await_true
+from .newcomer import ROOT, WAIT, Newcomer, blocks, section
 
 pytestmark = [pytest.mark.wheel, pytest.mark.browser]
 
@@ -75,12 +77,13 @@ def code_on_the_phone(newcomer, *, after=0):
             texts = [entry["body"] for entry in json.load(answer)]
         return [code for text in texts for code in re.findall(r"\b\d{6}\b", text)]
 
-    await_true(lambda: len(codes()) > after, "no code came")
+    await_true(lambda: len(codes()) > after, seconds=WAIT)
     return codes()[-1]
 
 
 def test_it_sends_and_hears_back(newcomer):
-    await_true(lambda: "was delivered at" in newcomer.log("runserver"), newcomer.log("runserver"))
+    log = partial(newcomer.log, "runserver")
+    await_true(lambda: "was delivered at" in log(), log, WAIT)
 
 
 def test_the_history_is_in_the_admin(newcomer, owner, browser):
