@@ -4,22 +4,9 @@ import pytest
 
 from .accounts import balance
 
-ROW = {
-    "reference": "a",
-    "state": "DELIVERED",
-    "provider_id": "1",
-    "recipient": "+393331234567",
-    "segments": 1,
-    "total_price": "0.05",
-}
-LINE = {
-    "reference": "a",
-    "id": "1",
-    "recipient": "+393331234567",
-    "segments": 1,
-    "total_price": "0.05",
-    "state": "DELIVERED",
-}
+BOTH = {"reference": "a", "recipient": "+393331234567", "segments": 1, "total_price": "0.05"}
+ROW = BOTH | {"state": "DELIVERED", "provider_id": "1"}
+LINE = BOTH | {"state": "DELIVERED", "id": "1"}
 
 BROKEN = {
     "a message whose row says FAILED": ([ROW | {"state": "FAILED"}], [LINE], "lost"),
