@@ -1,0 +1,111 @@
+"""The command that asks what became of messages."""
+
+import json
+import os
+import signal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_smsww.backends.dummy import SMSBackend
+from django_smsww.exceptions import InvalidToken
+from django_smsww.reconcile import Reason
+
+from ..support.provider_list import LINE, ListedBackend, ago, entry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Return a function that runs smsww_sync with these backends and returns its output."""
+
+    def run(*arguments, **backends):
+        monkeypatch.setattr("django_smsww.management.console.sms_backends", backends)
+        out = StringIO()
+        call_command("smsww_sync", *arguments, stdout=out)
+        return out.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def row(make_message):
+    def make(state="UNKNOWN", **columns):
+        times = {"claimed_at": ago(60), "created_at": ago(60)}
+        return make_message(state=state, environment=LINE, **times | columns)
+
+    return make
+
+
+def test_it_says_how_many_were_settled_and_why_the_others_were_not(command, row):
+    message = row()
+    text = command(default=ListedBackend())
+    assert "0 found again" in text
+    assert f"{message.reference}: {Reason.NOT_ECHOED.value}." in text
+
+
+def test_it_prints_json(command, row):
+    found, lost = row(), row()
+    said = json.loads(command("--json", default=ListedBackend(entry(found))))["default"]
+    assert (said["adopted"], said["error"], said["missing"]) == (1, "", [])
+    assert said["still_unknown"] == [
+        {
+            "reference": str(lost.reference),
+            "reason": "no_control_before",
+            "text": Reason.NO_CONTROL_BEFORE.value,
+        }
+    ]
+
+
+def test_it_skips_a_backend_that_cannot_be_asked(command):
+    assert "skipped: its backend can neither" in command(default=SMSBackend(alias="default"))
+
+
+def test_it_fails_where_the_provider_cannot_be_asked(command, row):
+    row()
+    backend = ListedBackend()
+    backend.on_page = lambda number: (_ for _ in ()).throw(InvalidToken())
+    with pytest.raises(CommandError, match="could not be asked for: default") as caught:
+        command(default=backend)
+    assert caught.value.returncode == 1
+
+
+def test_it_holds_the_rows_of_every_alias_before_it_asks(command, row):
+    message = row("QUEUED", alias="second")
+    first = ListedBackend(entry(row("PENDING", provider_id="p1")))
+    second = ListedBackend()
+    second.alias = "second"
+    seen = []
+
+    def look(number):
+        message.refresh_from_db()
+        seen.append(message.state)
+
+    first.on_page = look
+    text = command("--after-restore", ago(30).isoformat(), default=first, second=second)
+    assert seen[0] == "UNKNOWN"
+    assert "second: 1 held after the restore." in text
+
+
+def test_it_repeats_until_it_is_stopped(command, row):
+    row()
+    backend = ListedBackend()
+    runs = []
+
+    def stop_at_the_second(number):
+        runs.append(number)
+        if len(runs) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    backend.on_page = stop_at_the_second
+    text = command("--interval", "0.1", default=backend)
+    assert (len(runs), text.count("still unknown (")) == (2, 2)
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2030-01-31", "2030-01-31T12:00:00", "2030-13-31"])
+def test_a_time_without_offset_or_sense_is_refused(command, moment):
+    with pytest.raises(CommandError, match="with its offset") as caught:
+        command("--after-restore", moment, default=ListedBackend())
+    assert caught.value.returncode == 2
