@@ -27,13 +27,6 @@ HEAD = b"HTTP/1.1 201 Created\r\n"
 
 
 @contextmanager
-def nobody_listens():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
 def full_backlog():
     """A port on which connecting hangs: nobody accepts, and there is no room to wait."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -55,7 +48,7 @@ def tls_on(script, **options):
 
 NOT_WRITTEN = {
     "name resolution": lambda: nullcontext("https://nowhere.invalid"),
-    "refused": nobody_listens,
+    "refused": lambda: nullcontext("http://127.0.0.1:9"),
     "connect time-out": full_backlog,
     "no TLS spoken": lambda: tls_on(says_nothing),
     "an answer in clear": lambda: tls_on(says(b""), greeting=b"HTTP/1.1 400 No\r\n\r\n"),
