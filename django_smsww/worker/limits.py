@@ -167,10 +167,9 @@ def cost_nothing(error: SMSError | None) -> bool:
 def stop_batch(
     alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
 ) -> int:
-    """Cancel the messages of a mass send that have not left, and return how many those were.
+    """Cancel the QUEUED messages of a mass send, leased or not, and return their number.
 
-    Rows that a worker has leased, and rows that the call has still to write, are cancelled when
-    their turn comes.
+    Rows that the call still has to write are cancelled when a worker leases them.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
