@@ -11,10 +11,11 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.functional import cached_property
+
+from .formatting import admin_url
 
 MOST_LISTED = 10_000
 
@@ -30,7 +31,6 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        """The number of rows that the pages show."""
         return min(self._counted, MOST_LISTED)
 
     @property
@@ -64,9 +64,6 @@ class NewestFirst(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Ignore `?o=`, which Django reads even if no column is sortable."""
         return ["-pk"]
-
-    def get_ordering_field_columns(self) -> dict[int, Any]:
-        return {}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -107,16 +104,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return {}
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context |= self.get_change_context(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        context |= self.get_change_context(request, kwargs["obj"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def allows(self, request: HttpRequest, permission: str) -> bool:
         """Return the answer of `has_…_permission()`, Django's place for a permission."""
@@ -136,16 +127,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
         return self.admin_site.admin_view(permitted)
 
-    def get_object_or_404(self, request: HttpRequest, object_id: int) -> Any:
-        row = self.get_object(request, str(object_id))
-        if row is None:
-            raise Http404
-        return row
-
     def view_url(self, view: str, *args: Any) -> str:
-        """Return the address of a view of this model in this admin site."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}"
-        return reverse(name, args=args, current_app=self.admin_site.name)
+        return admin_url(self.admin_site.name, self.model, view, *args)
 
     def redirect_to(self, view: str, *args: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(self.view_url(view, *args))

@@ -28,7 +28,6 @@ MOST_REASONS = 50
 
 
 def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
-    """Show the progress of a batch."""
     progress = _progress(_groups(Message.objects.filter(batch=batch)), Viewer.of(request))
     is_stopped = Suspension.objects.filter(scope=f"batch:{batch}", error_code=STOPPED).exists()
     may_stop = model_admin.allows(request, "cancel") and progress["waiting"] and not is_stopped
@@ -61,7 +60,7 @@ def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> 
 
 
 def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:
-    reason = request.POST.get("reason", "").strip()[:255]
+    reason = request.POST.get("reason", "").strip()
     using = router.db_for_write(Message)
     parts = rows.order_by().values_list("alias", "environment").distinct()
     return sum(
@@ -88,11 +87,11 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
 def _progress(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
     if not groups:
         raise Http404
-    states = _count(groups, "state")
+    states = count_by(groups, "state")
     waiting = sum(states[state] for state in WAITING)
     return {
         "states": [(badge(state), states[state]) for state in State if state in states],
-        "countries": named_countries(_count(groups, "country")),
+        "countries": named_countries(count_by(groups, "country")),
         "reasons": _reasons(groups),
         "total": states.total(),
         "waiting": waiting,
@@ -110,7 +109,7 @@ def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
     return {"cost": money(paid), "fined": money(sum(fined, Decimal(0))) if fined else ""}
 
 
-def _count(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
+def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
     """Count the messages by one column, or by the combinations of some."""
     counts: Counter[Any] = Counter()
     for each in groups:
@@ -120,6 +119,6 @@ def _count(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
 
 def _reasons(groups: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """Return the errors with their codes and counts, the most frequent first."""
-    failed = _count([each for each in groups if each["error"]], "error", "error_code")
+    failed = count_by([each for each in groups if each["error"]], "error", "error_code")
     ordered = sorted(failed.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
     return [(error_name(error), code, count) for (error, code), count in ordered]

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Callback, Message
 from .base import ReadOnlyAdmin
 from .filters import ReceivedFilter
-from .formatting import badge, change_url, moment, pretty
+from .formatting import admin_url, badge, moment, pretty
 from .permissions import Viewer
 from .search import as_reference
 
@@ -69,7 +69,7 @@ class CallbackAdmin(ReadOnlyAdmin):
         """Return the reference of the message, as a link if its row exists."""
         if callback.message_id is None:
             return str(callback.reference)
-        url = change_url(Message, callback.message_id, self.admin_site.name)
+        url = admin_url(self.admin_site.name, Message, "change", callback.message_id)
         return format_html('<a href="{}">{}</a>', url, callback.reference)
 
     @admin.display(description=_("times"))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import lookup_field
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -50,16 +51,7 @@ TIMES = (
     "provider_updated_at",
     "attempts",
 )
-EMPTY: tuple[Any, ...] = ("", None, {})
-# The fields of the facts that have a name of their own.
-SOURCES = {
-    "custom_fact": "custom",
-    "error_fact": "error",
-    "error_text_fact": "error_text",
-    "unit_price": "price",
-    "total": "total_price",
-    "fine": "penalty",
-}
+EMPTY = ("", None)
 
 
 def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
@@ -69,7 +61,9 @@ def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
     return tuple(column for column in columns if viewer.sees_costs or column not in COSTS)
 
 
-def fact_groups(message: Message, viewer: Viewer) -> list[tuple[Any, dict[str, Any]]]:
+def fact_groups(
+    model_admin: Any, message: Message, viewer: Viewer
+) -> list[tuple[Any, dict[str, Any]]]:
     """Return the fieldsets of the change view: the facts that are known and may be seen."""
     content = ("key", "custom_fact") if viewer.sees_content else ()
     reasons = ("blocklisted_reason",) if viewer.sees_content else ()
@@ -81,13 +75,13 @@ def fact_groups(message: Message, viewer: Viewer) -> list[tuple[Any, dict[str, A
         (_("Costs"), COSTS if viewer.sees_costs else ()),
         (_("Times"), TIMES),
     ]
-    shown = ((title, _filled(message, names)) for title, names in groups)
+    shown = ((title, _filled(model_admin, message, names)) for title, names in groups)
     return [(title, {"fields": fields}) for title, fields in shown if fields]
 
 
-def _filled(message: Message, names: tuple[str, ...]) -> list[str]:
-    values = {name: getattr(message, SOURCES.get(name, name)) for name in names}
-    # A price of zero is a fact, and equal to False.
+def _filled(model_admin: Any, message: Message, names: tuple[str, ...]) -> list[str]:
+    values = {name: lookup_field(name, message, model_admin)[2] for name in names}
+    # Zero attempts are a fact, and equal to False.
     return [name for name, value in values.items() if value is not False and value not in EMPTY]
 
 
@@ -113,7 +107,6 @@ class MessageColumns:
 
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> str | SafeString:
-        """Return the beginning of the text."""
         if message.scrubbed:
             return format_html("<em>{}</em>", _("forgotten"))
         text = Truncator(message.body).chars(EXCERPT)
@@ -141,7 +134,6 @@ class MessageColumns:
 
     @admin.display(description=_("estimated penalty"))
     def fine(self, message: Message) -> str:
-        """Return the estimated penalty for forbidden content."""
         return money(message.penalty)
 
     @admin.display(description=_("created by"))
@@ -158,5 +150,5 @@ class MessageColumns:
         return kept_text(message.error_text)
 
     @admin.display(description=_("custom data"))
-    def custom_fact(self, message: Message) -> SafeString:
-        return pretty(message.custom)
+    def custom_fact(self, message: Message) -> SafeString | str:
+        return pretty(message.custom) if message.custom else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +23,7 @@ from ..clock import local_time
 from ..models import Message
 from ..states import State
 from .base import ReadOnlyAdmin
+from .batch import count_by
 from .formatting import money, named_countries
 from .permissions import HIDDEN, Viewer
 
@@ -36,8 +36,8 @@ BYTE_ORDER_MARK = "\ufeff"
 
 # The characters that begin a formula in a spreadsheet, also in the wide forms of East Asia.
 _begins_formula = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]").match
-# A number in E.164 computes nothing, and must survive a round trip.
-_is_number = re.compile(r"\+[0-9]{7,15}").fullmatch
+# A number in E.164 or an amount computes nothing, and must survive a round trip.
+_is_number = re.compile(r"\+[0-9]{7,15}|-?[0-9]+(\.[0-9]+)?").fullmatch
 
 COLUMNS = (
     "reference",
@@ -98,9 +98,7 @@ def _counts(rows: QuerySet[Any]) -> dict[str, Any]:
         .values("country", "state")
         .annotate(count=Count("pk"), parts=Sum("segments"), cost=Sum("total_price"))
     )
-    countries: Counter[str] = Counter()
-    for each in groups:
-        countries[each["country"]] += each["count"]
+    countries = count_by(groups, "country")
     return {
         "count": countries.total(),
         "segments": sum(each["parts"] or 0 for each in groups),
@@ -146,13 +144,9 @@ def lines(rows: QuerySet[Any], viewer: Viewer) -> Iterator[str]:
 
 def safe(text: str) -> str:
     """Return a cell that no spreadsheet computes: put an apostrophe before a formula."""
-    if _begins_formula(text) and not _is_number(text) and not _is_amount(text):
+    if _begins_formula(text) and not _is_number(text):
         return "'" + text
     return text
-
-
-def _is_amount(text: str) -> bool:
-    return bool(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text))
 
 
 def _value(message: Message, name: str, viewer: Viewer) -> str:

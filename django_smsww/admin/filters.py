@@ -40,7 +40,6 @@ class ChoiceFilter(SimpleListFilter):
         return self.offered
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the changelist down to the chosen value."""
         value = self.value()
         if value is None:
             return queryset
@@ -152,7 +151,6 @@ class TypedFilter(ListFilter):
         }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the changelist down to the typed values."""
         return self.narrow(queryset) if self.typed else queryset
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -112,7 +112,7 @@ def alias_choices() -> list[tuple[str, str]]:
     return [(alias, alias) for alias in sms_backends]
 
 
-def change_url(model: type[Model], primary_key: int | None, site: str) -> str:
-    """Return the address of a row's change view in this admin site."""
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
-    return reverse(name, args=(primary_key,), current_app=site)
+def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
+    """Return the address of a model's view in the admin site of this name."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
+    return reverse(name, args=args, current_app=site)

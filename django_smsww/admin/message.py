@@ -81,12 +81,10 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     # The changelist
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Add the banner of suspensions, and the link to the form of a new message."""
         context = banner(request) | {"may_send": self.allows(request, "send")}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Mask the columns that the user may not see."""
         return list_columns(self.list_display, Viewer.of(request))
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
@@ -112,8 +110,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     # The change view
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show the facts that are known and that the user may see."""
-        return fact_groups(obj, Viewer.of(request)) if obj else []
+        return fact_groups(self, obj, Viewer.of(request)) if obj else []
 
     def get_change_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
         """Return the text as on a phone, the advice, the timeline and the buttons."""
@@ -125,7 +122,6 @@ def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, A
     """Return the parts of the change view that are no facts in fieldsets."""
     return {
         "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
-        "country": message.country,
         "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
         "hidden": HIDDEN,
         "is_forgotten": message.scrubbed and not message.body,

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -51,7 +52,6 @@ class SuspensionAdmin(ReadOnlyAdmin):
         return error_name(suspension.error)
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
-        """Ask for the permission to pause, and for the one to view suspensions."""
         permitted = request.user.has_perm("django_smsww.pause_message")
         return permitted and self.has_view_permission(request)
 
@@ -101,7 +101,7 @@ def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) ->
 
 def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
     """Ask whether to lift a suspension, and on POST lift it."""
-    row: Suspension = model_admin.get_object_or_404(request, object_id)
+    row: Suspension = get_object_or_404(model_admin.get_queryset(request), pk=object_id)
     if row.is_stop:
         text = _("It was stopped for good: what waited is cancelled.")
         model_admin.message_user(request, text, messages.WARNING)

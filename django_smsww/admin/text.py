@@ -74,9 +74,9 @@ class MarkedText:
         )
 
 
-def visible(text: str) -> SafeString:
-    """Return a text in which invisible characters are shown by name."""
-    return _pieces(text, frozenset())
+def visible(text: str, marks: frozenset[str] = frozenset()) -> SafeString:
+    """Return a text with invisible characters shown by name, and these characters marked."""
+    return format_html_join("", "{}", ((piece,) for piece in _pieces(text, marks)))
 
 
 def is_control(character: str) -> bool:
@@ -93,8 +93,8 @@ def code_of(character: str) -> str:
 
 def _marked(segments: list[str], marks: frozenset[str]) -> SafeString:
     if len(segments) == 1:
-        return _pieces(segments[0], marks)
-    numbered = ((number, _pieces(text, marks)) for number, text in enumerate(segments, 1))
+        return visible(segments[0], marks)
+    numbered = ((number, visible(text, marks)) for number, text in enumerate(segments, 1))
     return format_html_join(
         "",
         '<span class="smsww-cut" title="{}">{}</span><span class="smsww-segment">{}</span>',
@@ -102,11 +102,7 @@ def _marked(segments: list[str], marks: frozenset[str]) -> SafeString:
     )
 
 
-def _pieces(text: str, marks: frozenset[str]) -> SafeString:
-    return format_html_join("", "{}", ((piece,) for piece in _each_piece(text, marks)))
-
-
-def _each_piece(text: str, marks: frozenset[str]) -> Iterator[str | SafeString]:
+def _pieces(text: str, marks: frozenset[str]) -> Iterator[str | SafeString]:
     def kind(character: str) -> str:
         if is_control(character):
             return CONTROL

@@ -32,7 +32,6 @@ class Cancel(Action):
     done = ngettext_lazy("%d message was cancelled.", "%d messages were cancelled.")
 
     def why_not(self, message: Message) -> Text:
-        """Refuse messages that have left the queue."""
         return "" if message.state == State.QUEUED else _("It does not wait to be sent.")
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:

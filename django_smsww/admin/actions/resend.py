@@ -16,15 +16,6 @@ from ...states import State
 from .base import Action, Result, Text
 
 
-class ResendForm(forms.Form):
-    """Ask a second time about delivered messages."""
-
-    def __init__(self, data: Any, *, delivered: int, many: bool) -> None:
-        super().__init__(data)
-        if delivered:
-            self.fields["again"] = _again_for_all(delivered) if many else _again()
-
-
 class Resend(Action):
     """Send messages once more, as new ones; delivered ones after a second question."""
 
@@ -40,7 +31,6 @@ class Resend(Action):
     cost = _("It cost %s before.")
 
     def why_not(self, message: Message) -> Text:
-        """Return why it must not be sent once more."""
         reason = message.why_not_resendable()
         return gettext(reason) if reason else ""
 
@@ -51,9 +41,12 @@ class Resend(Action):
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Count the delivered messages."""
+        """Ask a second time about delivered messages."""
+        form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
-        return ResendForm(data, delivered=delivered, many=many)
+        if delivered:
+            form.fields["again"] = _again_for_all(delivered) if many else _again()
+        return form
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
         """Send it, and return its new row; a failed resend has a row, too."""

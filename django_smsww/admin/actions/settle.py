@@ -50,7 +50,6 @@ class Settle(Action):
     )
 
     def why_not(self, message: Message) -> Text:
-        """Refuse messages that are not UNKNOWN."""
         return "" if message.state == State.UNKNOWN else _("Its outcome is known.")
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:

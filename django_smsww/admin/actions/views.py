@@ -13,6 +13,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
@@ -86,7 +87,8 @@ class ActionPage:
 
     def one(self, object_id: int) -> HttpResponse:
         """Ask about one message; act on it if the form is valid."""
-        message = self.model_admin.get_object_or_404(self.request, object_id)
+        rows = self.model_admin.get_queryset(self.request)
+        message = get_object_or_404(rows, pk=object_id)
         if reason := self.action.why_not(message):
             self._say(reason, messages.WARNING)
             return self.model_admin.redirect_to("change", _newest(message).pk)
@@ -105,7 +107,6 @@ class ActionPage:
         return self._ask_many(rows, self.action.form(rows, many=True))
 
     def selected(self) -> HttpResponse:
-        """Act on the confirmed messages one by one."""
         changelist = self.model_admin.redirect_to("changelist")
         if self.request.method != "POST" or self._are_too_many(keys := _keys(self.request)):
             return changelist
@@ -216,7 +217,6 @@ def _line(message: Message, viewer: Viewer) -> dict[str, Any]:
     return {
         "message": message,
         "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
-        "country": message.country,
         "badge": badge(message.state),
         "cost": money(message.total_price),
     }

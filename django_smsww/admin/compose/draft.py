@@ -84,7 +84,6 @@ class Draft:
 
     @property
     def segments(self) -> int:
-        """The segments of all messages."""
         return count_segments(self.sms.body).segments * len(self.numbers)
 
     @property
@@ -134,14 +133,8 @@ def as_typed(line: str) -> str:
     return "+" + number[2:] if number.startswith("00") else number
 
 
-def count_lines(lines: str) -> int:
-    """Count the lines that are not blank."""
-    return sum(1 for line in lines.splitlines() if line.strip())
-
-
 def _unwanted(numbers: list[str]) -> set[str]:
-    using = router.db_for_write(Message)
-    known = Suppression.objects.using(using)
+    known = Suppression.objects.using(router.db_for_write(Message))
     return {number for block in _blocks(numbers) for number in known.among(block)}
 
 

@@ -12,7 +12,7 @@ from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMS, InvalidSMSBackend
 from ...sms import SMS
 from ..formatting import alias_choices
-from .draft import MOST_NUMBERS, Draft, count_lines
+from .draft import MOST_NUMBERS, Draft
 
 MOST_BYTES = 1024 * 1024
 
@@ -64,7 +64,6 @@ class ComposeForm(forms.Form):
             self.fields["recipients"].label = _("Recipient")
 
     def clean_file(self) -> str:
-        """Return the text of the file."""
         file = self.cleaned_data.get("file")
         if not file:
             return ""
@@ -81,7 +80,8 @@ class ComposeForm(forms.Form):
         if self.errors:
             return data
         lines = data["recipients"] + "\n" + data.get("file", "")
-        if count_lines(lines) > (MOST_NUMBERS if self.many else 1):
+        count = sum(1 for line in lines.splitlines() if line.strip())
+        if count > (MOST_NUMBERS if self.many else 1):
             text = _("At most %d numbers at once.") if self.many else _("One number only.")
             raise forms.ValidationError(text % MOST_NUMBERS if self.many else text)
         draft = _draft(data, lines)

@@ -44,7 +44,6 @@ class ComposePage:
     request: HttpRequest
 
     def get(self) -> HttpResponse:
-        """Show an empty form."""
         return self._show(self._form(initial={"token": uuid4()}))
 
     def post(self) -> HttpResponse:

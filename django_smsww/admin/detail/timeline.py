@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
-from ..formatting import badge, change_url, duration, error_name, kept_text, money
+from ..formatting import admin_url, badge, duration, error_name, kept_text, money
 from ..permissions import HIDDEN, Viewer
 from ..text import visible
 
@@ -77,7 +77,7 @@ def _from_row(message: Message, site: str) -> Iterator[Entry]:
 
 
 def _link(row: Message | None, site: str) -> tuple[str, Text] | None:
-    return (change_url(Message, row.pk, site), str(row)) if row else None
+    return (admin_url(site, Message, "change", row.pk), str(row)) if row else None
 
 
 def _from_events(message: Message, viewer: Viewer) -> Iterator[Entry]:
@@ -111,7 +111,7 @@ def _from_callbacks(message: Message, viewer: Viewer, site: str) -> Iterator[Ent
     before: Decimal | None = None
     for callback in _newest(said):
         price = _price(callback)
-        link = (change_url(Callback, callback.pk, site), _("Payload"))
+        link = (admin_url(site, Callback, "change", callback.pk), _("Payload"))
         yield Entry(
             callback.received_at,
             callback.get_source_display(),
