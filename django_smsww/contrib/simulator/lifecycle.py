@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from .behaviours import behaviour_of
 from .callbacks import CallbackSender
 from .clock import now
 from .countries import price_of_segment
@@ -63,7 +64,7 @@ class Lifecycle:
     def advance(self, message: AcceptedMessage, *, at_once: bool = False) -> list[int]:
         """Move a message to its next state; return the numbers of its callbacks."""
         state, *rest = message.steps
-        variant = message.behaviour.callbacks
+        variant = behaviour_of(message.ending).callbacks
         return self._move(message, state, tuple(rest), variant, at_once=at_once)
 
     def hold(self, held: bool) -> None:

@@ -58,20 +58,16 @@ def build_payload(document: Document, profiles: Profiles) -> tuple[Any, Any]:
     if "custom-not-echoed" in profiles:
         custom = None
     if "payload-flat" in profiles:
-        return {**message, **_own_callback(document, profiles)}, custom
+        # The callback is the only place for custom in a flat payload.
+        own = {} if "custom-not-echoed" in profiles else {"callback": document["callback"]}
+        return message | own, custom
     payload = {"data": message, "custom": custom}
     return ({"data": payload} if "payload-nested" in profiles else payload), custom
 
 
-def _own_callback(document: Document, profiles: Profiles) -> dict[str, Any]:
-    """Return the callback, the only place for custom in a flat payload."""
-    if "custom-not-echoed" in profiles:
-        return {}
-    return {"callback": document["callback"]}
-
-
 def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
-    connection = _connect(url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
     try:
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         connection.request("POST", target, body, headers)
@@ -80,8 +76,3 @@ def _post(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
         return response.status
     finally:
         connection.close()
-
-
-def _connect(url: SplitResult) -> http.client.HTTPConnection:
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)

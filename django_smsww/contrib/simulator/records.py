@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .behaviours import Behaviour, behaviour_of
+from .behaviours import behaviour_of
 from .clock import now
 from .http import Request, Response
 from .messages import Document, reference_of
@@ -32,11 +32,6 @@ class AcceptedMessage:
         values: dict[str, Any] = {name: row[name] for name in cls.__slots__}
         steps, document = json.loads(row["steps"]), json.loads(row["document"])
         return cls(**values | {"steps": tuple(steps), "document": document})
-
-    @property
-    def behaviour(self) -> Behaviour:
-        """The behaviour that was chosen when the gateway accepted the message."""
-        return behaviour_of(self.ending)
 
     @property
     def is_over(self) -> bool:

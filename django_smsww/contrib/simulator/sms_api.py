@@ -61,36 +61,28 @@ class SMSEndpoints:
 
     def _send(self, request: Request, route: str, seq: int) -> Response:
         self._context.authenticator.check_bearer(request)
-        _check_account(self._context)
+        if self._context.wallet.is_blocklisted:
+            text = "The user is blocklisted. Please contact support for assistance."
+            raise gateway_error(403, 2020, text)
         message = read_message(request.json(), route)
         ending = self._ending(request, message)
         behaviour = behaviour_of(ending)
         if not behaviour.accepts:
             raise Refusal(behaviour.answer(request, Response()))
         _check_content(self._context, message)
-        if message.dry_run:
-            return self._validate(request, message, ending, seq)
-        response, message_id = self._accept(request, message, ending, seq)
-        if behaviour.rushed:
-            self._context.lifecycle.rush(message_id)
-        return response
+        return self._accept(request, message, ending, seq)
 
-    def _validate(self, request: Request, message: NewMessage, ending: str, seq: int) -> Response:
-        document = new_document(message, _fixed_price(message))
-        response = behaviour_of(ending).answer(request, self._show(document, 201))
-        self._context.request_log.record_outcome(seq, "validated", response)
-        return response
-
-    def _accept(
-        self, request: Request, message: NewMessage, ending: str, seq: int
-    ) -> tuple[Response, str]:
+    def _accept(self, request: Request, message: NewMessage, ending: str, seq: int) -> Response:
+        behaviour, lifecycle = behaviour_of(ending), self._context.lifecycle
         with self._context.store.transaction():
-            _check_credit(self._context, message)
-            document = _accept(self._context, message, ending)
-            response = behaviour_of(ending).answer(request, self._show(document, 201))
-            self._context.request_log.record_outcome(seq, "accepted", response)
-        self._context.lifecycle.expect(self._context.lifecycle.next_due())
-        return response, document["id"]
+            document = _record(self._context, message, ending)
+            response = behaviour.answer(request, self._show(document, 201))
+            outcome = "validated" if message.dry_run else "accepted"
+            self._context.request_log.record_outcome(seq, outcome, response)
+        lifecycle.expect(lifecycle.next_due())
+        if behaviour.rushed:
+            lifecycle.rush(document["id"])
+        return response
 
     def _ending(self, request: Request, message: NewMessage) -> str:
         """Return the armed test number, or the recipient's own one, or ""."""
@@ -108,14 +100,6 @@ class SMSEndpoints:
     def _success(self, payload: object, status: int = 200) -> Response:
         is_bare = "bare" in self._context.profiles
         return json_response(payload if is_bare else {"data": payload}, status)
-
-
-def _check_account(context: Context) -> None:
-    """Refuse every message of a blocklisted account."""
-    if context.wallet.is_blocklisted:
-        raise gateway_error(
-            403, 2020, "The user is blocklisted. Please contact support for assistance."
-        )
 
 
 def _check_content(context: Context, message: NewMessage) -> None:
@@ -137,10 +121,12 @@ def _check_credit(context: Context, message: NewMessage) -> None:
         raise platform_error(402, text, float(credit))
 
 
-def _accept(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record the message in the ledger, and charge a fixed price at once."""
-    behaviour = behaviour_of(ending)
-    price = _fixed_price(message)
+def _record(context: Context, message: NewMessage, ending: str) -> Document:
+    """Record the message in the ledger, and charge a fixed price at once; not for a dry run."""
+    behaviour, price = behaviour_of(ending), _fixed_price(message)
+    if message.dry_run:
+        return new_document(message, price)
+    _check_credit(context, message)
     document = new_document(message, price, blocklisted=behaviour.blocklisted)
     due = None if behaviour.rushed else context.lifecycle.next_due()
     context.ledger.accept(document, message.route, ending, due)
