@@ -22,14 +22,8 @@ def refresh(sent: Sequence[Sent]) -> list[Sent]:
     return [Sent(one.case, rows[one.message.pk]) for one in sent]
 
 
-def as_expected(one: Sent) -> bool:
-    """Return True if this row has no problem."""
-    return not any(problems_of(one))
-
-
-def differences(sent: Iterable[Sent], ledger: Iterable[dict[str, Any]]) -> list[str]:
+def differences(sent: Sequence[Sent], ledger: Sequence[dict[str, Any]]) -> list[str]:
     """Describe each error in the history, and in the ledger of the simulator."""
-    sent = list(sent)
     found = [
         f"{one.message.reference} ({one.case.title}): {problem}"
         for one in sent
@@ -59,14 +53,13 @@ def repeated(sent: Iterable[Sent]) -> Iterator[str]:
     return (f"{number} has {count} rows" for number, count in counts.items() if count > 1)
 
 
-def sent_twice(ledger: Iterable[dict[str, Any]]) -> Iterator[str]:
+def sent_twice(ledger: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield messages that the simulator accepted twice, or that no request should have reached."""
-    accepted = list(ledger)
-    counts = Counter(entry["reference"] for entry in accepted)
+    counts = Counter(entry["reference"] for entry in ledger)
     for reference, count in counts.items():
         if count > 1:
             yield f"{reference} was accepted {count} times"
-    if any(entry["recipient"] == ROLLED_BACK for entry in accepted):
+    if any(entry["recipient"] == ROLLED_BACK for entry in ledger):
         yield "a message of a transaction that was rolled back was sent"
 
 

@@ -37,17 +37,3 @@ class Site:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def open_site(port: int | None, *, wanted: int = 8000) -> Site:
-    """Return a site on this port. Without one, use the usual port, or else a free one.
-
-    Raises:
-        OSError: this port is taken.
-    """
-    if port is not None:
-        return Site(port)
-    try:
-        return Site(wanted)
-    except OSError:
-        return Site(0)

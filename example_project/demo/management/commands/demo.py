@@ -21,9 +21,9 @@ from tqdm import tqdm
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message
 
-from ...history import as_expected, differences, format_table, refresh
+from ...history import differences, format_table, problems_of, refresh
 from ...scenario import TOTAL, Sent, send_everything
-from ...site import Site, open_site
+from ...site import Site
 
 PASSWORD = "admin"  # noqa: S105  for this machine only, and shown on the screen
 STATE_DELAY = 0.3
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, _interrupt)
         prepare_database()
         with (
-            open_port(options["port"]) as site,
+            open_site(options["port"]) as site,
             open_simulator(options["simulator_port"]) as simulator,
         ):
             use(simulator, site)
@@ -63,7 +63,8 @@ class Command(BaseCommand):
         self.stdout.write(f"It calls back to {site.url}/sms/callback/.\n\n")
         # The forged callbacks would write warnings across the progress bar.
         logging.disable(logging.WARNING)
-        sent = wait_for_callbacks(send_with_progress(), simulator, options["wait"])
+        sent = list(tqdm(send_everything(), "Sending", TOTAL, bar_format=BAR))
+        sent = wait_for_callbacks(sent, simulator, options["wait"])
         logging.disable(logging.NOTSET)
         self.stdout.write(f"\n{format_table(sent)}\n\n")
         found = differences(sent, simulator.ledger())
@@ -107,11 +108,13 @@ def describe_admin() -> str:
     return f"User admin, password {PASSWORD}" if known else "User admin, with your password"
 
 
-def open_port(port: int | None) -> Site:
-    """Return the site; raise CommandError if its port is taken."""
+def open_site(port: int | None) -> Site:
+    """Return the site on this port; without one on 8000, or else on a free port."""
     try:
-        return open_site(port)
+        return Site(8000 if port is None else port)
     except OSError as error:
+        if port is None:
+            return Site(0)
         raise CommandError(f"Port {port} cannot be used ({error.strerror}): try another.") from None
 
 
@@ -149,16 +152,12 @@ def use(simulator: SimulatorProcess, site: Site) -> None:
     }
 
 
-def send_with_progress() -> list[Sent]:
-    return list(tqdm(send_everything(), "Sending", TOTAL, bar_format=BAR))
-
-
 def wait_for_callbacks(sent: list[Sent], simulator: SimulatorProcess, seconds: float) -> list[Sent]:
     """Wait for the expected states and the last callbacks; return the rows."""
     deadline = time.monotonic() + seconds
     with tqdm(desc="Waiting", total=len(sent), bar_format=BAR) as bar:
         while bar.n < len(sent) and time.monotonic() < deadline:
-            bar.n = sum(map(as_expected, refresh(sent)))
+            bar.n = sum(not any(problems_of(one)) for one in refresh(sent))
             bar.refresh()
             time.sleep(0.1)
     try:
