@@ -1,7 +1,5 @@
 """The telephones of the simulator are for staff, and only a POST changes anything."""
 
-import time
-
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -11,10 +9,12 @@ from django_smsww.contrib.simulator.context import Options
 from django_smsww.contrib.simulator.server import Simulator
 
 from ..conftest import NUMBER
+from ..simulator.door import wait_for
 from ..support.people import browser_of, notices, staff, text_of
 
 PAGE = reverse("smsww_phones")
 BACKEND = "django_smsww.backends.openapi.SMSBackend"
+HOLD = {"_hold": "", "held": "yes"}
 EVIL = "<script>alert(1)</script>\"'\u202e"
 pytestmark = pytest.mark.django_db(transaction=True)  # messages leave on commit
 
@@ -37,7 +37,7 @@ def browser(db):
 
 @pytest.fixture
 def held(simulator, browser):
-    browser.post(PAGE, {"_hold": "", "held": "yes"})
+    browser.post(PAGE, HOLD)
     return browser
 
 
@@ -46,11 +46,8 @@ def bubble(browser):
     return bubbles[0]
 
 
-def wait_for(browser, state):
-    deadline = time.monotonic() + 5
-    while bubble(browser)["state"] != state:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_until(browser, state):
+    wait_for(lambda: bubble(browser)["state"] == state)
 
 
 def test_each_number_is_a_telephone(simulator, browser):
@@ -79,25 +76,24 @@ def test_messages_go_on_when_they_are_let(held):
     send_sms("Hello", NUMBER)
     assert "stand still" in text_of(held.get(PAGE))
     held.post(PAGE, {"_hold": "", "held": "no"})
-    wait_for(held, "DELIVERED")
+    wait_until(held, "DELIVERED")
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_only_staff_who_may_read_texts_see_it(simulator, django_user_model, method):
     send_sms("Hello", NUMBER)
-    form = {"_hold": "", "held": "yes"}
-    assert "/login/" in getattr(Client(), method)(PAGE, form).url
+    assert "/login/" in getattr(Client(), method)(PAGE, HOLD).url
     nobody = browser_of(django_user_model.objects.create_user("bob"))
-    assert "/login/" in getattr(nobody, method)(PAGE, form).url
+    assert "/login/" in getattr(nobody, method)(PAGE, HOLD).url
     blind = browser_of(staff("view_message", "send_message"))
-    assert getattr(blind, method)(PAGE, form).status_code == 403
-    wait_for(browser_of(staff("view_message_content", name="cy")), "DELIVERED")
+    assert getattr(blind, method)(PAGE, HOLD).status_code == 403
+    wait_until(browser_of(staff("view_message_content", name="cy")), "DELIVERED")
 
 
 def test_nothing_happens_by_a_link_or_from_another_page(simulator, browser):
-    browser.get(PAGE, {"_hold": "", "held": "yes"})
+    browser.get(PAGE, HOLD)
     strict = browser_of(staff("view_message_content", name="eve"), enforce_csrf_checks=True)
-    assert strict.post(PAGE, {"_hold": "", "held": "yes"}).status_code == 403
+    assert strict.post(PAGE, HOLD).status_code == 403
     assert browser.put(PAGE).status_code == 405
     assert browser.get(PAGE).context["is_held"] is False
 
@@ -113,7 +109,7 @@ def test_hostile_texts_are_escaped(simulator, browser):
 def test_a_simulator_that_does_not_run_is_said_to_be_silent(simulator, browser):
     simulator.stop()
     assert "Nothing answers at" in text_of(browser.get(PAGE))
-    answer = browser.post(PAGE, {"_hold": "", "held": "yes"}, follow=True)
+    answer = browser.post(PAGE, HOLD, follow=True)
     assert notices(answer) == ["The simulator does not answer."]
     simulator.start = simulator.stop = lambda: None  # it is stopped already
 
@@ -123,7 +119,7 @@ def test_no_other_address_is_ever_asked(browser, settings, monkeypatch):
     options = {"token": "secret", "host": "sandbox"}
     settings.SMSWW = {"default": {"BACKEND": BACKEND, "OPTIONS": options}, "broken": {}}
     assert "No alias sends to a simulator" in text_of(browser.get(PAGE))
-    assert browser.post(PAGE, {"_hold": "", "held": "yes"}).status_code == 302
+    assert browser.post(PAGE, HOLD).status_code == 302
 
 
 def test_the_list_of_messages_leads_there(browser):

@@ -9,6 +9,13 @@ import requests
 NUMBER = "+393331234567"
 
 
+def wait_for(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 class Door:
     """A session with a token, with the account's credentials, and with the controls."""
 
@@ -56,11 +63,8 @@ class Door:
     def credit(self):
         return self.account("/wallet").json()["data"]["credit"]
 
-    def wait_until_idle(self, seconds=5):
-        deadline = time.monotonic() + seconds
-        while self.control("idle").json()["waiting"]:
-            assert time.monotonic() < deadline, "something is still under way"
-            time.sleep(0.005)
+    def wait_until_idle(self):
+        wait_for(lambda: not self.control("idle").json()["waiting"])
 
     def close(self):
         self.session.close()

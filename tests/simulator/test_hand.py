@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from .door import wait_for
+
 HELD = {"held": True}
 
 
@@ -16,13 +18,6 @@ def held(door):
 
 def send(door, receiver):
     return door.post(callback={"url": receiver.url, "retry": 0}).json()["data"]["id"]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def shown(door):

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from .door import NUMBER
+from .door import NUMBER, wait_for
 
 
 def send(simulator, *, token="x", timeout=5, **fields):
@@ -88,10 +87,7 @@ def test_simulator_ends_with_the_process_that_started_it(tmp_path):
     )
     # The killed process leaves its store in TMPDIR.
     url = run_python("-c", script, TMPDIR=str(tmp_path)).strip()
-    deadline = time.monotonic() + 5
-    while _answers(url):
-        assert time.monotonic() < deadline, "it outlived its parent"
-        time.sleep(0.02)
+    wait_for(lambda: not _answers(url))
 
 
 def _answers(url):
