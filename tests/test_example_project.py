@@ -53,37 +53,35 @@ def manage(environment):
     return run
 
 
-@pytest.fixture
-def show(environment):
-    """Return a function that evaluates an expression with the project's settings."""
-
-    def evaluate(expression, **variables):
-        code = f"from example import settings; print({expression})"
-        return subprocess.check_output(
-            [sys.executable, "-W", "error", "-c", code],
-            cwd=MANAGE.parent,
-            env=environment | variables,
-            text=True,
-        ).strip()
-
-    return evaluate
+OPTIONS = "settings.SMSWW['default']['OPTIONS']"
 
 
-def test_development_needs_no_settings_and_has_the_simulator(show):
-    expression = "settings.SMSWW['default']['OPTIONS']['host'], settings.DEBUG"
-    assert show(expression) == "http://127.0.0.1:8026 True"
-
-
-def test_a_token_switches_to_the_gateway(show):
-    options = "settings.SMSWW['default']['OPTIONS']"
-    expression = f"{options}['host'], {options}['token']"
-    assert show(expression, SMS_TOKEN="a-token") == "production a-token"
-
-
-def test_a_database_url_switches_the_database(show):
-    url = "postgres://user@127.0.0.1/sms"
-    engine = show("settings.DATABASES['default']['ENGINE']", DATABASE_URL=url)
-    assert engine == "django.db.backends.postgresql"
+@pytest.mark.parametrize(
+    ("variables", "expression", "shown"),
+    [
+        ({}, f"{OPTIONS}['host'], settings.DEBUG", "http://127.0.0.1:8026 True"),
+        (
+            {"SMS_TOKEN": "a-token"},
+            f"{OPTIONS}['host'], {OPTIONS}['token']",
+            "production a-token",
+        ),
+        (
+            {"DATABASE_URL": "postgres://user@127.0.0.1/sms"},
+            "settings.DATABASES['default']['ENGINE']",
+            "django.db.backends.postgresql",
+        ),
+    ],
+    ids=["development with the simulator", "the gateway with a token", "another database"],
+)
+def test_variables_decide_the_settings(environment, variables, expression, shown):
+    code = f"from example import settings; print({expression})"
+    told = subprocess.check_output(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=MANAGE.parent,
+        env=environment | variables,
+        text=True,
+    )
+    assert told.strip() == shown
 
 
 def test_production_passes_the_deployment_checks(manage):
