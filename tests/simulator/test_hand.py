@@ -62,6 +62,7 @@ def test_a_lost_callback_can_be_repeated(held, receiver):
     held.control("repeat", {"id": sent})
     wait_for(lambda: shown(held)["callbacks"][-1]["status"] == 200)
     assert [post.state for post in receiver.posts] == ["EXPIRED"]
+    assert [line["lost"] for line in shown(held)["callbacks"]] == [True, False]
 
 
 @pytest.mark.parametrize(("callbacks", "first", "last"), [("twice", 2, 2), ("late", 0, 1)])
