@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -15,10 +15,9 @@ from django.utils import timezone
 
 from ..models import DailyTotal, Message
 from ..models.totals import SUMS
-from ..states import FINAL, State
+from ..states import State
 
 KINDS = ("state", "country", "tag", "alias")
-MOVABLE = frozenset(State) - FINAL
 SAMPLE = 2_000
 """So many deliveries of a day are timed at most."""
 
@@ -55,13 +54,11 @@ class Day:
 
     Attributes:
         sums: for each of `KINDS`, by state, by country, by tag and by alias.
-        movable: the number of rows in each state that is not final.
         zone: the time zone in which the day was summed.
     """
 
     as_of: datetime
     sums: dict[str, dict[str, Sums]]
-    movable: dict[str, int]
     times: Times | None
     zone: str
 
@@ -124,15 +121,15 @@ def sum_up(day: date, using: str, as_of: datetime) -> Day:
     """Return the figures of a day at this moment."""
     rows = created_between(day, day, using)
     sums: dict[str, dict[str, Sums]] = {kind: defaultdict(Sums) for kind in KINDS}
-    present = Counter[str]()
+    delivered = 0
     for *names, is_pruned, messages, segments, cost, penalties in _groups(rows, day):
         group = Sums(messages, segments or 0, cost or Decimal(0), penalties or Decimal(0))
         for kind, name in zip(KINDS, names, strict=True):
             sums[kind][name] = Sums.of((sums[kind][name], group))
-        present[names[0]] += 0 if is_pruned else messages
-    movable = {state: count for state, count in present.items() if state in MOVABLE and count}
-    times = _times(rows, count) if (count := present[State.DELIVERED]) else None
-    return Day(as_of, sums, movable, times, timezone.get_default_timezone_name())
+        if names[0] == State.DELIVERED and not is_pruned:
+            delivered += messages
+    times = _times(rows, delivered) if delivered else None
+    return Day(as_of, sums, times, timezone.get_default_timezone_name())
 
 
 def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]]:

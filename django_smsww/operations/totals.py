@@ -5,11 +5,10 @@ It takes seconds to sum a month of rows, so past days are cached. No column and 
 day has changed: each send and each callback would pay for it. Instead:
 
 - Today is summed at each look; with many messages, once a minute.
-- A past day is summed again when the number of its messages in any state that is not final has
-  changed. The index on `state` tells that. Late callbacks, look-ups and decisions of people change
-  such numbers.
-- A late price, or the correction of a final state, changes none. So the sums of a past day are
-  trusted for one hour for each day that lay between its end and the time of summing.
+- A past day is summed again when the number of its unfinished messages in any state has changed.
+  The index on `state` tells that. Late callbacks, look-ups and decisions of people change it.
+- A late price, or the correction of a final state, changes no such number. So the sums of a past
+  day are trusted for one hour for each day that lay between its end and the time of summing.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from ..models import DailyTotal, Message
-from .days import MOVABLE, Day, Sums, created_between, created_day, day_of, midnight, sum_up
+from ..states import UNFINISHED
+from .days import Day, Sums, created_between, created_day, day_of, midnight, sum_up
 
 MOST_DAYS = 366
 MANY_MESSAGES = 20_000
@@ -70,11 +70,6 @@ class Period:
         self.days = {day: figures for day, figures in days.items() if figures.zone == zone}
 
     @property
-    def missing(self) -> int:
-        """The number of days that were never summed."""
-        return len(self.wanted) - len(self.days)
-
-    @property
     def as_of(self) -> datetime:
         """The time of the oldest figures."""
         return min([self.now, *(figures.as_of for figures in self.days.values())])
@@ -92,8 +87,9 @@ class Period:
 
         If the database saves none, sum them all, as the next call would get no further.
         """
+        outdated = self._outdated()
         begun, can_save = time.monotonic(), True
-        for number, day in enumerate(self._outdated()):
+        for number, day in enumerate(outdated):
             is_late = seconds is not None and time.monotonic() - begun > seconds
             is_over = day < day_of(self.now)
             if is_late and number and is_over and can_save:
@@ -131,11 +127,15 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days with another number of messages in a state that is not final."""
+        """Return the days with another number of unfinished messages in a state."""
         if not days:
             return set()
-        rows = created_between(days[0], days[-1], self.using).filter(state__in=MOVABLE)
-        present: dict[date, dict[str, int]] = defaultdict(dict)
-        for day, state, count in rows.values_list(created_day(), "state").annotate(Count("pk")):
-            present[day][state] = count
-        return {day for day in days if self.days[day].movable != present[day]}
+        rows = created_between(days[0], days[-1], self.using).filter(state__in=UNFINISHED)
+        present = set(rows.values_list(created_day(), "state").annotate(Count("pk")))
+        summed = {
+            (day, state, sums.messages)
+            for day in days
+            for state, sums in self.days[day].sums["state"].items()
+            if state in UNFINISHED
+        }
+        return {day for day, _state, _count in present ^ summed}

@@ -55,9 +55,9 @@ def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpRes
     if form.is_valid():
         first, last = form.cleaned_data["since"], form.cleaned_data["until"]
     period = read_days(first, last, seconds=SECONDS)
-    done = len(period.days)
+    progress = {"done": len(period.days), "whole": len(period.wanted)}
     # The sums of a part of the period would mislead.
-    progress = {"done": done, "whole": done + period.missing}
+    is_done = progress["done"] == progress["whole"]
     return model_admin.render_page(
         request,
         "statistics/page.html",
@@ -66,7 +66,7 @@ def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpRes
         errors=form.non_field_errors() if form.is_bound else [],
         is_wrong=not form.is_valid(),
         quick=[(days, _quick(days)) for days in (7, 30, 90, 365)],
-        **progress if period.missing else drawn(period, Viewer.of(request)),
+        **drawn(period, Viewer.of(request)) if is_done else progress,
     )
 
 
