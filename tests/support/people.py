@@ -73,3 +73,8 @@ def notices(response):
 
 def text_of(response):
     return response.content.decode()
+
+
+def missing(response, *texts):
+    """Return those of these texts that are not on the page."""
+    return [text for text in texts if text not in text_of(response)]
