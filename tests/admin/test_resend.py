@@ -19,18 +19,7 @@ from django_smsww.sending.api import resend
 from django_smsww.states import Cause
 
 from ..conftest import NUMBER, raises
-from ..support.people import (
-    EVERYTHING,
-    LIST,
-    admin_url,
-    browser_of,
-    notices,
-    page,
-    resend_page,
-    selection,
-    staff,
-    text_of,
-)
+from ..support.people import LIST, admin_url, missing, notices, page, resend_page, selection
 
 RESEND_MANY = admin_url("message_resend_selected")
 pytestmark = pytest.mark.django_db
@@ -38,9 +27,8 @@ pytestmark = pytest.mark.django_db
 
 def test_resend_asks_on_get_and_sends_on_post(browser, make_message, smsoutbox):
     message = make_message(state=State.FAILED, segments=2, total_price=Decimal("0.14"))
-    question = browser.get(resend_page(message))
-    for shown in (str(message.reference), NUMBER, "2 segments", "0.14 EUR"):
-        assert shown in text_of(question)
+    shown = (str(message.reference), NUMBER, "2 segments", "0.14 EUR")
+    assert not missing(browser.get(resend_page(message)), *shown)
     assert smsoutbox == []
     response = browser.post(resend_page(message), follow=True)
     assert [sms.recipient for sms in smsoutbox] == [NUMBER]
@@ -84,9 +72,8 @@ def test_what_was_delivered_needs_a_second_answer(browser, make_message, smsoutb
     message = make_message()
     result = SendResult(provider_id="p1", state="DELIVERED")
     Message.objects.filter(pk=message.pk).accept(result, Cause.EVIDENCE)
-    assert 'name="again"' in text_of(browser.get(resend_page(message)))
-    response = browser.post(resend_page(message))
-    assert "Tick the box" in text_of(response)
+    assert not missing(browser.get(resend_page(message)), 'name="again"')
+    assert not missing(browser.post(resend_page(message)), "Tick the box")
     assert smsoutbox == []
     browser.post(resend_page(message), {"again": "yes"})
     assert len(smsoutbox) == 1
@@ -108,7 +95,7 @@ def test_what_was_delivered_needs_a_second_answer(browser, make_message, smsoutb
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_what_must_not_be_resent_is_not(browser, make_message, smsoutbox, columns, reason, method):
     message = make_message(**columns)
-    assert resend_page(message) not in text_of(browser.get(page(message)))
+    assert missing(browser.get(page(message)), resend_page(message))
     response = getattr(browser, method)(resend_page(message), {"again": "yes"}, follow=True)
     assert reason in notices(response)[0]
     assert smsoutbox == []
@@ -158,8 +145,7 @@ def test_an_alias_that_is_gone_is_said_to_be(browser, make_message):
 
 
 def test_a_message_that_is_not_there_is_not_resent(browser):
-    address = admin_url("message_resend", 404)
-    assert browser.post(address).status_code == 404
+    assert browser.post(admin_url("message_resend", 404)).status_code == 404
 
 
 def test_the_log_names_references_alone(browser, make_message, smsoutbox):
@@ -178,11 +164,9 @@ def test_the_action_asks_and_sends_nothing(browser, make_message, smsoutbox):
     good = make_message(state=State.FAILED, segments=2, total_price=Decimal("0.14"))
     more = make_message(state=State.EXPIRED, segments=1)
     bad = make_message(state=State.UNKNOWN)
-    response = browser.post(LIST, selection(good, more, bad, action="resend_selected"))
-    text = text_of(response)
-    for shown in ("2 messages", "3 segments", "0.14 EUR", "The cost of 1 is not known"):
-        assert shown in text
-    assert "settle it first" in text
+    question = browser.post(LIST, selection(good, more, bad, action="resend_selected"))
+    counts = ("2 messages", "3 segments", "0.14 EUR", "The cost of 1 is not known")
+    assert not missing(question, *counts, "settle it first")
     assert smsoutbox == []
 
 
@@ -237,11 +221,9 @@ def test_made_up_keys_resend_nothing(browser, make_message, smsoutbox, made_up):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_resend_is_told_of_where_each_request_is_a_transaction(make_message, gateway):
-    message = make_message(state=State.FAILED)
-    connection.settings_dict["ATOMIC_REQUESTS"] = True
-    try:
-        answer = browser_of(staff(*EVERYTHING)).post(resend_page(message), follow=True)
-    finally:
-        connection.settings_dict["ATOMIC_REQUESTS"] = False
+def test_a_resend_is_told_of_where_each_request_is_a_transaction(
+    browser, make_message, gateway, monkeypatch
+):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    answer = browser.post(resend_page(make_message(state=State.FAILED)), follow=True)
     assert notices(answer) == ["It was sent once more. This is the new message."]

@@ -1,6 +1,7 @@
 """Pause sending and resume it, and see above every message that it is paused."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,17 +12,12 @@ from django_smsww.models import Suspension
 from django_smsww.worker.limits import stop_batch
 
 from ..conftest import NUMBER
-from ..support.people import LIST, admin_url, browser_of, notices, page, staff, text_of
+from ..support.people import LIST, admin_url, browser_of, missing, notices, page, staff
 
 SUSPENSIONS = admin_url("suspension_changelist")
 PAUSE = admin_url("suspension_pause")
 EVIL = "<script>alert(1)</script>\u202e"
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def browser(db):
-    return browser_of(staff("view_message", "view_suspension", "pause_message"))
 
 
 def resume_page(suspension):
@@ -31,9 +27,7 @@ def resume_page(suspension):
 def test_pause_tells_what_waits_and_then_holds_it_back(browser, make_message):
     make_message(segments=3)
     make_message(segments=1)
-    question = text_of(browser.get(PAUSE))
-    assert "2 messages wait" in question
-    assert "4 segments" in question
+    assert not missing(browser.get(PAUSE), "2 messages wait", "4 segments")
     assert not Suspension.objects.exists()
     answer = browser.post(PAUSE, {"alias": "default", "reason": "maintenance"}, follow=True)
     assert notices(answer) == ["Nothing is sent through “default” now."]
@@ -48,9 +42,7 @@ def test_resume_counts_what_leaves_and_lifts_it(browser, make_message):
     make_message(segments=2)
     make_message(alias="other")
     row = Suspension.objects.get()
-    question = text_of(browser.get(resume_page(row)))
-    assert "1 message leaves" in question
-    assert "2 segments" in question
+    assert not missing(browser.get(resume_page(row)), "1 message leaves", "2 segments")
     assert Suspension.objects.exists()
     answer = browser.post(resume_page(row), follow=True)
     assert notices(answer)[-1] == "Sending through “default” goes on."
@@ -60,30 +52,27 @@ def test_resume_counts_what_leaves_and_lifts_it(browser, make_message):
 
 def test_a_pause_is_seen_on_the_list_and_on_a_message(browser, make_message):
     browser.post(PAUSE, {"alias": "default", "reason": "maintenance"})
+    link = resume_page(Suspension.objects.get())
+    shown = ("Nothing is sent through “default” at present.", "maintenance", link)
     for address in (LIST, page(make_message())):
-        text = text_of(browser.get(address))
-        assert "Nothing is sent through “default” at present." in text
-        assert "maintenance" in text
-        assert resume_page(Suspension.objects.get()) in text
+        assert not missing(browser.get(address), *shown)
 
 
 def test_what_is_over_or_holds_back_less_than_an_alias_has_no_banner(browser):
     Suspension.objects.create(alias="default", until=timezone.now() - timedelta(seconds=1))
     Suspension.objects.create(alias="default", scope="text:abc")
-    assert "smsww-banner" not in text_of(browser.get(LIST))
+    assert missing(browser.get(LIST), "smsww-banner")
 
 
 def test_who_may_not_resume_sees_the_banner_without_the_link():
     row = Suspension.objects.create(alias="default", reason=EVIL)
-    text = text_of(browser_of(staff("view_message", "pause_message")).get(LIST))
-    assert "smsww-banner" in text
-    assert resume_page(row) not in text
-    assert "<script>alert" not in text
+    answer = browser_of(staff("view_message", "pause_message")).get(LIST)
+    hidden = [resume_page(row), "<script>alert"]
+    assert missing(answer, "smsww-banner", *hidden) == hidden
 
 
 def test_what_was_stopped_for_good_is_not_resumed(browser, make_message):
-    batch = "6f1d0a52-0000-4000-8000-000000000001"
-    stop_batch("default", "", batch, using="default")
+    stop_batch("default", "", uuid4(), using="default")
     row = Suspension.objects.get()
     answer = browser.post(resume_page(row), follow=True)
     assert "stopped for good" in notices(answer)[0]
@@ -98,22 +87,20 @@ def test_a_resume_that_may_cost_warns(browser, make_message, error, warning):
     message = make_message(fingerprint="abc")
     make_message(fingerprint="other")
     Suspension.objects.impose("default", "", error(), "abc")
-    text = text_of(browser.get(resume_page(Suspension.objects.get())))
-    assert warning in text
-    is_text = error is ContentRefused
-    assert ("1 message leaves" if is_text else "2 messages leave") in text
-    assert message.body not in text
+    count = "1 message leaves" if error is ContentRefused else "2 messages leave"
+    answer = browser.get(resume_page(Suspension.objects.get()))
+    assert missing(answer, warning, count, message.body) == [message.body]
 
 
 @pytest.mark.parametrize("form", [{}, {"alias": "gone"}, {"alias": "default", "reason": "x" * 256}])
 def test_a_pause_of_nothing_is_refused(browser, form):
-    assert "errornote" in text_of(browser.post(PAUSE, form))
+    assert not missing(browser.post(PAUSE, form), "errornote")
     assert not Suspension.objects.exists()
 
 
 def test_an_alias_that_cannot_be_built_is_not_paused(browser, settings):
     settings.SMSWW = {"default": {"BACKEND": "nowhere.SMSBackend"}}
-    assert "cannot be used" in text_of(browser.post(PAUSE, {"alias": "default"}))
+    assert not missing(browser.post(PAUSE, {"alias": "default"}), "cannot be used")
     assert not Suspension.objects.exists()
 
 
