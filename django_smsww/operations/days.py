@@ -105,25 +105,26 @@ def created_day() -> TruncDate:
 def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
     """Return the names of each group of rows, and its sums in the order of `SUMS`."""
     # An annotation must not have the name of a column.
-    return rows.values_list(*names).annotate(
-        count=Count("pk"), parts=Sum("segments"), paid=Sum("total_price"), fined=Sum("penalty")
+    return (
+        rows.filter(dry_run=False)
+        .order_by()
+        .values_list(*names)
+        .annotate(
+            count=Count("pk"), parts=Sum("segments"), paid=Sum("total_price"), fined=Sum("penalty")
+        )
     )
-
-
-def created_between(first: date, last: date, using: str) -> QuerySet[Message]:
-    """Return the messages of these days that are no dry runs."""
-    begins, ends = midnight(first), midnight(last + timedelta(days=1))
-    rows = Message.objects.using(using).filter(created_at__gte=begins, created_at__lt=ends)
-    return rows.filter(dry_run=False).order_by()
 
 
 def sum_up(day: date, using: str, as_of: datetime) -> Day:
     """Return the figures of a day at this moment."""
-    rows = created_between(day, day, using)
+    begins, ends = midnight(day), midnight(day + timedelta(days=1))
+    rows = Message.objects.using(using).filter(created_at__gte=begins, created_at__lt=ends)
     sums: dict[str, dict[str, Sums]] = {kind: defaultdict(Sums) for kind in KINDS}
     delivered = 0
     for *names, is_pruned, messages, segments, cost, penalties in _groups(rows, day):
-        group = Sums(messages, segments or 0, cost or Decimal(0), penalties or Decimal(0))
+        # SQLite adds amounts as floats.
+        money = (round(amount or Decimal(0), 6) for amount in (cost, penalties))
+        group = Sums(messages, segments or 0, *money)
         for kind, name in zip(KINDS, names, strict=True):
             sums[kind][name] = Sums.of((sums[kind][name], group))
         if names[0] == State.DELIVERED and not is_pruned:
@@ -147,7 +148,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
     """Time an even sample of the deliveries."""
     thinned = -(-delivered // SAMPLE)
-    rows = rows.filter(state=State.DELIVERED, delivered_at__isnull=False)
+    rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:
         rows = rows.annotate(rest=F("pk") % thinned).filter(rest=0)
     pairs = rows.values_list(Coalesce("claimed_at", "created_at"), "delivered_at")
