@@ -205,7 +205,7 @@ def _cap(
 
 
 def _name(option: str, recipient: str, user: Any) -> str:
-    """Return a name for what a guard counts; it does not show the number."""
+    """Return the end of a counter's name: a country, or the digest of a number or user."""
     if option == "max_per_country":
         return country_of(recipient) or "none"
     return digest_of(recipient if option == "max_per_number" else str(user))

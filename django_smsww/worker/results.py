@@ -136,7 +136,7 @@ class Results:
             message.accept(late.result)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep what the database may take later, and give up one that it never takes."""
+        """Keep results that the database may take later, and give up one that it never takes."""
         if connections[self.using].in_atomic_block:
             raise error  # the owner of that transaction has to roll it back
         is_passing = isinstance(error, OperationalError | InterfaceError)

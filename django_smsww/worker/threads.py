@@ -113,7 +113,7 @@ class SendingThreads:
         return found
 
     def raise_error(self) -> None:
-        """Raise what was raised in a thread and is no error of a message, such as Ctrl-C."""
+        """Raise the exception of a thread that is no error of a message, such as Ctrl-C."""
         if self.raised:
             raise self.raised[0]
 
