@@ -1,6 +1,5 @@
 """The dry run before a mass send: one for each text and sender, at no cost."""
 
-import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -61,6 +60,14 @@ def dry_runs(gateway):
 
 def sent(gateway):
     return [sms for sms in gateway.sent if not sms.dry_run]
+
+
+def movable_clock(monkeypatch):
+    """Return a function that lets seconds of a lease pass at once."""
+    moved = []
+    for module in ("models.lease", "backends.base"):
+        monkeypatch.setattr(f"django_smsww.{module}.elapsed", lambda: elapsed() + sum(moved))
+    return moved.append
 
 
 def states():
@@ -284,11 +291,11 @@ def test_no_transaction_is_open_during_a_preflight(gateway):
 
 
 def test_distinct_texts_are_tried_within_the_time_of_a_lease(gateway, monkeypatch):
-    monkeypatch.setattr("django_smsww.models.lease.SECONDS", 0.4)
     gateway.configure(concurrency=1)
+    move_clock = movable_clock(monkeypatch)
 
     def answer(sms):
-        time.sleep(0.06)
+        move_clock(60)
         return SendResult(provider_id=str(sms.reference), state="NEW")
 
     gateway.answer = staticmethod(answer)
@@ -320,16 +327,14 @@ def test_over_real_http_a_refused_group_costs_nothing(settings, sender, body):
 
 def test_a_worker_that_was_stopped_before_a_dry_run_makes_it_then(gateway, monkeypatch, on_dry_run):
     on_dry_run(SMSRefused(code="2021"))
-    stopped_for = [0.0]
-    look = Admission._stop_suspended
+    move_clock = movable_clock(monkeypatch)
+    look, stops = Admission._stop_suspended, iter([200])
 
     def stop(self, block, lease):
         look(self, block, lease)
-        stopped_for[0] = 200.0
+        move_clock(next(stops, 0))
 
     monkeypatch.setattr(Admission, "_stop_suspended", stop)
-    for module in ("models.lease", "backends.base"):
-        monkeypatch.setattr(f"django_smsww.{module}.elapsed", lambda: elapsed() + stopped_for[0])
     rows = send_mass_sms("Hello", NUMBERS[:20], preflight=True)
     assert {row.state for row in rows} == {"FAILED"}
     assert [sms.dry_run for sms in gateway.sent] == [True]
