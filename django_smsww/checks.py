@@ -163,13 +163,13 @@ def check_default(**kwargs: Any) -> Messages:
     return [Warning("SMSWW has no alias 'default'.", hint=hint, id="smsww.W006")]
 
 
-def check_engine(**kwargs: Any) -> Messages:
-    """E021: the engine of a queue can be called."""
+def check_task_queue(**kwargs: Any) -> Messages:
+    """E021: the task queue that `queue` names can be called."""
     return [
         Error(f"SMSWW[{alias!r}]: OPTIONS['queue'] {problem}.", hint=hint, id="smsww.E021")
         for alias, backend in _backends()
         if isinstance(backend.queue, str)
-        for problem, hint in _engine_problems(backend.queue)
+        for problem, hint in _task_queue_problems(backend.queue)
     ]
 
 
@@ -216,7 +216,7 @@ ALWAYS: tuple[Callable[..., Messages], ...] = (
     check_callback_view,
     check_environment,
     check_default,
-    check_engine,
+    check_task_queue,
 )
 ON_DEPLOY: tuple[Callable[..., Messages], ...] = (check_development_backend, check_host)
 
@@ -240,19 +240,19 @@ def _knows_time_zones(using: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _engine_problems(path: str) -> Iterator[tuple[str, str]]:
+def _task_queue_problems(path: str) -> Iterator[tuple[str, str]]:
     app = path.removesuffix(".tasks.enqueue")
     if path.startswith(CONTRIB) and not apps.is_installed(app):
         hint = f"Add {app!r} to INSTALLED_APPS: its workers look for their tasks there."
-        yield f"is an engine of {app}, which is not installed", hint
+        yield f"is a task queue of {app}, which is not installed", hint
         return
     hint = f"Write True, or the path of a function such as '{CONTRIB}tasks.tasks.enqueue'."
     try:
-        engine = import_string(path)
+        function = import_string(path)
     except (ImportError, ImproperlyConfigured) as error:
         yield f"cannot be imported: {error}", hint
         return
-    if not callable(engine):
+    if not callable(function):
         yield "is not a function", hint
 
 

@@ -28,8 +28,8 @@ def start_afresh() -> None:
         locmem.outbox.clear()
     if refusals := sys.modules.get("django_smsww.callbacks.refusals"):
         refusals.forget()
-    if engines := sys.modules.get("django_smsww.worker.task_queues"):
-        engines.forget_failures()
+    if task_queues := sys.modules.get("django_smsww.worker.task_queues"):
+        task_queues.forget_failures()
 
 
 def all_at_locmem() -> override_settings:

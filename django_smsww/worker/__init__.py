@@ -1,1 +1,1 @@
-"""The engine: lease rows, admit them, send them, and write the results down."""
+"""The worker: lease rows, admit them, send them, and write the results down."""

@@ -50,7 +50,8 @@ def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
         _resting[path] = time.monotonic() + REST_SECONDS
         # The error's text may quote the address of a broker with its password.
         logger.error(
-            "The engine %s did not take %d messages of %r: %s. They stay queued for smsww_worker.",
+            "The task queue %s did not take %d messages of %r: %s. "
+            "They stay queued for smsww_worker.",
             path,
             len(primary_keys),
             alias,
