@@ -14,6 +14,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
     }
     DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/benchmark.sqlite3"}
+else:
+    # Several benchmarks may run on one server.
+    DATABASES["default"]["TEST"] = {"NAME": f"benchmark_{os.getpid()}"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
