@@ -11,6 +11,7 @@ import pytest
 
 from django_smsww import SMSError, send_sms
 from django_smsww.gateway import http
+from django_smsww.gateway.http import close_connections
 from django_smsww.models import Message
 
 from ..support.raw_client import body_of, exchange, failure
@@ -180,6 +181,7 @@ def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(m
         for _ in range(2):
             assert exchange("https://localhost:9").status == 201
             time.sleep(0.1)
+        close_connections()  # the server waits for their ends
         assert [request.split(b" ")[0] for request in proxy.requests] == [b"CONNECT"] * 2
 
 
@@ -252,7 +254,7 @@ def test_message_after_an_interim_answer_is_not_paid_twice(settings):
     def hints_and_refuses_late(connection):
         connection.sendall(interim(103))
         select.select([connection], [], [], 0.2)
-        connection.sendall(ANOTHERS)
+        connection.sendall(ANOTHERS.replace(b"Content", b"Retry-After: 1\r\nContent"))
         return True
 
     def accepts(connection):
