@@ -88,6 +88,7 @@ class SendResult:
         recipient, sender, body: as the provider has them, to recognise a message by.
         custom: the object that we sent in `callback.custom`, if the provider returns it.
         error: why the message was not accepted.
+        warning: the message was accepted, but others like it must wait, as after this error.
     """
 
     provider_id: str = ""
@@ -110,12 +111,18 @@ class SendResult:
     body: str = field(default="", repr=False)
     custom: Mapping[str, Any] = field(default_factory=dict, repr=False)
     error: SMSError | None = None
+    warning: SMSError | None = None
 
     def __post_init__(self) -> None:
         # A provider may number its messages; an id of the wrong type must not lose a paid one.
         if not isinstance(self.provider_id, str):
             text = "" if self.provider_id is None else str(self.provider_id)
             object.__setattr__(self, "provider_id", text)
+
+    @property
+    def stop(self) -> SMSError | None:
+        """The error after which others may have to wait."""
+        return self.error or self.warning
 
     def nameless(self) -> SendResult:
         """Return a copy without the provider's id."""

@@ -118,11 +118,14 @@ class MessageColumns:
 
     @admin.display(description=_("state"))
     def state_badge(self, message: Message) -> SafeString:
-        """Return the state, with a mark for dry runs."""
-        if not message.dry_run:
-            return badge(message.state)
-        mark = format_html('<span class="smsww-mark">{}</span>', _("dry run"))
-        return format_html("{} {}", badge(message.state), mark)
+        """Return the state, with a mark for dry runs and a warning of forbidden content."""
+        said = badge(message.state)
+        if message.dry_run:
+            said = format_html('{} <span class="smsww-mark">{}</span>', said, _("dry run"))
+        if message.blocklisted:
+            warning = '{} <span class="smsww-badge smsww-warn">{}</span>'
+            said = format_html(warning, said, _("blocklisted"))
+        return said
 
     @admin.display(description=_("total price"))
     def total(self, message: Message) -> str:

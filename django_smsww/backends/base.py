@@ -253,7 +253,7 @@ class BaseSMSBackend:
             result = SendResult(error=error)
         except Exception as error:
             result = SendResult(error=self._unknown(sms, type(error).__name__))
-        stopped |= stopped_by(result.error, sms.body)
+        stopped |= stopped_by(result.stop, sms.body)
         return result
 
     def _unknown(self, sms: SMS, kind: str) -> SMSOutcomeUnknown:

@@ -15,7 +15,7 @@ from ..exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnava
 from ..sms import SMS, SendResult
 from .account import Account, Token
 from .echo import answers_for
-from .host import Host, account_url, messages_url, parse, unreadable
+from .host import NAMED_HOSTS, Host, account_url, messages_url, parse, unreadable
 from .http import ExchangeError, RawRequest, RawResponse
 from .payload import is_message, read_message, unwrap
 
@@ -82,7 +82,7 @@ class Client:
     def send(self, route: str, sms: SMS, callback: Mapping[str, Any] | None = None) -> SendResult:
         """Send one message, once.
 
-        Content that the gateway accepted only to block it is a result with its `error` set.
+        A message that the gateway accepts is accepted, even if it is marked as blocklisted.
 
         Raises:
             SMSOutcomeUnknown: it may have been sent.
@@ -98,6 +98,8 @@ class Client:
         if not 200 <= response.status < 300:
             raise self._host.error(response, private=(sms.recipient, sms.body))
         result = _accepted(response, sms)
+        if result.blocklisted:
+            result = self._marked(result, sms, response.status)
         # The id that comes back for a dry run names no message.
         return result.nameless() if sms.dry_run else result
 
@@ -132,6 +134,21 @@ class Client:
         if not isinstance(messages, list):
             raise unreadable()
         return [read_message(message) for message in messages]
+
+    def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
+        """Return the result of a message that was accepted with the mark `blocklisted`.
+
+        The specification's own example of an accepted message has the mark, and so has each answer
+        of a server made from it. Only the production host can fine, so only there the mark holds
+        other messages of the same text back, and fails a dry run.
+        """
+        logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
+        if self.url != NAMED_HOSTS["production"]:
+            return result
+        forbidden = ContentRefused(status=status)
+        if sms.dry_run or not result.provider_id:
+            return replace(result, error=forbidden)
+        return replace(result, warning=forbidden)
 
     def _request(self, path: str, sms: SMS, callback: Mapping[str, Any] | None) -> RawRequest:
         try:
@@ -169,8 +186,6 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult:
         # Its id and its prices are those of another message, whether or not ours was sent.
         logger.error("The answer to message %s may belong to another message", sms.reference)
         raise SMSOutcomeUnknown(status=response.status, detail="It may belong to another message")
-    if result.blocklisted:
-        return replace(result, error=ContentRefused(status=response.status))
     return result
 
 

@@ -93,7 +93,7 @@ class Results:
             with transaction.atomic(using=self.using):
                 move_together(moves, results[0].lease.token, self.using)
                 for each in _one_of_each_stop(results):
-                    suspend_after(each.message, each.error, self.using)
+                    suspend_after(each.message, each.result.stop, self.using)
         except (OvertakenError, IntegrityError):
             self._write_overtaken(results)
         except (DatabaseError, *UNUSABLE) as error:
@@ -134,6 +134,7 @@ class Results:
         elif error is None and not message.dry_run:
             # No lease is asked for: that the provider has the message is true anyhow.
             message.accept(late.result)
+            suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
         """Keep results that the database may take later, and give up one that it never takes."""
@@ -221,5 +222,7 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
     """Return one result for each text or account that its error stops."""
-    found = {(type(each.error), text): each for each in results for text in each.stopped_texts}
+    found = {
+        (type(each.result.stop), text): each for each in results for text in each.stopped_texts
+    }
     return list(found.values())

@@ -46,7 +46,7 @@ class MessageResult:
     @property
     def stopped_texts(self) -> set[str | None]:
         """The texts of which no message may be sent now; None stands for all texts."""
-        return stopped_by(self.error, self.message.body)
+        return stopped_by(self.result.stop, self.message.body)
 
 
 class SendingThreads:

@@ -15,7 +15,7 @@ from django_smsww.admin.filters import start_of_day
 from django_smsww.operations import retention as privacy
 
 from ..conftest import NUMBER
-from ..support.people import LIST, admin_url, listed, missing, staff, text_of
+from ..support.people import LIST, admin_url, listed, missing, page, staff, text_of
 
 ID = UUID("6f1d0a52-0000-4000-8000-000000000001")
 CALLBACKS = admin_url("callback_changelist")
@@ -307,3 +307,10 @@ def test_no_search_reads_the_whole_table(browser, make_message, query, queries):
         plan = connection.cursor().execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
         whole = str(plan).replace("SCAN django_smsww_message USING INDEX smsww_message_dry", "")
         assert "SCAN django_smsww_message" not in whole
+
+
+def test_a_blocklisted_message_is_marked_in_the_list_and_on_its_page(browser, make_message):
+    message = make_message(state=State.NEW, blocklisted=True)
+    assert not missing(browser.get(LIST), "smsww-warn", "blocklisted")
+    said = "The gateway has it. A callback will tell what became of it. The gateway found forbidden"
+    assert not missing(browser.get(page(message)), said)

@@ -53,7 +53,7 @@ class Account:
 
     @property
     def is_settled(self) -> bool:
-        """Whether each row says what became of it; a fined one does once it was looked up."""
+        """Whether each row says what became of it."""
         return self.asked == self.accepted + self.refused + self.not_sent
 
     def __add__(self, other: Account) -> Account:
@@ -103,8 +103,7 @@ def _way(row: Mapping[str, Any], accepted: Mapping[str, Any], refused: set[str])
     if row["state"] not in NOT_ACCEPTED:
         return "stuck"
     if is_accepted:
-        # What was accepted and fined is ContentRefused, until a look-up tells how it ended.
-        return "fined" if row.get("blocklisted") else "lost"
+        return "lost"
     return "refused" if row["reference"] in refused else "not sent"
 
 

@@ -180,7 +180,6 @@ def rows() -> None:
         "recipient",
         "segments",
         "total_price",
-        "blocklisted",
     )
     print(json.dumps(list(Message.objects.order_by("pk").values(*names)), default=str))
 

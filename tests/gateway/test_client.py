@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from django_smsww.exceptions import (
-    ContentRefused,
     InvalidSMS,
     InvalidToken,
     SMSOutcomeUnknown,
@@ -108,13 +107,6 @@ def test_nobody_there_is_certain():
         client("http://127.0.0.1:9").send("WW", HELLO)
     assert type(caught.value) is SMSUnavailable
     assert caught.value.detail == "NewConnectionError"
-
-
-def test_content_blocked_on_acceptance_is_a_refusal_with_its_facts():
-    body = b'{"data": {"id": "1", "blocklisted": true, "blocklistedReason": "a word"}}'
-    result, _ = sent(answers(201, body))
-    assert type(result.error) is ContentRefused
-    assert (result.provider_id, result.blocklisted_reason) == ("1", "a word")
 
 
 def test_reprs_and_log_hold_nothing_personal(caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ...backends.handler import sms_backends
@@ -49,6 +50,10 @@ BY_ERROR: dict[type[SMSError], Promise] = {
 }
 EXPIRED_UNSENT = _("It was not sent before it expired; nothing was sent. It can be resent.")
 
+BLOCKLISTED = _(
+    "The gateway found forbidden content in it, which may cost a penalty. Write other texts."
+)
+
 ALIAS_GONE = _(
     "Its alias is not in the settings any more, so it is neither sent nor looked up. Define the "
     "alias again, or cancel or settle the message."
@@ -78,7 +83,8 @@ def advise(message: Message) -> Promise | str:
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
     if message.state != State.FAILED:
-        return BY_STATE.get(message.state, "")
+        said = BY_STATE.get(message.state, "")
+        return format_lazy("{} {}", said, BLOCKLISTED) if message.blocklisted else said
     if message.error_code == "expired_unsent":
         return EXPIRED_UNSENT
     return BY_ERROR.get(error_kind(message.error), "")

@@ -87,6 +87,8 @@ def show(document: Document, profiles: Profiles) -> Document:
     for profile, spell in _SPELLINGS.items():
         if profile in profiles:
             shown["recipient"] = spell(document["recipient"])
+    if "blocklisted" in profiles:
+        shown |= {"blocklisted": True, "blocklistedReason": BLOCKLISTED_REASON}
     if "recipient-missing" in profiles:
         del shown["recipient"]
     if "callback-not-echoed" in profiles or not document["callback"]:

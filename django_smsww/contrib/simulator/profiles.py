@@ -22,6 +22,7 @@ DESCRIPTIONS = {
     "recipient-without-plus": "message objects spell the recipient 393331234567",
     "recipient-with-00": "message objects spell the recipient 00393331234567",
     "recipient-with-separators": "message objects spell the recipient +39 (0) 333-1234567",
+    "blocklisted": "message objects say blocklisted: true, as the specification's example does",
     "recipient-missing": "message objects have no recipient",
 }
 _DEFAULT_SECONDS = {"list-late": 60.0}
