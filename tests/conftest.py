@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from django_smsww.callbacks import refusals
 from django_smsww.models import Message
+from django_smsww.testing import real_sms
 
 from .support import databases
 from .support.backends import ScriptedBackend
@@ -36,6 +37,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if EXTERNAL & {mark.name for mark in item.iter_markers()}:
             item.add_marker("external")
+
+
+@pytest.fixture(autouse=True)
+def real_backends():
+    """Send through the backends that a test sets: those of this suite reach this machine alone."""
+    with real_sms():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -5,16 +5,21 @@ The shape is that of `django.core.mail.mailers` in Django 6.1.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import import_string
 
 from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
 from ..secret import masked
 from .base import BaseSMSBackend
+from .locmem import SMSBackend
+from .options import option_names
+from .test_runs import no_sms_leaves
 
 DEFAULT_ALIAS = "default"
 DEFAULT_BACKEND = "django_smsww.backends.openapi.SMSBackend"
@@ -26,6 +31,7 @@ class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
     Each look-up reads the setting and builds a new backend, so `override_settings` simply works.
+    In a test run the new backend is locmem, unless a test has set one that delivers locally.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
@@ -37,7 +43,10 @@ class SMSBackendsHandler:
         _check_entry(entry, alias)
         options = entry.get("OPTIONS", {})
         _check_options(options, alias)
-        return _backend_class(entry.get("BACKEND", DEFAULT_BACKEND), alias)(alias=alias, **options)
+        backend = _backend_class(_path(entry), alias)
+        if no_sms_leaves() and (backend.delivers_on_commit or _is_of_project(entry, alias)):
+            return _locmem(backend, alias, options)
+        return backend(alias=alias, **options)
 
     def __contains__(self, alias: object, /) -> bool:
         return alias in self.settings
@@ -148,6 +157,26 @@ def _backend_class(path: Any, alias: str) -> type[BaseSMSBackend]:
             f"BACKEND {path!r} must be a subclass of BaseSMSBackend.", alias=alias
         )
     return backend
+
+
+def _path(entry: Mapping[str, Any]) -> Any:
+    return entry.get("BACKEND", DEFAULT_BACKEND)
+
+
+def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
+    """Tell whether the settings file gives the alias this backend, so that no test has set it."""
+    file = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    try:
+        return _path(entries_of(getattr(file, "SMSWW", {}))[alias]) == _path(entry)
+    except (KeyError, AttributeError, InvalidSMSBackend):
+        return False
+
+
+def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
+    """Return a locmem backend with these options, but for those that only `backend` knows."""
+    foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
+    known = {name: value for name, value in options.items() if name not in foreign}
+    return SMSBackend(alias=alias, **known)
 
 
 sms_backends = SMSBackendsHandler()

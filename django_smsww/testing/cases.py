@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..backends.locmem import SentSMS, outbox
+from ..backends.test_runs import declared
 from .assertions import assert_sms_sent
 from .deliveries import sms_callback
-from .isolation import all_at_locmem, start_afresh
+from .isolation import start_afresh
 
 
 class SMSTestMixin:
     """Put it before Django's TestCase: `class ReminderTests(SMSTestMixin, TestCase)`.
 
-    Every alias is at locmem, and each test starts with an empty outbox. An
-    `override_settings(SMSWW=…)` of the class or of a test has the last word.
+    Each test starts with an empty outbox, and no message leaves, also under a runner that is not
+    Django's.
     """
 
     smsoutbox: ClassVar[list[SentSMS]] = outbox
@@ -22,8 +23,7 @@ class SMSTestMixin:
 
     @classmethod
     def setUpClass(cls) -> None:
-        # First, so that overrides of the class come on top, and end before.
-        cls.enterClassContext(all_at_locmem())  # type: ignore[attr-defined]
+        cls.enterClassContext(declared())  # type: ignore[attr-defined]
         super().setUpClass()  # type: ignore[misc]
 
     def run(self, result: Any = None) -> Any:

@@ -1,7 +1,7 @@
 """A pytest plugin, active wherever the package is installed.
 
-Every alias is switched to locmem for the whole run, as Django does for mail, and each test starts
-with no messages. Without Django, or without the setting SMSWW, it imports and costs nothing.
+No message leaves during the whole run, as with Django's mail, and each test starts with no
+messages. Without Django it imports and costs nothing.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .isolation import all_at_locmem, has_aliases, start_afresh
+from ..backends.test_runs import declared
+from .isolation import start_afresh
 
 if TYPE_CHECKING:
     from ..backends.locmem import SentSMS
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _smsww_at_locmem() -> Iterator[None]:
-    if not has_aliases():
-        yield
-        return
-    with all_at_locmem():  # overrides of a test come on top
+def _smsww_test_run() -> Iterator[None]:
+    with declared():  # projects without pytest-django have no mark of Django's
         yield
 
 

@@ -144,6 +144,7 @@ from django.test import Client
 import pytest, sentry_sdk
 from sentry_sdk.transport import Transport
 from django_smsww.models import Message
+from django_smsww.testing import real_sms
 
 class Kept(Transport):
     sent = []
@@ -151,6 +152,7 @@ class Kept(Transport):
         self.sent.append(envelope)
 
 @pytest.mark.django_db(transaction=True)
+@real_sms()
 def test_it_is_reported(settings):
     settings.SMSWW = {"default": {"OPTIONS": {"token": "s3cr3t-t0k3n", "host": "http://127.0.0.1:9"}}}
     sentry_sdk.get_client().transport = Kept({})

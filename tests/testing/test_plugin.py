@@ -41,9 +41,12 @@ class CaseTests(SMSTestMixin, TestCase):
 
 # For `manage.py test`: the same without pytest.
 CASES = """
-from django.test import TestCase, TransactionTestCase, override_settings
-from django_smsww import SMSUnavailable, send_sms
-from django_smsww.testing import SMSTestMixin, outbox
+from django.test import LiveServerTestCase, TestCase, TransactionTestCase, override_settings
+from django_smsww import SMS, SMSUnavailable, send_sms, sms_backends
+from django_smsww.testing import SMSTestMixin, outbox, real_sms
+from urllib.request import urlopen
+
+HELLO = SMS("Hello", "+393331234567")
 
 class Alone:
     def test_a(self):
@@ -61,11 +64,66 @@ class CaseTests(Alone, SMSTestMixin, TestCase):
 class TransactionTests(Alone, SMSTestMixin, TransactionTestCase):
     pass
 
-class WithoutTheMixinTests(TestCase):
-    def test_the_gateway_is_tried(self):
-        with self.assertLogs("django_smsww"), self.captureOnCommitCallbacks(execute=True):
-            send_sms("Hello", "+393331234567")
+class WithoutTheMixin:
+    def setUp(self):
+        outbox.clear()
+
+    def test_nothing_leaves(self):
+        for using in ("default", "alerts"):
+            with TestCase.captureOnCommitCallbacks(execute=True):
+                send_sms("Hello", "+393331234567", using=using)
+        self.assertEqual([sms.sent_using for sms in outbox], ["default", "alerts"])
+
+    @override_settings(SMSWW={"default": {"OPTIONS": {"token": "t", "host": "http://[::1]:9"}}})
+    def test_nor_after_an_override(self):
+        send_sms("Hello", "+393331234567")
+        self.assertEqual([sms.sent_using for sms in outbox], ["default"])
+
+    @real_sms()
+    def test_real_sending_is_asked_for(self):
+        with self.assertRaises(SMSUnavailable):
+            sms_backends.default.send(HELLO)
         self.assertEqual(outbox, [])
+
+class PlainTests(WithoutTheMixin, TestCase):
+    pass
+
+class PlainTransactionTests(WithoutTheMixin, TransactionTestCase):
+    pass
+
+@real_sms()
+class RealTests(TestCase):
+    def test_the_whole_class_sends(self):
+        with self.assertRaises(SMSUnavailable):
+            sms_backends.default.send(HELLO)
+
+@override_settings(SECURE_SSL_REDIRECT=False, STATIC_URL="/static/")
+class LiveServerTests(LiveServerTestCase):
+    def test_nothing_leaves_from_a_view(self):
+        outbox.clear()
+        with urlopen(self.live_server_url + "/send/") as answer:
+            self.assertEqual(answer.read(), b"NEW")
+        self.assertEqual(len(outbox), 1)
+"""
+SENDING_URLS = (
+    sample_project.URLS
+    + """
+from django.http import HttpResponse
+from django_smsww import send_sms
+
+def send(request):
+    return HttpResponse(send_sms("Hello", "+393331234567").state)
+
+urlpatterns.append(path("send/", send))
+"""
+)
+SPAWNED = """
+import multiprocessing
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    execute_from_command_line(["manage.py", "test", "--parallel", "2"])
 """
 
 SHUFFLED = """
@@ -85,6 +143,15 @@ def test_outbox_is_empty_at_first(turn):
     assert outbox == []
     SMSBackend(alias="default").send_messages([SMS("Hello", "+393331234567")])
     assert len(outbox) == 1
+"""
+
+LOOK_UP = """
+from django_smsww import sms_backends
+
+def test_no_alias_sends():
+    assert {type(sms_backends[alias]).__module__ for alias in sms_backends} == {
+        "django_smsww.backends.locmem"
+    }
 """
 
 BARE = """
@@ -125,10 +192,52 @@ def test_a_resolver_in_the_settings_is_switched_too(tmp_path):
     assert "11 passed" in sample_project.pytest(tmp_path, "-k", "alone or ends or this")
 
 
-def test_the_mixin_does_the_same_for_the_runner_of_django(tmp_path):
-    sample_project.make(tmp_path, CASES)
-    done = sample_project.run(tmp_path, "django", "test")
-    assert (done.returncode, "Ran 7 tests" in done.stderr) == (0, True), done.stderr
+RUNNERS = [("django", "test"), ("django", "test", "--parallel", "2"), ("spawned",)]
+
+
+@pytest.mark.parametrize("words", RUNNERS, ids=["alone", "forked", "spawned"])
+def test_nothing_leaves_under_the_runner_of_django(tmp_path, words):
+    sample_project.make(tmp_path, CASES, urls=SENDING_URLS, spawned=SPAWNED)
+    done = sample_project.run(tmp_path, *words)
+    assert (done.returncode, "Ran 14 tests" in done.stderr) == (0, True), done.stderr
+
+
+def test_a_test_run_needs_no_token(tmp_path):
+    more = '\nSMSWW["default"]["OPTIONS"]["token"] = ""\n'
+    sample_project.make(tmp_path, CASES, settings=sample_project.SETTINGS + more)
+    done = sample_project.run(tmp_path, "django", "test", "-k", "CaseTests")
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_leaves_under_pytest_without_a_plugin_for_django(tmp_path):
+    setup = "import django\ndjango.setup()\n"
+    sample_project.make(tmp_path, LOOK_UP, conftest=setup)
+    assert "1 passed" in sample_project.pytest(tmp_path, plugins=())
+
+
+MARK = """
+import django
+django.setup()
+from django.core import mail
+from django.test.utils import setup_test_environment, teardown_test_environment
+from django_smsww import sms_backends
+
+def home():
+    return type(sms_backends.default).__module__
+
+mail.outbox = []
+assert home().endswith("openapi")
+setup_test_environment()
+assert home().endswith("locmem")
+teardown_test_environment()
+assert home().endswith("openapi")
+"""
+
+
+def test_mark_of_django_decides_and_nothing_else(tmp_path):
+    sample_project.make(tmp_path, "", mark=MARK)
+    done = sample_project.run(tmp_path, "mark")
+    assert done.returncode == 0, done.stderr
 
 
 def test_each_test_starts_with_an_empty_outbox_without_settings_too(tmp_path):

@@ -8,14 +8,14 @@ from django.test import SimpleTestCase, TestCase, override_settings
 from django.utils import timezone
 
 from django_smsww import SMSBackendDoesNotExist, send_sms, sms_backends, testing
-from django_smsww.backends import dummy, locmem
+from django_smsww.backends import dummy, locmem, openapi
 from django_smsww.callbacks import views
 from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.models import Callback, Heartbeat
 from django_smsww.signals import message_state_changed
-from django_smsww.testing import SMSTestMixin, assert_sms_sent, outbox
-from django_smsww.testing.isolation import at_locmem
+from django_smsww.testing import SMSTestMixin, assert_sms_sent, outbox, real_sms
 
+from .. import settings as settings_file
 from ..conftest import NUMBER
 
 OTHER = "+34612345678"
@@ -142,10 +142,10 @@ def test_an_authentic_callback_that_is_refused_fails_the_test(message, sms_callb
 # Every alias at locmem
 
 
-def test_options_stay_and_those_of_another_backend_go():
+def test_options_stay_and_those_of_another_backend_go(monkeypatch):
     custom = {"BACKEND": "django_smsww.backends.console.SMSBackend", "OPTIONS": {"stream": None}}
-    setting = at_locmem({"default": OPENAPI, "alerts": DUMMY, "other": custom})
-    with override_settings(SMSWW=setting):
+    monkeypatch.setattr(settings_file, "SMSWW", {"other": custom, "alerts": DUMMY})
+    with override_settings(SMSWW={"default": OPENAPI, "alerts": DUMMY, "other": custom}):
         assert {type(sms_backends[alias]) for alias in sms_backends} == {locmem.SMSBackend}
         assert sms_backends.default.environment == "a.example"
         assert sms_backends.default.queue is True
@@ -162,7 +162,7 @@ def test_options_stay_and_those_of_another_backend_go():
 )
 def test_what_is_wrong_with_an_alias_still_shows(entry, match):
     with (
-        override_settings(SMSWW=at_locmem({"default": entry})),
+        override_settings(SMSWW={"default": entry}),
         pytest.raises(InvalidSMSBackend, match=match),
     ):
         _ = sms_backends.default
@@ -177,16 +177,25 @@ resolve.aliases = lambda: ["tenant"]
 
 @pytest.mark.parametrize("setting", [resolve, f"{__name__}.resolve"])
 def test_a_resolver_resolves_to_locmem(setting):
-    with override_settings(SMSWW=at_locmem(setting)):
+    with override_settings(SMSWW=setting):
         assert list(sms_backends) == ["tenant"]
         assert isinstance(sms_backends["tenant"], locmem.SMSBackend)
         with pytest.raises(SMSBackendDoesNotExist):
             _ = sms_backends["stranger"]
 
 
-def test_what_a_test_overrides_has_the_last_word(settings):
+def test_a_local_backend_that_a_test_sets_has_the_last_word(settings):
     settings.SMSWW = {"default": DUMMY}
     assert isinstance(sms_backends.default, dummy.SMSBackend)
+
+
+def test_a_test_that_asks_for_it_sends(settings):
+    settings.SMSWW = {"default": OPENAPI}
+    with real_sms():
+        with real_sms():
+            assert isinstance(sms_backends.default, openapi.SMSBackend)
+        assert isinstance(sms_backends.default, openapi.SMSBackend)
+    assert isinstance(sms_backends.default, locmem.SMSBackend)
 
 
 # Nothing is left over
@@ -217,8 +226,12 @@ class Reminders(SMSTestMixin, TestCase):
     def setUp(self):
         """Do without super().setUp(), as many do."""
 
+    def test_no_override_makes_it_leave(self):
+        assert isinstance(sms_backends.default, locmem.SMSBackend)
+
+    @real_sms()
     def test_the_class_has_the_last_word(self):
-        assert type(sms_backends.default).__module__.endswith("openapi")
+        assert isinstance(sms_backends.default, openapi.SMSBackend)
 
 
 class Orders(SMSTestMixin, TestCase):
