@@ -15,10 +15,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.handler import sms_backends
+from ..callbacks.refusals import UNREAD
 from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
-from ..models import Message, Suspension
+from ..models import Heartbeat, Message, Suspension
+from ..operations.findings import RECENTLY
 from .base import ReadOnlyAdmin
 from .formatting import alias_choices, error_name
+from .permissions import Viewer
 from .search import as_reference
 
 LONGEST_REASON = 255
@@ -129,12 +132,21 @@ def _ask_to_resume(
 
 
 def banner(request: HttpRequest) -> dict[str, Any]:
-    """Return the active suspensions of whole aliases, and whether the user may lift them."""
-    rows = Suspension.objects.active(timezone.now()).filter(scope="alias").order_by("alias")
+    """Return the active suspensions of whole aliases, and whether the user may lift them.
+
+    And return whether callbacks came in the last day that tell no state that we know.
+    """
+    now = timezone.now()
+    rows = Suspension.objects.active(now).filter(scope="alias").order_by("alias")
+    unread = Heartbeat.objects.filter(name=f"refused:{UNREAD}", beat_at__gt=now - RECENTLY)
     may_pause = request.user.has_perms(
         ["django_smsww.pause_message", "django_smsww.view_suspension"]
     )
-    return {"paused": [(row, error_name(row.error)) for row in rows], "may_pause": may_pause}
+    return {
+        "paused": [(row, error_name(row.error)) for row in rows],
+        "may_pause": may_pause,
+        "has_unread": Viewer.of(request).sees_callbacks and unread.exists(),
+    }
 
 
 def _warning(suspension: Suspension) -> Any:

@@ -21,6 +21,7 @@ from ..gateway.signature import HEADER, Stamp, read_custom_stamp, read_header_st
 from ..sms import RESERVED_CUSTOM_KEY, SendResult
 
 MAX_BYTES = 256 * 1024
+UNREADABLE, CONTENT_TYPE = "unreadable", "content_type"
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -33,6 +34,11 @@ _PERSONAL_OR_SECRET = frozenset(
     {"message", "recipient", "otp", "username", "callback", HEADER.lower()}
 )
 
+_MAX_WRAPS = 3
+_MAX_DEPTH = 6
+_WRAPPED = frozenset({"data", "custom", "callback", RESERVED_CUSTOM_KEY})
+_OBJECT_OR_LIST = ("{", "[")
+
 Name = tuple[UUID, str]
 """Reference and environment, which together name a row."""
 
@@ -42,7 +48,7 @@ class NotAuthentic(ValueError):
 
 
 class UnreadableCallback(ValueError):
-    """Its body is not an object, or not JSON at all."""
+    """Its body cannot be read; the text is the reason in one word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class SignedCallback:
         agrees: False if the header and the payload, both authentic, name different messages.
         result: the provider's facts about the message.
         payload: the payload without personal data and secrets.
+        fault: why the callback tells no state, in one word; "" if it tells one.
     """
 
     reference: UUID
@@ -60,6 +67,7 @@ class SignedCallback:
     agrees: bool
     result: SendResult = field(repr=False)
     payload: dict[str, Any] = field(repr=False)
+    fault: str = ""
 
     @property
     def digest(self) -> str:
@@ -68,29 +76,35 @@ class SignedCallback:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_callback(read: Callable[[bytes], Any], body: bytes, header: str) -> SignedCallback:
-    """Read a callback that one of `READERS` can parse.
+def read_callback(content_type: str, read_body: Callable[[], bytes], header: str) -> SignedCallback:
+    """Read a callback.
+
+    An authentic header names the message even if the body cannot be read: then `fault` is set.
 
     Args:
+        read_body: returns the body, or raises UnreadableCallback.
         header: the value of the signature's header, or "".
 
     Raises:
         NotAuthentic: a signature is wrong, or there is none. A right one beside a wrong one does
             not count.
-        UnreadableCallback: the body is not an object.
+        UnreadableCallback: the body cannot be read, and no header names the message.
     """
     by_header = _authentic(read_header_stamp(header)) if header else None
-    payload = _readable(read, body)
+    try:
+        payload = _read_payload(content_type, read_body)
+    except UnreadableCallback as error:
+        if by_header is None:
+            raise
+        fault = str(error)
+        return SignedCallback(*by_header, True, SendResult(), {"fault": fault}, fault)
     by_custom = _named_by_custom(payload)
     name = by_header or by_custom
     if name is None:
         raise NotAuthentic
-    return SignedCallback(
-        *name,
-        agrees=by_custom in (None, name),
-        result=read_message(payload),
-        payload=clean(payload),
-    )
+    result, agrees = read_message(payload), by_custom in (None, name)
+    fault = "" if result.state else UNREADABLE
+    return SignedCallback(*name, agrees, result, clean(payload), fault)
 
 
 def _authentic(stamp: Stamp | None) -> Name:
@@ -106,45 +120,79 @@ def _named_by_custom(payload: Mapping[str, Any]) -> Name | None:
     return _authentic(read_custom_stamp(custom))
 
 
-def _readable(read: Callable[[bytes], Any], body: bytes) -> dict[str, Any]:
+def _read_payload(content_type: str, read_body: Callable[[], bytes]) -> dict[str, Any]:
+    reader = _READERS.get(content_type)
+    if reader is None:
+        raise UnreadableCallback(CONTENT_TYPE)
     try:
-        payload = read(body)
+        payload = open_wraps(reader(read_body()))
+    except UnreadableCallback:
+        raise
     except ValueError:
         payload = None  # its own text, and the exception it chains, quote the body
     if not isinstance(payload, dict):
-        raise UnreadableCallback
+        raise UnreadableCallback(UNREADABLE)
     return payload
+
+
+def open_wraps(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Return the payload with objects in the places where the gateway may wrap one.
+
+    A wrapped object is JSON in a string, or the only item of a list.
+    """
+    value = _unwrapped(value)
+    if not isinstance(value, dict) or not depth:
+        return value
+    return {
+        key: open_wraps(item, depth - 1) if key in _WRAPPED else item for key, item in value.items()
+    }
+
+
+def _unwrapped(value: Any) -> Any:
+    for _ in range(_MAX_WRAPS):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        elif isinstance(value, str) and value.lstrip().startswith(_OBJECT_OR_LIST):
+            value = _parsed(value)
+    return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return load_json(text.encode())
+    except ValueError:
+        return text
 
 
 def read_form(body: bytes) -> Any:
     """Return the JSON object in a form: in its field `data`, or in the only field with an object.
 
-    The field `custom` beside it becomes a part of the object.
+    The field `custom` beside it becomes a part of the object. A form without an object is the
+    object itself, and JSON that is only declared as a form is read all the same.
 
     Raises:
-        ValueError: there is no such field, or a field is repeated or cannot be read.
+        ValueError: a field is repeated, or the form cannot be read.
     """
-    text = body.decode()
+    text = body.decode("utf-8-sig")
+    if text.lstrip().startswith(_OBJECT_OR_LIST):
+        return load_json(body)
     pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
-    fields = dict(pairs)
+    fields = {name: open_wraps(value) for name, value in pairs}
     if len(fields) != len(pairs):
         raise ValueError("a field is repeated")
-    custom = fields.pop("custom", "").strip()
-    payload = load_json(_only_object(fields).encode())
-    if custom and isinstance(payload, dict):
-        beside = load_json(custom.encode())
-        return {**payload, "custom": beside} if beside else payload
-    return payload
+    payload = _only_object(fields)
+    custom = fields.get("custom")
+    return payload | ({"custom": custom} if isinstance(custom, dict) and custom else {})
 
 
-def _only_object(fields: dict[str, str]) -> str:
-    if "data" in fields:
-        return fields["data"]
-    [value] = [value for value in fields.values() if value.lstrip().startswith("{")]
-    return value
+def _only_object(fields: dict[str, Any]) -> dict[str, Any]:
+    objects = {k: v for k, v in fields.items() if k != "custom" and isinstance(v, dict)}
+    if "data" in objects:
+        return objects["data"]
+    return next(iter(objects.values())) if len(objects) == 1 else fields
 
 
-READERS: dict[str, Callable[[bytes], Any]] = {_JSON: load_json, _FORM: read_form}
+_READERS: dict[str, Callable[[bytes], Any]] = {_JSON: load_json, _FORM: read_form}
 """By content type."""
 
 

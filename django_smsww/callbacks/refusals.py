@@ -1,7 +1,7 @@
-"""Count refused requests in memory, and write the counts down for `smsww_status`.
+"""Count refused and unread callbacks in memory, and write the counts down for `smsww_status`.
 
 A refused request must not make us write to the database: anybody can send one. So the counts wait
-for the next authentic callback.
+for the next authentic callback. Unread callbacks are authentic, so their count is written at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from ..models import Heartbeat
 logger = logging.getLogger("django_smsww")
 
 WRITE_EVERY_SECONDS = 60
+
+UNREAD = "unread"
+"""The reason under which authentic callbacks are counted that tell no state that we know."""
 
 refused: Counter[str] = Counter()
 """Refusals of this process since it started, by reason."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -25,8 +26,9 @@ from ..gateway.signature import HEADER, PROBE
 from ..models import Message, Outcome
 from . import refusals
 from .parsing import (
+    CONTENT_TYPE,
     MAX_BYTES,
-    READERS,
+    UNREADABLE,
     NotAuthentic,
     SignedCallback,
     UnreadableCallback,
@@ -35,6 +37,8 @@ from .parsing import (
 from .recording import record
 
 logger = logging.getLogger("django_smsww")
+
+_STATUSES = {UNREADABLE: 400, "no_length": 411, "too_large": 413, CONTENT_TYPE: 415}
 
 
 class Refused(APIException):
@@ -97,8 +101,10 @@ class CallbackView(APIView):
         is_probe = callback.reference == PROBE
         refusals.write(callback.environment, at_once=is_probe)
         if is_probe:
-            return JsonResponse({"outcome": "probe", "header": HEADER in request.headers})
+            return answer_probe(callback, request)
         outcome = store(callback)
+        if callback.fault or outcome is Outcome.UNKNOWN_WORD:
+            return answer_unread(callback, outcome)
         fields = {"reference": callback.reference, "outcome": str(outcome)}
         logger.info("Callback of message %s: %s", callback.reference, outcome, extra=fields)
         return JsonResponse({"outcome": outcome})
@@ -106,17 +112,13 @@ class CallbackView(APIView):
 
 def read_request(request: HttpRequest) -> SignedCallback:
     """Return the authentic callback in a request, or refuse it."""
-    if _declared_length(request) > MAX_BYTES:
-        raise Refused(413, "too_large")
-    reader = READERS.get(request.content_type or "")
-    if reader is None:
-        raise Refused(415, "content_type")
+    content_type, header = request.content_type or "", request.headers.get(HEADER, "")
     try:
-        return read_callback(reader, _body(request), request.headers.get(HEADER, ""))
+        return read_callback(content_type, partial(_body, request), header)
     except NotAuthentic:
         raise Refused(401, "not_authentic") from None
-    except UnreadableCallback:
-        raise Refused(400, "unreadable") from None
+    except UnreadableCallback as error:
+        raise Refused(_STATUSES[str(error)], str(error)) from None
 
 
 def _declared_length(request: HttpRequest) -> int:
@@ -126,13 +128,29 @@ def _declared_length(request: HttpRequest) -> int:
 
 def _body(request: HttpRequest) -> bytes:
     # Not `request.body`, which has the project's limit instead of ours.
+    if _declared_length(request) > MAX_BYTES:
+        raise UnreadableCallback("too_large")
     try:
-        body = request.read(MAX_BYTES + 1)
+        body = _stream(request).read(MAX_BYTES + 1)
     except OSError:  # the connection broke
-        raise Refused(400, "unreadable") from None
+        raise UnreadableCallback(UNREADABLE) from None
     if len(body) > MAX_BYTES:
-        raise Refused(413, "too_large")
+        raise UnreadableCallback("too_large")
     return body
+
+
+def _stream(request: HttpRequest) -> Any:
+    """Return the stream of the body.
+
+    Under WSGI Django reads nothing of a chunked body, which has no length. CDNs forward callbacks
+    so. Servers that end the stream themselves say it by `wsgi.input_terminated`.
+    """
+    environ = getattr(request, "environ", {})
+    if "HTTP_TRANSFER_ENCODING" not in environ:
+        return request
+    if environ.get("wsgi.input_terminated"):
+        return environ["wsgi.input"]
+    raise UnreadableCallback("no_length")
 
 
 def store(callback: SignedCallback) -> Outcome:
@@ -147,6 +165,30 @@ def store(callback: SignedCallback) -> Outcome:
             "Callback of message %s not stored: %s", callback.reference, kind, extra=fields
         )
         raise Refused(503, "storage") from None
+
+
+def answer_probe(callback: SignedCallback, request: Request) -> HttpResponseBase:
+    """Answer without a look into the database, which holds nothing about a probe."""
+    if callback.fault:
+        raise Refused(_STATUSES[callback.fault], callback.fault)
+    return JsonResponse({"outcome": "probe", "header": HEADER in request.headers})
+
+
+def answer_unread(callback: SignedCallback, outcome: Outcome) -> HttpResponseBase:
+    """Count and log an authentic callback that tells no state that we know.
+
+    An unknown state is answered with 200: posted again, it would say the same.
+    """
+    refusals.count(refusals.UNREAD)
+    refusals.write(callback.environment, at_once=True)
+    reason = callback.fault or str(outcome)
+    fields = {"reference": callback.reference, "outcome": str(outcome), "reason": reason}
+    text = "Callback of message %s cannot be understood: %s"
+    logger.warning(text, callback.reference, reason, extra=fields)
+    if not callback.fault:
+        return JsonResponse({"outcome": outcome})
+    status = _STATUSES[callback.fault]
+    return JsonResponse({"error": callback.fault, "outcome": outcome}, status=status)
 
 
 def answer_refusal(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:

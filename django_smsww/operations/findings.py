@@ -100,12 +100,20 @@ def _silence(records: Data, now: datetime) -> Findings:
 
 
 def _refused(records: Data, now: datetime) -> Findings:
-    """Name refused callbacks; while others arrive, an unauthentic one is a stranger's attempt."""
+    """Name refused callbacks; while others arrive, unauthentic ones are a stranger's attempts."""
     callbacks = records["callbacks"]
-    reasons = ["storage", "not_authentic"] if callbacks["silent_since"] else ["storage"]
-    for reason in reasons:
-        refused = callbacks["refused"].get(reason)
-        if refused and now - refused["last_at"] < RECENTLY:
+    recent = {
+        reason: refused["times"]
+        for reason, refused in callbacks["refused"].items()
+        if now - refused["last_at"] < RECENTLY
+    }
+    if times := recent.pop("unread", 0):
+        yield _needed(
+            "callbacks_unread",
+            f"{times} authentic callbacks told no state that is known: look at them in the admin.",
+        )
+    for reason in recent:
+        if reason == "storage" or callbacks["silent_since"]:
             yield _needed("callbacks_refused", f"Callbacks were refused ({reason}).")
 
 

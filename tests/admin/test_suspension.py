@@ -8,10 +8,12 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from django_smsww import AccountBlocklisted, ContentRefused, SMSUnavailable, send_sms
-from django_smsww.models import Suspension
+from django_smsww.models import Heartbeat, Suspension
+from django_smsww.states import State
 from django_smsww.worker.limits import stop_batch
 
 from ..conftest import NUMBER
+from ..support.door import hear
 from ..support.people import LIST, admin_url, browser_of, missing, notices, page, staff
 
 SUSPENSIONS = admin_url("suspension_changelist")
@@ -56,6 +58,17 @@ def test_a_pause_is_seen_on_the_list_and_on_a_message(browser, make_message):
     shown = ("Nothing is sent through “default” at present.", "maintenance", link)
     for address in (LIST, page(make_message())):
         assert not missing(browser.get(address), *shown)
+
+
+def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browser, make_message):
+    message = make_message(state=State.NEW)
+    hear(message, "SHREDDED")
+    shown = ("callbacks came that tell no known state", admin_url("callback_changelist"))
+    for address in (LIST, page(message)):
+        assert not missing(browser.get(address), *shown)
+    assert shown[0] in missing(browser_of(staff("view_message", name="bob")).get(LIST), *shown)
+    Heartbeat.objects.update(beat_at=timezone.now() - timedelta(hours=25))
+    assert missing(browser.get(LIST), "smsww-banner")
 
 
 def test_what_is_over_or_holds_back_less_than_an_alias_has_no_banner(browser):

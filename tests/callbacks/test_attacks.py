@@ -12,7 +12,18 @@ from django_smsww.callbacks.parsing import MAX_BYTES
 from django_smsww.gateway.signature import HEADER, header_stamp, sign
 from django_smsww.states import State
 
-from ..support.door import ENVIRONMENT, FORM, URL, document, hear, mark, post, refused_with, signed
+from ..support.door import (
+    ENVIRONMENT,
+    FORM,
+    URL,
+    document,
+    hear,
+    mark,
+    post,
+    refused_with,
+    signed,
+    unread_with,
+)
 from .conftest import assert_untouched, stored
 
 pytestmark = pytest.mark.django_db
@@ -107,7 +118,8 @@ UNREADABLE = DEEP | {
     "no JSON": b"DELIVERED",
     "half of it": b'{"id": "a',
     "a number": b"1",
-    "a list": b"[{}]",
+    "an empty list": b"[]",
+    "a list of two": b"[{}, {}]",
     "null": b"null",
     "a long number": b'{"id":' + b"9" * 200_000 + b"}",
     "a long fraction": b'{"price": 1e' + b"9" * 100_000 + b"}",
@@ -122,16 +134,15 @@ UNREADABLE = DEEP | {
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_cannot_be_read_is_refused(message, body):
-    assert refused_with(400, body, signed(message)) == "unreadable"
     assert refused_with(400, body) == "unreadable"
     assert_untouched(message)
+    assert unread_with(400, message, body) == "unreadable"
 
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_form_does_not_hide_what_cannot_be_read(message, body):
     field = urlencode({"data": body}).encode()
-    expected = 400 if len(field) <= MAX_BYTES else 413
-    refused_with(expected, field, signed(message), FORM)
+    unread_with(400 if len(field) <= MAX_BYTES else 413, message, field, FORM)
 
 
 @pytest.mark.parametrize(
@@ -149,22 +160,23 @@ def test_a_form_does_not_hide_what_cannot_be_read(message, body):
     ],
 )
 def test_a_form_that_cannot_be_read_is_refused(message, body):
-    assert refused_with(400, body, signed(message), FORM) == "unreadable"
+    assert unread_with(400, message, body, FORM) == "unreadable"
 
 
 def test_the_custom_of_a_form_is_no_way_around_the_limits(message):
     body = urlencode({"data": "{}", "custom": DEEP["deeper than allowed"]}).encode()
-    refused_with(400, body, signed(message), FORM)
+    unread_with(400, message, body, FORM)
 
 
 def test_a_number_of_a_million_digits_is_refused(message):
-    refused_with(413, b'{"id":' + b"9" * 1_000_000 + b"}", signed(message))
+    unread_with(413, message, b'{"id":' + b"9" * 1_000_000 + b"}")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", FORM])
 def test_ten_megabytes_are_refused(message, content_type):
     body = b'{"a": "' + b"x" * 10_000_000 + b'"}'
-    assert refused_with(413, body, signed(message), content_type) == "too_large"
+    assert refused_with(413, body, content_type=content_type) == "too_large"
+    assert unread_with(413, message, body, content_type) == "too_large"
 
 
 class Endless:
@@ -203,7 +215,7 @@ def test_the_limit_is_ours_and_not_the_projects(message, settings, limit):
     assert hear(message) == "moved"
     body = urlencode({"data": json.dumps(document()), "custom": ""}).encode()
     assert post(body, signed(message), FORM).status_code == 200
-    refused_with(413, b" " * (MAX_BYTES + 1), signed(message))
+    refused_with(413, b" " * (MAX_BYTES + 1))
 
 
 def test_a_connection_that_breaks_is_not_answered_with_a_fault(message, rf):
@@ -212,7 +224,7 @@ def test_a_connection_that_breaks_is_not_answered_with_a_fault(message, rf):
             raise OSError("reset")
 
     assert answer_to_stream(rf, message, Broken()) == 400
-    assert_untouched(message)
+    assert stored(message).state == State.NEW
 
 
 @pytest.mark.parametrize(
@@ -221,7 +233,8 @@ def test_a_connection_that_breaks_is_not_answered_with_a_fault(message, rf):
 )
 def test_another_content_type_is_refused(message, content_type):
     body = json.dumps(document()).encode()
-    assert refused_with(415, body, signed(message), content_type) == "content_type"
+    assert refused_with(415, body, content_type=content_type) == "content_type"
+    assert unread_with(415, message, body, content_type) == "content_type"
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "nonsense", "\ud800"])
@@ -229,4 +242,4 @@ def test_a_charset_changes_nothing_of_how_json_is_read(message, charset):
     body = json.dumps(document(sender="Caffè"), ensure_ascii=False)
     content_type = f"application/json; charset={charset}".encode(errors="replace").decode()
     assert post(body.encode(), signed(message), content_type).status_code == 200
-    refused_with(400, body.encode("utf-16"), signed(message), content_type)
+    refused_with(400, body.encode("utf-16"), content_type=content_type)

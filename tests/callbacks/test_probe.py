@@ -129,9 +129,9 @@ def test_a_door_that_is_slow_is_not_fine(door, monkeypatch):
 def test_refusals_are_written_down_with_the_next_probe():
     for _ in range(3):
         post({"data": {}}, {HEADER: "forged"})
-    post(b"{", header_stamp(PROBE, ENVIRONMENT))
+    post(b"{")
     assert not Heartbeat.objects.exists()
-    post({"data": {}}, header_stamp(PROBE, ENVIRONMENT))
+    post({"data": {"state": "PROBE"}}, header_stamp(PROBE, ENVIRONMENT))
     counts = Heartbeat.objects.order_by("name").values_list("environment", "name", "times")
     assert list(counts) == [
         (ENVIRONMENT, "refused:not_authentic", 3),

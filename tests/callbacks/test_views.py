@@ -14,7 +14,7 @@ from django_smsww.backends.handler import sms_backends
 from django_smsww.callbacks.recording import MAX_CALLBACKS
 from django_smsww.contrib.simulator.posting import build_body
 from django_smsww.contrib.simulator.profiles import Profiles
-from django_smsww.models import Callback, Message
+from django_smsww.models import Callback, Heartbeat, Message
 from django_smsww.states import State
 from django_smsww.worker.queue import deliver
 
@@ -109,6 +109,46 @@ def test_the_custom_data_of_the_user_comes_along(message):
     assert set(kept["_smsww"]) == {"reference", "environment"}
 
 
+SHAPES = {
+    "data as a JSON string": lambda said, custom: {"data": json.dumps(said), "custom": custom},
+    "all in strings": lambda said, custom: {"data": json.dumps(said), "custom": json.dumps(custom)},
+    "a list of one": lambda said, custom: [{"data": said, "custom": custom}],
+    "data as a list of one": lambda said, custom: {"data": [said], "custom": custom},
+    "a list of one in a string": lambda said, custom: (
+        {"data": json.dumps([said | {"custom": custom}])}
+    ),
+    "a string in a list": lambda said, custom: [json.dumps(said | {"custom": custom})],
+    "the callback in a string": lambda said, custom: (
+        said | {"callback": json.dumps({"custom": json.dumps(custom)})}
+    ),
+    "custom as a list of one": lambda said, custom: {"data": said, "custom": [custom]},
+}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", FORM])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_wrapped_objects_are_read(message, shape, content_type):
+    body = shape(document(id=4711), mark(message))
+    response = post(json.dumps(body).encode(), content_type=content_type)
+    assert response.json() == {"outcome": "moved"}
+    assert (stored(message).state, stored(message).provider_id) == ("DELIVERED", "4711")
+    text = json.dumps(message.callbacks.get().payload)
+    assert "DELIVERED" in text
+    assert "+39" not in text
+
+
+def test_a_form_of_plain_fields_is_read(message):
+    body = urlencode({"id": 4711, "state": "DELIVERED", "price": "0.05"}).encode()
+    assert post(body, signed(message), FORM).json() == {"outcome": "moved"}
+    assert stored(message).provider_id == "4711"
+
+
+def test_a_form_is_authentic_by_its_custom_though_its_data_cannot_be_read(message):
+    body = urlencode({"data": "{half", "custom": json.dumps(mark(message))}).encode()
+    assert post(body, content_type=FORM).status_code == 400
+    assert message.callbacks.get().outcome == "unknown_word"
+
+
 # The order in which they come
 
 
@@ -163,13 +203,19 @@ def test_an_unknown_word_is_kept_and_moves_nothing(message):
     assert hear(message, "SHREDDED", id="new-id") == "unknown_word"
     assert (stored(message).state, stored(message).provider_id) == ("NEW", "new-id")
     assert message.callbacks.get().state == "SHREDDED"
+    assert Heartbeat.objects.get().name == "refused:unread"
 
 
-@pytest.mark.parametrize("payload", [{}, {"data": None}, {"data": [1, "x"]}, {"data": {"id": []}}])
-def test_an_authentic_callback_that_says_nothing_moves_nothing(message, payload):
+@pytest.mark.parametrize(
+    "payload", [{}, {"data": None}, {"data": [1, "x"]}, {"data": {"id": []}}, {"data": "{"}]
+)
+def test_an_authentic_callback_without_a_state_is_kept_and_not_accepted(message, payload, caplog):
     response = post(payload, signed(message))
-    assert (response.status_code, response.json()) == (200, {"outcome": "unknown_word"})
-    assert stored(message).state == State.NEW
+    said = {"error": "unreadable", "outcome": "unknown_word"}
+    assert (response.status_code, response.json()) == (400, said)
+    assert (stored(message).state, message.callbacks.count()) == ("NEW", 1)
+    [record] = [each for each in caplog.records if each.name == "django_smsww"]
+    assert (record.reference, record.reason) == (message.reference, "unreadable")
 
 
 def test_a_callback_with_the_id_of_another_message_is_a_mismatch(make_message):

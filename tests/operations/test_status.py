@@ -17,6 +17,7 @@ from django_smsww.models import Callback, Heartbeat, Message, Suspension
 from django_smsww.states import UNFINISHED
 
 from ..conftest import NUMBER
+from ..support.door import post, signed
 from ..support.raw_server import own_connections  # noqa: F401
 
 SECRETS = (NUMBER, NUMBER[1:], "The secret text", "the-token", "the-key", "me@example.com", "Mario")
@@ -155,6 +156,16 @@ def test_callbacks_that_do_not_come_are_noticed(reachable, make_message):
     assert one["records"]["callbacks"]["refused"]["not_authentic"]["times"] == 4
     Callback.objects.create(message=message, reference=message.reference, digest="x")
     assert report("--offline")[0::2] == (0, [])
+
+
+def test_authentic_callbacks_without_a_known_state_are_a_finding(reachable, make_message):
+    message = accepted(make_message, claimed_at=ago(minutes=1))
+    assert post({"data": {"id": "1"}}, signed(message)).status_code == 400
+    _, one, findings = report("--offline")
+    assert findings == ["callbacks_unread"]
+    assert one["records"]["callbacks"]["refused"]["unread"]["times"] == 1
+    Heartbeat.objects.update(beat_at=ago(hours=25))
+    assert report("--offline")[2] == []
 
 
 def test_a_message_of_a_minute_ago_may_still_be_reported(reachable, make_message):

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_smsww.callbacks import refusals
 from django_smsww.gateway.signature import custom_stamp, header_stamp
+from django_smsww.models import Message
 
 URL = "/sms/callback/"
 ENVIRONMENT = "door.example.com"
@@ -76,4 +77,16 @@ def refused_with(status, body, headers=None, content_type="application/json"):
         response = post(body, headers, content_type)
     assert (response.status_code, len(captured)) == (status, 0), response.content
     assert refusals.refused.total() == before + 1
+    return response.json()["error"]
+
+
+def unread_with(status, message, body, content_type="application/json"):
+    """Post a body with an authentic header; assert the status, and that it was kept and counted."""
+    before = refusals.refused[refusals.UNREAD]
+    response = post(body, signed(message), content_type)
+    assert response.status_code == status, response.content
+    assert response.json()["outcome"] == "unknown_word"
+    assert refusals.refused[refusals.UNREAD] == before + 1
+    assert Message.objects.get(pk=message.pk).state == "NEW"
+    assert message.callbacks.latest("last_received_at").outcome == "unknown_word"
     return response.json()["error"]
