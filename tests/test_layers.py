@@ -28,7 +28,7 @@ from .support.source import (
 # direction: a room from those that stand before it in its line. No room imports one above it,
 # not even for types or inside a function, but for what EXCEPTIONS names.
 FLOORS = """
-    states exceptions signals segments secret clock
+    states exceptions signals segments secret test_runs clock
     sms environ
     gateway models
     backends callbacks

@@ -16,10 +16,10 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
 from ..secret import masked
+from ..test_runs import is_isolated
 from .base import BaseSMSBackend
 from .locmem import SMSBackend
 from .options import option_names
-from .test_runs import no_sms_leaves
 
 DEFAULT_ALIAS = "default"
 DEFAULT_BACKEND = "django_smsww.backends.openapi.SMSBackend"
@@ -44,7 +44,7 @@ class SMSBackendsHandler:
         options = entry.get("OPTIONS", {})
         _check_options(options, alias)
         backend = _backend_class(_path(entry), alias)
-        if no_sms_leaves() and (backend.delivers_on_commit or _is_of_project(entry, alias)):
+        if is_isolated() and (backend.delivers_on_commit or _is_of_project(entry, alias)):
             return _locmem(backend, alias, options)
         return backend(alias=alias, **options)
 

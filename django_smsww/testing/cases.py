@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..backends.locmem import SentSMS, outbox
-from ..backends.test_runs import declared
+from ..test_runs import declared
 from .assertions import assert_sms_sent
 from .deliveries import sms_callback
 from .isolation import start_afresh

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..backends.test_runs import declared
+from ..test_runs import declared
 from .isolation import start_afresh
 
 if TYPE_CHECKING:

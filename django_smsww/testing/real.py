@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.test.utils import TestContextDecorator
 
-from ..backends import test_runs
+from .. import test_runs
 
 
 class real_sms(TestContextDecorator):  # noqa: N801  a decorator is called as Django calls its own

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 _open: Counter[str] = Counter()
 
 
-def no_sms_leaves() -> bool:
+def is_isolated() -> bool:
     """Tell whether this process runs tests, and no test has asked for real sending.
 
     Django marks the process in `setup_test_environment()`, which pytest-django and the parallel
