@@ -82,8 +82,8 @@ class Counter(models.Model):
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> None:
-        """Note that something happened now, at most once in `every` seconds.
+    def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> bool:
+        """Note that something happened now, at most once in `every` seconds; return if noted.
 
         Args:
             times: how often it happened since the last note.
@@ -91,10 +91,13 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         now = timezone.now()
         row = self.filter(environment=environment, name=name)
         old = row.filter(beat_at__lte=now - timedelta(seconds=every)) if every else row
-        if old.update(beat_at=now, times=F("times") + times) or row.exists():
-            return
+        if old.update(beat_at=now, times=F("times") + times):
+            return True
+        if row.exists():
+            return False
         first = self.model(environment=environment, name=name, beat_at=now, times=times)
         self.bulk_create([first], ignore_conflicts=True)
+        return True
 
 
 class Heartbeat(models.Model):

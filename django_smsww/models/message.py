@@ -287,17 +287,21 @@ class Message(Settlement):
         """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
         return self._fail(error, cause, under(token), changes)
 
+    def fail_queued(self, error: SMSError, where: Q) -> bool:
+        """End a row with an error, unless a call has begun to send it."""
+        return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
+
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
         """End a row with its refusal, if its worker was taken for dead before it read that."""
         # Unless it was tried again since: nothing is known of that attempt.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)
 
-    def requeue(self, *, expires_at: datetime, **text: Any) -> bool:
+    def requeue(self, **changes: Any) -> bool:
         """Queue a row again that certainly was not sent, because a call repeats its key.
 
         Args:
-            text: the columns of the text, if the row has forgotten it.
+            changes: its times, and the columns of the text if the row has forgotten it.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(
@@ -306,9 +310,7 @@ class Message(Settlement):
             # Unless it has changed since it was read: its number was erased, or it was resent.
             where=certainly_not_sent() & Q(updated_at=self.updated_at) & ~Q(Exists(resent)),
             scrubbed=False,
-            next_attempt_at=timezone.now(),
-            expires_at=expires_at,
-            **text,
+            **changes,
             **NO_ERROR,
         )
 

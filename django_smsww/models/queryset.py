@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, transaction
@@ -28,7 +28,7 @@ from . import provider_facts as facts
 from .callback import Outcome
 from .commit import after_commit
 from .event import Event
-from .lease import Lease
+from .lease import SECONDS, Lease
 from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
 
@@ -98,6 +98,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, now: datetime) -> MessageQuerySet:
         """Free rows that may be sent now, the urgent and the oldest first."""
         return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
+
+    def undue(self) -> MessageQuerySet:
+        """QUEUED rows that no worker sends, only the call that wrote them.
+
+        # Note [Undue rows]
+        If a call that sends at once raises, its message must not leave later. But a database that
+        goes away after the INSERT lets nobody write that down. So the row is never due before it
+        expires. The call leases it by its primary key, and so does a call that repeats its key.
+        """
+        return self.queued().filter(next_attempt_at=F("expires_at"), error="")
 
     # Moves
 
@@ -209,8 +219,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def renew(self, lease: Lease) -> Lease:
         """Prolong the lease of our rows that are still QUEUED, and return the new lease."""
         fresh = lease.renewed(self.db)
-        ours = self.queued().filter(lease_token=lease.token, lease_until__gt=database_now(self.db))
-        ours.update(lease_until=fresh.until)
+        # Late ones too: nobody else has leased them yet, or they would have another token.
+        self.queued().filter(lease_token=lease.token).update(lease_until=fresh.until)
         return fresh
 
     def release(self, lease: Lease) -> int:
@@ -280,6 +290,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         now = database_now(self.db)
         late = list(self.free(now).filter(expires_at__lte=now)[:limit])
         return sum(row.fail(_late(), token=row.lease_token) for row in late)
+
+    def end_interrupted(self) -> int:
+        """Fail the undue rows of calls that ended without sending them; return their number."""
+        now = database_now(self.db)
+        lease = timedelta(seconds=SECONDS)
+        free = Q(lease_until=None) | Q(lease_until__lt=now - lease)
+        lost = SMSUnavailable(_("Its call ended; nothing was sent"), code="interrupted")
+        rows = self.undue().filter(free, updated_at__lt=now - 2 * lease)
+        return sum(row.fail_queued(lost, free) for row in rows)
 
     def abandon(self) -> int:
         """End the rows that a dead worker left SENDING, and return their number.

@@ -59,7 +59,9 @@ def sync(
         backend = sms_backends[backend]
     using = using or router.db_for_write(Message)
     report = SyncReport(backend.alias, backend.environment)
-    Message.objects.using(using).of(backend.alias, backend.environment).abandon()
+    rows = Message.objects.using(using).of(backend.alias, backend.environment)
+    rows.end_interrupted()
+    rows.abandon()
     if after_restore:
         report.held = hold_after_restore(backend, after_restore, using=using)
     if not (backend.supports_fetch or backend.supports_fetch_page):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 
 from ..backends.handler import sms_backends
-from ..exceptions import InvalidSMS
+from ..exceptions import InvalidSMS, SMSOutcomeUnknown
 from ..models import Message
 from ..sms import SMS, SMSOptions
 from ..states import State
@@ -241,7 +243,16 @@ def _sms(body: str, recipient: str, sender: str, options: SMSOptions) -> SMS:
 def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) -> Message:
     """Send one message, and raise its error if it has ended with one already."""
     dispatch.writer.validate(sms)
-    [message] = dispatch.send([[sms]], resend_of)
+    try:
+        [message] = dispatch.send([[sms]], resend_of)
+    except DatabaseError as fault:
+        if dispatch.last_sent is None:  # nothing left, and nothing will
+            raise
+        message = dispatch.last_sent
+        lost = SMSOutcomeUnknown(code="not_stored", detail=type(fault).__name__)
+        dispatch.errors.setdefault(message.pk, lost)
+        with suppress(DatabaseError):
+            message.refresh_from_db()
     error = dispatch.errors.get(message.pk)
     is_lost = message.state == State.SENDING and error is not None
     if is_lost or message.state in (State.FAILED, State.UNKNOWN):

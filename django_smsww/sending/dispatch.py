@@ -14,7 +14,7 @@ from django.utils import timezone
 from ..backends.handler import sms_backends
 from ..exceptions import SMSError
 from ..models import Message
-from ..models.commit import after_commit, in_transaction
+from ..models.commit import after_commit
 from ..sms import SMS
 from ..states import State
 from ..worker import task_queues
@@ -37,12 +37,18 @@ class Dispatch:
 
     Attributes:
         errors: the errors of messages that were not accepted, by primary key.
+        last_sent: the last message whose request may have begun.
     """
 
     def __init__(self, writer: RowWriter) -> None:
         self.writer, self.backend, self.using = writer, writer.backend, writer.using
         self.queue = writer.queue
         self.errors: dict[int, SMSError] = {}
+        self._worker: Worker | None = None
+
+    @property
+    def last_sent(self) -> Message | None:
+        return self._worker.last_sent if self._worker else None
 
     def send(
         self, blocks: Iterable[Sequence[SMS]], resend_of: Message | None = None
@@ -64,16 +70,10 @@ class Dispatch:
         # Asked for each block, as the caller may leave its transaction between two of them.
         return chain.from_iterable(
             self._send_now(chain([block], pending), resend_of)
-            if self._sends_now
+            if self.writer.sends_now
             else self._leave(self.writer.write(block, resend_of))
             for block in pending
         )
-
-    @property
-    def _sends_now(self) -> bool:
-        if self.queue:
-            return False
-        return not (self.backend.delivers_on_commit and in_transaction(self.using))
 
     def _leave(self, rows: list[Message]) -> list[Message]:
         """Leave these rows to a task queue, to a hook of the commit, or to `smsww_worker`."""
@@ -89,7 +89,8 @@ class Dispatch:
     ) -> Iterator[Message]:
         order: deque[int] = deque()
         failure: list[Exception] = []
-        with Worker(self.backend, self.using, inline=True, errors=self.errors) as worker:
+        self._worker = Worker(self.backend, self.using, inline=True, errors=self.errors)
+        with self._worker as worker:
             for block in self._cut(_until_failure(blocks, failure)):
                 rows = self.writer.write(block, resend_of)
                 order += [row.pk for row in rows]

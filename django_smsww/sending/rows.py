@@ -12,8 +12,10 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
 from ..backends.base import BaseSMSBackend
+from ..clock import database_now
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, fingerprint
+from ..models.commit import in_transaction
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
 from ..segments import count_segments
@@ -41,6 +43,13 @@ class RowWriter:
         self.backend, self.using = backend, router.db_for_write(Message)
         self.queue = backend.queue if queue is None else queue
         self.created_by, self.preflight = created_by, preflight
+
+    @property
+    def sends_now(self) -> bool:
+        """Whether the call itself sends its rows, before it returns."""
+        if self.queue:
+            return False
+        return not (self.backend.delivers_on_commit and in_transaction(self.using))
 
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS if this message, or a second use of its key, is not valid.
@@ -91,14 +100,24 @@ class RowWriter:
         if not _is_same(first, row):
             return _without_key(row)
         if first.state != State.FAILED:
-            return first
+            return self._join(first)
         is_valid = row.state == State.QUEUED
         text = _text_columns(row.body) if first.scrubbed and is_valid else {}
         if text or not first.scrubbed:
             expires_at = row.expires_at if is_valid else first.expires_at
-            first.requeue(expires_at=expires_at, **text)
+            again = self._first_attempt(None, expires_at)
+            first.requeue(expires_at=expires_at, next_attempt_at=again, **text)
         first.refresh_from_db()  # another call with the key may have changed it
         return first.newest
+
+    def _join(self, first: Message) -> Message:
+        """Return the row that has this key. If this call cannot send it, workers may do so."""
+        if first.state == State.QUEUED:
+            undue = Message.objects.using(self.using).undue().filter(pk=first.pk)
+            if self.sends_now:  # unless another call has leased it, which may be dead
+                undue = undue.filter(lease_until__gt=database_now(self.using))
+            undue.update(next_attempt_at=self._first_sweep(), updated_at=timezone.now())
+        return first
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
         """Insert these rows; return them, or the rows of a process that was first with a key."""
@@ -143,7 +162,7 @@ class RowWriter:
         else:  # the same SMS was in an earlier block
             first = rows.filter(alias=row.alias, reference=row.reference).first()
         if first and _is_same(first, row):
-            return first
+            return self._join(first)
         if first and row.key:
             row = _without_key(row)
         row.reference = uuid4()  # the other one stands under another alias
@@ -169,6 +188,7 @@ class RowWriter:
         return Message(**common | self._columns(sms))
 
     def _columns(self, sms: SMS) -> dict[str, Any]:
+        expires_at = self._expiry(sms)
         return {
             # Each field of an SMS has a column of its name.
             **{each.name: getattr(sms, each.name) for each in fields(SMS)},
@@ -177,12 +197,17 @@ class RowWriter:
             "custom": dict(sms.custom or {}),
             "route": self.backend.route_for(sms),
             "preflight": self.preflight,
-            "next_attempt_at": sms.send_at or self._first_sweep(),
-            "expires_at": self._expiry(sms),
+            "next_attempt_at": self._first_attempt(sms.send_at, expires_at),
+            "expires_at": expires_at,
         }
 
+    def _first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
+        if self.sends_now and (send_at is None or send_at <= timezone.now()):
+            return expires_at  # see Note [Undue rows]
+        return send_at or self._first_sweep()
+
     def _first_sweep(self) -> datetime:
-        """Return when `smsww_worker` may send a row, if the call or a hook has not done so."""
+        """Return when `smsww_worker` may send a row, if a hook has not done so."""
         return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
 
     def _expiry(self, sms: SMS) -> datetime:

@@ -68,7 +68,8 @@ def deliver_due(
     """
     worker = Worker(backend, using, inline=False)
     sweep = Heartbeat.objects.using(using)
-    sweep.beat(backend.environment, f"sweep:{backend.alias}", every=HEARTBEAT_SECONDS)
+    if sweep.beat(backend.environment, f"sweep:{backend.alias}", every=HEARTBEAT_SECONDS):
+        worker.rows.end_interrupted()  # not each time: no index finds them in a long queue
     worker.rows.abandon()
     if worker.is_stopped():
         worker.rows.give_up_late()  # a text must not outlive its time because of a pause

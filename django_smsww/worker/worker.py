@@ -22,6 +22,7 @@ from ..models import Message, MessageQuerySet
 from ..models import lease as leases
 from ..models.commit import in_transaction
 from ..models.lease import Lease
+from ..states import State
 from .admission import Admission
 from .plan import LEASE_CHECK_SECONDS, ROWS_PER_THREAD, Load, Send, Wait, Write
 from .rate_limit import RateLimit
@@ -47,6 +48,7 @@ class Worker:
         inline: a caller waits, so a row that was not sent is FAILED instead of tried again.
         errors: the errors of messages that were not accepted, by primary key.
         unfinished: the primary keys of the rows that were added and are still this worker's.
+        last_sent: the last message whose request may have begun.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Worker:
         self._may_be_in_transaction = committed or not backend.delivers_on_commit
         self._leased: deque[int] = deque()
         self._wanted: Sequence[int] = ()
+        self._claimed: Sequence[int] = ()
+        self.last_sent: Message | None = None
         self._lease: Lease | None = None
         self._paused_until = 0.0
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
@@ -190,17 +194,20 @@ class Worker:
         starts = self._rate_limit.reserve(len(block)) if is_admitted else ()
         self._leased.extendleft(reversed(block[len(starts) :]))
         if starts and (messages := self._claim(block[: len(starts)], lease)):
+            self.last_sent = messages[-1]
             self._threads.send(messages, lease, starts, is_last=not self._leased)
         elif is_admitted and not starts:
             self._pause()
 
     def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
         """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
+        self._claimed = block
         self._admission.reserve_quotas(block, lease)
         messages = self.rows.claim(block, lease)
         stopped = set(block) - {message.pk for message in messages}
         self._admission.quotas.release(stopped)
         self.unfinished -= stopped
+        self._claimed = ()
         return messages
 
     def _pause(self) -> None:
@@ -280,10 +287,11 @@ class Worker:
         # Rows that were postponed or cancelled meanwhile are forgotten, too.
         self._forget_leased()
         # Where the database was locked, rows could not be leased: they are ours if nobody's.
-        ours = Q(pk__in=self._wanted, lease_token=None)
+        ours = Q(state=State.QUEUED, pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
-            ours |= Q(lease_token=self._lease.token)
-        messages = list(self.rows.queued().filter(ours))
+            unsent = Q(state=State.QUEUED) | Q(state=State.SENDING, pk__in=self._claimed)
+            ours |= Q(unsent, lease_token=self._lease.token)
+        messages = list(self.rows.filter(ours))
         for message in messages:
             self.errors[message.pk] = error
             message.fail(error, token=message.lease_token)

@@ -12,8 +12,8 @@ NUMBER = "+393331234567"
 # Where the row must stand when the process is dead, how often the gateway may have the message
 # then, and where the row stands once another worker has been at it.
 STEPS = {
-    "row written": ("QUEUED", 0, "NEW"),
-    "leased": ("QUEUED", 0, "NEW"),
+    "row written": ("QUEUED", 0, "FAILED"),
+    "leased": ("QUEUED", 0, "FAILED"),
     "SENDING committed": ("SENDING", 0, "UNKNOWN"),
     "connected": ("SENDING", 0, "UNKNOWN"),
     "last byte written": ("SENDING", 1, "UNKNOWN"),

@@ -133,23 +133,28 @@ def sync(*words: str) -> None:
 
 def hurry() -> None:
     """Let what was put off and what holds back be over."""
+    from django.db.models import F
     from django.utils import timezone
 
     from django_smsww.models import Message, Suspension
 
     Suspension.objects.all().delete()
     past = timezone.now() - timedelta(seconds=1)
-    Message.objects.filter(state="QUEUED").update(next_attempt_at=past)
+    waiting = Message.objects.filter(state="QUEUED")
+    # Except the undue ones, which only their calls may send.
+    waiting.exclude(next_attempt_at=F("expires_at"), error="").update(next_attempt_at=past)
 
 
 def outlive() -> None:
     """Let the leases of the dead be over."""
     from django.utils import timezone
 
-    from django_smsww.models import Message
+    from django_smsww.models import Heartbeat, Message
 
-    past = timezone.now() - timedelta(seconds=1)
+    past = timezone.now() - timedelta(hours=1)
     Message.objects.exclude(lease_until=None).update(lease_until=past)
+    Message.objects.undue().update(updated_at=past)
+    Heartbeat.objects.all().delete()
 
 
 def sweep() -> None:
