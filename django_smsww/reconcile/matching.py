@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Min
-
 from ..gateway.payload import digits
 from ..gateway.signature import Stamp, read_custom_stamp
 from ..models import Message
 from ..sms import SendResult
-from ..states import SETTLED_BY_PROVIDER, State
+from ..states import SETTLED_BY_PROVIDER
 from .evidence import CLOCK_SKEW, Control, agrees
-from .session import OVERDUE, Session
+from .session import Session
 
 IDLE_PAGES = 2
 """After so many pages in a row without a candidate, single look-ups are cheaper."""
@@ -22,6 +20,11 @@ IDLE_PAGES = 2
 
 def scan(session: Session) -> None:
     """Read the list back to the oldest message that is searched for."""
+    _read_list(session)
+    session.rows.filter(reference__in=session.nameless).update(checked_at=session.now)
+
+
+def _read_list(session: Session) -> None:
     horizon = _horizon(session)
     oldest = min((row.claimed_at for row in session.candidates.values()), default=None)
     needed = [moment for moment in (oldest and oldest - CLOCK_SKEW, horizon) if moment]
@@ -42,7 +45,7 @@ def _horizon(session: Session) -> datetime | None:
     """Return how far back the UNKNOWN rows need the list; None if they need nothing of it."""
     sends, since = session.unknown.values(), session.restored_to
     sent = [one.earliest for one in sends if not session.has_given_up(one)]
-    sent += _first_nameless(session)
+    sent += session.nameless.values()
     if not sent:
         return since and since - CLOCK_SKEW
     earlier = session.rows.filter(claimed_at__lt=min(sent) - session.evidence.margin)
@@ -51,16 +54,9 @@ def _horizon(session: Session) -> datetime | None:
     return min(moment for moment in moments if moment) - 2 * CLOCK_SKEW
 
 
-def _first_nameless(session: Session) -> list[datetime]:
-    """Return when the first accepted row was claimed that has no id for a look-up."""
-    accepted = session.rows.filter(state__in=(State.NEW, State.PENDING), provider_id=None)
-    recent = accepted.filter(claimed_at__gt=session.now - OVERDUE)
-    first = recent.aggregate(first=Min("claimed_at"))["first"]
-    return [first] if first else []
-
-
 def _has_reached(session: Session, horizon: datetime | None) -> bool:
-    if not session.restored_to and all(map(session.has_given_up, session.unknown.values())):
+    searched = [one for one in session.unknown.values() if not session.has_given_up(one)]
+    if not (session.restored_to or searched or session.nameless):
         return True
     return horizon is None or session.listing.covers(horizon)
 

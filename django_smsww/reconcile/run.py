@@ -19,17 +19,16 @@ from ..clock import database_now, project_time
 from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
-from ..states import FINAL, State
+from ..states import State
 from .matching import scan
 from .report import SyncReport
-from .session import Candidate, OnRequest, Session, record
+from .session import OnRequest, Session, record
 from .verdicts import settle
 
 logger = logging.getLogger("django_smsww")
 
 MAX_LOOKUPS = 200
 MAX_FAILURES = 3
-PRICE_RETRY = timedelta(hours=1)
 _ACCOUNT_ERRORS = (InvalidToken, InsufficientCredit, AccountBlocklisted)
 
 
@@ -130,7 +129,7 @@ def look_up(message: Message) -> Outcome | None:
 
 def _look_up_rest(session: Session, limit: int) -> None:
     """Look up `limit` messages at most: disputed ones, then the longest unchecked."""
-    rest = [row for row in session.candidates.values() if _needs_look_up(row, session.now)]
+    rest = list(session.candidates.values())
     rest.sort(key=lambda row: (row.checked_at is not None, row.checked_at or session.now, row.pk))
     chosen = [row.pk for row in session.disputed] + [row.pk for row in rest]
     session.report.left = len(chosen[limit:])
@@ -145,12 +144,6 @@ def _look_up_rest(session: Session, limit: int) -> None:
             # One unreadable record must not keep the other messages from being looked up.
             if failures >= MAX_FAILURES or isinstance(error, _ACCOUNT_ERRORS):
                 raise
-
-
-def _needs_look_up(row: Candidate, now: datetime) -> bool:
-    # A price that is still missing can wait for the list, or for the next hour.
-    is_recent = row.checked_at is not None and row.checked_at > now - PRICE_RETRY
-    return row.state not in FINAL or (row.total_price is None and not is_recent)
 
 
 def _look_up_one(session: Session, row: Message) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -24,12 +24,22 @@ from .report import SyncReport
 OVERDUE = timedelta(hours=48)
 """The gateway tries to deliver for so long (specification 1.2.7)."""
 
-LATE_PRICE = timedelta(hours=72)
 FORGET = timedelta(days=30)
+"""So long after its claim, a missing price or final state of a message is given up."""
+
+SOON = timedelta(hours=1)
+_AGES = [timedelta(hours=hours) for hours in (6, 24)]
+_AGES += [timedelta(days=days) for days in (2, 4, 8, 15, 22, 29)]
+"""At these ages a message is asked for once more, as long as a fact of it is missing."""
+
 GIVE_UP = timedelta(days=7)
 """The last search for an UNKNOWN message is later than this after its send."""
 
 BLOCK_ROWS = 2000
+
+_OPEN = Q(state__in=(State.NEW, State.PENDING, State.UNKNOWN))
+# A price of zero is a missing one: the gateway fills prices in late.
+_LACKS_PRICE = Q(state__in=SETTLED_BY_PROVIDER) & (Q(total_price=None) | Q(total_price=0))
 
 OnRequest = Callable[[SyncReport], object]
 T = TypeVar("T")
@@ -40,10 +50,8 @@ class Candidate(NamedTuple):
 
     provider_id: str
     pk: int
-    state: str
     claimed_at: datetime
     checked_at: datetime | None
-    total_price: Decimal | None
 
 
 def record(message: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
@@ -75,6 +83,7 @@ class Session:
         now: the database's time at the start; verdicts speak of this moment.
         unknown: possible sends of UNKNOWN rows that are not found yet, by reference.
         candidates: accepted rows of which the provider may have news, by its id.
+        nameless: accepted rows without the provider's id, and when they were claimed.
         disputed: rows whose final state the list contradicts.
     """
 
@@ -94,21 +103,32 @@ class Session:
         self.unknown = {send.message.reference: send for send in self.unknown_sends()}
         self.numbers = {digits(send.message.recipient) for send in self.unknown.values()}
         self.candidates = self._candidates()
+        self.nameless = self._nameless()
         self.disputed: list[Message] = []
 
     def unknown_sends(self) -> list[PossibleSend]:
         return possible_sends(self.rows.filter(state=State.UNKNOWN).order_by("pk"))
 
     def _candidates(self) -> dict[str, Candidate]:
-        is_open = Q(state__in=(State.NEW, State.PENDING, State.UNKNOWN)) & (
-            Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + OVERDUE)
-        )
-        lacks_price = (Q(total_price=None) | Q(total_price=0)) & Q(
-            state__in=SETTLED_BY_PROVIDER, claimed_at__gt=self.now - LATE_PRICE
-        )
-        rows = self.rows.filter(is_open | lacks_price, claimed_at__gt=self.now - FORGET)
-        named = rows.exclude(provider_id=None).order_by("-pk").values_list(*Candidate._fields)
-        return {row.provider_id: row for row in map(Candidate._make, named.iterator(BLOCK_ROWS))}
+        due = (_OPEN & self._due(OVERDUE)) | (_LACKS_PRICE & self._due(SOON))
+        named = self._recent().filter(due).exclude(provider_id=None).order_by("-pk")
+        rows = named.values_list(*Candidate._fields).iterator(BLOCK_ROWS)
+        return {row.provider_id: row for row in map(Candidate._make, rows)}
+
+    def _nameless(self) -> dict[UUID, Any]:
+        accepted = self._recent().filter(provider_id=None).exclude(state=State.UNKNOWN)
+        due = accepted.filter((_OPEN | _LACKS_PRICE) & self._due(SOON))
+        return dict(due.values_list("reference", "claimed_at"))
+
+    def _recent(self) -> MessageQuerySet:
+        return self.rows.filter(claimed_at__gt=self.now - FORGET)
+
+    def _due(self, always: timedelta) -> Q:
+        """Return the condition that a row is due: at each sync up to this age, then more seldom."""
+        due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
+        for age in _AGES:
+            due |= Q(claimed_at__lte=self.now - age, checked_at__lt=F("claimed_at") + age)
+        return due
 
     def has_given_up(self, send: PossibleSend) -> bool:
         """Tell whether an earlier sync has made the last search for this message."""
@@ -129,6 +149,7 @@ class Session:
         self.report.adopted += 1
         self.report.looked += 1
         self.unknown.pop(row.reference, None)
+        self.nameless.pop(row.reference, None)
         times = {"checked_at": self.now}
         if row.claimed_at is None:  # the claim was made after the backup, and is lost
             times["claimed_at"] = result.created_at or self.now

@@ -1,5 +1,7 @@
 """The entries of the list find their rows: by id, by reference, and else by all that is known."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models.signals import post_init
 
@@ -13,6 +15,14 @@ from ..support.provider_list import ListedBackend, ago, entry, stamp
 from .conftest import OTHER, listed, reasons, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def pass_time(message, **time):
+    """Make a row older, as if this time had passed."""
+    message.refresh_from_db()
+    message.claimed_at -= timedelta(**time)
+    message.checked_at = message.checked_at and message.checked_at - timedelta(**time)
+    message.save()
 
 
 # By reference
@@ -172,11 +182,46 @@ def test_unfinished_messages_are_refreshed_from_the_list(accepted):
     assert (messages[0].total_price, report.moved, backend.asked) == (2, 3, [])
 
 
-def test_a_late_price_is_filled_in(accepted):
-    message = accepted(60, total_price=None)
-    sync(listed(entry(message, total_price=3)))
+@pytest.mark.parametrize("price", [None, 0])
+@pytest.mark.parametrize("newer", [0, 350])
+def test_a_late_price_is_found_however_many_messages_are_newer(accepted, price, newer):
+    message = accepted(600, total_price=price)
+    entries = [entry(accepted(n / 10 + 1), total_price=1) for n in range(newer)]
+    backend = listed(*entries, entry(message, total_price=3))
+    report = sync(backend)
     message.refresh_from_db()
     assert message.total_price == 3
+    assert report.requests <= 3
+
+
+@pytest.mark.parametrize(("columns", "most"), [({"state": "PENDING"}, 9), ({"total_price": 0}, 8)])
+def test_a_missing_fact_is_asked_for_during_30_days_in_few_requests(accepted, columns, most):
+    message = accepted(0, **columns)
+    backend = ListedBackend()
+    backend.records[message.provider_id] = entry(message, **columns)
+    for _ in range(2 * 31):
+        pass_time(message, hours=12)
+        sync(backend)
+    assert len(backend.asked) == most
+
+
+@pytest.mark.parametrize("age", [3, 29.5])
+def test_a_fact_that_comes_on_the_last_days_is_found(accepted, age):
+    message = accepted(age * 24 * 60, "PENDING", total_price=None, checked_at=ago(40 * 60))
+    backend = ListedBackend()
+    backend.records[message.provider_id] = entry(message, total_price=3)
+    sync(backend)
+    assert (state_of(message), message.total_price) == ("DELIVERED", 3)
+
+
+def test_a_message_without_an_id_is_searched_for_in_the_list_now_and_then(accepted, many):
+    message = accepted(3 * 24 * 60, provider_id=None, total_price=None)
+    backend = listed(*many(250))
+    assert [sync(backend).pages for _ in range(2)] == [4, 0]
+    Message.objects.filter(pk=message.pk).update(checked_at=ago(60 * 60))
+    sync(listed(*many(5), entry(message, total_price=3)))
+    message.refresh_from_db()
+    assert (message.total_price, bool(message.provider_id)) == (3, True)
 
 
 def test_the_list_alone_does_not_correct_a_final_word(accepted):
