@@ -122,7 +122,7 @@ class SendResult:
     @property
     def stop(self) -> SMSError | None:
         """The error after which others may have to wait."""
-        return self.error or self.warning
+        return self.warning or self.error
 
     def nameless(self) -> SendResult:
         """Return a copy without the provider's id."""

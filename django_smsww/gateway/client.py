@@ -9,12 +9,17 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from django.utils.translation.trans_null import gettext_noop as _
-
-from ..exceptions import ContentRefused, InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
+from ..exceptions import (
+    ContentRefused,
+    InvalidSMS,
+    SMSError,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+)
 from ..sms import SMS, SendResult
 from .account import Account, Token
 from .echo import answers_for
+from .errors import FORBIDDEN
 from .host import NAMED_HOSTS, Host, account_url, messages_url, parse, unreadable
 from .http import ExchangeError, RawRequest, RawResponse
 from .payload import is_message, read_message, unwrap
@@ -95,9 +100,12 @@ class Client:
         except ExchangeError as exc:
             kind = SMSOutcomeUnknown if exc.written else SMSUnavailable
             raise kind(detail=str(exc)) from exc
+        private = (sms.recipient, sms.body)
         if not 200 <= response.status < 300:
-            raise self._host.error(response, private=(sms.recipient, sms.body))
+            raise self._host.error(response, private=private)
         result = _accepted(response, sms)
+        if result is None:
+            return _odd(self._host.error(response, private=private))
         if result.blocklisted:
             result = self._marked(result, sms, response.status)
         # The id that comes back for a dry run names no message.
@@ -175,18 +183,22 @@ def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def _accepted(response: RawResponse, sms: SMS) -> SendResult:
-    """Return the result of a response of success, if our message is in it."""
+def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
+    """Return the result of a response of success, or None if there is no message in it."""
     result, is_ours = _result(response, sms)
-    if result is None:
-        raise SMSOutcomeUnknown(
-            _("The gateway's answer cannot be read: it may have been sent"), status=response.status
-        )
-    if not is_ours:
-        # Its id and its prices are those of another message, whether or not ours was sent.
-        logger.error("The answer to message %s may belong to another message", sms.reference)
-        raise SMSOutcomeUnknown(status=response.status, detail="It may belong to another message")
-    return result
+    if result is None or is_ours:
+        return result
+    # Its id and its prices are those of another message, whether or not ours was sent.
+    logger.error("The answer to message %s may belong to another message", sms.reference)
+    raise SMSOutcomeUnknown(status=response.status, detail="It may belong to another message")
+
+
+def _odd(error: SMSError) -> SendResult:
+    """Return the result of a success with other words in it; those of the gateway are kept."""
+    if error.code not in FORBIDDEN:
+        raise error
+    # The message may have been sent, and may have been fined, and so may the next of its text.
+    return SendResult(error=error, warning=ContentRefused(code=error.code, status=error.status))
 
 
 def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from .payload import digits, mapping, read_custom, unwrap
+from .payload import digits, mapping, read_custom, unwrap_message
 from .signature import HEADER, read_custom_stamp, read_header_stamp
 
 _NUMBER = re.compile(r"[0-9\s()+.,/-]*")
@@ -25,13 +25,13 @@ def answers_for(payload: Any, reference: UUID | None, recipient: str) -> bool | 
     references = _references_in(payload)
     if references:
         return references == {reference}
-    said = unwrap(payload).get("recipient")
+    said = unwrap_message(payload).get("recipient")
     return False if _is_another_number(str(said or ""), recipient) else None
 
 
 def _references_in(payload: Any) -> set[UUID]:
     stamps = [read_custom_stamp(read_custom(payload))]
-    headers = mapping(mapping(unwrap(payload).get("callback")).get("headers"))
+    headers = mapping(mapping(unwrap_message(payload).get("callback")).get("headers"))
     for name, value in headers.items():
         if name.lower() == HEADER.lower() and isinstance(value, str):
             stamps.append(read_header_stamp(value))

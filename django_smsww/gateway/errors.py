@@ -31,6 +31,9 @@ from ..exceptions import (
 from .payload import clean_text, load_json
 
 _ANY, _ENVELOPE, _TOKEN = "any body", "an envelope of the gateway", "the word token"
+FORBIDDEN = ("2044", "2050")
+"""The codes of forbidden content."""
+
 _REFUSALS = tuple(status for status in range(400, 500) if status not in (408, 417))
 
 # Statuses, the code or the body, and the error. The first row that fits counts.
@@ -47,6 +50,7 @@ _ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
 )
 _DAY = 86400.0
 _REDIRECTS = _("The host redirects, which is not followed: configure the host it redirects to")
+_UNREADABLE = _("The gateway's answer cannot be read: it may have been sent")
 _UNUSABLE = _("The gateway gave no usable answer")
 _HIDDEN = "***"
 
@@ -83,9 +87,8 @@ def error_of(
     """
     said = _read(body)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
-    text = "" if kind or unsure is SMSOutcomeUnknown else _UNUSABLE
     return (kind or unsure)(
-        _REDIRECTS if 300 <= status < 400 else text,
+        "" if kind else _why_unsure(status, unsure),
         code=_mask(said.code, private),
         status=status,
         detail=_mask(said.text, private)[:500],
@@ -93,17 +96,26 @@ def error_of(
     )
 
 
+def _why_unsure(status: int, unsure: type[SMSError]) -> str:
+    if status < 300:
+        return _UNREADABLE
+    if status < 400:
+        return _REDIRECTS
+    return "" if unsure is SMSOutcomeUnknown else _UNUSABLE
+
+
 def _read(body: bytes) -> _Body:
+    whole = body.decode("utf-8", "replace")
     try:
         payload = load_json(body)
     except ValueError:
-        return _Body(text=body.decode("utf-8", "replace"))
+        return _Body(text=whole)
     if not isinstance(payload, Mapping):
-        return _Body(text="")
+        return _Body(text=whole)
     code = payload.get("code")
     text = payload.get("message")
     return _Body(
-        text=text if isinstance(text, str) else "",
+        text=text if isinstance(text, str) and text else whole,
         code=_code(payload.get("error") if code is None else code),
         is_envelope=("code" in payload and "message" in payload) or payload.get("success") is False,
     )

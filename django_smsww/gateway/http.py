@@ -28,6 +28,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry, wait_for_read
 
 from ..clock import elapsed
+from .decoding import decoded
 from .framing import Exchange, StrictResponse, UnprovenAnswerError, current_exchange
 
 _PIECE = 16384
@@ -119,7 +120,7 @@ def close_connections() -> None:
 def _prepare(request: RawRequest) -> PreparedRequest:
     """Prepare the request without the work of `prepare()`, since all parts are known to be right.
 
-    It asks for no compression (the default of http.client), so that sizes are those of the text.
+    It asks for no compression (the default of http.client).
     """
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
@@ -140,7 +141,8 @@ def _read(response: Response, limit: int, ours: Exchange) -> RawResponse:
         response.raw.close()  # the rest of the response must not meet the next request
         raise
     is_sole = not ours.has_strays  # known once the body was read
-    return RawResponse(response.status_code, response.headers, bytes(body), is_sole)
+    content = decoded(bytes(body), response.headers.get("Content-Encoding", ""), limit)
+    return RawResponse(response.status_code, response.headers, content, is_sole)
 
 
 def _name(exc: BaseException) -> str:

@@ -79,6 +79,12 @@ def unwrap(payload: Any) -> Any:
     return innermost
 
 
+def unwrap_message(payload: Any) -> Any:
+    """Return the message from within `data`, also if it is the only item of a list."""
+    found = unwrap(payload)
+    return found[0] if isinstance(found, list) and len(found) == 1 else found
+
+
 def _layers(payload: Any) -> Iterator[Any]:
     yield payload
     for _ in range(2):
@@ -92,7 +98,7 @@ def _layers(payload: Any) -> Iterator[Any]:
 
 def is_message(payload: Any) -> bool:
     """Tell whether this is the provider's message object, wrapped or bare."""
-    message = mapping(unwrap(payload))
+    message = mapping(unwrap_message(payload))
     return any(message.get(key) is not None for key in _OF_A_MESSAGE)
 
 
@@ -101,7 +107,7 @@ def read_message(payload: Any) -> SendResult:
 
     The text of a one-time code is left out, since it holds the code.
     """
-    message = unwrap(payload)
+    message = unwrap_message(payload)
     if not isinstance(message, Mapping):
         return SendResult()
     return SendResult(
@@ -133,7 +139,7 @@ def read_custom(payload: Any) -> Mapping[str, Any]:
     It comes back in several places. The outermost wins: beside the message, in a wrapper, in the
     message, in its `callback`.
     """
-    for layer in (*_layers(payload), mapping(unwrap(payload)).get("callback")):
+    for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):
         if custom := mapping(mapping(layer).get("custom")):
             return custom
     return {}
@@ -194,7 +200,7 @@ def _moment(value: Any) -> datetime | None:
 def _text(value: Any, limit: int) -> str:
     if isinstance(value, str):
         return clean_text(value, limit)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**limit:
         return str(value)[:limit]
     return ""
 

@@ -129,7 +129,7 @@ class Results:
                 # A callback or another worker has ended the row. The price is true all the same.
                 row = self.rows.filter(pk=message.pk)
                 row.update(**changes, updated_at=timezone.now())
-            suspend_after(message, error, self.using)
+            suspend_after(message, late.result.stop, self.using)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
             # No lease is asked for: that the provider has the message is true anyhow.

@@ -1,12 +1,15 @@
 """The gateway's answers, from the wire to the row and to whoever called."""
 
+import gzip
 import json
+import zlib
 from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 
-from django_smsww import SMSError, send_messages, send_sms
+from django_smsww import SMSError, SMSOutcomeUnknown, send_messages, send_sms
+from django_smsww.backends.handler import sms_backends
 from django_smsww.gateway.host import NAMED_HOSTS
 from django_smsww.models import Message, Suspension
 from django_smsww.signals import message_failed, message_sent
@@ -107,3 +110,99 @@ def test_a_blocklisted_dry_run_fails_where_a_fine_is_possible(
         send_sms("Hello", NUMBER, dry_run=True)
     message = Message.objects.get()
     assert (message.state, message.penalty) == (state, None)
+
+
+# Compressed, although nobody asked for it
+
+SUCCESS = b'{"data": {"id": "1", "state": "NEW"}}'
+FORBIDDEN = b'{"code": 2044, "message": "Forbidden"}'
+
+
+def bare(body):
+    stream = zlib.compressobj(wbits=-15)
+    return stream.compress(body) + stream.flush()
+
+
+CODINGS = {
+    "gzip": gzip.compress,
+    "x-gzip": lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]),
+    "GZIP, deflate": lambda body: zlib.compress(gzip.compress(body)),
+    "deflate": zlib.compress,
+    "identity, deflate": bare,
+    "gzip ": bytes,  # a proxy that decompresses, and leaves the header as it was
+}
+
+
+def coded(status, body, coding):
+    return answers(status, body, [f"Content-Encoding: {coding}"])
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_compressed_answer_is_read(speaking, coding):
+    compress = CODINGS[coding]
+    speaking(coded(201, compress(SUCCESS), coding), coded(422, compress(FORBIDDEN), coding))
+    assert send_sms("Good", NUMBER).provider_id == "1"
+    rows = send_messages([SMS("Bad", NUMBER), SMS("Bad", "+393331234568")])
+    assert [(row.state, row.error) for row in rows] == [("FAILED", "ContentRefused")] * 2
+    assert [row.attempts for row in rows] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (gzip.compress(b" " * (2 << 20) + SUCCESS), "gzip"),
+        (gzip.compress(b" " * 200_000 + SUCCESS), "gzip"),
+        (gzip.compress(SUCCESS)[:-1], "gzip"),
+        (gzip.compress(gzip.compress(gzip.compress(SUCCESS))), "gzip, gzip, gzip"),
+        (SUCCESS[::-1], "br"),
+    ],
+    ids=["too large", "too often", "cut off", "three codings", "unknown"],
+)
+def test_a_success_that_cannot_be_decoded_is_unknown(speaking, body, coding):
+    server = speaking(coded(201, body, coding), coded(404, body, coding))
+    with pytest.raises(SMSOutcomeUnknown):
+        send_sms("Hello", NUMBER)
+    with pytest.raises(SMSError):  # and no absence
+        sms_backends["default"].fetch("1")
+    assert len(server.requests) == 2
+
+
+# The gateway's own words
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        (b'{"code": 77, "message": "Odd"}', "77", "Odd"),
+        (b'{"success": false, "message": "Odd", "error": 7.5, "data": null}', "7.5", "Odd"),
+        (b'{"message": ["Odd", "to +393331234567"]}', "outcome_unknown", '["Odd", "to ***"]'),
+        (b"Odd", "outcome_unknown", "Odd"),
+    ],
+)
+def test_words_beside_a_success_are_kept_and_nothing_is_certain(speaking, body, code, text):
+    speaking(answers(200, body))
+    with pytest.raises(SMSOutcomeUnknown, match="cannot be read"):
+        send_sms("Hello", NUMBER)
+    row = Message.objects.get()
+    assert (row.state, row.error_code, row.error_status) == ("UNKNOWN", code, 200)
+    assert text in row.error_text
+    assert "3331234567" not in row.error_text
+
+
+def test_forbidden_content_under_a_status_of_success_stops_the_text(speaking):
+    server = speaking(answers(200, FORBIDDEN))
+    rows = send_messages([SMS("Bad", NUMBER), SMS("Bad", "+393331234568")])
+    assert [(row.state, row.error_code) for row in rows] == [
+        ("UNKNOWN", "2044"),
+        ("FAILED", "2044"),
+    ]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"data": [%s]}', b"[%s]", b'{"data": %s}'])
+def test_a_list_of_one_is_the_message_and_a_long_id_is_kept(speaking, body):
+    message = b'{"id": 1234567890123456789, "state": "PENDING"}'
+    speaking(answers(201, body % message), answers(200, body % message))
+    row = send_sms("Hello", NUMBER)
+    assert (row.state, row.provider_id) == ("PENDING", "1234567890123456789")
+    assert sms_backends["default"].fetch(row.provider_id).state == "PENDING"

@@ -6,6 +6,7 @@ The prefix is free: +393330000901 and +447700900901 behave alike. Other numbers 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -51,6 +52,11 @@ def _broken_json(request: Request, true: Response) -> Response:
 
 def _plain_text(request: Request, true: Response) -> Response:
     return replace(true, content_type="text/plain")
+
+
+def _in_a_list(request: Request, true: Response) -> Response:
+    payload = json.loads(true.body)
+    return json_response({"data": [payload.get("data", payload)]}, true.status)
 
 
 def _redirect(request: Request, true: Response) -> Response:
@@ -157,6 +163,9 @@ TEST_NUMBERS: dict[str, Behaviour] = {
     "953": _accepted("103 and 102, then 201", _manner("interim")),
     "954": _refused("103 and 102, then 429", _constant(replace(_TOO_MANY, manner="interim"))),
     "955": _accepted("a proxy's 429 and the true 201, at once", _manner("doubled")),
+    "956": _accepted("200 with the gateway's error envelope", _gateway(200, "Queued twice")),
+    "957": _refused("200 with the platform's error envelope", _platform(200, "Not now")),
+    "958": _accepted("201 with the message as the only item of a list", _in_a_list),
 }
 
 

@@ -19,3 +19,8 @@ def iso(moment: float) -> str:
 def new_id() -> str:
     """Return 24 hexadecimal digits: the seconds, then random ones."""
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"
+
+
+def new_number() -> str:
+    """Return 19 digits that a signed integer of 64 bits can hold."""
+    return str(10**18 + secrets.randbelow(8 * 10**18))

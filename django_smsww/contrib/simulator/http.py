@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ipaddress
 import json
 import os
@@ -10,11 +11,14 @@ import socket
 import ssl
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
+
+from .profiles import Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,15 @@ class Refusal(Exception):
 def json_response(payload: Any, status: int = 200) -> Response:
     """Answer with JSON in ASCII, so that any text survives."""
     return Response(status, json.dumps(payload).encode("ascii"))
+
+
+def compressed(response: Response, profiles: Profiles) -> Response:
+    """Return the answer in the coding that a profile names."""
+    for coding, compress in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+        if coding in profiles:
+            headers = response.headers | {"Content-Encoding": coding}
+            return replace(response, body=compress(response.body), headers=headers)
+    return response
 
 
 def gateway_error(status: int, code: int, message: str) -> Refusal:

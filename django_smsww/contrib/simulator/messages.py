@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from .clock import iso, new_id, now
+from .clock import iso, new_id, new_number, now
 from .profiles import Profiles
 from .validation import NewMessage
 
@@ -24,11 +24,13 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def new_document(message: NewMessage, price: Decimal, *, blocklisted: bool = False) -> Document:
+def new_document(
+    message: NewMessage, price: Decimal, profiles: Profiles, *, blocklisted: bool = False
+) -> Document:
     """Make the message object in the state NEW."""
     created = iso(now())
     document: Document = {
-        "id": new_id(),
+        "id": new_number() if "numeric-ids" in profiles else new_id(),
         "username": "simulator@example.com",
         "state": "NEW",
         "sender": message.sender,
@@ -84,19 +86,25 @@ def show(document: Document, profiles: Profiles) -> Document:
     for name in ("price", "totalPrice"):
         price = Decimal(document[name])
         shown[name] = float(price) if price and "price-zero" not in profiles else 0
-    for profile, spell in _SPELLINGS.items():
-        if profile in profiles:
-            shown["recipient"] = spell(document["recipient"])
+    if "numeric-ids" in profiles:
+        shown["id"] = int(document["id"])
     if "blocklisted" in profiles:
         shown |= {"blocklisted": True, "blocklistedReason": BLOCKLISTED_REASON}
-    if "recipient-missing" in profiles:
-        del shown["recipient"]
+    _spell_recipient(shown, profiles)
     if "callback-not-echoed" in profiles or not document["callback"]:
         del shown["callback"]
     elif "custom-not-echoed" in profiles:
         echoed = document["callback"].items()
         shown["callback"] = {name: value for name, value in echoed if name != "custom"}
     return shown
+
+
+def _spell_recipient(shown: Document, profiles: Profiles) -> None:
+    for profile, spell in _SPELLINGS.items():
+        if profile in profiles:
+            shown["recipient"] = spell(shown["recipient"])
+    if "recipient-missing" in profiles:
+        del shown["recipient"]
 
 
 def reference_of(message: Any) -> str:

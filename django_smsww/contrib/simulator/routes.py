@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .account_api import AccountEndpoints
 from .context import Context
 from .control import ControlEndpoints
-from .http import Refusal, Request, Response, platform_error
+from .http import Refusal, Request, Response, compressed, platform_error
 from .sms_api import SMSEndpoints
 
 Endpoint = Callable[..., Response]
@@ -34,9 +34,14 @@ class Routes:
         ]
 
     def answer(self, request: Request) -> Response:
-        """Find the endpoint and return its answer, or its refusal."""
+        """Find the endpoint and return its answer, or its refusal, in the coding of the profile."""
         if self._context.options.latency:
             time.sleep(self._context.options.latency)
+        response = self._answer(request)
+        is_control = request.path.startswith("/_simulator/")
+        return response if is_control else compressed(response, self._context.profiles)
+
+    def _answer(self, request: Request) -> Response:
         try:
             for method, pattern, endpoint in self._routes:
                 match = pattern.fullmatch(request.path)

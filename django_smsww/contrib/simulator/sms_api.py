@@ -125,9 +125,9 @@ def _record(context: Context, message: NewMessage, ending: str) -> Document:
     """Record the message in the ledger, and charge a fixed price at once; not for a dry run."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
-        return new_document(message, price)
+        return new_document(message, price, context.profiles)
     _check_credit(context, message)
-    document = new_document(message, price, blocklisted=behaviour.blocklisted)
+    document = new_document(message, price, context.profiles, blocklisted=behaviour.blocklisted)
     due = None if behaviour.rushed else context.lifecycle.next_due()
     context.ledger.accept(document, message.route, ending, due)
     charge = _fine(message) if behaviour.blocklisted else price * message.size.segments

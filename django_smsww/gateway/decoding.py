@@ -1,0 +1,49 @@
+"""Bodies that a proxy compressed, although every request asks for none of that."""
+
+from __future__ import annotations
+
+import zlib
+
+_GZIP, _ZLIB, _BARE = 31, 15, -15
+_WAYS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _BARE)}
+_MOST_CODINGS = 2
+_MOST_TIMES = 200
+_HARMLESS_SIZE = 1 << 16
+
+
+def decoded(body: bytes, header: str, limit: int) -> bytes:
+    """Return the body without the codings that the header `Content-Encoding` names.
+
+    A body that cannot be decoded comes back as it is, and so does one that grows beyond the limit,
+    or to more than 200 times its size. Nobody can read it then, and its status alone counts.
+    """
+    names = [name.strip().lower() for name in header.split(",")]
+    codings = [name for name in names if name not in ("", "identity")]
+    if not codings:
+        return body
+    most = min(limit, max(_HARMLESS_SIZE, len(body) * _MOST_TIMES))
+    content: bytes | None = body if len(codings) <= _MOST_CODINGS else None
+    for coding in reversed(codings):
+        content = content and _without(coding, content, most)
+    return content or body
+
+
+def _without(coding: str, body: bytes, most: int) -> bytes | None:
+    for window in _WAYS.get(coding, ()):
+        try:
+            return _inflate(body, window, most)
+        except zlib.error:
+            continue
+    return None
+
+
+def _inflate(body: bytes, window: int, most: int) -> bytes:
+    """Decompress each member of the body, which must be whole."""
+    content = bytearray()
+    while body:
+        stream = zlib.decompressobj(window)
+        content += stream.decompress(body, most + 1 - len(content))
+        if not stream.eof or len(content) > most:
+            raise zlib.error
+        body = stream.unused_data
+    return bytes(content)
