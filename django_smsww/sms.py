@@ -24,7 +24,7 @@ class SMS:
 
     Attributes:
         body: the text.
-        recipient: E.164 with the plus sign: "+393331234567".
+        recipient: a number; rows and backends get it in E.164: "+393331234567".
         sender: 3 to 11 letters, digits and spaces, not digits alone.
         key: your own idempotency key, unique per alias; "" for none.
         custom: JSON object that the provider returns with each callback.

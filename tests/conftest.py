@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from importlib.util import find_spec
 
@@ -9,6 +10,7 @@ import hypothesis
 import pytest
 from django.utils import timezone
 
+from django_smsww import numbers
 from django_smsww.callbacks import refusals
 from django_smsww.models import Message
 from django_smsww.testing import real_sms
@@ -50,6 +52,15 @@ def real_backends():
 def no_refusals_of_other_tests():
     """Begin without refused callbacks that a door would still have to write down."""
     refusals.unwritten.clear()
+
+
+@pytest.fixture
+def no_extra(monkeypatch):
+    """Take the package phonenumbers away."""
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    numbers.library.cache_clear()
+    yield
+    numbers.library.cache_clear()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from .support.source import (
 # not even for types or inside a function, but for what EXCEPTIONS names.
 FLOORS = """
     states exceptions signals segments secret test_runs clock
-    sms environ
+    sms numbers environ
     gateway models
     backends callbacks
     worker reconcile operations checks testing urls

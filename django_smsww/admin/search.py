@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +11,10 @@ from django.db.models import Q, Value
 from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
+from ..backends.handler import default_region
+from ..exceptions import InvalidSMS
 from ..models import MessageQuerySet
+from ..numbers import read_number
 from .base import MOST_LISTED
 
 SEPARATORS = re.compile(r"[\s\u00a0().\-/]+")
@@ -70,7 +74,9 @@ def as_reference(typed: str) -> UUID | None:
 
 
 def as_number(typed: str) -> str:
-    """Return "+39333…" as numbers are stored, or "" for other inputs."""
+    """Return a number, or the beginning of one, as numbers are stored; "" for other inputs."""
+    with suppress(InvalidSMS):
+        return read_number(typed, default_region())
     digits = SEPARATORS.sub("", typed)
     if digits.startswith("00"):
         digits = digits[2:]

@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ..backends.validation import check_recipient
+from ..backends.handler import default_region
 from ..exceptions import InvalidSMS
 from ..models import Suppression
+from ..numbers import read_number
 from .base import ReadOnlyAdmin
 from .formatting import moment, phone_number
 from .permissions import HIDDEN, Viewer
@@ -32,14 +33,11 @@ class SuppressionForm(forms.ModelForm):
         }
 
     def clean_recipient(self) -> str:
-        """Return the number in E.164; without a plus sign or 00 it would be a guess."""
-        typed = self.cleaned_data["recipient"].strip()
-        number = as_number(typed) if typed.startswith(("+", "00")) else typed
+        """Return the number as rows hold it."""
         try:
-            check_recipient(number or typed)
+            return read_number(self.cleaned_data["recipient"], default_region())
         except InvalidSMS as error:
             raise ValidationError(error.explain(), code="invalid") from None
-        return number
 
 
 @admin.register(Suppression)

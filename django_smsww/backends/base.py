@@ -17,11 +17,13 @@ from ..exceptions import (
     AccountBlocklisted,
     ContentRefused,
     InsufficientCredit,
+    InvalidSMS,
     InvalidToken,
     SMSError,
     SMSOutcomeUnknown,
     SMSUnavailable,
 )
+from ..numbers import as_text, read_number
 from ..segments import MAX_SEGMENTS, replace_characters
 from ..sms import SMS, SendResult
 from .options import (
@@ -31,9 +33,10 @@ from .options import (
     country_codes,
     per_second,
     refuse_unknown,
+    region_code,
     require_phonenumbers,
 )
-from .validation import check_content, check_country, check_recipient, check_segments
+from .validation import check_content, check_country, check_segments
 
 logger = logging.getLogger("django_smsww.backends")
 
@@ -62,6 +65,7 @@ class BaseSMSBackend:
         dry_run: have messages checked and priced, and not sent.
         fail_on_multiple_messages: refuse a text that needs more than one segment.
         max_segments: refuse a text that needs more; never more than 255.
+        region: the ISO 3166 code of the country of national numbers; "" refuses them.
         allowed_countries: ISO 3166 codes; numbers of other countries are refused.
         max_segments_per_day: how many leave on one day of the project's TIME_ZONE. Queued messages
             wait for the next day, the others are refused with SMSLimited.
@@ -96,6 +100,7 @@ class BaseSMSBackend:
         dry_run: bool = False,
         fail_on_multiple_messages: bool = False,
         max_segments: int | None = None,
+        region: str = "",
         allowed_countries: Iterable[str] | None = None,
         max_segments_per_day: int | None = None,
         max_per_number: Limit | None = None,
@@ -116,6 +121,7 @@ class BaseSMSBackend:
         self.dry_run = dry_run
         self.fail_on_multiple_messages = fail_on_multiple_messages
         self.max_segments = max_segments
+        self.region = region_code(region, alias=alias)
         self.allowed_countries = country_codes(allowed_countries, alias=alias)
         self.max_segments_per_day = max_segments_per_day
         self.max_per_number = max_per_number
@@ -137,15 +143,23 @@ class BaseSMSBackend:
             body = replace_characters(body)
         return sms.replace(
             body=body,
+            recipient=self.read_recipient(sms.recipient),
             sender=sms.sender or self.sender,
             dry_run=self.dry_run if sms.dry_run is None else sms.dry_run,
             fail_on_multiple_messages=self._is_single(sms),
         )
 
+    def read_recipient(self, recipient: Any) -> Any:
+        """Return the number in E.164, or an invalid value as it came, which validate() refuses."""
+        try:
+            return read_number(recipient, self.region)
+        except InvalidSMS:
+            return as_text(recipient)
+
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS unless the message could be sent; its text says what to write."""
         self.validate_content(sms)
-        check_recipient(sms.recipient)
+        read_number(sms.recipient, self.region)
         if self.allowed_countries is not None:
             check_country(sms.recipient, self.allowed_countries)
 

@@ -180,3 +180,11 @@ def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any
 
 
 sms_backends = SMSBackendsHandler()
+
+
+def default_region() -> str:
+    """Return the region of the alias "default": that of numbers that belong to no alias."""
+    try:
+        return sms_backends.default.region
+    except InvalidSMSBackend:
+        return ""

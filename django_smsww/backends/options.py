@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..exceptions import InvalidSMSBackend
+from ..numbers import required_library
 from ..segments import MAX_SEGMENTS
 
 MAX_CONCURRENCY = 64
@@ -85,6 +86,7 @@ POLICY: dict[str, Rule] = {
     "max_per_number": _LIMIT,
     "max_per_country": _LIMIT,
     "max_per_user": _LIMIT,
+    "region": (is_text, "a code such as 'IT', or ''"),
     "allowed_countries": (_is_country_list, "None or a list of codes such as ['IT', 'ES']"),
     "replace_characters": (_is_flag, "True or False"),
     "queue": (_is_queue, "True, False or the dotted path of a queue"),
@@ -130,27 +132,33 @@ def country_codes(value: Iterable[str] | None, *, alias: str | None) -> frozense
     """Return the codes in capitals; each must be a country with telephone numbers."""
     if value is None:
         return None
-    require_phonenumbers("allowed_countries", alias=alias)
-    from phonenumbers import SUPPORTED_REGIONS  # an extra, which only two options ask for
+    return frozenset(_country_code("allowed_countries", code, alias) for code in value)
 
-    codes = frozenset(code.upper() for code in value)
-    if strange := sorted(codes - SUPPORTED_REGIONS):
+
+def region_code(value: str, *, alias: str | None) -> str:
+    """Return the code in capitals, or "" for none."""
+    return _country_code("region", value, alias) if value else ""
+
+
+def _country_code(option: str, code: str, alias: str | None) -> str:
+    regions = require_phonenumbers(option, alias=alias).SUPPORTED_REGIONS
+    if code.upper() not in regions:
         raise InvalidSMSBackend(
-            f"OPTIONS['allowed_countries'] must hold ISO 3166 codes of two letters, such as 'GB'; "
-            f"{', '.join(map(repr, strange))} is none.",
+            f"OPTIONS[{option!r}] must hold ISO 3166 codes of two letters, such as 'GB'; "
+            f"{code.upper()!r} is none.",
             alias=alias,
         )
-    return codes
+    return code.upper()
 
 
-def require_phonenumbers(option: str, *, alias: str | None) -> None:
-    """Raise InvalidSMSBackend if phonenumbers is missing, which knows a number's country."""
+def require_phonenumbers(option: str, *, alias: str | None) -> Any:
+    """Return the package phonenumbers; raise InvalidSMSBackend if it is missing."""
     try:
-        import phonenumbers  # noqa: F401
+        return required_library()
     except ImportError as error:
         raise InvalidSMSBackend(
             f"OPTIONS[{option!r}] needs the package phonenumbers: "
-            "pip install 'django-smsww[countries]'.",
+            "pip install 'django-smsww[numbers]'.",
             alias=alias,
         ) from error
 

@@ -19,6 +19,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 
 from ..clock import uses_time_zones
 from ..exceptions import InvalidSMS
+from ..numbers import country_of
 from ..segments import MAX_SEGMENTS, count_segments
 from ..sms import RESERVED_CUSTOM_KEY, SMS
 
@@ -44,27 +45,6 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "priority": ((int,), "an integer"),
     "batch": ((UUID, NoneType), "a UUID or None"),
     "reference": ((UUID,), "a UUID"),
-}
-
-# The shortest numbers in use, those of Niue, have seven digits with the country code; E.164
-# allows fifteen.
-_RECIPIENT_RULES = {
-    r"\+.*": _(
-        "recipient must start with the plus sign and the country code. "
-        "Write it in E.164 with the plus sign, for example +393331234567."
-    ),
-    r"\+[0-9]*": _(
-        "recipient must hold nothing but digits after the plus sign: no spaces, dashes or "
-        "letters. Write it in E.164 with the plus sign, for example +393331234567."
-    ),
-    r"\+(?!0).*": _(
-        "recipient must not start with a zero: write the country code, without 00 or a trunk "
-        "zero. Write it in E.164 with the plus sign, for example +393331234567."
-    ),
-    r"\+[0-9]{7,15}": _(
-        "recipient must have 7 to 15 digits with the country code. "
-        "Write it in E.164 with the plus sign, for example +393331234567."
-    ),
 }
 
 # PostgreSQL stores neither of them, and no alphabet of a telephone has them.
@@ -111,16 +91,6 @@ def check_country(recipient: str, allowed: frozenset[str]) -> None:
         )
 
 
-def country_of(recipient: str) -> str | None:
-    """Return the ISO 3166 code of a number's country, or None if it has none."""
-    import phonenumbers  # an extra, which only options about countries need
-
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(recipient))
-    except phonenumbers.NumberParseException:
-        return None
-
-
 def is_sender(sender: str) -> bool:
     """Tell whether the gateway accepts this sender; "" stands for its own."""
     # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.
@@ -133,15 +103,6 @@ def _check_types(sms: SMS) -> None:
         # A bool is an int, but no priority.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise InvalidSMS(f"{name} must be {wanted}.")
-
-
-def check_recipient(recipient: str) -> None:
-    """Raise InvalidSMS unless the number is written in E.164."""
-    if not isinstance(recipient, str):
-        raise InvalidSMS("recipient must be a string, for example '+393331234567'.")
-    for pattern, text in _RECIPIENT_RULES.items():
-        if not re.fullmatch(pattern, recipient, re.DOTALL):
-            raise InvalidSMS(text)
 
 
 def _check_body(body: str) -> None:

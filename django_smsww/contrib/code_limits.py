@@ -47,6 +47,7 @@ class Guards:
         Raises:
             SMSLimited: a limit is used up; `retry_after` says for how many seconds.
         """
+        recipient = backend.read_recipient(recipient)  # other spellings share its limits
         using = router.db_for_write(Counter)
         counters, now = Counter.objects.using(using), database_now(using)
         self._wait_for_the_last(recipient, tag)

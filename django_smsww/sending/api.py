@@ -64,7 +64,8 @@ def send_sms(
     future, the row stays QUEUED until `smsww_worker` sends it.
 
     Args:
-        recipient: E.164 with the plus sign: "+393331234567".
+        recipient: "+39 333 123-4567", or an object with `as_e164`. Without the extra `numbers`,
+            E.164 alone: "+393331234567".
         sender: 3 to 11 letters, digits and spaces; "" for the alias's own.
         using: the alias in the SMSWW setting.
         queue: True to leave it to `smsww_worker`, the dotted path of a task queue's function,
@@ -123,8 +124,8 @@ def send_mass_sms(
     """
     if isinstance(recipients, str):
         raise InvalidSMS("recipients must be a list of numbers, not one string.")
-    recipients = list(recipients)
     backend = sms_backends[using]
+    recipients = [backend.read_recipient(recipient) for recipient in recipients]
     template = _sms(body, "", sender, options).replace(batch=uuid4())
     backend.validate_content(backend.prepare(template))
     # A value that is no string is not valid, and may not be hashable: each has a row of its own.

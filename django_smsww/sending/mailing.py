@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
@@ -114,7 +114,7 @@ class Mailing:
 
     def _sms(self, fields: Mapping[str, str]) -> SMS:
         sms = self.template.replace(
-            recipient=fields.get("recipient", "").strip(),
+            recipient=self.backend.read_recipient(fields.get("recipient", "").strip()),
             body=fields.get("body") or self.template.body,
             sender=fields.get("sender", "").strip() or self.template.sender,
             tag=fields.get("tag", "").strip() or self.template.tag,
@@ -140,7 +140,7 @@ class Mailing:
         return {key: None if scrubbed else number for key, number, scrubbed in found if key}
 
 
-def rows_of(recipients: Sequence[str]) -> Rows:
+def rows_of(recipients: Iterable[str]) -> Rows:
     """Return the rows of a list of numbers, each number once."""
     numbers = list(dict.fromkeys(recipients))
     return lambda: ((n, {"recipient": number}) for n, number in enumerate(numbers, 1))

@@ -60,15 +60,18 @@ class RowWriter:
         prepared = self.backend.prepare(sms)
         self.backend.validate(prepared)
         known = self._known([sms]).get(_key(sms))
-        if known and known.recipient != sms.recipient and not known.scrubbed:
+        if known and known.recipient != prepared.recipient and not known.scrubbed:
             raise InvalidSMS(_KEY_IS_USED)
         if known is None:
             check_guards(self.backend, prepared, self.created_by, using=self.using)
-        if known is None and self._suppressed([sms]):
+        if known is None and self._suppressed([prepared]):
             raise suppressed()
 
     def write(self, messages: Sequence[SMS], resend_of: Message | None = None) -> list[Message]:
         """Return the rows of these messages: new ones, or the rows that have their keys."""
+        # The do-not-send list and the keys know a number in E.164 alone.
+        read = self.backend.read_recipient
+        messages = [sms.replace(recipient=read(sms.recipient)) for sms in messages]
         known = self._known(messages)
         unwanted = self._suppressed(messages)
         rows: dict[object, Message] = {}
@@ -255,7 +258,7 @@ def _storable_columns(sms: SMS) -> dict[str, Any]:
     """Return the columns of a message that is not valid, as far as they can be stored."""
     return {
         "key": _storable(sms.key, 255) or None,
-        "recipient": _storable(sms.recipient, 32),
+        "recipient": _storable("" if sms.recipient is None else str(sms.recipient), 32),
         "sender": _storable(sms.sender, 32),
         "body": "" if sms.sensitive else _storable(sms.body),
         "scrubbed": bool(sms.sensitive),

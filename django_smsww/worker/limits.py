@@ -19,12 +19,12 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
-from ..backends.validation import country_of
 from ..clock import aware_time, database_now, local_time, midnight, project_time
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
 from ..models.suspension import STOPPED
+from ..numbers import country_of
 from ..sms import SMS
 
 DAILY = "max_segments_per_day"

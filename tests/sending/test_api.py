@@ -143,7 +143,7 @@ def test_a_backend_that_breaks_leaves_the_outcome_unknown(gateway):
     ("arguments", "text"),
     [
         (("Hello", "393331234567"), "plus sign"),
-        (("Hello", "+39333abc"), "digits"),
+        (("Hello", "+39333abc"), "letters"),
         (("Hello", "+1234567890123456"), "15 digits"),
         (("", NUMBER), "empty"),
         (("x" * 39_016, NUMBER), "255 segments"),
@@ -297,8 +297,10 @@ def test_a_mass_send_keeps_the_order_and_sends_a_repeated_number_once(gateway):
 
 
 def test_an_invalid_number_of_a_mass_send_has_a_failed_row(gateway):
-    rows = send_mass_sms("Hello", [NUMBER, "12345", None, "+39\x00" + "1" * 50])
-    assert [row.state for row in rows] == ["NEW", "FAILED", "FAILED", "FAILED"]
+    rows = send_mass_sms("Hello", [NUMBER, "12345", None, "+39\x00" + "1" * 50, 393331234567])
+    assert [row.state for row in rows] == ["NEW", *4 * ["FAILED"]]
+    to = [row.recipient for row in rows[1:]]
+    assert to == ["12345", "", "+39" + "1" * 29, "393331234567"]
     assert {row.error_code for row in rows[1:]} == {"invalid"}
     assert len(gateway.sent) == 1
 

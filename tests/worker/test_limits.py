@@ -381,13 +381,6 @@ def test_an_option_that_cannot_be_used_says_what_to_write(gateway, options, text
     assert text in str(caught.value)
 
 
-def test_counting_by_country_needs_a_package(gateway, monkeypatch):
-    monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    gateway.configure(max_per_country=(5, HOUR))
-    with pytest.raises(InvalidSMSBackend, match=r"'max_per_country'.*pip install"):
-        sms_backends["default"]
-
-
 def test_limits_can_be_written_in_a_url():
     url = "locmem://?max_per_number=5/3600&max_segments_per_day=900"
     options = sms_url(url)["OPTIONS"]

@@ -12,13 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from ...backends.base import BaseSMSBackend
-from ...backends.validation import check_country, check_recipient, country_of
+from ...backends.validation import check_country
 from ...exceptions import InvalidSMS
 from ...models import Heartbeat, Message, Suppression, fingerprint
+from ...numbers import country_of, is_known, read_number
 from ...segments import count_segments
 from ...sms import SMS
 from ...states import UNFINISHED, State
-from ..search import SEPARATORS
 
 MOST_NUMBERS = 10_000
 MOST_AT_ONCE = 20
@@ -69,15 +69,15 @@ class Draft:
     def _read(self, lines: str) -> Iterator[tuple[int, str]]:
         """Yield the valid numbers with their lines, and collect the problems of the others."""
         for line, typed in enumerate(lines.splitlines(), 1):
-            number = as_typed(typed)
-            if not number:
+            cell = first_cell(typed)
+            if not cell:
                 continue
             try:
-                check_recipient(number)
+                number = read_number(cell, self.backend.region)
                 if self.backend.allowed_countries is not None:
                     check_country(number, self.backend.allowed_countries)
             except InvalidSMS as error:
-                if line > 1 or any(character.isdigit() for character in number):
+                if line > 1 or any(character.isdigit() for character in cell):
                     self.problems.append((line, error.explain()))
                 continue  # the first line of a file may hold the names of its columns
             yield line, number
@@ -117,6 +117,10 @@ class Draft:
     def _is_later(self) -> bool:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
+    def unknown(self) -> int:
+        """Count the numbers that no numbering plan has."""
+        return sum(not is_known(number) for number in self.numbers)
+
     def countries(self) -> Counter[str]:
         """Count the numbers of each country, as far as it is known."""
         try:
@@ -125,12 +129,11 @@ class Draft:
             return Counter({"": len(self.numbers)})
 
 
-def as_typed(line: str) -> str:
-    """Return the number at the beginning of a line, without separators, and with + for 00."""
+def first_cell(line: str) -> str:
+    """Return the beginning of a line, where its number stands."""
     for delimiter in DELIMITERS:
         line = line.partition(delimiter)[0]
-    number = SEPARATORS.sub("", line.strip().strip(QUOTES))
-    return "+" + number[2:] if number.startswith("00") else number
+    return line.strip().strip(QUOTES)
 
 
 def _unwanted(numbers: list[str]) -> set[str]:

@@ -14,8 +14,11 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 from django.utils import timezone
 
+from django_smsww.backends.handler import default_region
+from django_smsww.exceptions import InvalidSMS
 from django_smsww.management.console import USAGE, progress
 from django_smsww.models import Message
+from django_smsww.numbers import read_number
 from django_smsww.operations import retention
 
 SHORTEST_LIFE = 3
@@ -84,9 +87,9 @@ class Command(BaseCommand):
         _check(options)
         using = router.db_for_write(Message)
         if options["export"]:
-            self.export(using, _number(options["export"]))
+            self.export(using, _number(options["export"], using))
         elif options["erase"]:
-            self.erase(using, _number(options["erase"]), options)
+            self.erase(using, _number(options["erase"], using), options)
         else:
             self.prune(using, options)
 
@@ -145,14 +148,15 @@ def _check(options: dict[str, Any]) -> None:
         )
 
 
-def _number(text: str) -> str:
+def _number(text: str, using: str) -> str:
     """Return the number as rows hold it. One that is not valid may have a FAILED row, too."""
-    number = text.strip()
-    if re.fullmatch(r"(\+|00)?[\d\s()./-]+", number):  # as people write one; rows hold E.164
-        number = "+" + re.sub(r"\D", "", number).removeprefix("00")
-    if retention.FORGOTTEN in number or len(re.sub(r"\D", "", number)) < 5:
-        raise CommandError("Write the whole number, for example +393331234567.", returncode=USAGE)
-    return number
+    try:
+        return read_number(text, default_region())
+    except InvalidSMS as error:
+        rows = Message.objects.using(using).filter(recipient=text.strip(), scrubbed=False)
+        if rows.exists():
+            return text.strip()
+        raise CommandError(f"Write the whole number: {error}", returncode=USAGE) from None
 
 
 def _agreed(count: int) -> bool:

@@ -190,7 +190,7 @@ def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
         text or "", "", options["sender"], tag=options["tag"], dry_run=dry_run, batch=uuid4()
     )
     prefix = options["key"] or (f"csv:{path.name[:120]}" if path else "")
-    rows = (lambda: read_rows(path)) if path else rows_of(numbers)
+    rows = (lambda: read_rows(path)) if path else rows_of(map(backend.read_recipient, numbers))
     return Mailing(backend, rows, template, prefix, own_prefix=options["key"])
 
 
