@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                     models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch'], name='smsww_message_batched'),
                 ],
                 'constraints': [
-                    models.UniqueConstraint(fields=('key', 'alias'), name='smsww_message_key'),
+                    models.UniqueConstraint(fields=('key', 'alias', 'dry_run'), name='smsww_message_key'),
                     models.UniqueConstraint(fields=('provider_id', 'alias', 'environment'), name='smsww_message_provider_id'),
                 ],
             },

@@ -178,7 +178,7 @@ class Message(Settlement):
         # The looked-up column comes first, so that the index behind the constraint finds it. NULL
         # stands for "none" in both: NULLs are not compared, and two "" would be equal.
         constraints = [
-            models.UniqueConstraint(fields=["key", "alias"], name="smsww_message_key"),
+            models.UniqueConstraint(fields=["key", "alias", "dry_run"], name="smsww_message_key"),
             models.UniqueConstraint(
                 fields=["provider_id", "alias", "environment"], name="smsww_message_provider_id"
             ),

@@ -75,7 +75,8 @@ def send_sms(
             row: it returns the first while that is under way or accepted, raises the same error
             again if it was refused or its outcome is unknown, and tries the same row again if it
             certainly was not sent. A row that a person cancelled is returned as it is; if one was
-            resent, the newest stands for it. The texts are not compared.
+            resent, the newest stands for it. The texts are not compared. A dry run's key stands for
+            dry runs alone.
         dry_run: let the gateway validate it; nothing is sent and nothing is paid.
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.

@@ -123,7 +123,7 @@ class Mailing:
         return sms.replace(key=self._key(sms, fields.get("key", "").strip()))
 
     def _key(self, sms: SMS, own: str) -> str:
-        """Return the key of a line; a dry run has none, or it would stand for the real one."""
+        """Return the key of a line; a dry run has none, so that each one asks the gateway."""
         if sms.dry_run or not (own or self.prefix):
             return ""
         if own:
@@ -134,7 +134,9 @@ class Mailing:
 
     def _sent(self, keys: Sequence[str], using: str) -> dict[str, str | None]:
         rows = Message.objects.using(using).filter(
-            alias=self.backend.alias, key__in=[key for key in keys if key and "\x00" not in key]
+            alias=self.backend.alias,
+            key__in=[key for key in keys if key and "\x00" not in key],
+            dry_run=False,
         )
         found = rows.values_list("key", "recipient", "scrubbed")
         return {key: None if scrubbed else number for key, number, scrubbed in found if key}

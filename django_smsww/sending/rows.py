@@ -59,7 +59,7 @@ class RowWriter:
         """
         prepared = self.backend.prepare(sms)
         self.backend.validate(prepared)
-        known = self._known([sms]).get(_key(sms))
+        known = self._known([sms]).get(self._key(sms))
         if known and known.recipient != prepared.recipient and not known.scrubbed:
             raise InvalidSMS(_KEY_IS_USED)
         if known is None:
@@ -76,19 +76,28 @@ class RowWriter:
         unwanted = self._suppressed(messages)
         rows: dict[object, Message] = {}
         for sms in messages:
-            if _name(sms) not in rows:
+            if self._name(sms) not in rows:
                 row = self._new_row(sms, resend_of, unwanted)
-                first = known.get(row.key)
-                rows[_name(sms)] = self._reuse(first, row) if first else row
+                first = known.get((row.key, row.dry_run))
+                rows[self._name(sms)] = self._reuse(first, row) if first else row
         rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
-        return [rows[_name(sms)] for sms in messages]
+        return [rows[self._name(sms)] for sms in messages]
 
-    def _known(self, messages: Sequence[SMS]) -> dict[str | None, Message]:
-        keys = [_key(sms) for sms in messages if _key(sms)]
+    def _name(self, sms: SMS) -> object:
+        """Return a name that is equal for two messages of one call that share a row."""
+        return (*self._key(sms), str(sms.recipient)) if self._key(sms)[0] else sms.reference
+
+    def _key(self, sms: SMS) -> tuple[str | None, bool]:
+        """Return the key with whether it is one of a dry run, which stands for dry runs alone."""
+        is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
+        return sms.key if isinstance(sms.key, str) else "", is_dry is True
+
+    def _known(self, messages: Sequence[SMS]) -> dict[tuple[str | None, bool], Message]:
+        keys = {self._key(sms)[0] for sms in messages} - {""}
         if not keys:
             return {}
         rows = Message.objects.using(self.using).filter(alias=self.backend.alias, key__in=keys)
-        return {row.key: row for row in rows}
+        return {(row.key, row.dry_run): row for row in rows}
 
     def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
         """Return which of their numbers are on the do-not-send list."""
@@ -161,7 +170,7 @@ class RowWriter:
         """Return the row that was first with this key or reference, or insert this one anew."""
         rows = Message.objects.using(self.using)
         if row.key:
-            first = rows.filter(alias=row.alias, key=row.key).first()
+            first = rows.filter(alias=row.alias, key=row.key, dry_run=row.dry_run).first()
         else:  # the same SMS was in an earlier block
             first = rows.filter(alias=row.alias, reference=row.reference).first()
         if first and _is_same(first, row):
@@ -243,15 +252,6 @@ def _text_columns(body: str) -> dict[str, Any]:
         "characters": count.characters,
         "segments": count.segments,
     }
-
-
-def _name(sms: SMS) -> object:
-    """Return a name that is equal for two messages of one call that share a row."""
-    return (_key(sms), str(sms.recipient)) if _key(sms) else sms.reference
-
-
-def _key(sms: SMS) -> str:
-    return sms.key if isinstance(sms.key, str) else ""
 
 
 def _storable_columns(sms: SMS) -> dict[str, Any]:

@@ -214,6 +214,27 @@ def test_keys_that_differ_in_case_accent_or_space_are_different_keys(gateway):
     assert send_sms("Hello", NUMBER, key="Invoice-1") == rows[1]
 
 
+@pytest.mark.parametrize("is_dry_first", [True, False])
+@pytest.mark.parametrize("by_alias", [True, False])
+def test_the_key_of_a_dry_run_stands_for_dry_runs_alone(gateway, is_dry_first, by_alias):
+    def send(dry_run, name="Hello"):
+        if by_alias:
+            gateway.configure(dry_run=dry_run)
+        return send_sms(name, NUMBER, key="k", **{} if by_alias else {"dry_run": dry_run})
+
+    first, second = send(is_dry_first), send(not is_dry_first)
+    assert {first.state, second.state} == {"VALIDATED", "NEW"}
+    assert (send(is_dry_first), send(not is_dry_first)) == (first, second)
+    assert [sms.dry_run for sms in gateway.sent] == [is_dry_first, not is_dry_first]
+
+
+def test_a_dry_run_and_its_message_may_be_in_one_call(gateway):
+    texts = [SMS("Hello", NUMBER, key="k", dry_run=dry) for dry in (True, False, True)]
+    rows = send_messages(texts)
+    assert [row.state for row in rows] == ["VALIDATED", "NEW", "VALIDATED"]
+    assert (rows[0], len(gateway.sent)) == (rows[2], 2)
+
+
 @pytest.mark.parametrize("error", [SMSRefused(code="2011"), SMSOutcomeUnknown()])
 def test_a_second_call_with_a_key_raises_the_same_error_again(gateway, error):
     gateway.answer = raises(error)
