@@ -320,7 +320,7 @@ def _lacks_token(alias: str) -> bool:
 
 
 def _is_this_machine(url: str) -> bool:
-    from .gateway.host import is_loopback  # loads requests, which not every process needs
+    from .gateway.network import is_loopback  # loads requests, which not every process needs
 
     return is_loopback(urlsplit(url).hostname or "")
 

@@ -9,6 +9,7 @@ from ..exceptions import InvalidSMSBackend
 from ..gateway.account import Account
 from ..gateway.client import ROUTES, Client, normalise_token
 from ..gateway.host import messages_url
+from ..gateway.network import check_network
 from ..gateway.signature import custom_stamp, header_stamp
 from ..sms import SMS, SendResult
 from .base import BaseSMSBackend, environment_of
@@ -112,10 +113,15 @@ class SMSBackend(BaseSMSBackend):
 
 def _checked_host(host: str, alias: str | None) -> str:
     try:
-        return messages_url(host)
+        url = messages_url(host)
     except ValueError as error:
         text = str(error).removeprefix("host ")
         raise InvalidSMSBackend(f"OPTIONS['host'] {text}", alias=alias) from None
+    try:
+        check_network(url)
+    except ValueError as error:
+        raise InvalidSMSBackend(str(error), alias=alias) from None
+    return url
 
 
 def _timeouts(value: float | tuple[float, float]) -> tuple[float, float]:

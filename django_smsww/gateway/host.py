@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
-from ipaddress import ip_address
 from time import monotonic
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -22,6 +21,7 @@ from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ..secret import Secret
 from .errors import error_of
 from .http import ExchangeError, RawRequest, RawResponse, exchange
+from .network import is_loopback
 from .payload import load_json
 
 logger = logging.getLogger("django_smsww.client")
@@ -68,16 +68,6 @@ def account_url(messages: str) -> str:
     A simulator plays both.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether this host name can only be this machine."""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Host:

@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry, wait_for_read
@@ -30,6 +29,7 @@ from urllib3.util import Retry, wait_for_read
 from ..clock import elapsed
 from .decoding import decoded
 from .framing import Exchange, StrictResponse, UnprovenAnswerError, current_exchange
+from .network import create_context, is_socks, proxies_for
 
 _PIECE = 16384
 _POOL_SIZE = 128  # more than that many threads at once open connections that are not kept
@@ -263,7 +263,7 @@ class _Adapter(HTTPAdapter):
     """
 
     def __init__(self, url: str) -> None:
-        self.proxies = get_environ_proxies(url)
+        self.proxies = proxies_for(url)
         self._lock = Lock()
         self._context: ssl.SSLContext | None = None
         self._pool: Any = None
@@ -274,7 +274,7 @@ class _Adapter(HTTPAdapter):
         _use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        if proxy.lower().startswith("socks"):  # its connections are not ours
+        if is_socks(proxy):  # its connections are not ours
             raise ValueError("SOCKS proxies are not supported")
         manager = super().proxy_manager_for(proxy, **kwargs)
         _use_our_pools(manager)
@@ -299,21 +299,12 @@ class _Adapter(HTTPAdapter):
     def _shared_context(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = _create_context()
+                self._context = create_context()
             return self._context
 
 
 def _use_our_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-
-
-def _create_context() -> ssl.SSLContext:
-    """Return a verifying context that trusts the environment's bundle, or that of requests."""
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-    path = next(filter(None, map(os.environ.get, names)), None) or DEFAULT_CA_BUNDLE_PATH
-    if os.path.isdir(path):
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
 
 
 _adapters: dict[tuple[int, str], _Adapter] = {}

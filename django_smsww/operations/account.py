@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from ..backends.openapi import SMSBackend
 from ..exceptions import InvalidToken, SMSError, SMSRefused
-from ..gateway.host import NAMED_HOSTS, is_loopback
+from ..gateway.host import NAMED_HOSTS
+from ..gateway.network import is_loopback
 
 Data = dict[str, Any]
 Errors = dict[str, str]

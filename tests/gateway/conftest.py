@@ -2,6 +2,8 @@
 
 import pytest
 
+from django_smsww.gateway import network
+
 from ..support.raw_server import AUTHORITY, own_connections  # noqa: F401
 
 
@@ -9,3 +11,9 @@ from ..support.raw_server import AUTHORITY, own_connections  # noqa: F401
 def trusted(monkeypatch):
     """Trust the authority that signed the certificate of "localhost"."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
+
+
+@pytest.fixture
+def beyond(monkeypatch):
+    """Let "localhost" stand for another machine, since no other name has a certificate."""
+    monkeypatch.setattr(network, "is_loopback", lambda name: False)

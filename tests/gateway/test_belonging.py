@@ -166,7 +166,7 @@ def test_end_of_the_connection_right_after_the_answer_is_nothing_more(tls):
     assert before_another(says(OURS), opened=2, pause=0.05, tls=tls).is_sole
 
 
-def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(monkeypatch):
+def test_new_connection_in_place_of_one_with_a_rest_goes_through_the_proxy_too(monkeypatch, beyond):
     def tunnel(connection):
         connection.sendall(b"HTTP/1.1 200 Established\r\n\r\n")
         with wrap(connection) as inside:

@@ -1,9 +1,17 @@
 """The same through a proxy: its CONNECT is no part of the request."""
 
+import subprocess
+
 import pytest
+import urllib3
+from django.core.checks import run_checks
+
+from django_smsww import checks, send_sms
+from django_smsww.exceptions import InvalidSMSBackend
 
 from ..support.raw_client import TOKEN, exchange, failure
 from ..support.raw_server import (
+    AUTHORITY,
     RawServer,
     answers,
     drips,
@@ -57,7 +65,7 @@ def test_failed_connect_at_a_proxy_is_certain(through, script):
     assert TOKEN.encode() not in heard
 
 
-def test_exchange_goes_through_the_tunnel_of_a_proxy(through, trusted):
+def test_exchange_goes_through_the_tunnel_of_a_proxy(through, trusted, beyond):
     assert through(grants_and_answers, "https://localhost:9", exchange)[0].status == 201
 
 
@@ -66,14 +74,14 @@ def test_name_in_the_certificate_is_compared(through, trusted):
     assert (error.written, str(error)) == (False, "SSLCertVerificationError")
 
 
-def test_break_inside_the_tunnel_is_not_certain(through, trusted):
+def test_break_inside_the_tunnel_is_not_certain(through, trusted, beyond):
     assert through(grants, "https://localhost:9")[0].written is True
 
 
 def test_proxy_that_forwards_has_the_request(through):
-    error, heard = through(says(b""), "http://127.0.0.1:9")
+    error, heard = through(says(b""), "http://gateway.invalid")
     assert error.written is True
-    assert heard.startswith(b"POST http://127.0.0.1:9/WW-messages ")
+    assert heard.startswith(b"POST http://gateway.invalid/WW-messages ")
 
 
 @pytest.mark.parametrize(
@@ -86,5 +94,55 @@ def test_proxy_that_forwards_has_the_request(through):
 )
 def test_proxy_that_cannot_be_used_is_certain(monkeypatch, proxy, name):
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    error = failure("http://127.0.0.1:8")
+    error = failure("http://gateway.invalid")
     assert (error.written, str(error)) == (False, name)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_gateway_on_this_machine_is_reached_without_a_proxy(monkeypatch, name):
+    with RawServer(answers()) as server, RawServer(answers(403)) as proxy:
+        for variable in ("HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+        assert exchange(server.url.replace("127.0.0.1", name)).status == 200
+        assert proxy.requests == []
+
+
+@pytest.fixture
+def production(settings):
+    """Configure the gateway's production host; nothing of it is reached."""
+    settings.SMSWW = {"default": {"OPTIONS": {"token": TOKEN, "host": "production"}}}
+
+
+def faults():
+    return [each.msg for each in run_checks(tags=[checks.TAG]) if each.id == "smsww.E001"]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["socks4", "socks5", "SOCKS5H"])
+def test_a_socks_proxy_is_a_configuration_error(production, monkeypatch, variable, scheme):
+    monkeypatch.setenv(variable, f"{scheme}://user:s3cr3t@127.0.0.1:9")
+    [fault] = faults()
+    assert "SOCKS proxies are not supported" in fault
+    assert "s3cr3t" not in fault
+    monkeypatch.setenv("NO_PROXY", "sms.openapi.com")
+    assert faults() == []
+
+
+def test_urllib3_future_is_refused_before_anything_is_sent(production, monkeypatch):
+    """Niquests installs it in the place of urllib3; it has these versions."""
+    monkeypatch.setattr(urllib3, "__version__", "2.25.904")
+    assert "pip uninstall urllib3-future" in faults()[0]
+    with pytest.raises(InvalidSMSBackend, match="urllib3-future"):
+        send_sms("Hello", "+393331234567")
+
+
+def test_certificates_may_lie_in_a_list_of_folders(monkeypatch, tmp_path):
+    empty, ours = tmp_path / "empty", tmp_path / "ours"
+    empty.mkdir()
+    ours.mkdir()
+    command = ["openssl", "x509", "-in", AUTHORITY, "-noout", "-hash"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (ours / f"{done.stdout.strip()}.0").write_bytes(AUTHORITY.read_bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", f"{empty}:{ours}:{tmp_path / 'missing'}")
+    with RawServer(answers(200, b"[]"), tls=True) as server:
+        assert exchange(server.url).body == b"[]"

@@ -22,7 +22,7 @@ from django_smsww.admin.formatting import badge
 from django_smsww.admin.text import MarkedText
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMSBackend
-from django_smsww.gateway.host import is_loopback
+from django_smsww.gateway.network import is_loopback
 from django_smsww.states import State
 
 from .process import ask
