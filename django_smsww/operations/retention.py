@@ -6,12 +6,16 @@ may be stopped at any time and run again, also by two processes at once.
 
 from __future__ import annotations
 
+from collections import Counter as Counts
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial, reduce
+from operator import or_
 from typing import Any, TypeVar
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import (
     Case,
     CharField,
@@ -42,6 +46,7 @@ from ..models.queryset import certainly_not_sent
 from ..models.totals import GROUP, SUMS
 from ..states import UNFINISHED, State
 from .days import created_day, grouped
+from .protection import delete_in_parts, protector_in, protectors
 
 FORGOTTEN = "…"
 """Replaces the digits of a scrubbed number after its international prefix."""
@@ -72,7 +77,7 @@ class Erasure:
 
 def to_scrub(using: str, before: datetime) -> MessageQuerySet:
     """Return the rows that ended before this moment and still hold a number."""
-    return _ended(using, before).exclude(recipient__endswith=FORGOTTEN)
+    return _unscrubbed(_ended(using, before))
 
 
 def to_delete(using: str, before: datetime) -> MessageQuerySet:
@@ -81,6 +86,7 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
     The oldest message of a chain of resends goes first: without its successor, a message would
     seem never to have been resent. Messages within a day of an UNKNOWN one stay until that is
     settled: without their rows, a sync could take the provider's record of one for the other.
+    Messages that a table of the project protects stay.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
     unsettled = Message.objects.using(using).filter(
@@ -88,36 +94,67 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
         created_at__gt=OuterRef("created_at") - UNSETTLED_REACH,
         created_at__lt=OuterRef("created_at") + UNSETTLED_REACH,
     )
-    return _ended(using, before).filter(over, ~Exists(unsettled))
+    deletable = _ended(using, before).filter(over, ~Exists(unsettled))
+    return deletable.exclude(reduce(or_, protectors(using).values(), Q(pk__in=[])))
 
 
 def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
     """Forget numbers, texts, custom data and payloads; yield the number of rows, by batches."""
-    rows = to_scrub(using, before)
-    for keys in _batches(rows, batch_size):
-        with transaction.atomic(using=using):
-            mine = _lock(rows, keys)
-            _forget(using, mine)
-        yield len(mine)
+    yield from _scrub(to_scrub(using, before), batch_size)
     _scrub_late_callbacks(using, before, batch_size)
 
 
-def delete(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
-    """Delete rows with all that belongs to them, after adding them to the daily totals."""
-    rows = to_delete(using, before)
+def delete(
+    using: str, before: datetime, *, batch_size: int = BATCH, kept: Counts | None = None
+) -> Iterator[int]:
+    """Delete rows with all that belongs to them, after adding them to the daily totals.
+
+    Rows that a table of the project protects are scrubbed instead.
+
+    Args:
+        kept: counts those rows by the relations that protect them.
+    """
+    rows, kept = to_delete(using, before), Counts() if kept is None else kept
+    delete_messages, keep = partial(_delete_messages, rows), partial(_keep, using, kept)
     for keys in _batches(rows, batch_size):
-        with transaction.atomic(using=using):
-            mine = Message.objects.using(using).filter(pk__in=_lock(rows, keys))
-            _add_up(mine)
-            _, deleted = mine.delete()
-        yield deleted.get(Message._meta.label, 0)
+        yield delete_in_parts(keys, delete_messages, keep)
+    for name, protected in protectors(using).items():
+        held = _ended(using, before).filter(protected)
+        kept[name] += held.count()
+        deque(_scrub(_unscrubbed(held), batch_size), maxlen=0)
     _delete_remains(using, before, batch_size)
+
+
+def _scrub(rows: MessageQuerySet, size: int) -> Iterator[int]:
+    for keys in _batches(rows, size):
+        with transaction.atomic(using=rows.db):
+            mine = _lock(rows, keys)
+            _forget(rows.db, mine)
+        yield len(mine)
+
+
+def _delete_messages(rows: MessageQuerySet, keys: Sequence[int]) -> int:
+    with transaction.atomic(using=rows.db):
+        mine = Message.objects.using(rows.db).filter(pk__in=_lock(rows, keys))
+        _add_up(mine)
+        _, deleted = mine.delete()
+    return deleted.get(Message._meta.label, 0)
+
+
+def _keep(using: str, kept: Counts, key: int, error: IntegrityError) -> None:
+    kept[protector_in(error)] += 1
+    row = Message.objects.using(using).filter(pk=key)
+    deque(_scrub(_unscrubbed(row), 1), maxlen=0)
 
 
 def _ended(using: str, before: datetime) -> MessageQuerySet:
     # A row that ended before was created before, and only that column has an index.
     rows = Message.objects.using(using).exclude(state__in=UNFINISHED)
     return rows.filter(created_at__lt=before, finished_at__lt=before)
+
+
+def _unscrubbed(rows: MessageQuerySet) -> MessageQuerySet:
+    return rows.exclude(recipient__endswith=FORGOTTEN)
 
 
 def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
@@ -179,9 +216,17 @@ def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
 
 def _delete_remains(using: str, before: datetime, size: int) -> None:
     """Delete old callbacks, preflights and counters that belong to no message."""
-    strays = Callback.objects.using(using).filter(message=None, received_at__lt=before)
+    callbacks = Callback.objects.using(using)
+
+    def delete_strays(keys: list[int]) -> int:
+        return callbacks.filter(pk__in=keys).delete()[0]
+
+    def keep(key: int, error: IntegrityError) -> None:
+        callbacks.filter(pk=key).update(payload={})
+
+    strays = callbacks.filter(message=None, received_at__lt=before)
     for keys in _batches(strays, size):
-        Callback.objects.using(using).filter(pk__in=keys).delete()
+        delete_in_parts(keys, delete_strays, keep)
     Preflight.objects.using(using).filter(created_at__lt=before).delete()
     Counter.objects.using(using).filter(window__lt=before).delete()
 

@@ -28,6 +28,7 @@ from django_smsww.sending.api import resend
 from django_smsww.states import UNFINISHED
 
 from ..conftest import NUMBER, raises
+from ..support import sample_project
 from ..support.processes import ROOT, environment_of, manage
 
 OTHER = "+34600000000"
@@ -209,6 +210,83 @@ def test_what_left_beside_an_unknown_message_waits_until_that_is_settled(old_mes
     assert prune("--delete-after", "90") == "1 messages deleted.\n"
     unknown.delete()
     assert prune("--delete-after", "90") == "1 messages deleted.\n"
+
+
+SHOP = """
+from django.db import models
+from django_smsww.models import Callback, Message
+
+class Invoice(models.Model):
+    sms = models.ForeignKey(Message, models.PROTECT, related_name="+")
+
+class Order(models.Model):
+    sms = models.OneToOneField(Message, models.RESTRICT, to_field="reference")
+
+class Answer(models.Model):
+    "It protects what goes with a message."
+    callback = models.ForeignKey(Callback, models.PROTECT)
+
+class Note(models.Model):
+    "The database protects the message, and Django does not know it."
+    sms = models.ForeignKey(Message, models.DO_NOTHING)
+"""
+PROTECTED = """
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_smsww.models import Callback, DailyTotal, Message
+from shop.models import Answer, Invoice, Note, Order
+
+OLD = timezone.now() - timedelta(days=100)
+NEW = {"alias": "default", "recipient": "+393331234567", "body": "x", "expires_at": OLD,
+       "state": "DELIVERED", "created_at": OLD, "finished_at": OLD, "segments": 1}
+
+@pytest.mark.parametrize("size", ["1", "3", "500"])
+@pytest.mark.django_db(transaction=True)
+def test_protected_rows_are_scrubbed_and_kept(size):
+    rows = [Message.objects.create(**NEW) for _ in range(9)]
+    callbacks = [
+        Callback.objects.create(message=row, reference=rows[7].reference, outcome="moved",
+                                payload={"a": 1}, digest=str(n), received_at=OLD)
+        for n, row in enumerate([rows[7], None, None])
+    ]
+    Invoice.objects.create(sms=rows[1])
+    Invoice.objects.create(sms=rows[1])
+    Order.objects.create(sms=rows[3])
+    Note.objects.create(sms=rows[5])
+    Answer.objects.create(callback=callbacks[0])
+    Answer.objects.create(callback=callbacks[1])
+    output = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("smsww_prune", "--delete-after", "90", "--batch-size", size, stdout=output)
+    assert caught.value.returncode == 1
+    told = {"1 by shop.Invoice.sms", "1 by shop.Order.sms", "1 by shop.Answer",
+            "1 by a foreign key"}
+    assert {one for one in told if one not in str(caught.value)} == set()
+    assert output.getvalue() == "5 messages deleted.\\n"
+    kept = Message.objects.order_by("pk")
+    assert [row.pk for row in kept] == [rows[n].pk for n in (1, 3, 5, 7)]
+    assert {(row.recipient, row.body) for row in kept} == {("…", "")}
+    assert list(Callback.objects.values_list("payload", flat=True)) == [{}, {}]
+    assert DailyTotal.objects.get().messages == 5
+"""
+
+
+def test_a_row_that_the_project_protects_stops_nothing(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "models.py").write_text(SHOP)
+    more = (
+        'INSTALLED_APPS += ["shop"]\n'
+        'DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}\n'
+        'DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"\n'
+    )
+    sample_project.make(tmp_path, PROTECTED, settings=sample_project.SETTINGS + more)
+    said = sample_project.pytest(tmp_path)
+    assert "3 passed" in said, said
 
 
 def test_old_remains_of_no_message_are_deleted(old_message):

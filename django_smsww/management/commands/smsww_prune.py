@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentTypeError
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -23,12 +25,6 @@ from django_smsww.operations import retention
 
 SHORTEST_LIFE = 3
 """Days for which a row is kept at least: the gateway may send callbacks for so long."""
-
-STEPS = (
-    # Rows are deleted first, so that they need not be scrubbed.
-    ("delete_after", retention.to_delete, retention.delete, "deleted"),
-    ("scrub_after", retention.to_scrub, retention.scrub, "scrubbed"),
-)
 
 
 def whole(unit: str, least: int, most: int) -> Callable[[str], int]:
@@ -94,8 +90,15 @@ class Command(BaseCommand):
             self.prune(using, options)
 
     def prune(self, using: str, options: dict[str, Any]) -> None:
-        """Delete and scrub by age, in this order."""
-        for option, rows, forget, done in STEPS:
+        """Delete and scrub by age, in this order; name the relations that kept rows."""
+        kept: Counter[str] = Counter()
+        size = options["batch_size"]
+        # Rows are deleted first, so that they need not be scrubbed.
+        steps = (
+            ("delete_after", retention.to_delete, partial(retention.delete, kept=kept), "deleted"),
+            ("scrub_after", retention.to_scrub, retention.scrub, "scrubbed"),
+        )
+        for option, rows, forget, done in steps:
             if options[option] is None:
                 continue
             before = timezone.now() - timedelta(days=options[option])
@@ -103,8 +106,11 @@ class Command(BaseCommand):
                 count = rows(using, before).count()
                 self.stdout.write(f"{count} messages would be {done}. Nothing was changed.")
             else:
-                count = _total(forget(using, before, batch_size=options["batch_size"]), done)
+                count = _total(forget(using, before, batch_size=size), done)
                 self.stdout.write(f"{count} messages {done}.")
+        if kept := +kept:
+            text = ", ".join(f"{count} by {name}" for name, count in kept.items())
+            raise CommandError(f"Scrubbed and kept, because other tables protect them: {text}.")
 
     def export(self, using: str, number: str) -> None:
         held = retention.export(using, number)
