@@ -36,6 +36,7 @@ class Cause(Enum):
     EVIDENCE = "an authentic callback, or the answer to the send itself"
     ANSWER = "the answer to the send itself, where it comes after what others held to be true"
     LOOKUP = "the provider's own record"
+    RECORD = "the provider's record of the row's id, which names another message"
 
 
 PROVIDER = frozenset(
@@ -101,6 +102,7 @@ MOVES: dict[Cause, dict[State, frozenset[State]]] = {
     Cause.ABSENCE: {State.FAILED: frozenset({State.UNKNOWN})},
     Cause.RESTORE: {State.UNKNOWN: frozenset({State.QUEUED, State.SENDING})},
     Cause.EVIDENCE: _EVIDENCE,
+    Cause.RECORD: {State.UNKNOWN: PROVIDER},
     # What the row said so far was said of another message, final or not; or it was given up for
     # lost while its refusal was on the way.
     Cause.ANSWER: {word: frozenset(State) - {State.VALIDATED, word} for word in PROVIDER}

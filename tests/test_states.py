@@ -15,6 +15,7 @@ OURS = {
     Cause.KEY: {"FAILED": {"QUEUED"}},
     Cause.PERSON: {"QUEUED": {"CANCELLED"}, "UNKNOWN": {"FAILED", "PENDING"}},
     Cause.ABSENCE: {"UNKNOWN": {"FAILED"}},
+    Cause.RECORD: {word: {"UNKNOWN"} for word in PROVIDER},
     Cause.RESTORE: {"QUEUED": {"UNKNOWN"}, "SENDING": {"UNKNOWN"}},
 }
 

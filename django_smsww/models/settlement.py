@@ -11,9 +11,11 @@ from django.utils.translation.trans_null import gettext_noop as _
 
 from ..clock import database_now
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown, SMSUnavailable
+from ..sms import SendResult
 from ..states import Cause, State
 from .callback import Callback
 from .event import Event
+from .provider_facts import replace
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
 GRACE = timedelta(minutes=10)
@@ -30,7 +32,8 @@ class Settlement(models.Model):
     since, nothing moves.
     """
 
-    claimed_at: Any  # of Message, like the two below
+    claimed_at: Any  # of Message, like those below
+    provider_id: Any
     created_at: Any
     events: Any
 
@@ -78,6 +81,14 @@ class Settlement(models.Model):
         text = _("A backup was restored: it may have been sent")
         columns = error_columns(SMSOutcomeUnknown(text, code="restored"))
         return self._decide(State.UNKNOWN, Cause.RESTORE, columns, columns, kind=Event.Kind.HELD)
+
+    def disown(self) -> bool:
+        """Take an id that is another message's from this row: UNKNOWN, as if nothing was heard."""
+        text = _("The provider's id that a callback named is another message's")
+        columns = error_columns(SMSOutcomeUnknown(text, code="not_its_id"))
+        changes = columns | replace(SendResult()) | {"provider_id": None}
+        same_id = Q(provider_id=self.provider_id)
+        return self._decide(State.UNKNOWN, Cause.RECORD, changes, columns, where=same_id)
 
     def last_attempt_at(self) -> datetime:
         """Return the latest time at which it may have been sent, such as that of a restore."""

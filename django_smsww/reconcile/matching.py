@@ -12,6 +12,7 @@ from ..models import Message
 from ..sms import SendResult
 from ..states import SETTLED_BY_PROVIDER
 from .evidence import CLOCK_SKEW, Control, agrees
+from .ownership import names_another
 from .session import Session
 
 IDLE_PAGES = 2
@@ -66,11 +67,19 @@ def _read_page(session: Session, page: Sequence[SendResult]) -> None:
     rows = session.rows.defer("body").filter(provider_id__in=ids)
     owners = {row.provider_id: row for row in rows}
     stamps = {entry.provider_id: read_custom_stamp(entry.custom) for entry in page}
-    named = _rows_named(session, [stamps[name] for name in ids if name not in owners])
+    others = [
+        stamp
+        for name, stamp in stamps.items()
+        if stamp and (name not in owners or owners[name].reference != stamp.reference)
+    ]
+    named = rows_named(session, others)
     checked = [row.pk for name, row in owners.items() if name in session.candidates]
     for entry in page:
         stamp = stamps[entry.provider_id]
-        if owner := owners.get(entry.provider_id):
+        owner = owners.get(entry.provider_id)
+        if owner and stamp and names_another(owner, entry):
+            session.read_misnamed(owner, entry, named.get(stamp.reference))
+        elif owner:
             _read_known(session, owner, entry, stamp)
         elif stamp:
             _read_stamped(session, entry, stamp, named.get(stamp.reference))
@@ -79,10 +88,10 @@ def _read_page(session: Session, page: Sequence[SendResult]) -> None:
     session.rows.filter(pk__in=checked).update(checked_at=session.now)
 
 
-def _rows_named(session: Session, stamps: Sequence[Stamp | None]) -> dict[UUID, Message]:
+def rows_named(session: Session, stamps: Sequence[Stamp]) -> dict[UUID, Message]:
     """Return the rows of this deployment, of all aliases, with the references of the stamps."""
     ours = session.backend.environment
-    references = [one.reference for one in stamps if one and one.environment == ours]
+    references = [one.reference for one in stamps if one.environment == ours]
     rows = Message.objects.using(session.using).defer("body").filter(environment=ours)
     return {row.reference: row for row in rows.filter(reference__in=references)}
 
@@ -110,8 +119,7 @@ def _read_stamped(session: Session, entry: SendResult, stamp: Stamp, row: Messag
     elif row.alias != session.backend.alias:
         evidence.shows_other_references = True
     elif row.provider_id:
-        session.report.doubled.append(row.reference)
-        session.record(row, entry)  # which moves nothing, and notes a mismatch in the ledger
+        session.ownership.named.append((row, entry))
     elif not agrees(row, entry):
         evidence.contested.add(row.reference)
     else:

@@ -17,10 +17,12 @@ from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..clock import database_now, project_time
 from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
+from ..gateway.signature import read_custom_stamp
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
 from ..states import State
-from .matching import scan
+from .matching import rows_named, scan
+from .ownership import names_another
 from .report import SyncReport
 from .session import OnRequest, Session, record
 from .verdicts import settle
@@ -83,6 +85,7 @@ def _run(session: Session, max_lookups: int) -> None:
     except SMSError as error:
         session.report.error = error
     session.report.orphans.sort()
+    session.settle_ownership()
     settle(session)
 
 
@@ -154,6 +157,9 @@ def _look_up_one(session: Session, row: Message) -> None:
         session.report.missing.append(row.reference)
         return
     session.report.looked += 1
-    if session.record(row, result, is_authority=True) is Outcome.MOVED:
+    if names_another(row, result) and (stamp := read_custom_stamp(result.custom)):
+        named = rows_named(session, [stamp])
+        session.read_misnamed(row, result, named.get(stamp.reference))
+    elif session.record(row, result, is_authority=True) is Outcome.MOVED:
         session.report.corrected += row.is_final
     session.rows.filter(pk=row.pk).update(checked_at=session.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +18,12 @@ from ..gateway.payload import digits
 from ..models import Callback, Message, MessageQuerySet, Outcome
 from ..sms import SendResult
 from ..states import SETTLED_BY_PROVIDER, Cause, State
-from .evidence import Evidence, PossibleSend, possible_sends
+from .evidence import Evidence, PossibleSend, agrees, possible_sends
 from .listing import Listing
+from .ownership import Ownership, came_by_callback, names_another
 from .report import SyncReport
+
+logger = logging.getLogger("django_smsww")
 
 OVERDUE = timedelta(hours=48)
 """The gateway tries to deliver for so long (specification 1.2.7)."""
@@ -65,9 +69,12 @@ def record(message: Message, result: SendResult, *, is_authority: bool = False) 
     cause = Cause.LOOKUP if is_authority else Cause.EVIDENCE
     otherwise = None if message.is_accepted else State.NEW
     rows = Message.objects.using(using).filter(pk=message.pk)
+    is_anothers = names_another(message, result)
     try:
         with transaction.atomic(using=using):
-            outcome = rows.accept(result, cause, otherwise=otherwise)
+            outcome = Outcome.MISMATCH
+            if not is_anothers:
+                outcome = rows.accept(result, cause, otherwise=otherwise)
             Callback.objects.using(using).note_lookup(message, result, outcome)
     except IntegrityError:  # another row took the provider's id at this moment
         return Outcome.MISMATCH
@@ -84,6 +91,7 @@ class Session:
         unknown: possible sends of UNKNOWN rows that are not found yet, by reference.
         candidates: accepted rows of which the provider may have news, by its id.
         nameless: accepted rows without the provider's id, and when they were claimed.
+        ownership: rows and entries whose ids and references disagree.
         disputed: rows whose final state the list contradicts.
     """
 
@@ -105,6 +113,7 @@ class Session:
         self.candidates = self._candidates()
         self.nameless = self._nameless()
         self.disputed: list[Message] = []
+        self.ownership = Ownership()
 
     def unknown_sends(self) -> list[PossibleSend]:
         return possible_sends(self.rows.filter(state=State.UNKNOWN).order_by("pk"))
@@ -135,7 +144,32 @@ class Session:
         checked_at = send.message.checked_at
         return checked_at is not None and checked_at > send.latest + GIVE_UP
 
+    def read_misnamed(self, owner: Message, entry: SendResult, named: Message | None) -> None:
+        """Read a record with the id of one row and the reference of another."""
+        self.candidates.pop(entry.provider_id, None)
+        if named is not None:
+            self.evidence.contested.add(named.reference)
+        if named is not None and agrees(named, entry) and came_by_callback(owner):
+            self.ownership.misnamed.append(owner)
+            self.ownership.named.append((named, entry))
+            return
+        fields = {"reference": owner.reference, "alias": owner.alias}
+        text = "Message %s: the provider's record of its id names another message"
+        logger.warning(text, owner.reference, extra=fields)
+
     # Writes
+
+    def settle_ownership(self) -> None:
+        """Give each record to the row that its reference names."""
+        self.ownership.give_back(self.rows)
+        nameless = {row.pk for row in self.ownership.misnamed}
+        for row, entry in self.ownership.named:
+            if row.provider_id and row.pk not in nameless:
+                self.report.doubled.append(row.reference)
+                self.record(row, entry)  # which moves nothing, and notes a mismatch in the ledger
+            elif row.alias == self.backend.alias:
+                self.adopt(row, entry)
+                nameless.discard(row.pk)
 
     def record(self, row: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
         outcome = record(row, result, is_authority=is_authority)
