@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.db import IntegrityError, router, transaction
+from django.db import DatabaseError, DataError, IntegrityError, router, transaction
 from django.utils import timezone
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
@@ -26,6 +27,7 @@ from ..worker.limits import check_guards
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
+_REFUSED = _("The database refused the message (%(error)s); nothing was sent")
 _KEY_IS_USED = "The key was used for another recipient: give each its own."
 
 
@@ -132,12 +134,18 @@ class RowWriter:
         return first
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
-        """Insert these rows; return them, or the rows of a process that was first with a key."""
+        """Insert these rows; return them, or the rows of a process that was first with a key.
+
+        If the database refuses one of them, the others are stored and this one is FAILED.
+        """
         try:
             with transaction.atomic(using=self.using):
                 self._claim_resends(rows.values())
                 Message.objects.using(self.using).bulk_create(rows.values())
-        except IntegrityError:
+        except DatabaseError as error:
+            # With several rows, one of them may be at fault, whatever the class of the error.
+            if len(rows) == 1 and not isinstance(error, IntegrityError | DataError):
+                raise
             return {name: self._insert_one(row) for name, row in rows.items()}
         return rows
 
@@ -164,7 +172,20 @@ class RowWriter:
             if row.resend_of_id:
                 raise InvalidSMS(RESENT_ALREADY, code="not_resendable") from None
             return self._insert_beside(row)
+        except DatabaseError as error:
+            return self._insert_refused(row, error)
         return row
+
+    def _insert_refused(self, row: Message, error: DatabaseError) -> Message:
+        """Insert a FAILED row for one that the database refuses, unless it takes none at all."""
+        kind = {"error": type(error).__name__}
+        failed = _failed(row, InvalidSMS(_REFUSED, params=kind, code="not_stored"))
+        try:
+            with transaction.atomic(using=self.using):
+                failed.save(using=self.using, force_insert=True)
+        except DatabaseError:
+            raise error from None
+        return failed
 
     def _insert_beside(self, row: Message) -> Message:
         """Return the row that was first with this key or reference, or insert this one anew."""
@@ -236,11 +257,13 @@ def _is_same(first: Message, row: Message) -> bool:
 
 def _without_key(row: Message) -> Message:
     """Return the FAILED row of a message whose key was used for another recipient."""
+    return _failed(row, InvalidSMS(_KEY_IS_USED), body="" if row.sensitive else row.body)
+
+
+def _failed(row: Message, error: InvalidSMS, body: str = "") -> Message:
+    """Return a FAILED row in place of this one, without its key."""
     kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
-    columns = {name: getattr(row, name) for name in kept}
-    return Message.invalid(
-        InvalidSMS(_KEY_IS_USED), body="" if row.sensitive else row.body, **columns
-    )
+    return Message.invalid(error, body=body, **{name: getattr(row, name) for name in kept})
 
 
 def _text_columns(body: str) -> dict[str, Any]:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.models import F
 
 from django_smsww import (
     SMS,
+    InvalidSMS,
     SMSError,
     SMSOutcomeUnknown,
     SMSUnavailable,
     iter_send,
     send_mass_sms,
+    send_messages,
     send_sms,
 )
 from django_smsww.models import Heartbeat, Message
@@ -104,7 +113,6 @@ def error_of(call, fault):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(results, "FLUSH_SECONDS", 0.001)
-    monkeypatch.setattr(results, "DATABASE_WAIT_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("lasts", [False, True])
@@ -196,3 +204,42 @@ def test_rows_of_a_reader_who_is_slower_than_the_lease_are_sent(gateway, monkeyp
     assert len(gateway.sent) < 60
     assert {row.state for row in rows} == {"NEW"}
     assert len(gateway.sent) == 60
+
+
+@pytest.mark.parametrize("error", [DataError, OperationalError])
+@pytest.mark.parametrize("queue", [False, True])
+def test_a_message_that_the_database_refuses_loses_none_of_the_others(gateway, error, queue):
+    """Such as one with an emoji, where the tables are of three-byte utf8."""
+
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and "poison" in str(params):
+            raise error
+        return execute(sql, params, many, context)
+
+    texts = [SMS("poison" if n == 30 else "Hello", f"+39333{n:07}") for n in range(60)]
+    with connection.execute_wrapper(refuse):
+        rows = send_messages(texts, queue=queue)
+    call_command("smsww_worker", "--once")
+    assert [row.recipient for row in rows] == [sms.recipient for sms in texts]
+    states = Message.objects.order_by("recipient").values_list("state", "error_code")
+    assert list(states) == [("FAILED", "not_stored") if n == 30 else ("NEW", "") for n in range(60)]
+    assert len(gateway.sent) == 59
+
+
+@pytest.mark.parametrize("send", [send_sms, lambda *given: send_messages([SMS(*given)])[0]])
+def test_a_text_that_the_database_refuses_has_a_row_without_it(gateway, send):
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and "poison" in str(params):
+            raise DataError("poison")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse), suppress(InvalidSMS):
+        send("poison", NUMBER)
+    row = Message.objects.get()
+    assert (row.state, row.error_code, row.recipient, row.body) == (
+        "FAILED",
+        "not_stored",
+        NUMBER,
+        "",
+    )
+    assert row.error_text == "The database refused the message (DataError); nothing was sent"
