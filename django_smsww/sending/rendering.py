@@ -11,10 +11,13 @@ from django.template import Context, loader
 from django.template.backends.django import Template
 from django.utils import translation
 
-# The white space of a template's layout. What does not break or is of another width was put there
-# on purpose; `replace_characters` knows when to write it plainly.
+from ..segments import count_segments
+
+# The white space of a template's layout. Spaces of another width were put there on purpose.
 _SPACES = re.compile(r"[ \t\f\v]+")
 _LINES = re.compile(r"\r\n|\r|\n")
+# Django's filters and number formats write them (timesince, filesizeformat, French numbers).
+_UNBROKEN = str.maketrans("\u00a0\u202f", "  ")
 
 
 def render_sms(
@@ -24,7 +27,7 @@ def render_sms(
 
     Nothing is escaped, as there is no HTML in a message. (Another engine than Django's does as it
     is configured.) Each line stays a line, without the spaces at its ends; several spaces become
-    one, and empty lines go.
+    one, and empty lines go. Spaces that do not break become plain where that saves a segment.
 
     Args:
         language: the recipient's; None for the one that is active.
@@ -34,7 +37,10 @@ def render_sms(
     """
     # override(None) would translate nothing at all.
     with translation.override(language) if language else nullcontext():
-        return fold(_render(loader.get_template(template_name), dict(context or {})))
+        text = fold(_render(loader.get_template(template_name), dict(context or {})))
+    plain = text.translate(_UNBROKEN)
+    saves = count_segments(plain).segments < count_segments(text).segments
+    return plain if saves else text
 
 
 def fold(text: str) -> str:

@@ -57,6 +57,18 @@ def test_white_space_is_folded_and_nothing_is_escaped(template, text, expected):
     assert (rendered, type(rendered)) == (expected, str)
 
 
+@pytest.mark.parametrize(
+    ("padding", "kept"), [("x" * 70, False), ("x" * 40, True), ("ç" + "x" * 70, True)]
+)
+def test_spaces_that_do_not_break_become_plain_where_that_saves_a_segment(template, padding, kept):
+    """Django's filters and web forms bring them, as they bring CRLF."""
+    template("{{ size|filesizeformat }}, {{ note }} {{ padding }}")
+    context = {"size": 2048, "note": "1\u202f000\r\nand more", "padding": padding}
+    wide, narrow = ("\u00a0", "\u202f") if kept else ("  ")
+    expected = f"2.0{wide}KB, 1{narrow}000\nand more {padding}"
+    assert render_sms("sms.txt", context) == expected
+
+
 def test_the_language_is_that_of_the_recipient(template):
     template("{% load i18n %}{% translate 'Monday' %}, {{ day|date:'j F' }}, {{ word }}")
     context = {"day": date(2026, 3, 1), "word": gettext_lazy("Tuesday")}
