@@ -16,8 +16,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, router, transaction
-from django.urls import Resolver404, get_script_prefix, resolve
-from django.utils import timezone
+from django.urls import Resolver404, resolve
+from django.utils import timezone, translation
 from django.utils.module_loading import import_string
 
 from .backends.base import BaseSMSBackend
@@ -138,6 +138,20 @@ def check_host(**kwargs: Any) -> Messages:
     ]
 
 
+def check_callback_public(**kwargs: Any) -> Messages:
+    """W007 (deploy): the gateway can reach the callback URL."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: the gateway cannot reach OPTIONS['callback_url'].",
+            hint="It leads to this machine or into a private network, or is not https. Give the "
+            "public URL of the view: https://example.com/sms/callback/.",
+            id="smsww.W007",
+        )
+        for alias, url in _callback_urls()
+        if url and _is_gateway(alias) and not _is_public(url)
+    ]
+
+
 def check_environment(**kwargs: Any) -> Messages:
     """W005: rows name their deployment."""
     return [
@@ -218,7 +232,11 @@ ALWAYS: tuple[Callable[..., Messages], ...] = (
     check_default,
     check_task_queue,
 )
-ON_DEPLOY: tuple[Callable[..., Messages], ...] = (check_development_backend, check_host)
+ON_DEPLOY: tuple[Callable[..., Messages], ...] = (
+    check_development_backend,
+    check_host,
+    check_callback_public,
+)
 
 
 def register_all() -> None:
@@ -325,12 +343,32 @@ def _is_this_machine(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
+def _is_gateway(alias: str) -> bool:
+    return not _is_this_machine(str(_options(alias).get("host", "")))
+
+
+def _is_public(url: str) -> bool:
+    from .gateway.network import is_private  # loads requests, which not every process needs
+
+    parts = urlsplit(url)
+    return parts.scheme == "https" and not is_private(parts.hostname or "")
+
+
 def _leads_to_view(url: str) -> bool:
-    path = urlsplit(url).path.removeprefix(get_script_prefix().rstrip("/")) or "/"
+    path = urlsplit(url).path or "/"
+    # The server may serve the site below a prefix (SCRIPT_NAME) that only its requests tell.
+    ends = [path[start:] for start, sign in enumerate(path) if sign == "/"]
     try:
-        view = resolve(path).func
-    except Resolver404:
-        return False
+        return any(map(_is_path_of_view, ends))
     except (ImportError, ImproperlyConfigured, AttributeError):
         return True  # the URLconf cannot be read, which Django's own checks report
+
+
+def _is_path_of_view(path: str) -> bool:
+    try:
+        # Under i18n_patterns() a path is there in its own language alone; None is the default's.
+        with translation.override(translation.get_language_from_path(path)):
+            view = resolve(path).func
+    except Resolver404:
+        return False
     return bool(getattr(getattr(view, "view_class", view), "smsww_callback", False))

@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.core.checks import Tags, registry, run_checks
 from django.core.management import call_command
 from django.db import connection
@@ -152,9 +153,41 @@ def test_urlconf_that_cannot_be_read_is_no_matter_of_ours(found, settings, urlco
     assert found(**GOOD) == {}
 
 
-def test_path_is_looked_up_below_the_script_name(found):
-    with override_script_prefix("/shop/"):
-        assert found(**GOOD | {"callback_url": "https://example.com/shop/sms/callback/"}) == {}
+@pytest.mark.parametrize("prefix", ["/", "/shop/", "/a/shop/"])
+def test_a_prefix_of_the_server_is_no_fault(found, prefix):
+    """Before the first request only FORCE_SCRIPT_NAME is known."""
+    url = "https://example.com/shop/sms/callback/"
+    with override_script_prefix(prefix):
+        assert found(**GOOD | {"callback_url": url}) == {}
+        assert set(found(**GOOD | {"callback_url": f"{url}more/"})) == {"W002"}
+
+
+@pytest.mark.parametrize(
+    ("path", "identifiers"),
+    [("it/sms", set()), ("sms", set()), ("shop/it/sms", set()), ("it/mms", {"W002"})],
+)
+def test_a_callback_url_may_have_a_language(found, settings, path, identifiers):
+    settings.LANGUAGES, settings.LANGUAGE_CODE = [("en", "English"), ("it", "Italian")], "en"
+    settings.ROOT_URLCONF = urlconf = ModuleType("urls")
+    urlconf.urlpatterns = i18n_patterns(*urlpatterns, prefix_default_language=False)
+    url = f"https://example.com/{path}/callback/"
+    assert set(found(**GOOD | {"callback_url": url})) == identifiers
+
+
+NEAR = ["127.0.0.1", "[::1]", "10.0.0.8", "192.168.1.2", "169.254.1.1", "[fd00::1]"]
+
+
+@pytest.mark.parametrize("host", [*NEAR, "localhost", "web", "site.local", "nas.lan", "a.internal"])
+@pytest.mark.parametrize("gateway", ["production", "sandbox"])
+def test_a_callback_url_that_the_gateway_cannot_reach_is_found_on_deploy(found, host, gateway):
+    options = GOOD | {"callback_url": f"https://{host}/sms/callback/", "host": gateway}
+    assert (set(found(deploy=True, **options)), set(found(**options))) == ({"W007"}, set())
+
+
+def test_a_simulator_reaches_this_machine(found):
+    options = GOOD | {"callback_url": "http://localhost:8000/sms/callback/"}
+    assert set(found(deploy=True, **options)) == {"W007"}
+    assert set(found(deploy=True, **options, host="http://127.0.0.1:8010")) == {"W004"}
 
 
 @pytest.mark.django_db(databases=[])

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 
+_PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid")
 _FUTURE_PATCH = 900
 """urllib3-future counts its patch releases from here, so that others can tell it."""
 
@@ -23,6 +24,15 @@ def is_loopback(name: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_private(name: str) -> bool:
+    """Tell whether this host name can only be reached from near by."""
+    try:
+        return not ip_address(name).is_global
+    except ValueError:
+        name = name.rstrip(".")
+        return "." not in name or name.endswith(_PRIVATE_DOMAINS)
 
 
 def proxies_for(url: str) -> dict[str, str]:
