@@ -19,7 +19,7 @@ from ..models import lease as leases
 from ..models.settlement import PROVED_ABSENT, SETTLED_UNSENT
 from ..sms import SendResult
 from ..states import State
-from .listing import Listing
+from .listing import PAGE, Listing
 from .report import Reason
 
 CONTROL_MARGIN = timedelta(minutes=2)
@@ -27,6 +27,9 @@ CONTROL_MARGIN = timedelta(minutes=2)
 
 CLOCK_SKEW = timedelta(minutes=15)
 """The provider's clock and ours may differ by so much."""
+
+FIRST_DAY = timedelta(days=1)
+"""A first message is judged by one that left so soon after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Evidence:
         contested: references whose entry in the list contradicts the row.
         shows_other_references: the list shows references of other deployments or aliases.
         unlisted: when accepted messages were claimed that the list does not show.
+        first_accepted: when the alias claimed the first message that was accepted.
     """
 
     listing: Listing
@@ -86,6 +90,7 @@ class Evidence:
     contested: set[UUID] = field(default_factory=set)
     shows_other_references: bool = False
     unlisted: list[datetime] = field(default_factory=list)
+    first_accepted: datetime | None = None
 
     @property
     def margin(self) -> timedelta:
@@ -123,6 +128,8 @@ class Evidence:
         if not self.shows_references:
             return Reason.NOT_ECHOED
         before, after = self._control_before(send), self._control_after(send)
+        if before is None and after is not None:
+            before = self._beginning(send, after)
         if before is None:
             return Reason.NO_CONTROL_BEFORE
         if after is None:
@@ -144,6 +151,25 @@ class Evidence:
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
+
+    def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
+        """Return the time before a first message as a control, if the list reaches back so far.
+
+        It needs no message of ours from before where none was accepted before. The list shows the
+        next ones then. More than a day between them, the account may have been another one.
+        """
+        start = send.earliest - self.margin
+        if self.first_accepted is None or self.first_accepted < start:
+            return None
+        listed = start + self._clock_offset()
+        if after.claimed_at > send.latest + FIRST_DAY or self._may_be_cut(listed):
+            return None
+        return Control(start, listed)
+
+    def _may_be_cut(self, start: datetime) -> bool:
+        """A list without older messages, and with a round number of them, may be the newest N."""
+        oldest, count = self.listing.oldest, len(self.listing.seen)
+        return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
         """Doubt a list with a gap between the two controls: the message may be in the gap."""

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Min, Q
+
 from ..models import Message
-from ..states import State
+from ..states import PROVIDER, State
 from .evidence import PossibleSend, possible_sends, rivals_of
 from .report import Reason
 from .session import Session
@@ -21,6 +23,7 @@ def settle(session: Session) -> None:
     if session.unknown:
         _drop_owned_entries(session)
         session.evidence.order_controls()
+        session.evidence.first_accepted = _first_accepted(session)
         session.evidence.unlisted = list(_unlisted(session))
     if session.unknown and not session.evidence.shows_references:
         _adopt_matches(session)
@@ -88,11 +91,17 @@ def _drop_owned_entries(session: Session) -> None:
     session.evidence.ownerless = [one for one in ownerless if one.provider_id not in owned]
 
 
+def _first_accepted(session: Session) -> datetime | None:
+    accepted = session.rows.filter(Q(state__in=PROVIDER) | Q(provider_id__isnull=False))
+    return accepted.aggregate(first=Min("claimed_at"))["first"]
+
+
 def _unlisted(session: Session) -> Iterator[datetime]:
     """Yield the claims of accepted messages that the list lacks: it may lack others as well."""
     if not (controls := session.evidence.controls):
         return
-    span = (controls[0].claimed_at, controls[-1].claimed_at)
+    searched = [send.earliest for send in session.unknown.values()]
+    span = (min(controls[0].claimed_at, *searched), controls[-1].claimed_at)
     accepted = session.rows.filter(claimed_at__range=span).exclude(provider_id=None)
     for claimed_at, provider_id in accepted.values_list("claimed_at", "provider_id").iterator():
         if claimed_at and provider_id not in session.listing.seen:

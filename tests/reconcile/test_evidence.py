@@ -47,6 +47,39 @@ def test_without_both_controls_it_stays_unknown_and_says_why(unknown, bracket, k
     assert message.checked_at
 
 
+@pytest.mark.parametrize("older", [0, 3])
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_first_message_of_an_account_is_absent_if_the_list_begins_before(
+    unknown, accepted, older, order
+):
+    message = unknown(30)
+    strangers = [entry(accepted(99, alias="other"), echo=False) for _ in range(older)]
+    entries = [entry(accepted(10)), entry(accepted(20)), *strangers]
+    assert sync(ListedBackend(*entries[::order])).proved_absent == 1
+    assert state_of(message) == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("later", "unlisted", "at", "reasons_given"),
+    [
+        (99, None, 30, []),
+        (100, None, 30, [Reason.NO_CONTROL_BEFORE]),  # the list may be the newest hundred
+        (1, 60, 30, [Reason.NO_CONTROL_BEFORE]),
+        (1, 29, 30, [Reason.HOLE]),
+        (1, None, 2 * 24 * 60, [Reason.NO_CONTROL_BEFORE]),  # perhaps of another account
+        (0, None, 30, [Reason.NOT_ECHOED]),
+    ],
+)
+def test_a_first_message_is_in_doubt_where_the_list_may_lack_it(
+    unknown, accepted, later, unlisted, at, reasons_given
+):
+    unknown(at)
+    if unlisted:
+        accepted(unlisted)
+    backend = listed(*[entry(accepted(10 + number / 100)) for number in range(later)])
+    assert reasons(sync(backend)) == reasons_given
+
+
 def test_a_send_within_the_grace_period_is_not_judged(unknown, accepted):
     message = unknown(5)
     backend = listed(entry(accepted(1)), entry(accepted(60)))
