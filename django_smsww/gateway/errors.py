@@ -53,6 +53,12 @@ _REDIRECTS = _("The host redirects, which is not followed: configure the host it
 _UNREADABLE = _("The gateway's answer cannot be read: it may have been sent")
 _UNUSABLE = _("The gateway gave no usable answer")
 _HIDDEN = "***"
+_READ = 4000
+"""So much of an error page is read."""
+_PIECE = 8
+"""So many characters of a text, quoted in a row, are hidden."""
+_RUN = 5
+"""So many digits of a number or a text, quoted in a row, are hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,13 @@ def error_of(
     Its `detail` holds none of the `private` texts. `unsure` is the class where the response does
     not say whether the request was carried out; for a look-up, that does not matter.
     """
-    said = _read(body)
+    said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
     return (kind or unsure)(
         "" if kind else _why_unsure(status, unsure),
         code=_mask(said.code, private),
         status=status,
-        detail=_mask(said.text, private)[:500],
+        detail=_without_numbers(_mask(said.text, private), private)[:500],
         retry_after=_retry_after(headers.get("Retry-After", "")),
     )
 
@@ -146,15 +152,54 @@ def _retry_after(value: str) -> float | None:
 
 def _mask(text: str, private: Iterable[str]) -> str:
     """Return the text on one line, without the private texts and without digits like a number."""
-    text = _one_line(text)
+    text = _one_line(text)[:_READ]
     for secret in private:
         for form in _spellings(secret):
             # A short one is hidden only as a word of its own: the rest stays readable.
             pattern = re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)"
             text = re.sub(pattern, _HIDDEN, text, flags=re.IGNORECASE)
-            if len(form) > 12:  # a part of it may be quoted
+            if len(form) > 12:  # what follows may be a part of it, spelled in another way
                 text = re.sub(f"{re.escape(form[:12])}.*", _HIDDEN, text, flags=re.IGNORECASE)
+            text = _without_pieces(text, form)
     return re.sub(r"\+?\d{7,}", _HIDDEN, text)
+
+
+def _without_pieces(text: str, secret: str) -> str:
+    """Return the text without the pieces of a secret that it quotes, from wherever in it."""
+    folded, hidden = _folded(secret), bytearray(len(text))
+    pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
+    quoting = _folded(text)
+    for n in range(len(quoting) - _PIECE + 1):
+        if quoting[n : n + _PIECE] in pieces:
+            hidden[n : n + _PIECE] = b"\1" * _PIECE
+    marked = "".join("\0" if hide else letter for letter, hide in zip(text, hidden, strict=True))
+    return re.sub("\0+", _HIDDEN, marked)
+
+
+def _folded(text: str) -> str:
+    """Return the text in lower case, with each character still at its place."""
+    return "".join(letter.lower()[0] for letter in text)
+
+
+def _without_numbers(text: str, private: Iterable[str]) -> str:
+    """Return the text without telephone numbers, and without long runs of the secrets' digits."""
+    known = {
+        digits[n : n + _RUN]
+        for digits in map(_digits, private)
+        for n in range(len(digits) - _RUN + 1)
+    }
+
+    def hide(found: re.Match[str]) -> str:
+        digits = _digits(found[0])
+        is_number = found[0].startswith("+") and len(digits) >= 7
+        runs = (digits[n : n + _RUN] for n in range(len(digits) - _RUN + 1))
+        return _HIDDEN if is_number or not known.isdisjoint(runs) else found[0]
+
+    return re.sub(r"\+?\d(?:[^\w+]{0,3}\d){4,}", hide, text)
+
+
+def _digits(text: str) -> str:
+    return "".join(str(int(each)) for each in text if each.isdecimal())
 
 
 def _spellings(secret: str) -> list[str]:

@@ -132,6 +132,29 @@ def test_detail_holds_nothing_personal(echo, wrapped):
         assert secret not in detail
 
 
+@pytest.mark.parametrize(
+    ("echo", "secret"),
+    [
+        *((f"<{piece}>", piece) for piece in ("vate word", "ello, pri", "LO, PRIVATE WO")),
+        *((number, "4567") for number in ("+39 333 123 4567", "333-123 45 67", "(39)3331.234567")),
+        ("+39 333 123\u00a04567", "4567"),
+        ("12 34567", "34567"),
+        ("+44 20 7946 0018", "0018"),
+        ("code 48 29 13", "13"),
+    ],
+)
+def test_detail_holds_no_piece_of_a_text_and_no_number_however_it_is_spelled(echo, secret):
+    sms = HELLO.replace(body="Hello, private words, your code is 482913")
+    detail = refused(answers(422, envelope(1, f"it is {echo} here")), SMSRefused, sms).detail
+    assert (detail.startswith("it is "), detail.endswith(" here")) == (True, True)
+    assert secret not in detail
+
+
+@pytest.mark.parametrize("text", ["2044 or 2050, see 2026-03-01 10:00", "10.20.30.40: 99 of 100"])
+def test_detail_keeps_other_digits(text):
+    assert refused(answers(422, envelope(1, text)), SMSRefused).detail == text
+
+
 def test_detail_hides_how_a_page_may_spell_the_text():
     sms = HELLO.replace(body='<b>"più"</b> & co')
     page = "<p>&lt;b&gt;&quot;più&quot;&lt;/b&gt; &amp; co</p> " + json.dumps(sms.body)
