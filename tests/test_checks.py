@@ -16,7 +16,7 @@ from django_smsww import checks
 
 from .support import guides
 
-PACKAGE = Path(checks.__file__).parent
+PACKAGE = Path(checks.__file__).parents[1]
 LOCMEM = "django_smsww.backends.locmem.SMSBackend"
 DUMMY = "django_smsww.backends.dummy.SMSBackend"
 CALLBACK = "https://sms.example.com/sms/callback/"
@@ -218,6 +218,37 @@ def test_mariadb_without_its_time_zones_is_warned_of(db, monkeypatch, zone, coun
     monkeypatch.setattr("django.utils.timezone.get_default_timezone_name", lambda: zone)
     found = run_checks(tags=[Tags.database], databases=["default"])
     assert [message.id for message in found].count("smsww.W011") == count
+
+
+@pytest.fixture
+def three_bytes(transactional_db):
+    """Give the texts the character set that MariaDB calls utf8; other databases have none."""
+    change = "ALTER TABLE django_smsww_message MODIFY body longtext CHARACTER SET {} NOT NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(change.format("utf8mb3"))
+        yield
+        cursor.execute(change.format("utf8mb4"))
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="the others store every character")
+def test_three_byte_utf8_of_mariadb_is_warned_of(three_bytes):
+    [found] = [each for each in run_checks(databases=["default"]) if each.id == "smsww.W012"]
+    assert "table of messages" in found.msg
+    assert "utf8mb4" in found.hint
+
+
+class Elsewhere:
+    """A router that keeps the history in a database of its own."""
+
+    def db_for_write(self, model, **hints):
+        return "history" if model._meta.app_label == "django_smsww" else None
+
+
+def test_a_history_in_another_database_than_the_users_is_an_error(settings):
+    settings.SMSWW = {"default": {"BACKEND": LOCMEM}}
+    assert run() == {}
+    settings.DATABASE_ROUTERS = [f"{__name__}.Elsewhere"]
+    assert set(run()) == {"E005"}
 
 
 def test_the_guide_lists_every_check():
