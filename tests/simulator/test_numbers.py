@@ -12,22 +12,27 @@ import requests
 
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
 from django_smsww.contrib.simulator.store import SQLiteStore
+from django_smsww.numbers import country_of
 
 from .door import NUMBER
 
 
 def number(ending):
-    return f"+447700900{ending}"
+    return f"+447400000{ending}"
 
 
+PREFIXES = {"+393330000": "IT", "+346000000": "ES"}
+PREFIXES |= {"+447400000": "GB", "+12025550": "US"}
 ENDS = {"567": "DELIVERED", "901": "UNDELIVERABLE", "902": "EXPIRED", "903": "REJECTED"}
 ENDS |= {"904": "PENDING", "905": "NEW", "932": "QUARANTINED"}
 
 
 @pytest.mark.parametrize(("ending", "state"), ENDS.items())
-@pytest.mark.parametrize("prefix", ["+39333", "+34600", "+1202"])
-def test_number_ends_in_its_state(door, prefix, ending, state):
-    message = door.send(recipient=f"{prefix}0000{ending}")
+@pytest.mark.parametrize(("prefix", "country"), PREFIXES.items())
+def test_number_ends_in_its_state(door, prefix, country, ending, state):
+    recipient = f"{prefix}{ending}"
+    assert country_of(recipient) == country  # so that allowed_countries lets it pass
+    message = door.send(recipient=recipient)
     assert door.message(message["id"])["state"] == state
 
 

@@ -1,6 +1,6 @@
 """The test numbers: the last three digits of a recipient choose the fate of its message.
 
-The prefix is free: +393330000901 and +447700900901 behave alike. Other numbers are delivered.
+The prefix is free: +393330000901 and +447400000901 behave alike. Other numbers are delivered.
 "Accepted" below means: recorded, charged and sent, whether or not the client learns of it.
 """
 
