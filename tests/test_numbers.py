@@ -242,6 +242,16 @@ def test_the_admin_and_the_commands_find_each_spelling(british, typed):
     assert output.getvalue() == "1 messages are held. Nothing was changed.\n"
 
 
+@pytest.mark.django_db
+def test_the_do_not_send_list_keeps_and_finds_e164():
+    entry = Suppression.objects.create(recipient=BRITISH[0])
+    assert entry.recipient == LONDON
+    assert Suppression.objects.get_or_create(recipient=BRITISH[2]) == (entry, False)
+    assert Suppression.objects.among(["00447400123456", NUMBER]) == {LONDON}
+    with pytest.raises(InvalidSMS):
+        Suppression.objects.create(recipient=BRITISH[1])  # which holds nothing back
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_file_is_sent_once_however_its_numbers_are_spelled(british, tmp_path):
     path = tmp_path / "mailing.csv"

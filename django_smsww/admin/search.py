@@ -11,7 +11,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
-from ..backends.handler import default_region
+from ..backends.handler import region_of
 from ..exceptions import InvalidSMS
 from ..models import MessageQuerySet
 from ..numbers import read_number
@@ -76,7 +76,7 @@ def as_reference(typed: str) -> UUID | None:
 def as_number(typed: str) -> str:
     """Return a number, or the beginning of one, as numbers are stored; "" for other inputs."""
     with suppress(InvalidSMS):
-        return read_number(typed, default_region())
+        return read_number(typed, region_of())
     digits = SEPARATORS.sub("", typed)
     if digits.startswith("00"):
         digits = digits[2:]

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ..backends.handler import default_region
+from ..backends.handler import region_of
 from ..exceptions import InvalidSMS
 from ..models import Suppression
 from ..numbers import read_number
@@ -35,7 +35,7 @@ class SuppressionForm(forms.ModelForm):
     def clean_recipient(self) -> str:
         """Return the number as rows hold it."""
         try:
-            return read_number(self.cleaned_data["recipient"], default_region())
+            return read_number(self.cleaned_data["recipient"], region_of())
         except InvalidSMS as error:
             raise ValidationError(error.explain(), code="invalid") from None
 

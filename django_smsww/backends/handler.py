@@ -182,9 +182,9 @@ def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any
 sms_backends = SMSBackendsHandler()
 
 
-def default_region() -> str:
-    """Return the region of the alias "default": that of numbers that belong to no alias."""
+def region_of(alias: str = DEFAULT_ALIAS) -> str:
+    """Return the region of an alias. Numbers of no alias have that of "default"."""
     try:
-        return sms_backends.default.region
+        return sms_backends[alias].region
     except InvalidSMSBackend:
         return ""

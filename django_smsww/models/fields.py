@@ -1,11 +1,15 @@
-"""Fields for exact texts, and for numbers that are searched from their end."""
+"""Fields for exact texts, for numbers, and for numbers that are searched from their end."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..exceptions import InvalidSMS
+from ..numbers import read_number
 
 if TYPE_CHECKING:
     T = TypeVar("T")
@@ -26,6 +30,21 @@ class ExactCharField(models.CharField):
             is_mariadb = getattr(connection, "mysql_is_mariadb", False)
             parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         return parameters
+
+
+class NumberField(models.CharField):
+    """A number in E.164, which may be given in every spelling. Other texts are not saved."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        """Return the number in E.164; raise InvalidSMS for what is none."""
+        number = read_number(getattr(model_instance, self.attname))
+        setattr(model_instance, self.attname, number)
+        return number
+
+    def get_prep_value(self, value: Any) -> Any:
+        with suppress(InvalidSMS):
+            return read_number(value)
+        return super().get_prep_value(value)
 
 
 class ReversedDigitsField(models.CharField):

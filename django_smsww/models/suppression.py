@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_null import gettext_noop
 
 from ..exceptions import InvalidSMS
+from .fields import NumberField
 
 
 def suppressed() -> InvalidSMS:
@@ -30,7 +31,7 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
 class Suppression(models.Model):
     """A number on the do-not-send list: no alias sends to it."""
 
-    recipient = models.CharField(_("recipient"), max_length=32, unique=True)
+    recipient = NumberField(_("recipient"), max_length=32, unique=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
     created_by = models.ForeignKey(

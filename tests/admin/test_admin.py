@@ -104,7 +104,8 @@ def hostile(make_message, evil):
     message.events.create(kind="attempt", **said)
     Suspension.objects.create(alias=evil, reason=evil, scope=evil, error=evil[:32])
     Suspension.objects.create(alias=evil, reason=evil)
-    Suppression.objects.create(recipient=evil[:32], reason=evil)
+    Suppression.objects.create(recipient=NUMBER, reason=evil)
+    Suppression.objects.update(recipient=evil[:32])
     LogEntry.objects.create(
         user_id=staff(name=evil[:20]).pk,
         content_type=ContentType.objects.get_for_model(Message),

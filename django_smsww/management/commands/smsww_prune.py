@@ -16,7 +16,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 from django.utils import timezone
 
-from django_smsww.backends.handler import default_region
+from django_smsww.backends.handler import region_of
 from django_smsww.exceptions import InvalidSMS
 from django_smsww.management.console import USAGE, progress
 from django_smsww.models import Message
@@ -157,7 +157,7 @@ def _check(options: dict[str, Any]) -> None:
 def _number(text: str, using: str) -> str:
     """Return the number as rows hold it. One that is not valid may have a FAILED row, too."""
     try:
-        return read_number(text, default_region())
+        return read_number(text, region_of())
     except InvalidSMS as error:
         rows = Message.objects.using(using).filter(recipient=text.strip(), scrubbed=False)
         if rows.exists():
