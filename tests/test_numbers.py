@@ -253,6 +253,14 @@ def test_the_do_not_send_list_keeps_and_finds_e164():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_number_that_no_plan_has_is_sent_to_and_counted(british):
+    output = StringIO()
+    call_command("smsww_send", "+999 1234567", LONDON, "--text", "Hello", stdout=output)
+    assert {sms.recipient for sms in british.sent} == {"+9991234567", LONDON}
+    assert "1 lines have a number that no numbering plan has." in output.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_file_is_sent_once_however_its_numbers_are_spelled(british, tmp_path):
     path = tmp_path / "mailing.csv"
     path.write_text("recipient\n" + "\n".join([*BRITISH, LONDON]))

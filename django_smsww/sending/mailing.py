@@ -19,6 +19,7 @@ from ..clock import database_now
 from ..exceptions import InvalidSMS
 from ..models import Message
 from ..models import lease as leases
+from ..numbers import is_known
 from ..sms import SMS
 from ..states import State
 from ..worker.queue import deliver
@@ -38,12 +39,14 @@ class Checked:
         problems: the problems of the others, by the number of the line.
         repeated: how many lines repeat another one; they are sent once.
         known: how many lines were sent before, with the same keys.
+        strange: how many lines have a number that no numbering plan has.
     """
 
     lines: int = 0
     problems: dict[int, str] = field(default_factory=dict)
     repeated: int = 0
     known: int = 0
+    strange: int = 0
     _by_key: dict[str, tuple[int, str]] = field(default_factory=dict)
     _texts: set[tuple[str, str]] = field(default_factory=set)
 
@@ -69,6 +72,7 @@ class Checked:
         else:
             self.lines += 1
             self.known += sms.key in sent
+            self.strange += not is_known(sms.recipient)
             self.repeated += first != number
             if len(self._texts) < 2:  # more need not be told apart
                 self._texts.add((sms.sender, sms.body))

@@ -204,6 +204,13 @@ def test_lines_are_checked_one_by_one(browser, smsoutbox):
     assert {sms.recipient for sms in smsoutbox} == {"+393330000001", "+393330000002"}
 
 
+def test_a_number_that_no_plan_has_is_shown_and_sent_to(browser, smsoutbox):
+    answer = press("_check", browser, "+999 1234567", NUMBER)
+    assert not missing(answer, "2 messages", "No numbering plan has 1 of these numbers")
+    confirm(browser, answer)
+    assert {sms.recipient for sms in smsoutbox} == {"+9991234567", NUMBER}
+
+
 @pytest.mark.parametrize(
     ("line", "number"),
     [

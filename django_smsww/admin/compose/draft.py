@@ -117,7 +117,7 @@ class Draft:
     def _is_later(self) -> bool:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
-    def unknown(self) -> int:
+    def strange(self) -> int:
         """Count the numbers that no numbering plan has."""
         return sum(not is_known(number) for number in self.numbers)
 

@@ -167,6 +167,7 @@ def _summary(tally: Tally, checked: Checked) -> str:
         f"Errors: {codes}.": tally.errors,
         "Run smsww_sync for those whose outcome is unknown.": tally.states[State.UNKNOWN],
         f"{checked.known} had been given before, with the same keys.": checked.known,
+        f"{checked.strange} lines have a number that no numbering plan has.": checked.strange,
         f"{checked.repeated} lines repeat another, and count with it.": checked.repeated,
         f"{len(checked.problems)} lines are not valid and were left out.": checked.problems,
     }
