@@ -122,7 +122,10 @@ class Session:
         due = (_OPEN & self._due(OVERDUE)) | (_LACKS_PRICE & self._due(SOON))
         named = self._recent().filter(due).exclude(provider_id=None).order_by("-pk")
         rows = named.values_list(*Candidate._fields).iterator(BLOCK_ROWS)
-        return {row.provider_id: row for row in map(Candidate._make, rows)}
+        # Note [Cursors behind PgBouncer]: iterator() opens a server-side cursor. A pooler that
+        # gives a connection away after each transaction loses one that was opened outside of any.
+        with transaction.atomic(using=self.using):
+            return {row.provider_id: row for row in map(Candidate._make, rows)}
 
     def _nameless(self) -> dict[UUID, Any]:
         accepted = self._recent().filter(provider_id=None).exclude(state=State.UNKNOWN)

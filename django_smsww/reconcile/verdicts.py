@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Min, Q
 
 from ..models import Message
@@ -24,7 +25,8 @@ def settle(session: Session) -> None:
         _drop_owned_entries(session)
         session.evidence.order_controls()
         session.evidence.first_accepted = _first_accepted(session)
-        session.evidence.unlisted = list(_unlisted(session))
+        with transaction.atomic(using=session.using):  # see Note [Cursors behind PgBouncer]
+            session.evidence.unlisted = list(_unlisted(session))
     if session.unknown and not session.evidence.shows_references:
         _adopt_matches(session)
     for send in session.unknown_sends():

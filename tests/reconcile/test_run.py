@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from django_smsww.exceptions import InvalidToken, SMSUnavailable
@@ -116,6 +116,21 @@ def test_no_transaction_is_open_while_the_provider_is_asked(unknown, many):
     backend.on_page = lambda number: seen.append(connection.in_atomic_block)
     sync(backend)
     assert seen == [False] * len(backend.skips) != []
+
+
+def test_a_cursor_of_the_server_lives_in_one_transaction(unknown, bracket, monkeypatch):
+    """PgBouncer gives the connection to another client after each transaction."""
+    opened, chunked_cursor = [], type(connections["default"]).chunked_cursor
+
+    def open_cursor(wrapper):
+        opened.append(wrapper.in_atomic_block)
+        return chunked_cursor(wrapper)
+
+    monkeypatch.setattr(type(connections["default"]), "chunked_cursor", open_cursor)
+    message = unknown()
+    sync(listed(*bracket))
+    assert state_of(message) == "FAILED"
+    assert set(opened) == {True}
 
 
 def test_two_runs_at_once_settle_the_same_once(unknown, bracket):
