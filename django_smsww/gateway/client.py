@@ -124,6 +124,7 @@ class Client:
         if payload is None:
             return None
         result = read_message(payload)
+        del payload  # the frame that raises must not hold it
         if result.provider_id != provider_id:  # another message
             raise unreadable()
         return result
@@ -140,6 +141,7 @@ class Client:
         if messages is None:  # an empty list is a 404, too
             return []
         if not isinstance(messages, list):
+            del messages  # as above
             raise unreadable()
         return [read_message(message) for message in messages]
 

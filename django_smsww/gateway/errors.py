@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -97,7 +97,7 @@ def error_of(
         "" if kind else _why_unsure(status, unsure),
         code=_mask(said.code, private),
         status=status,
-        detail=_without_numbers(_mask(said.text, private), private)[:500],
+        detail=without_content(said.text, private)[:500],
         retry_after=_retry_after(headers.get("Retry-After", "")),
     )
 
@@ -148,6 +148,11 @@ def _retry_after(value: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _DAY)
+
+
+def without_content(text: str, private: Sequence[str]) -> str:
+    """Return the text on one line, without the private texts and numbers that it quotes."""
+    return _without_numbers(_mask(text, private), private)
 
 
 def _mask(text: str, private: Iterable[str]) -> str:

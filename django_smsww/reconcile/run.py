@@ -17,6 +17,7 @@ from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..clock import database_now, project_time
 from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
+from ..gateway.errors import without_content
 from ..gateway.signature import read_custom_stamp
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
@@ -121,7 +122,11 @@ def look_up(message: Message) -> Outcome | None:
     """
     if not message.provider_id:
         raise ValueError("The message has no provider's id: run smsww_sync to look for it.")
-    result = sms_backends[message.alias].fetch(message.provider_id)
+    try:
+        result = sms_backends[message.alias].fetch(message.provider_id)
+    except SMSError as error:
+        error.detail = without_content(error.detail, (message.recipient, message.body))
+        raise
     if result is None:
         return None
     now = database_now(message._state.db or router.db_for_write(Message))

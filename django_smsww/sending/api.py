@@ -20,7 +20,11 @@ from ..states import State
 from ..worker.preflight import NUMBERS_ENOUGH
 from .dispatch import Dispatch
 from .rows import RowWriter
-from .tracebacks import awithout_private_frames, without_private_frames
+from .tracebacks import (
+    awithout_private_frames,
+    iterate_without_private_frames,
+    without_private_frames,
+)
 
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
@@ -156,6 +160,7 @@ def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> l
     return list(iter_send(messages, **options))
 
 
+@iterate_without_private_frames
 def iter_send(
     messages: Iterable[SMS],
     *,

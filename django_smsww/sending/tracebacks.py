@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -38,6 +38,29 @@ def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
         raise cleaned
 
     return call
+
+
+def iterate_without_private_frames(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """Do the same for each step of a generator function."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        return _Steps(function(*args, **kwargs))
+
+    return call
+
+
+class _Steps(Iterator[R]):
+    def __init__(self, generator: Iterator[R]) -> None:
+        self._generator = generator
+
+    @without_private_frames
+    def __next__(self) -> R:
+        return next(self._generator)
+
+    def close(self) -> None:
+        """End the generator, like the method of that name."""
+        self._generator.close()  # type: ignore[attr-defined]
 
 
 def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
