@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
-from unicodedata import category, normalize
+from unicodedata import category, decimal, normalize
 
 from django.utils.functional import Promise
 from django.utils.translation.trans_null import gettext_noop as _
@@ -25,6 +25,8 @@ _ABROAD = re.compile(r"[^\d+]*(\+?00|\+)")
 _TRUNK_ZERO = re.compile(r"[(\[] ?0 ?[)\]]")
 # Marks of text direction are of the kind Cf.
 _KINDS = {"Cf": "", "Pd": "-"}
+# Of other kinds: the minus sign, and the mark of a long vowel in Japanese.
+_DASHES = {0x2212: "-", 0x30FC: "-"}
 
 _NO_EXTRA = _(
     "recipient must be in E.164, for example +393331234567. To send to numbers in other "
@@ -119,7 +121,7 @@ def _parse(text: str, region: str) -> str:
         return ""
     if is_e164(text) and _format(text, "") == text:
         return text
-    plain = _plain(text)
+    plain = plain_text(text)
     if any(character.isalpha() for character in plain):
         return ""  # libphonenumber takes letters for the keys of a telephone
     found = [number for each in _spellings(plain, region) if (number := _settled(each, region))]
@@ -128,12 +130,18 @@ def _parse(text: str, region: str) -> str:
     return next(filter(is_known, found), found[-1])
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return a text with plain spaces, dashes and digits, and without tel:."""
-    text = normalize("NFKC", text).replace("\u30fc", "-").strip()
+    text = normalize("NFKC", text).translate(_DASHES).strip()
     if text[:4].lower() == "tel:":
         text = text[4:]
-    return "".join(" " if c.isspace() else _KINDS.get(category(c), c) for c in text)
+    return "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    if character.isdecimal():
+        return str(decimal(character))
+    return " " if character.isspace() else _KINDS.get(category(character), character)
 
 
 def _spellings(text: str, region: str) -> Iterator[str]:
@@ -182,6 +190,6 @@ def _is_national(number: Any, spelling: str) -> bool:
 def _problem(text: str, number: str, region: str) -> str:
     if library() is None:
         return _NO_EXTRA
-    if not region and not _ABROAD.match(_plain(text[:LONGEST_TEXT])):
+    if not region and not _ABROAD.match(plain_text(text[:LONGEST_TEXT])):
         return _NO_COUNTRY
     return _WRONG_LENGTH if number and number[1:2] != "0" else _NO_NUMBER

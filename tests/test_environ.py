@@ -50,7 +50,7 @@ def test_local_url_gives_its_backend(url, name, options):
 def test_query_gives_options_of_the_right_type():
     query = (
         "sender=Acme+SpA&dry_run=true&fail_on_multiple_messages=off&replace_characters=1"
-        "&max_segments=3&allowed_countries=IT,%20ES&queue=myproject.queues.Fast&concurrency=8"
+        "&max_segments=3&region=IT&allowed_countries=IT,%20ES&queue=myproject.queues.Fast&concurrency=8"
         "&callback_url=https://example.com/sms/callback/%3Fa=b&timeout=2.5&expires_after=60"
     )
     assert sms_url(f"console://?{query}")["OPTIONS"] == {
@@ -59,6 +59,7 @@ def test_query_gives_options_of_the_right_type():
         "fail_on_multiple_messages": False,
         "replace_characters": True,
         "max_segments": 3,
+        "region": "IT",
         "allowed_countries": ["IT", "ES"],
         "queue": "myproject.queues.Fast",
         "concurrency": 8,

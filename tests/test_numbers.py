@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 from hypothesis import example, given
 from hypothesis import strategies as st
+from phonenumber_field.phonenumber import PhoneNumber
 from phonenumbers import (
     SUPPORTED_REGIONS,
     PhoneNumberFormat,
@@ -127,20 +128,11 @@ def test_each_country_writes_its_numbers_in_its_own_way(region):
     assert read_number(format_number(number, PhoneNumberFormat.NATIONAL), region) == e164
 
 
-class PhoneNumber:
-    """A field of django-phonenumber-field has such values."""
-
-    as_e164 = NUMBER
-
-    def __str__(self):
-        return "333 1234567"
-
-
 OBJECTS = [
-    PhoneNumber(),
+    PhoneNumber.from_string("+39 333 1234567"),
     gettext_lazy(NUMBER),
     SimpleLazyObject(lambda: NUMBER),
-    SimpleLazyObject(PhoneNumber),
+    SimpleLazyObject(lambda: PhoneNumber.from_string("+39 333 1234567")),
 ]
 
 
@@ -240,6 +232,14 @@ def test_the_admin_and_the_commands_find_each_spelling(british, typed):
     output = StringIO()
     call_command("smsww_prune", "--erase", typed, "--dry-run", stdout=output)
     assert output.getvalue() == "1 messages are held. Nothing was changed.\n"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("typed", ["+44‑7400 12", "0044\u202f7400", "\u202a+44 7400\u202c", "٣٤٥٦"])
+def test_a_search_finds_parts_of_numbers_as_people_write_them(make_message, typed):
+    message = make_message(recipient=LONDON)
+    make_message()
+    assert find(Message.objects.all(), typed, exact=False).rows.get() == message
 
 
 @pytest.mark.django_db

@@ -14,10 +14,10 @@ from django.db.models.lookups import Exact
 from ..backends.handler import region_of
 from ..exceptions import InvalidSMS
 from ..models import MessageQuerySet
-from ..numbers import read_number
+from ..numbers import plain_text, read_number
 from .base import MOST_LISTED
 
-SEPARATORS = re.compile(r"[\s\u00a0().\-/]+")
+SEPARATORS = re.compile(r"[\s().\-/]+")
 NUMBER = re.compile(r"\+?[0-9]{1,31}")
 
 FEWEST_LAST_DIGITS = 4
@@ -77,7 +77,7 @@ def as_number(typed: str) -> str:
     """Return a number, or the beginning of one, as numbers are stored; "" for other inputs."""
     with suppress(InvalidSMS):
         return read_number(typed, region_of())
-    digits = SEPARATORS.sub("", typed)
+    digits = SEPARATORS.sub("", plain_text(typed))
     if digits.startswith("00"):
         digits = digits[2:]
     return "+" + digits.removeprefix("+") if NUMBER.fullmatch(digits) else ""
@@ -88,7 +88,7 @@ def last_digits(typed: str) -> str:
 
     They find a national number in every country: "0333 123" is "333123" behind a code.
     """
-    digits = SEPARATORS.sub("", typed)
+    digits = SEPARATORS.sub("", plain_text(typed))
     if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
         return ""
     digits = digits.removeprefix("0")
