@@ -18,6 +18,7 @@ from django_smsww import SMSUnavailable
 from django_smsww.backends.handler import sms_backends
 from django_smsww.contrib.otp.models import SMSDevice
 from django_smsww.models import Counter, Message
+from django_smsww.numbers import read_number
 from django_smsww.testing import assert_sms_sent
 from django_smsww.worker.queue import deliver_due
 from tests.conftest import raises
@@ -33,7 +34,7 @@ def device(user):
 def ask(device):
     """Ask for a code and return it."""
     assert device.generate_challenge() == "sent by text message"
-    return code_of(assert_sms_sent(recipient=device.number)[-1])
+    return code_of(assert_sms_sent(recipient=read_number(device.number))[-1])
 
 
 def end_cooldown(device):
@@ -132,9 +133,10 @@ def test_the_latest_code_alone_is_good(device):
 
 
 def test_a_number_gets_five_codes_an_hour_whoever_asks(device, django_user_model):
-    for n in range(5):
-        owner = django_user_model.objects.create_user(f"user{n}")
-        ask(SMSDevice.objects.create(user=owner, name="x", number=NUMBER))
+    for spaces in range(5):
+        owner = django_user_model.objects.create_user(f"user{spaces}")
+        number = NUMBER.replace("3", " 3", spaces)
+        ask(SMSDevice.objects.create(user=owner, name="x", number=number))
     told = re.fullmatch(LIMITED, device.generate_challenge())
     assert 1 <= int(told[1]) <= 3600
     device.refresh_from_db()
@@ -222,6 +224,15 @@ def test_its_migrations_are_complete():
 def test_a_number_must_be_written_in_full(user, number):
     with pytest.raises(ValidationError):
         SMSDevice(user=user, name="x", number=number).full_clean()
+
+
+def test_a_national_number_needs_the_region_of_its_alias(user, settings):
+    settings.SMSWW = {"default": settings.SMSWW["default"] | {"OPTIONS": {"region": "IT"}}}
+    device = SMSDevice(user=user, name="x", number="333 1234567")
+    device.full_clean()
+    device.save()
+    assert device.generate_challenge() == "sent by text message"
+    assert_sms_sent(recipient="+393331234567")
 
 
 def test_the_admin_shows_no_digest_and_finds_by_user(device, admin_client):
