@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Callback, Message
 from ..states import State
+from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
 from .batch import batch_view, stop_view
@@ -46,7 +47,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         "A number or its last digits, a reference, a provider id or a key; "
         "with a period of up to 31 days also a part of the text."
     )
-    actions = (*map(admin_action, ACTIONS), export_selected)
+    actions = (*map(admin_action, ACTIONS), resend_all, export_selected)
 
     def has_message_permission(self, request: HttpRequest, name: str) -> bool:
         """Ask for the permission of this name, and for the one to view messages."""
@@ -59,6 +60,11 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     has_cancel_permission = partialmethod(has_message_permission, name="cancel")
     has_settle_permission = partialmethod(has_message_permission, name="settle")
     has_export_permission = partialmethod(has_message_permission, name="export")
+
+    def has_resend_all_permission(self, request: HttpRequest) -> bool:
+        """Ask for the permission to resend, and for the one to send to many numbers."""
+        may_resend = self.allows(request, "resend")
+        return may_resend and request.user.has_perm("django_smsww.mass_send_message")
 
     def get_urls(self) -> list[Any]:
         """Put the pages of our own, each with its permission, before those of Django."""

@@ -47,6 +47,14 @@ def find_backend(alias: str) -> BaseSMSBackend:
         raise CommandError(str(error), returncode=USAGE) from error
 
 
+def agreed(question: str) -> bool:
+    """Ask the person at the terminal; where nobody answers, nobody agrees."""
+    try:
+        return input(f"{question} Type 'yes': ").strip().lower() == "yes"
+    except EOFError:
+        return False
+
+
 def seconds(text: str) -> float:
     """Read an interval between two runs: without a pause they would only load the machine."""
     try:

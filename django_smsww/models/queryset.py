@@ -33,6 +33,7 @@ from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
+    from ..sending.resending import ResendReport
     from .message import Message
 
 NEEDS_TEXT = frozenset({State.QUEUED, State.SENDING})
@@ -272,6 +273,23 @@ class MessageQuerySet(models.QuerySet["Message"]):
             ]
             Event.objects.using(self.db).bulk_create(events)
         return len(events)
+
+    def resend(self, *, created_by: Any = None, delivered: bool = False) -> ResendReport:
+        """Queue the resendable rows once more, as new rows, each once; return how many.
+
+        A worker, or the task queue of the alias, sends them. Delivered messages, those under way
+        and UNKNOWN ones are left as they are.
+
+        Args:
+            created_by: the user on whose behalf they are sent.
+            delivered: resend delivered messages, too.
+        """
+        from ..sending.resending import resend_many  # above this room; only this verb needs it
+
+        return resend_many(self, created_by=created_by, delivered=delivered)
+
+    resend.queryset_only = True  # type: ignore[attr-defined]  # as delete(): filter first
+    resend.alters_data = True  # type: ignore[attr-defined]
 
     def give_up(self, now: datetime) -> int:
         """Fail the QUEUED rows that must not leave any more, and return their number."""

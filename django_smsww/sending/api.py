@@ -251,7 +251,7 @@ def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) ->
     """Send one message, and raise its error if it has ended with one already."""
     dispatch.writer.validate(sms)
     try:
-        [message] = dispatch.send([[sms]], resend_of)
+        [message] = dispatch.send([[sms]], {sms.reference: resend_of} if resend_of else None)
     except DatabaseError as fault:
         if dispatch.last_sent is None:  # nothing left, and nothing will
             raise

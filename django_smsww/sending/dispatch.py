@@ -20,7 +20,7 @@ from ..states import State
 from ..worker import task_queues
 from ..worker.queue import deliver
 from ..worker.worker import Worker
-from .rows import RowWriter
+from .rows import Resends, RowWriter
 
 logger = logging.getLogger("django_smsww")
 
@@ -51,7 +51,7 @@ class Dispatch:
         return self._worker.last_sent if self._worker else None
 
     def send(
-        self, blocks: Iterable[Sequence[SMS]], resend_of: Message | None = None
+        self, blocks: Iterable[Sequence[SMS]], resends: Resends | None = None
     ) -> Iterator[Message]:
         """Write and send one block after the other; yield the rows as they are done, in order.
 
@@ -69,9 +69,9 @@ class Dispatch:
         pending = iter(blocks)
         # Asked for each block, as the caller may leave its transaction between two of them.
         return chain.from_iterable(
-            self._send_now(chain([block], pending), resend_of)
+            self._send_now(chain([block], pending), resends)
             if self.writer.sends_now
-            else self._leave(self.writer.write(block, resend_of))
+            else self._leave(self.writer.write(block, resends))
             for block in pending
         )
 
@@ -85,14 +85,14 @@ class Dispatch:
         return rows
 
     def _send_now(
-        self, blocks: Iterator[Sequence[SMS]], resend_of: Message | None
+        self, blocks: Iterator[Sequence[SMS]], resends: Resends | None
     ) -> Iterator[Message]:
         order: deque[int] = deque()
         failure: list[Exception] = []
         self._worker = Worker(self.backend, self.using, inline=True, errors=self.errors)
         with self._worker as worker:
             for block in self._cut(_until_failure(blocks, failure)):
-                rows = self.writer.write(block, resend_of)
+                rows = self.writer.write(block, resends)
                 order += [row.pk for row in rows]
                 worker.add([row.pk for row in rows if _is_due(row)])
                 worker.send(worker.load.room)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import DatabaseError, DataError, IntegrityError, router, transaction
 from django.utils import timezone
@@ -29,6 +29,9 @@ HOOK_GRACE = timedelta(minutes=1)
 """How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
 _REFUSED = _("The database refused the message (%(error)s); nothing was sent")
 _KEY_IS_USED = "The key was used for another recipient: give each its own."
+
+Resends = Mapping[UUID, Message]
+"""The messages that are sent once more, by the references of the new ones."""
 
 
 class RowWriter:
@@ -69,7 +72,7 @@ class RowWriter:
         if known is None and self._suppressed([prepared]):
             raise suppressed()
 
-    def write(self, messages: Sequence[SMS], resend_of: Message | None = None) -> list[Message]:
+    def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
         """Return the rows of these messages: new ones, or the rows that have their keys."""
         # The do-not-send list and the keys know a number in E.164 alone.
         read = self.backend.read_recipient
@@ -79,7 +82,7 @@ class RowWriter:
         rows: dict[object, Message] = {}
         for sms in messages:
             if self._name(sms) not in rows:
-                row = self._new_row(sms, resend_of, unwanted)
+                row = self._new_row(sms, (resends or {}).get(sms.reference), unwanted)
                 first = known.get((row.key, row.dry_run))
                 rows[self._name(sms)] = self._reuse(first, row) if first else row
         rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
@@ -167,6 +170,7 @@ class RowWriter:
         row.pk = None
         try:
             with transaction.atomic(using=self.using):
+                self._claim_resends([row])
                 row.save(using=self.using, force_insert=True)
         except IntegrityError:
             if row.resend_of_id:

@@ -19,7 +19,18 @@ from django_smsww.sending.api import resend
 from django_smsww.states import Cause
 
 from ..conftest import NUMBER, raises
-from ..support.people import LIST, admin_url, missing, notices, page, resend_page, selection
+from ..support.people import (
+    EVERYTHING,
+    LIST,
+    admin_url,
+    browser_of,
+    missing,
+    notices,
+    page,
+    resend_page,
+    selection,
+    staff,
+)
 
 RESEND_MANY = admin_url("message_resend_selected")
 pytestmark = pytest.mark.django_db
@@ -227,3 +238,77 @@ def test_a_resend_is_told_of_where_each_request_is_a_transaction(
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     answer = browser.post(resend_page(make_message(state=State.FAILED)), follow=True)
     assert notices(answer) == ["It was sent once more. This is the new message."]
+
+
+# Resend a whole list
+
+
+def ask(browser, query="", **extra):
+    chosen = {"action": "resend_all", "select_across": "1", "_selected_action": "0", **extra}
+    return browser.post(LIST + query, chosen, follow=True)
+
+
+def confirm(browser, question, query="", **extra):
+    return ask(browser, query, newest=question.context["newest"], **extra)
+
+
+def test_a_whole_filtered_list_is_queued_once(browser, make_message, gateway):
+    for _ in range(60):
+        make_message(state=State.FAILED, segments=2)
+    make_message(state=State.DELIVERED)
+    make_message(state=State.EXPIRED, segments=1)
+    query = "?state=FAILED"
+    question = ask(browser, query)
+    assert not missing(question, "60 messages", "120 segments", "The costs of 60 are not known")
+    assert Message.objects.count() == 62
+    later = make_message(state=State.FAILED)
+    response = confirm(browser, question, query)
+    assert notices(response) == ["60 messages were queued."]
+    news = Message.objects.filter(resend_of__isnull=False)
+    assert set(news.values_list("state", "batch", "created_by__username")) == {
+        ("QUEUED", news[0].batch, "ann")
+    }
+    assert response.redirect_chain[-1][0] == admin_url("message_batch", news[0].batch)
+    assert not hasattr(later, "resent_as")
+    assert LogEntry.objects.get().change_message == f"Resent a list as the batch {news[0].batch}."
+    again = confirm(browser, question, query)
+    assert notices(again) == ["Nothing on this list can be resent."]
+    assert news.count() == 60
+    assert gateway.sent == []
+
+
+def test_selected_messages_are_queued_too(browser, make_message):
+    rows = [make_message(state=State.FAILED) for _ in range(3)]
+    chosen = selection(*rows[:2], select_across="0")
+    confirm(browser, ask(browser, **chosen), **chosen)
+    assert [hasattr(Message.objects.get(pk=row.pk), "resent_as") for row in rows] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("missing_one", ["resend_message", "mass_send_message"])
+def test_a_whole_list_takes_two_permissions(make_message, missing_one):
+    make_message(state=State.FAILED)
+    browser = browser_of(staff(*{*EVERYTHING} - {missing_one}))
+    assert missing(browser.get(LIST), "resend_all") == ["resend_all"]
+    ask(browser, newest="999999")
+    assert Message.objects.count() == 1
+
+
+def test_prices_are_shown_to_those_who_may_see_costs(browser, make_message):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
+    make_message(state=State.FAILED, country="IT", segments=3)
+    assert not missing(ask(browser), "about 0.15 EUR")
+    other = browser_of(staff(*{*EVERYTHING} - {"view_message_costs"}, name="bob"))
+    assert missing(ask(other), "0.15") == ["0.15"]
+
+
+def test_too_long_a_list_is_left_to_the_command(browser, make_message, monkeypatch):
+    monkeypatch.setattr("django_smsww.admin.actions.resend_all.MOST", 1)
+    for _ in range(2):
+        make_message(state=State.FAILED)
+    assert "use smsww_resend" in notices(ask(browser))[0]
+
+
+def test_a_whole_list_with_an_alias_that_is_gone_is_not_queued(browser, make_message):
+    make_message(state=State.FAILED, alias="gone")
+    assert "alias cannot be used" in notices(confirm(browser, ask(browser)))[0]
+    assert Message.objects.count() == 1

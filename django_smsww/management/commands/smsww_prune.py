@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from django_smsww.backends.handler import region_of
 from django_smsww.exceptions import InvalidSMS
-from django_smsww.management.console import USAGE, progress
+from django_smsww.management.console import USAGE, agreed, progress
 from django_smsww.models import Message
 from django_smsww.numbers import read_number
 from django_smsww.operations import retention
@@ -121,7 +121,8 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"{count} messages are held. Nothing was changed.")
             return
-        if options["interactive"] and not _agreed(count):
+        question = f"Forget number and text of {count} messages for good?"
+        if options["interactive"] and not agreed(question):
             raise CommandError("Nothing was erased. --no-input asks no question.")
         erasure = retention.erase(using, number)
         self.stdout.write(f"{erasure.messages} messages erased.")
@@ -163,14 +164,6 @@ def _number(text: str, using: str) -> str:
         if rows.exists():
             return text.strip()
         raise CommandError(f"Write the whole number: {error}", returncode=USAGE) from None
-
-
-def _agreed(count: int) -> bool:
-    try:
-        answer = input(f"Forget number and text of {count} messages for good? Type 'yes': ")
-    except EOFError:  # nobody is there to answer
-        return False
-    return answer.strip().lower() == "yes"
 
 
 def _total(batches: Iterator[int], done: str) -> int:

@@ -1,0 +1,109 @@
+"""Send many messages once more, for example after an outage."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from django_smsww.clock import midnight, project_time
+from django_smsww.management.console import USAGE, add_using, agreed, aliases_of, find_backend
+from django_smsww.models import Message, MessageQuerySet
+from django_smsww.sending.resending import Estimate, estimate, to_resend
+from django_smsww.states import RESENDABLE, State
+
+STATES = sorted(RESENDABLE - {State.DELIVERED})
+BY_DEFAULT = sorted({*STATES} - {State.CANCELLED})
+
+
+def moment(text: str) -> datetime:
+    """Read a day or a time, in the project's TIME_ZONE unless it names another."""
+    try:
+        time = None if len(text) <= len("2026-01-31") else parse_datetime(text)
+        day = None if time else parse_date(text)
+    except ValueError:  # well formed, and on no calendar
+        time = day = None
+    if day:
+        return midnight(day)
+    if time is None:
+        raise ArgumentTypeError("write a day (2026-01-31) or a time (2026-01-31T14:30).")
+    return project_time(time if timezone.is_aware(time) else timezone.make_aware(time))
+
+
+class Command(BaseCommand):
+    help = (
+        "Queue messages once more that were not delivered: each once, as a new message. Name them "
+        "by batch, tag, error or time. Messages under way, of unknown outcome or delivered are "
+        "never resent. Exit codes: 0 queued, 1 some or all were not, 2 wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add_using(parser)
+        add("--batch", type=UUID, metavar="UUID", help="of this mass send")
+        add("--tag", help="with this tag")
+        add("--error", metavar="NAME", help="with this error, such as SMSUnavailable, or this code")
+        add("--since", type=moment, metavar="TIME", help="created at this time or later")
+        add("--until", type=moment, metavar="TIME", help="created before this time")
+        states = f"in this state; may be repeated (default: {', '.join(BY_DEFAULT)})"
+        add("--state", action="append", choices=STATES, help=states)
+        add("--dry-run", action="store_true", help="count and price them, and queue nothing")
+        add("--no-input", "--noinput", action="store_false", dest="interactive", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rows = to_resend(_chosen(options))
+        found = estimate(rows)
+        self.stdout.write(_told(found))
+        if options["dry_run"]:
+            self.stdout.write("Nothing was queued.")
+            return
+        if not found.messages:
+            raise CommandError("There is nothing to resend.")
+        question = f"Send {found.messages} messages once more?"
+        if options["interactive"] and not agreed(question):
+            raise CommandError("Nothing was queued. --no-input asks no question.")
+        report = rows.resend()
+        self.stdout.write(f"{report.queued} messages queued as batch {report.batch}.")
+        if report.failed or report.skipped:
+            raise CommandError(
+                f"{report.failed} failed at once: look at their rows. "
+                f"{report.skipped} were resent or changed meanwhile."
+            )
+
+
+def _chosen(options: dict[str, Any]) -> MessageQuerySet:
+    """Return the rows that the arguments name, of this deployment alone."""
+    conditions = {
+        "batch": options["batch"],
+        "tag": options["tag"],
+        "created_at__gte": options["since"],
+        "created_at__lt": options["until"],
+    }
+    given = {name: value for name, value in conditions.items() if value is not None}
+    error = options["error"]
+    if not given and not error:
+        text = "Say which messages: --batch, --tag, --error, --since or --until."
+        raise CommandError(text, returncode=USAGE)
+    ours = Q(pk__in=[])
+    for alias in aliases_of(options):
+        ours |= Q(alias=alias, environment=find_backend(alias).environment)
+    rows = Message.objects.using(router.db_for_write(Message)).filter(ours, **given)
+    if error:
+        rows = rows.filter(Q(error=error) | Q(error_code=error))
+    return rows.filter(state__in=options["state"] or BY_DEFAULT)
+
+
+def _told(found: Estimate) -> str:
+    ordered = sorted(found.countries.items(), key=lambda each: (-each[1], each[0]))
+    countries = ", ".join(f"{name or 'other'} {count}" for name, count in ordered)
+    told = f"{found.messages} messages, {found.segments} segments ({countries or 'none'})"
+    if found.unpriced < found.messages:
+        told += f", about {found.cost:.2f} EUR by the newest prices"
+    return told + (f"; the price of {found.unpriced} is not known." if found.unpriced else ".")
