@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Protocol
 from unicodedata import category, decimal, normalize
 
 from django.utils.functional import Promise
@@ -19,6 +19,16 @@ from .exceptions import InvalidSMS
 # The shortest numbers in use, those of Niue, have seven digits with the country code; E.164
 # allows fifteen.
 is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+
+
+class PhoneNumber(Protocol):
+    """A number as the fields of django-phonenumber-field hold it."""
+
+    @property
+    def as_e164(self) -> str: ...
+
+
+Recipient = str | Promise | PhoneNumber
 
 LONGEST_TEXT = 100
 _ABROAD = re.compile(r"[^\d+]*(\+?00|\+)")

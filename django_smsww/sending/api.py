@@ -15,6 +15,7 @@ from django.db import DatabaseError
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown
 from ..models import Message
+from ..numbers import Recipient
 from ..sms import SMS, SMSOptions
 from ..states import State
 from ..worker.preflight import NUMBERS_ENOUGH
@@ -53,7 +54,7 @@ class MassSendOptions(SMSOptions, BatchOptions):
 @without_private_frames
 def send_sms(
     body: str,
-    recipient: str,
+    recipient: Recipient,
     sender: str = "",
     *,
     using: str = "default",
@@ -102,7 +103,7 @@ def send_sms(
 @without_private_frames
 def send_mass_sms(
     body: str,
-    recipients: Iterable[str],
+    recipients: Iterable[Recipient],
     sender: str = "",
     *,
     using: str = "default",
@@ -221,7 +222,7 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
 
 @awithout_private_frames
 async def asend_sms(
-    body: str, recipient: str, sender: str = "", **options: Unpack[SendOptions]
+    body: str, recipient: Recipient, sender: str = "", **options: Unpack[SendOptions]
 ) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
@@ -234,13 +235,13 @@ async def asend_sms(
 
 @awithout_private_frames
 async def asend_mass_sms(
-    body: str, recipients: Iterable[str], sender: str = "", **options: Unpack[MassSendOptions]
+    body: str, recipients: Iterable[Recipient], sender: str = "", **options: Unpack[MassSendOptions]
 ) -> list[Message]:
     """Send one text to many from asynchronous code; the arguments are those of `send_mass_sms`."""
     return await sync_to_async(send_mass_sms)(body, recipients, sender, **options)
 
 
-def _sms(body: str, recipient: str, sender: str, options: SMSOptions) -> SMS:
+def _sms(body: str, recipient: Any, sender: str, options: SMSOptions) -> SMS:
     # SMS takes a batch and a reference too, which are no options of these functions.
     if unknown := sorted(options.keys() - SMSOptions.__annotations__.keys()):
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")

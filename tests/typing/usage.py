@@ -9,6 +9,7 @@ from typing import Any, assert_type
 from uuid import UUID
 
 from django.dispatch import receiver
+from django.utils.translation import gettext_lazy
 
 from django_smsww import (
     SMS,
@@ -79,8 +80,13 @@ def send(moment: datetime) -> None:
     assert later.state == State.QUEUED
 
 
+class Telephone:
+    as_e164 = "+393331234567"
+
+
 def send_to_many(numbers: list[str]) -> None:
     assert_type(send_mass_sms("Hello", numbers, preflight=True), list[Message])
+    assert_type(send_mass_sms("Hello", [Telephone(), gettext_lazy("+393331234567")]), list[Message])
     assert_type(send_messages([SMS("Hello", number) for number in numbers]), list[Message])
     assert_type(iter_send(SMS("Hello", number, tag="x") for number in numbers), Iterator[Message])
 
