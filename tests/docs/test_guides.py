@@ -28,7 +28,7 @@ from ..support import guides, sample_project
 
 def test_the_tests_in_the_guide_to_testing_pass(tmp_path):
     sample_project.make(tmp_path, "\n\n".join(guides.blocks_of("testing.md")))
-    assert "5 passed" in sample_project.pytest(tmp_path)
+    assert "6 passed" in sample_project.pytest(tmp_path)
 
 
 def test_the_texts_in_the_guide_to_content_are_as_it_says(db, smsoutbox, settings, tmp_path):
