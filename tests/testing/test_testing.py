@@ -17,6 +17,7 @@ from django_smsww.testing import SMSTestMixin, assert_sms_sent, outbox, real_sms
 
 from .. import settings as settings_file
 from ..conftest import NUMBER
+from ..support.backends import ScriptedBackend
 
 OTHER = "+34612345678"
 DUMMY = {"BACKEND": "django_smsww.backends.dummy.SMSBackend"}
@@ -253,3 +254,14 @@ class Settings(SMSTestMixin, SimpleTestCase):
         with self.settings(SMSWW={"default": DUMMY}):
             assert isinstance(sms_backends.default, dummy.SMSBackend)
         assert isinstance(sms_backends.default, locmem.SMSBackend)
+
+
+class StandIn(ScriptedBackend):
+    delivers_on_commit = False
+
+
+def test_a_stand_in_that_sends_nothing_has_the_last_word(settings):
+    settings.SMSWW = {"default": {"BACKEND": f"{__name__}.StandIn"}}
+    assert isinstance(sms_backends.default, StandIn)
+    settings.SMSWW = {"default": {"BACKEND": "tests.support.backends.ScriptedBackend"}}
+    assert isinstance(sms_backends.default, locmem.SMSBackend)
