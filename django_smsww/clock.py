@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
 
 from django.db import connections
 from django.utils import timezone
@@ -21,6 +22,8 @@ _QUERIES = {
     "oracle": "SELECT SYS_EXTRACT_UTC(SYSTIMESTAMP) FROM DUAL",
 }
 
+
+DAY_SECONDS = 86_400
 
 _FRESH = 1.0
 """Seconds from the question on for which an answer is believed, and counted on from."""
@@ -61,6 +64,18 @@ def database_now(using: str) -> datetime:
     return project_time((moment + timedelta(seconds=elapsed() - came_at)).replace(tzinfo=UTC))
 
 
+def clock_sql(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
+    """Return the database's time, or a later one, as SQL with its parameters.
+
+    Where the database can say it within the statement, no other statement has to ask for it.
+    """
+    if connections[using].vendor == "postgresql" and not is_isolated():
+        later = ("+ %s * interval '1 second'", [seconds]) if seconds else ("", [])
+        return f"(clock_timestamp() {later[0]})", later[1]
+    moment = database_now(using) + timedelta(seconds=seconds)
+    return "%s", [connections[using].ops.adapt_datetimefield_value(moment)]
+
+
 def uses_time_zones() -> bool:
     """Tell whether the project stores aware times."""
     return timezone.is_aware(timezone.now())
@@ -89,3 +104,10 @@ def midnight(day: date, zone: tzinfo | None = None) -> datetime:
     """Return the stored time at which a day begins in the current time zone, or in this one."""
     begins = datetime.combine(day, datetime.min.time())
     return timezone.make_aware(begins, zone) if uses_time_zones() else begins
+
+
+def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
+    """Return the window of so many seconds, counted from 1970 on, that this moment is in."""
+    since_1970 = int(aware_time(now.replace(microsecond=0)).timestamp())
+    begins = datetime.fromtimestamp(since_1970 - since_1970 % seconds, UTC)
+    return project_time(begins), project_time(begins + timedelta(seconds=seconds))

@@ -18,11 +18,11 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.clock import database_now
+from django_smsww.clock import database_now, window_of
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
 from django_smsww.models import Counter, Message
 from django_smsww.states import State
-from django_smsww.worker.limits import Cap, cost_nothing, digest_of, window_of
+from django_smsww.worker.limits import Cap, cost_nothing, digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+TICKS_PER_SECOND = 10_000
+"""The unit in which the counter of a day holds the end of a timeline."""
+
 
 class CounterQuerySet(models.QuerySet["Counter"]):
     """The use of quotas. Each verb is one conditional UPDATE, so that races are harmless."""

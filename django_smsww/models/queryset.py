@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -343,16 +344,28 @@ class MessageQuerySet(models.QuerySet["Message"]):
         Args:
             is_first: the move is the first word of the provider about these rows.
         """
-        signals = [message_state_changed]
-        if state in (State.FAILED, State.UNKNOWN):
-            signals.append(message_failed)
-        if state in PROVIDER and is_first:
-            signals.append(message_sent)
-        wanted = [signal for signal in signals if signal.has_listeners(self.model)]
+        wanted = _heard(self.model, state, is_first)
         if not wanted:
             return
         for primary_key in self.values_list("pk", flat=True):
             after_commit(self.db, _send_signals, self.model, wanted, primary_key, state, self.db)
+
+
+def announce_row(message: Message, *, is_first: bool = False) -> None:
+    """Send the signals of a move that is committed, with a copy of this row."""
+    signals = _heard(type(message), State(message.state), is_first)
+    if signals:
+        _send(signals, copy(message), State(message.state))
+
+
+def _heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
+    """Return the signals of a move to this state that somebody listens to."""
+    signals = [message_state_changed]
+    if state in (State.FAILED, State.UNKNOWN):
+        signals.append(message_failed)
+    if state in PROVIDER and is_first:
+        signals.append(message_sent)
+    return [signal for signal in signals if signal.has_listeners(model)]
 
 
 def _late() -> SMSError:
@@ -374,5 +387,10 @@ def _send_signals(
     model: type[Message], signals: list[Signal], primary_key: int, state: State, using: str
 ) -> None:
     message = model._default_manager.using(using).filter(pk=primary_key).first()
-    for signal in signals if message else ():
-        signal.send_robust(model, message=message, state=state, using=using)
+    if message:
+        _send(signals, message, state)
+
+
+def _send(signals: list[Signal], message: Message, state: State) -> None:
+    for signal in signals:
+        signal.send_robust(type(message), message=message, state=state, using=message._state.db)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -19,6 +19,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, CharField, Field, Model, QuerySet, TextField
 from django.db.models.expressions import RawSQL
+
+Row = TypeVar("Row", bound=Model)
 
 Values = Mapping[str, Any]
 """Values to write, by field name: plain ones, or RawSQL."""
@@ -67,6 +69,34 @@ def insert(model: type[Model], values: Values, using: str) -> None:
     _execute(using, f"{sql}VALUES ({', '.join(marks)})", params)
 
 
+def insert_one(model: type[Row], values: Values, where: RawSQL, using: str) -> Row | None:
+    """Insert a row of these columns if the condition is true, and return it as it is stored."""
+    connection = connections[using]
+    columns, marks, params = _written(model, values, connection)
+    nowhere = " FROM DUAL" if connection.vendor == "mysql" else ""
+    sql = (
+        f"INSERT INTO {table_of(model, using)} ({', '.join(columns)}) "
+        f"SELECT {', '.join(marks)}{nowhere} WHERE {where.sql}"
+    )
+    params += where.params
+    if connection.features.can_return_columns_from_insert:
+        return _returned(model, sql, params, using)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return _read(model, cursor.lastrowid, using) if cursor.rowcount else None
+
+
+def update_one(row: Row, changes: str, where: str, params: Sequence[Any], using: str) -> Row | None:
+    """Update the row that the condition names, and return it as it is stored."""
+    model = type(row)
+    sql = f"UPDATE {table_of(model, using)} SET {changes} WHERE {where}"  # noqa: S608
+    # MariaDB has a RETURNING for INSERT alone.
+    features = connections[using].features
+    if features.can_return_columns_from_insert and connections[using].vendor != "mysql":
+        return _returned(model, sql, params, using)
+    return _read(model, row.pk, using) if _execute(using, sql, params) else None
+
+
 def select(
     model: type[Model], names: Sequence[str], values: Values, using: str
 ) -> list[tuple[Any, ...]]:
@@ -92,6 +122,15 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
     return expression(f"NOT EXISTS ({twins})", [provider_id], BooleanField())
+
+
+def _returned(model: type[Row], sql: str, params: Sequence[Any], using: str) -> Row | None:
+    rows = list(model._base_manager.using(using).raw(f"{sql} RETURNING *", params))
+    return rows[0] if rows else None
+
+
+def _read(model: type[Row], primary_key: int, using: str) -> Row:
+    return model._base_manager.using(using).get(pk=primary_key)
 
 
 # Parts of a statement

@@ -24,8 +24,8 @@ from ..states import PROVIDER, Cause, State, sources
 from . import provider_facts as facts
 from .callback import Callback, Outcome
 from .event import Event
-from .queryset import NO_ERROR, MessageQuerySet, error_columns
-from .sql import adapted, assignments, expression, field_of, update_each
+from .queryset import NO_ERROR, MessageQuerySet, announce_row, error_columns
+from .sql import adapted, assignments, expression, field_of, update_each, update_one
 
 if TYPE_CHECKING:
     from .message import Message
@@ -104,6 +104,21 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
         for target in {move.target for move in moves}:
             moved = [move.message.pk for move in moves if move.target is target]
             rows.filter(pk__in=moved).announce(target, is_first=True)
+
+
+def move_alone(move: Move, token: UUID, using: str) -> Message:
+    """Make a move that notes no event, outside a transaction; return the row as it is stored.
+
+    Raises:
+        OvertakenError: as above.
+    """
+    rows = MessageQuerySet(type(move.message), using=using)
+    changes, where, params = _update(move, token, rows)
+    row = update_one(move.message, changes, where, params, using)
+    if row is None:
+        raise OvertakenError
+    announce_row(row, is_first=True)
+    return row
 
 
 def _note_attempts(moves: Sequence[Move], using: str) -> None:

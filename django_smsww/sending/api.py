@@ -250,9 +250,12 @@ def _sms(body: str, recipient: Any, sender: str, options: SMSOptions) -> SMS:
 
 def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) -> Message:
     """Send one message, and raise its error if it has ended with one already."""
-    dispatch.writer.validate(sms)
     try:
-        [message] = dispatch.send([[sms]], {sms.reference: resend_of} if resend_of else None)
+        message = None if resend_of else dispatch.send_alone(sms)
+        if message is None:
+            dispatch.writer.validate(sms)
+            resends = {sms.reference: resend_of} if resend_of else None
+            [message] = dispatch.send([[sms]], resends)
     except DatabaseError as fault:
         if dispatch.last_sent is None:  # nothing left, and nothing will
             raise

@@ -13,13 +13,14 @@ from django.utils import timezone
 
 from ..backends.handler import sms_backends
 from ..exceptions import SMSError
-from ..models import Message
-from ..models.commit import after_commit
+from ..models import Message, single
+from ..models.commit import after_commit, in_transaction
 from ..sms import SMS
 from ..states import State
 from ..worker import task_queues
+from ..worker.limits import has_limits
 from ..worker.queue import deliver
-from ..worker.worker import Worker
+from ..worker.worker import BecomeSending, Worker
 from .rows import Resends, RowWriter
 
 logger = logging.getLogger("django_smsww")
@@ -75,13 +76,51 @@ class Dispatch:
             for block in pending
         )
 
+    def send_alone(self, sms: SMS) -> Message | None:
+        """Write and send one message with the fewest statements; return its row.
+
+        Return None if something is in its way: `send` finds out what.
+
+        Raises:
+            InvalidSMS: the message is not valid; there is no row.
+        """
+        row = self.writer.row_of(sms)
+        connection = connections[self.using]
+        has_autocommit = connection.in_atomic_block or connection.get_autocommit()
+        if not has_autocommit or has_limits(self.backend):
+            return None
+        if not (self.writer.sends_now and _is_due(row)):
+            queued = self.writer.insert(row)
+            return queued and self._leave([queued])[0]
+        if in_transaction(self.using):  # and the backend does not mind
+            return None
+        return self._send_keyed(row) if row.key else self._send_alone(row, single.insert_sending)
+
+    def _send_keyed(self, row: Message) -> Message | None:
+        """Send a row that is QUEUED before, as another call may come first with its key."""
+        queued = self.writer.insert(row)
+        return queued and self._send_alone(queued, single.claim)
+
+    def _send_alone(self, row: Message, become_sending: BecomeSending) -> Message | None:
+        self._worker = Worker(self.backend, self.using, inline=True, errors=self.errors)
+        with self._worker as worker:
+            sent = worker.send_alone(row, become_sending)
+            if sent is None and row.pk:
+                worker.add([row.pk])
+                worker.step_until(worker.is_done)
+                sent = Message.objects.using(self.using).get(pk=row.pk)
+        return sent
+
     def _leave(self, rows: list[Message]) -> list[Message]:
         """Leave these rows to a task queue, to a hook of the commit, or to `smsww_worker`."""
-        due = [row.pk for row in rows if _is_due(row)]
+        due, alias = [row for row in rows if _is_due(row)], self.backend.alias
+        names = [row.pk for row in due]
         if due and isinstance(self.queue, str):
-            after_commit(self.using, task_queues.enqueue, self.queue, self.backend.alias, due)
+            after_commit(self.using, task_queues.enqueue, self.queue, alias, names)
+        elif len(due) == 1 and not self.queue:
+            after_commit(self.using, deliver_row, alias, due[0], self.using)
         elif due and not self.queue:
-            after_commit(self.using, deliver_committed, self.backend.alias, due, self.using)
+            after_commit(self.using, deliver_committed, alias, names, self.using)
         return rows
 
     def _send_now(
@@ -148,9 +187,24 @@ def _until_failure(
 
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
     """Send rows whose transaction has just committed; errors are logged, as no caller waits."""
-    backend = sms_backends[alias]
-    errors = deliver(backend, primary_keys, using=using, inline=True, committed=True)
+    errors = deliver(sms_backends[alias], primary_keys, using=using, inline=True, committed=True)
+    _log(errors, using)
+
+
+def deliver_row(alias: str, row: Message, using: str) -> None:
+    """Send the only row of a call whose transaction has just committed."""
+    errors: dict[int, SMSError] = {}
+    with Worker(sms_backends[alias], using, inline=True, committed=True, errors=errors) as worker:
+        # In a test case a hook may run before the commit, and a failing statement would spoil that
+        # transaction.
+        if in_transaction(using) or not worker.send_alone(row, single.claim):
+            worker.add([row.pk])
+            worker.step_until(worker.is_done)
+    _log(errors, using)
+
+
+def _log(errors: dict[int, SMSError], using: str) -> None:
     failed = Message.objects.using(using).in_bulk(list(errors))
     for primary_key, message in failed.items():
-        fields = {"reference": message.reference, "alias": alias}
+        fields = {"reference": message.reference, "alias": message.alias}
         logger.warning("Message %s: %s", message.reference, errors[primary_key], extra=fields)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, DataError, IntegrityError, router, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    connections,
+    router,
+    transaction,
+)
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..exceptions import InvalidSMS
-from ..models import Message, Suppression, fingerprint
+from ..models import Message, Suppression, fingerprint, single
 from ..models.commit import in_transaction
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
@@ -71,6 +79,19 @@ class RowWriter:
             check_guards(self.backend, prepared, self.created_by, using=self.using)
         if known is None and self._suppressed([prepared]):
             raise suppressed()
+
+    def insert(self, row: Message) -> Message | None:
+        """Insert a row of `row_of`; return None if `write` must do so, which knows all cases."""
+        is_inside = in_transaction(self.using)
+        # A conflict of keys would spoil the caller's transaction.
+        has_savepoint = is_inside and bool(row.key)
+        try:
+            with transaction.atomic(using=self.using) if has_savepoint else nullcontext():
+                return single.insert_queued(row, self.using)
+        except single.REFUSALS:
+            if is_inside and not has_savepoint and connections[self.using].vendor == "postgresql":
+                raise  # that transaction is spoiled
+            return None
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
         """Return the rows of these messages: new ones, or the rows that have their keys."""
@@ -206,15 +227,18 @@ class RowWriter:
         row.save(using=self.using, force_insert=True)
         return row
 
+    def row_of(self, sms: SMS) -> Message:
+        """Return the unsaved row of a new message.
+
+        Raises:
+            InvalidSMS: the message is not valid.
+        """
+        prepared = self.backend.prepare(sms)
+        self.backend.validate(prepared)
+        return Message(**self._common(sms) | self._columns(prepared))
+
     def _new_row(self, sms: SMS, resend_of: Message | None, unwanted: set[str]) -> Message:
-        common = {
-            "reference": sms.reference,
-            "alias": self.backend.alias,
-            "environment": self.backend.environment,
-            "batch": sms.batch,
-            "created_by": self.created_by,
-            "resend_of": resend_of,
-        }
+        common = self._common(sms) | {"resend_of": resend_of}
         try:
             sms = self.backend.prepare(sms)
             self.backend.validate(sms)
@@ -223,6 +247,15 @@ class RowWriter:
         except InvalidSMS as error:
             return Message.invalid(error, **common | _storable_columns(sms))
         return Message(**common | self._columns(sms))
+
+    def _common(self, sms: SMS) -> dict[str, Any]:
+        return {
+            "reference": sms.reference,
+            "alias": self.backend.alias,
+            "environment": self.backend.environment,
+            "batch": sms.batch,
+            "created_by": self.created_by,
+        }
 
     def _columns(self, sms: SMS) -> dict[str, Any]:
         expires_at = self._expiry(sms)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
-from ..clock import aware_time, database_now, local_time, midnight, project_time
+from ..clock import database_now, local_time, midnight, window_of
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
@@ -219,13 +219,6 @@ def digest_of(name: str) -> str:
 def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
     kind = option.rpartition("_")[2]
     return f"{kind}:{backend.alias}:{backend.environment}:{name}"
-
-
-def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
-    """Return the window of so many seconds, counted from 1970 on, that this moment is in."""
-    elapsed = int(aware_time(now.replace(microsecond=0)).timestamp())
-    begins = datetime.fromtimestamp(elapsed - elapsed % seconds, UTC)
-    return project_time(begins), project_time(begins + timedelta(seconds=seconds))
 
 
 def _day(now: datetime) -> tuple[datetime, datetime]:

@@ -12,14 +12,9 @@ from datetime import timedelta
 from math import ceil
 
 from ..backends.base import BaseSMSBackend
-from ..clock import database_now, elapsed
+from ..clock import DAY_SECONDS, database_now, elapsed, window_of
 from ..models import Counter
-from ..models.counters import CounterQuerySet
-from .limits import window_of
-
-DAY_SECONDS = 86_400
-TICKS_PER_SECOND = 10_000
-"""The unit in which the counter of a day holds the end of the timeline."""
+from ..models.counters import TICKS_PER_SECOND, CounterQuerySet
 
 RESERVE_SECONDS = 1.0
 """How far ahead a worker reserves at most; a row with a reserved time is SENDING."""
@@ -37,6 +32,13 @@ class RateLimit:
     def wait(self) -> float:
         """Seconds until a request may be reserved again."""
         return max(0.0, self._resumes_at - elapsed())
+
+    @property
+    def rests_by(self) -> str:
+        """The counter that says how long nothing may leave; "" if a reservation has told that."""
+        if self._backend.rate_limit or not self._backend.delivers_on_commit:
+            return ""
+        return self._scope
 
     def reserve(self, wanted: int) -> Sequence[float]:
         """Reserve up to so many requests; return when each may begin, by `elapsed()`.

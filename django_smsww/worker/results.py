@@ -28,7 +28,8 @@ from ..exceptions import ContentRefused, SMSError, SMSOutcomeUnknown
 from ..models import Message, MessageQuerySet, transitions
 from ..models import lease as leases
 from ..models import provider_facts as facts
-from ..models.transitions import Move, OvertakenError, move_together
+from ..models.commit import in_transaction
+from ..models.transitions import Move, OvertakenError, move_alone, move_together
 from ..sms import SendResult
 from .admission import suspend_after
 from .retry import may_retry, retry_at
@@ -53,6 +54,7 @@ class Results:
 
     Attributes:
         was_refused: the database did not take some of them the last time.
+        stored: the row of the last result that was written alone, as it is stored.
     """
 
     def __init__(self, rows: MessageQuerySet, *, inline: bool, errors: dict[int, SMSError]) -> None:
@@ -60,6 +62,7 @@ class Results:
         self.inline, self.errors = inline, errors
         self.unwritten: list[MessageResult] = []
         self.was_refused = False
+        self.stored: Message | None = None
         self._since = 0.0
 
     def add(self, results: Sequence[MessageResult]) -> None:
@@ -86,10 +89,14 @@ class Results:
         return [each for each in results if id(each) not in kept]
 
     def _write(self, results: Sequence[MessageResult]) -> None:
+        self.stored = None
         try:
             # All reads come before: SQLite refuses a transaction that reads first and writes
             # then, if another one has written in between.
             moves = [move_of(each, self.rows, inline=self.inline) for each in results]
+            if self._is_plain(results):
+                self.stored = move_alone(moves[0], results[0].lease.token, self.using)
+                return
             with transaction.atomic(using=self.using):
                 move_together(moves, results[0].lease.token, self.using)
                 for each in _one_of_each_stop(results):
@@ -100,6 +107,11 @@ class Results:
             self._write_refused(results, error)
         else:
             self.errors.update((move.message.pk, move.error) for move in moves if move.error)
+
+    def _is_plain(self, results: Sequence[MessageResult]) -> bool:
+        """Whether one statement is all that must be written."""
+        is_mere = not results[0].error and not results[0].result.stop
+        return len(results) == 1 and is_mere and not in_transaction(self.using)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
         """Write them one by one, as a row has moved meanwhile or another one has a provider id."""

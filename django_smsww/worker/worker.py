@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Self
+from uuid import UUID, uuid4
 
 from django.db import DatabaseError
 from django.db.models import Q
@@ -22,13 +23,18 @@ from ..models import Message, MessageQuerySet
 from ..models import lease as leases
 from ..models.commit import in_transaction
 from ..models.lease import Lease
+from ..models.queryset import announce_row
 from ..states import State
 from .admission import Admission
+from .limits import has_limits
 from .plan import LEASE_CHECK_SECONDS, ROWS_PER_THREAD, Load, Send, Wait, Write
 from .rate_limit import RateLimit
 from .results import Results
 from .retry import back_off_seconds
 from .threads import SendingThreads
+
+BecomeSending = Callable[[Message, UUID, str, str], Message | None]
+"""A function of `models.single` that makes a row SENDING."""
 
 LEASE_ROWS = 250
 """How many rows are leased at a time, at most."""
@@ -66,9 +72,9 @@ class Worker:
         self._may_be_in_transaction = committed or not backend.delivers_on_commit
         self._leased: deque[int] = deque()
         self._wanted: Sequence[int] = ()
-        self._claimed: Sequence[int] = ()
         self.last_sent: Message | None = None
         self._lease: Lease | None = None
+        self._unstarted = Q(pk__in=[])
         self._paused_until = 0.0
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
         self._admission = Admission(backend, self.rows, inline=inline, errors=self.errors)
@@ -115,6 +121,37 @@ class Worker:
         self.unfinished.update(added)
         self._admission.add(added)
         return len(added)
+
+    def send_alone(self, row: Message, become_sending: BecomeSending) -> Message | None:
+        """Send a row that no worker has leased, and wait for its result.
+
+        Return it as it is stored then, or None if something holds it back: see
+        Note [What holds a message back].
+        """
+        self._refuse_transactions()
+        if row.preflight or has_limits(self.backend):
+            return None
+        deadline, token = elapsed() + leases.SECONDS / 2, uuid4()
+        starts = self._rate_limit.reserve(1) if self.backend.rate_limit else [0.0]
+        self._wanted = [row.pk] if row.pk else ()
+        self._unstarted = Q(reference=row.reference, lease_token=token)
+        timeline = self._rate_limit.rests_by
+        sending = become_sending(row, token, timeline, self.using) if starts else None
+        if sending is None or sending.lease_until is None:
+            return None
+        self._wanted, self._lease = (), Lease(sending.lease_until, deadline, token)
+        self.unfinished.add(sending.pk)
+        announce_row(sending)
+        self._open_backend()
+        self._hand_over([sending], self._lease, starts)
+        self.step_until(self.is_done)
+        return self._results.stored or self.rows.get(pk=sending.pk)
+
+    def _hand_over(
+        self, messages: Sequence[Message], lease: Lease, starts: Sequence[float]
+    ) -> None:
+        self._unstarted, self.last_sent = Q(pk__in=[]), messages[-1]
+        self._threads.send(messages, lease, starts, is_last=not self._leased)
 
     @property
     def block_size(self) -> int:
@@ -194,20 +231,18 @@ class Worker:
         starts = self._rate_limit.reserve(len(block)) if is_admitted else ()
         self._leased.extendleft(reversed(block[len(starts) :]))
         if starts and (messages := self._claim(block[: len(starts)], lease)):
-            self.last_sent = messages[-1]
-            self._threads.send(messages, lease, starts, is_last=not self._leased)
+            self._hand_over(messages, lease, starts)
         elif is_admitted and not starts:
             self._pause()
 
     def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
         """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
-        self._claimed = block
         self._admission.reserve_quotas(block, lease)
+        self._unstarted = Q(pk__in=block, lease_token=lease.token)
         messages = self.rows.claim(block, lease)
         stopped = set(block) - {message.pk for message in messages}
         self._admission.quotas.release(stopped)
         self.unfinished -= stopped
-        self._claimed = ()
         return messages
 
     def _pause(self) -> None:
@@ -289,9 +324,10 @@ class Worker:
         # Where the database was locked, rows could not be leased: they are ours if nobody's.
         ours = Q(state=State.QUEUED, pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
-            unsent = Q(state=State.QUEUED) | Q(state=State.SENDING, pk__in=self._claimed)
-            ours |= Q(unsent, lease_token=self._lease.token)
-        messages = list(self.rows.filter(ours))
+            ours |= Q(lease_token=self._lease.token)
+        # A receiver of a signal may raise before the request begins.
+        unstarted = self.rows.filter(self._unstarted, state=State.SENDING)
+        messages = [*self.rows.queued().filter(ours), *unstarted]
         for message in messages:
             self.errors[message.pk] = error
             message.fail(error, token=message.lease_token)

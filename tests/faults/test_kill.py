@@ -13,7 +13,6 @@ NUMBER = "+393331234567"
 # then, and where the row stands once another worker has been at it.
 STEPS = {
     "row written": ("QUEUED", 0, "FAILED"),
-    "leased": ("QUEUED", 0, "FAILED"),
     "SENDING committed": ("SENDING", 0, "UNKNOWN"),
     "connected": ("SENDING", 0, "UNKNOWN"),
     "last byte written": ("SENDING", 1, "UNKNOWN"),
@@ -22,11 +21,19 @@ STEPS = {
     "before the flush": ("SENDING", 1, "UNKNOWN"),
     "after the flush": ("NEW", 1, "NEW"),
 }
+DOORS = [
+    *[("send", step) for step in STEPS],
+    *[("send_unkeyed", step) for step in STEPS if step != "row written"],
+    ("send_in_transaction", "SENDING committed"),
+    ("send_queued", "leased"),
+    ("send_queued", "SENDING committed"),
+]
+STEPS["leased"] = ("QUEUED", 0, "NEW")
 
 
-def kill_at(scene, step, *numbers):
+def kill_at(scene, step, *numbers, door="send"):
     """Send to these numbers in a process that is killed at a step of the last of them."""
-    killed = scene.crew.start(["send", *numbers], STEP=step)
+    killed = scene.crew.start([door, *numbers], STEP=step)
     assert killed.end() == -signal.SIGKILL, killed.output.read_text()
 
 
@@ -42,10 +49,10 @@ def wait_for_ledger(simulator, expected):
     return simulator.ledger()
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_after_a_kill_the_row_tells_the_truth_and_nothing_is_sent_twice(scene, step):
+@pytest.mark.parametrize(("door", "step"), DOORS)
+def test_after_a_kill_the_row_tells_the_truth_and_nothing_is_sent_twice(scene, door, step):
     before_sweep, sent, after_sweep = STEPS[step]
-    kill_at(scene, step, NUMBER)
+    kill_at(scene, step, NUMBER, door=door)
     [[reference, state, *_]] = rows(scene)
     # The request of the dead is read by the gateway all the same, a moment later.
     assert (state, len(wait_for_ledger(scene.simulator, sent))) == (before_sweep, sent)

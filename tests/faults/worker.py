@@ -52,6 +52,12 @@ def after(owner, name):
     setattr(owner, name, struck)
 
 
+def after_each(*places):
+    """Strike when any of these functions returns."""
+    for owner, name in places:
+        after(owner, name)
+
+
 def after_lease(queryset):
     """Strike when a lease is committed, whether a worker looked for rows or was told them."""
     for name in ("lease", "lease_due"):
@@ -83,16 +89,18 @@ def arrange(step: str) -> None:
     os.environ.setdefault("SIGNAL", str(int(signal.SIGKILL)))
     from django_smsww.backends.openapi import SMSBackend
     from django_smsww.gateway import http
-    from django_smsww.models import MessageQuerySet
+    from django_smsww.models import MessageQuerySet, single
     from django_smsww.sending.rows import RowWriter
     from django_smsww.worker import results
     from django_smsww.worker.worker import Worker
 
     steps = {
-        "row written": lambda: after(RowWriter, "write"),
+        "row written": lambda: after_each((RowWriter, "write"), (RowWriter, "insert")),
         "leasing": lambda: after(MessageQuerySet, "lease"),
         "leased": lambda: after_lease(MessageQuerySet),
-        "SENDING committed": lambda: after(MessageQuerySet, "claim"),
+        "SENDING committed": lambda: after_each(
+            (MessageQuerySet, "claim"), (single, "claim"), (single, "insert_sending")
+        ),
         "connected": lambda: after(http._Connection, "connect"),
         "last byte written": lambda: before(http._Connection, "getresponse"),
         "answer on the wire": lambda: when_answer_is_on_the_wire(http._Connection),
@@ -109,6 +117,27 @@ def send(*numbers: str) -> None:
 
     for number in numbers:
         send_sms("Hello", number, key=f"fault-{number}")
+
+
+def send_unkeyed(*numbers: str) -> None:
+    from django_smsww import send_sms
+
+    for number in numbers:
+        send_sms("Hello", number)
+
+
+def send_in_transaction(number: str) -> None:
+    from django.db import transaction
+
+    from django_smsww import send_sms
+
+    with transaction.atomic():
+        send_sms("Hello", number)
+
+
+def send_queued(number: str) -> None:
+    queue("1", number[-3:])
+    deliver()
 
 
 def queue(first: str, *endings: str) -> None:
@@ -252,7 +281,8 @@ def act(actions: list[list[str]]) -> None:
 ACTIONS = {
     action.__name__: action
     for action in (
-        *(send, queue, deliver, sync, hurry, outlive, sweep),
+        *(send, send_unkeyed, send_in_transaction, send_queued),
+        *(queue, deliver, sync, hurry, outlive, sweep),
         *(show, rows, migrate, flush, serve),
     )
 }

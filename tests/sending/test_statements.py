@@ -1,0 +1,54 @@
+"""How many statements each door makes: what Django logs, BEGIN, COMMIT and savepoints included."""
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from django_smsww import send_sms
+from django_smsww.clock import database_now
+from django_smsww.signals import message_failed, message_sent, message_state_changed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NUMBER = "+393331234567"
+
+
+@pytest.fixture(autouse=True)
+def receivers(settings):
+    """One receiver on each signal, as most projects have one."""
+
+    def hear(**kwargs):
+        pass
+
+    signals = (message_failed, message_sent, message_state_changed)
+    for signal in signals:
+        signal.connect(hear)
+    yield
+    for signal in signals:
+        signal.disconnect(hear)
+
+
+def in_transaction(**options):
+    with transaction.atomic():
+        send_sms("Hello", NUMBER, **options)
+
+
+def alone(**options):
+    send_sms("Hello", NUMBER, **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "count", "without_returning"),
+    [
+        (alone, {}, 2, 3),
+        (alone, {"key": "a"}, 3, 5),
+        (in_transaction, {}, 5, 7),
+        (alone, {"queue": True}, 1, 1),
+    ],
+)
+def test_one_message_takes_few_statements(gateway, call, options, count, without_returning):
+    database_now("default")  # which is asked once a second, where no statement can ask itself
+    with CaptureQueriesContext(connection) as queries:
+        call(**options)
+    allowed = without_returning if connection.vendor == "mysql" else count
+    assert len(queries) == allowed
