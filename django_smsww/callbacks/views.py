@@ -142,14 +142,14 @@ def _body(request: HttpRequest) -> bytes:
 def _stream(request: HttpRequest) -> Any:
     """Return the stream of the body.
 
-    Under WSGI Django reads nothing of a chunked body, which has no length. CDNs forward callbacks
-    so. Servers that end the stream themselves say it by `wsgi.input_terminated`.
+    Under WSGI Django reads nothing of a body without a length: CDNs send callbacks in chunks.
+    Servers that end the stream themselves say it by `wsgi.input_terminated`.
     """
     environ = getattr(request, "environ", {})
-    if "HTTP_TRANSFER_ENCODING" not in environ:
-        return request
-    if environ.get("wsgi.input_terminated"):
+    if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
         return environ["wsgi.input"]
+    if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" not in environ:
+        return request
     raise UnreadableCallback("no_length")
 
 

@@ -7,9 +7,16 @@ import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import pytest
+from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
+from django.test import AsyncRequestFactory
+from django.urls import resolve
 
 from django_smsww.callbacks.parsing import MAX_BYTES, write_body
 from django_smsww.gateway.signature import PROBE, custom_stamp
@@ -76,3 +83,30 @@ def test_a_server_that_does_not_is_asked_for_a_length():
     with wsgiref() as port:
         status, answer = post_chunks(port, TEXT.encode())
     assert (status, answer) == (411, b'{"error": "no_length"}')
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": str(len(TEXT))}]
+)
+def test_a_body_of_http_2_and_one_that_the_server_has_measured_are_whole(rf, more):
+    request = rf.generic("POST", URL, TEXT, TYPE, **{"CONTENT_LENGTH": ""} | more)
+    request.environ |= {"wsgi.input": BytesIO(TEXT.encode()), "wsgi.input_terminated": True}
+    assert resolve(URL).func(request).status_code == 200
+
+
+def test_a_server_of_asgi_gives_the_whole_body():
+    async def post():
+        scope = AsyncRequestFactory()._base_scope(
+            method="POST", path=URL, headers=[(b"content-type", TYPE.encode())]
+        )
+        half = len(TEXT) // 2
+        said = ApplicationCommunicator(ASGIHandler(), {"type": "http", **scope})
+        for body, more in ((TEXT[:half], True), (TEXT[half:], False)):
+            chunk = {"type": "http.request", "body": body.encode(), "more_body": more}
+            await said.send_input(chunk)
+        begun = await said.receive_output(5)
+        await said.receive_output(5)
+        await said.wait()
+        return begun
+
+    assert async_to_sync(post)()["status"] == 200
