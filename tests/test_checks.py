@@ -184,9 +184,11 @@ def test_a_callback_url_that_the_gateway_cannot_reach_is_found_on_deploy(found, 
     assert (set(found(deploy=True, **options)), set(found(**options))) == ({"W007"}, set())
 
 
-def test_a_simulator_reaches_this_machine(found):
+def test_a_simulator_and_a_gateway_of_ones_own_reach_what_is_near(found):
     options = GOOD | {"callback_url": "http://localhost:8000/sms/callback/"}
     assert set(found(deploy=True, **options)) == {"W007"}
+    assert set(found(deploy=True, **options, host="https://sms.openapi.com/")) == {"W007"}
+    assert set(found(deploy=True, **options, host="https://mock.internal")) == set()
     assert set(found(deploy=True, **options, host="http://127.0.0.1:8010")) == {"W004"}
 
 

@@ -77,11 +77,14 @@ def _callback_urls() -> Iterator[tuple[str, str]]:
 
 
 def _is_gateway(alias: str) -> bool:
-    return not is_this_machine(str(options_of(alias).get("host", "")))
+    from ..gateway.host import NAMED_HOSTS  # loads requests, which not every process needs
+
+    host = str(options_of(alias).get("host", "production")).strip().rstrip("/")
+    return host in {*NAMED_HOSTS, *NAMED_HOSTS.values()}
 
 
 def _is_public(url: str) -> bool:
-    from ..gateway.network import is_private  # loads requests, which not every process needs
+    from ..gateway.network import is_private  # loads requests, too
 
     parts = urlsplit(url)
     return parts.scheme == "https" and not is_private(parts.hostname or "")
