@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .backends.handler import sms_backends as sms_backends
+    from .exceptions import AccessRefused as AccessRefused
     from .exceptions import AccountBlocklisted as AccountBlocklisted
     from .exceptions import ContentRefused as ContentRefused
     from .exceptions import InsufficientCredit as InsufficientCredit
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "sending.rendering": ("render_sms",),
     "exceptions": (
+        "AccessRefused",
         "AccountBlocklisted",
         "ContentRefused",
         "InsufficientCredit",

@@ -46,6 +46,8 @@ class SMSError(Exception):
 
     code: str = "error"
     summary = _("The message was not accepted")
+    remedy = ""
+    """What to do, in English, for logs and reports."""
 
     def __init__(
         self,
@@ -119,6 +121,9 @@ class SMSUnavailable(SMSError):
 
     code = "unavailable"
     summary = _("The gateway could not be reached; nothing was sent")
+    remedy = (
+        "One message a minute tries for all. If that lasts, look at the gateway and the network."
+    )
 
 
 class InvalidToken(SMSUnavailable):
@@ -126,6 +131,18 @@ class InvalidToken(SMSUnavailable):
 
     code = "invalid_token"
     summary = _("The gateway refused the token; nothing was sent")
+    remedy = "Correct the token, or the host."
+
+
+class AccessRefused(SMSUnavailable):
+    """The gateway, or a firewall before it, refuses this configuration, and not this message.
+
+    Such as a token without the scope, a wrong path in the host, or a page of a firewall.
+    """
+
+    code = "access_refused"
+    summary = _("The gateway refuses the requests of this site; nothing was sent")
+    remedy = "Check the scopes of the token, the host and its path, and firewalls in between."
 
 
 class InsufficientCredit(SMSUnavailable):
@@ -133,6 +150,7 @@ class InsufficientCredit(SMSUnavailable):
 
     code = "insufficient_credit"
     summary = _("The wallet does not cover the message; nothing was sent")
+    remedy = "Top up the wallet."
 
 
 class AccountBlocklisted(SMSUnavailable):
@@ -140,6 +158,11 @@ class AccountBlocklisted(SMSUnavailable):
 
     code = "account_blocklisted"
     summary = _("The account is blocklisted; nothing was sent")
+    remedy = "Ask the gateway's support to lift that, then run smsww_resume."
+
+
+ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlocklisted)
+"""Errors of the account or the configuration: each message would fail like this one."""
 
 
 class SMSOutcomeUnknown(SMSError):
@@ -157,9 +180,7 @@ _KINDS: dict[str, type[SMSError]] = {
         SMSRefused,
         ContentRefused,
         SMSUnavailable,
-        InvalidToken,
-        InsufficientCredit,
-        AccountBlocklisted,
+        *ACCOUNT_ERRORS,
         SMSOutcomeUnknown,
     )
 }

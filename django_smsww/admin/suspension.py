@@ -16,7 +16,13 @@ from django.utils.translation import gettext_lazy as _
 
 from ..backends.handler import sms_backends
 from ..callbacks.refusals import UNREAD
-from ..exceptions import AccountBlocklisted, ContentRefused, InvalidSMSBackend, error_kind
+from ..exceptions import (
+    AccessRefused,
+    AccountBlocklisted,
+    ContentRefused,
+    InvalidSMSBackend,
+    error_kind,
+)
 from ..models import Heartbeat, Message, Suspension
 from ..operations.findings import RECENTLY
 from .base import ReadOnlyAdmin
@@ -43,7 +49,12 @@ class SuspensionAdmin(ReadOnlyAdmin):
     """Browse the suspensions, which are few. Sending imposes and lifts them, and so may staff."""
 
     list_display = ("alias", "environment", "held", "error_fact", "reason", "until", "created_at")
-    fields = (*list_display, "times", "created_by")
+    fields = (*list_display, "times", "failures", "is_probed", "created_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Suspension]:
+        """Return the suspensions, without those that only count failures so far."""
+        rows: QuerySet[Suspension] = super().get_queryset(request)
+        return rows.filter(times__gt=0)
 
     @admin.display(description=_("held back"))
     def held(self, suspension: Suspension) -> str:
@@ -155,6 +166,8 @@ def _warning(suspension: Suspension) -> Any:
     kind = error_kind(suspension.error)
     if issubclass(kind, ContentRefused):
         return _("The gateway refused this text: sent again it may cost a fine for each message.")
+    if issubclass(kind, AccessRefused):
+        return _("The gateway refused this site: check the token’s scopes, the host and its path.")
     if issubclass(kind, AccountBlocklisted):
         return _("The gateway blocked the account: ask its support to lift that first.")
     return ""

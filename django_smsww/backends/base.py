@@ -14,11 +14,9 @@ from django.utils.translation.trans_null import gettext_noop as _
 
 from ..clock import elapsed
 from ..exceptions import (
-    AccountBlocklisted,
+    ACCOUNT_ERRORS,
     ContentRefused,
-    InsufficientCredit,
     InvalidSMS,
-    InvalidToken,
     SMSError,
     SMSOutcomeUnknown,
     SMSUnavailable,
@@ -293,7 +291,7 @@ def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
     """Return the texts that must not be sent after this error; None stands for all texts."""
     if isinstance(error, ContentRefused):
         return {body}
-    if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
+    if isinstance(error, ACCOUNT_ERRORS):
         return {None}
     if isinstance(error, SMSUnavailable) and error.status == 429:
         return {None}

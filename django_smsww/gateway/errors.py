@@ -1,7 +1,7 @@
 """From the status and body of a response to our exception.
 
 The table is a white list: nothing was sent only where it says so. Without a row the outcome is
-unknown.
+unknown. SMSRefused and ContentRefused end the message, and the other classes spare it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..exceptions import (
+    AccessRefused,
     AccountBlocklisted,
     ContentRefused,
     InsufficientCredit,
@@ -31,6 +32,7 @@ from ..exceptions import (
 from .payload import clean_text, load_json
 
 _ANY, _ENVELOPE, _TOKEN = "any body", "an envelope of the gateway", "the word token"
+_PAGE = "a page of HTML"
 FORBIDDEN = ("2044", "2050")
 """The codes of forbidden content."""
 
@@ -46,7 +48,9 @@ _ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
     (_REFUSALS, "2020", AccountBlocklisted),
     (_REFUSALS, "2044", ContentRefused),
     (_REFUSALS, "2050", ContentRefused),
-    (_REFUSALS, _ANY, SMSRefused),
+    (_REFUSALS, _PAGE, AccessRefused),  # of a firewall, or of a wrong path
+    ((400, 413, 422), _ANY, SMSRefused),
+    (_REFUSALS, _ANY, AccessRefused),
 )
 _DAY = 86400.0
 _REDIRECTS = _("The host redirects, which is not followed: configure the host it redirects to")
@@ -68,11 +72,14 @@ class _Body:
     text: str
     code: str = ""
     is_envelope: bool = False
+    is_page: bool = False
 
     def fits(self, condition: str) -> bool:
         """Tell whether a row with this code, or with one of the conditions above, is about it."""
         if condition == _ENVELOPE:
             return self.is_envelope
+        if condition == _PAGE:
+            return self.is_page
         if condition == _TOKEN:
             return "token" in self.text.lower()
         return condition in (_ANY, self.code)
@@ -115,7 +122,7 @@ def _read(body: bytes) -> _Body:
     try:
         payload = load_json(body)
     except ValueError:
-        return _Body(text=whole)
+        return _Body(text=whole, is_page=whole.lstrip("\ufeff \t\r\n").startswith("<"))
     if not isinstance(payload, Mapping):
         return _Body(text=whole)
     code = payload.get("code")

@@ -246,6 +246,8 @@ class Migration(migrations.Migration):
                 ('error_code', models.CharField(blank=True, max_length=32, verbose_name='error code')),
                 ('reason', models.CharField(blank=True, max_length=255, verbose_name='reason')),
                 ('times', models.PositiveIntegerField(default=1, verbose_name='times in a row')),
+                ('failures', models.PositiveIntegerField(default=0, verbose_name='failures in a row')),
+                ('is_probed', models.BooleanField(default=False, verbose_name='one message tries')),
                 ('until', models.DateTimeField(blank=True, null=True, verbose_name='until')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='since')),
                 ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),

@@ -14,6 +14,8 @@ from django.utils.translation.trans_null import gettext_noop
 
 from ..clock import database_now
 from ..exceptions import (
+    ACCOUNT_ERRORS,
+    AccessRefused,
     AccountBlocklisted,
     ContentRefused,
     SMSError,
@@ -23,6 +25,15 @@ from ..exceptions import (
 
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
+LONGEST_ACCESS_SECONDS = 300
+"""The longest pause if the gateway refuses access, which may be the fault of one message."""
+
+FAILURES = 5
+"""After so many messages in a row that found the gateway unavailable, the alias pauses."""
+
+PROBE_SECONDS = 60
+"""How long others wait for the result of the message that tries for all."""
+
 STOPPED = "stopped"
 """The code of the suspension of a batch that a person stopped for good."""
 
@@ -37,17 +48,23 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
 
     def active(self, now: datetime) -> SuspensionQuerySet:
         """Suspensions that are not over. One without `until` lasts until a person resumes."""
-        return self.filter(models.Q(until=None) | models.Q(until__gt=now))
+        return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
-    def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> None:
+    def pauses(self) -> SuspensionQuerySet:
+        """Suspensions, without those that only count failures so far."""
+        return self.filter(times__gt=0)
+
+    def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> bool:
         """Suspend the alias because of this error, or the text if the error is about that.
 
         A refused token or an empty wallet pauses the alias for a minute, and for twice as long
         each time that it happens again afterwards. A blocklisted account pauses the alias, and
         forbidden content the text, until a person resumes them.
+
+        Return whether that is new: requests that were under way together are one reason to pause.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
-        columns = {"error": type(error).__name__, "error_code": error.code[:32]}
+        columns = _columns(error)
         while True:
             known, is_new = self.get_or_create(
                 alias=alias,
@@ -56,19 +73,50 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
                 defaults=columns | {"until": _until(error, 1, database_now(self.db))},
             )
             row = self.filter(pk=known.pk)
+            if is_new or row._prolong(error, known.times + 1, columns):
+                return True
             # A worker deletes one that is over after its next success, maybe in this very moment.
-            if is_new or row._prolong(error, known.times + 1, columns) or row.exists():
-                return
+            if row.exists():
+                return False
 
     def _prolong(self, error: SMSError, times: int, columns: dict[str, Any]) -> int:
         now = database_now(self.db)
         until = _until(error, times, now)
         if until is None:
-            return self.update(until=None, **columns)
-        # Requests that were under way together are one reason to pause, not many. And no error
-        # shortens a suspension that lasts until a person resumes.
-        over = self.filter(until__lte=now)
-        return over.update(until=until, times=times, **columns)
+            timed = self.exclude(until=None)
+            return timed.update(until=None, times=times, is_probed=False, **columns)
+        # No error shortens a suspension that lasts until a person resumes.
+        return self.over(now).update(until=until, times=times, is_probed=False, **columns)
+
+    def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
+        """Count messages that found the gateway unavailable; pause the alias after `FAILURES`.
+
+        A success deletes the count. Return whether the alias pauses because of this.
+        """
+        named = {"alias": alias, "environment": environment, "scope": "alias"}
+        row = self.filter(**named)
+        first = self.model(**named, times=0, until=database_now(self.db), **_columns(error))
+        if not row.exists():
+            self.bulk_create([first], ignore_conflicts=True)
+        row.update(failures=models.F("failures") + count)
+        # Where the alias paused before, one failed probe is enough.
+        is_enough = row.filter(models.Q(failures__gte=FAILURES) | models.Q(times__gt=0)).exists()
+        return is_enough and self.impose(alias, environment, error)
+
+    # The probe, see Note [One probe] in worker/recovery.py
+
+    def over(self, now: datetime) -> SuspensionQuerySet:
+        """Suspensions whose time is over, and those of which a message just tries the end."""
+        return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
+
+    def win_probe(self, now: datetime) -> bool:
+        """Return whether the caller may send the one message that tries for all."""
+        until = now + timedelta(seconds=PROBE_SECONDS)
+        return bool(self.pauses().filter(until__lte=now).update(until=until, is_probed=True))
+
+    def give_probe_back(self, now: datetime) -> None:
+        """Let anybody probe, since the winner's message did not leave."""
+        self.filter(is_probed=True).update(until=now, is_probed=False)
 
     def pause(
         self,
@@ -88,6 +136,8 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         """
         columns = {
             "until": None,
+            "times": 1,
+            "is_probed": False,
             "error": "",
             "error_code": code,
             "reason": reason[:255],
@@ -102,14 +152,30 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
 
     def resume(self, alias: str, environment: str, *, scope: str = "alias") -> bool:
         """Lift a suspension, made by a person or by an error; return if there was one."""
-        return bool(self.of(alias, environment).filter(scope=scope).delete()[0])
+        return bool(self.of(alias, environment).pauses().filter(scope=scope).delete()[0])
+
+
+def _columns(error: SMSError) -> dict[str, Any]:
+    return {
+        "error": type(error).__name__,
+        "error_code": error.code[:32],
+        "reason": f"HTTP {error.status}" if error.status else "",
+    }
 
 
 def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
     if isinstance(error, AccountBlocklisted | ContentRefused):
         return None
-    seconds = min(FIRST_SECONDS * 2 ** min(times - 1, 10), LONGEST_SECONDS)
+    doubled = FIRST_SECONDS * 2 ** min(times - 1, 10)
+    seconds = max(min(doubled, _longest(error)), min(error.retry_after or 0, LONGEST_SECONDS))
     return now + timedelta(seconds=seconds)
+
+
+def _longest(error: SMSError) -> int:
+    """Return the longest pause: short where the end of an outage should be noticed soon."""
+    if isinstance(error, AccessRefused):
+        return LONGEST_ACCESS_SECONDS
+    return LONGEST_SECONDS if isinstance(error, ACCOUNT_ERRORS) else FIRST_SECONDS
 
 
 class Suspension(models.Model):
@@ -122,6 +188,8 @@ class Suspension(models.Model):
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     times = models.PositiveIntegerField(_("times in a row"), default=1)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    is_probed = models.BooleanField(_("one message tries"), default=False)
     until = models.DateTimeField(_("until"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), default=timezone.now)
     created_by = models.ForeignKey(
@@ -157,6 +225,11 @@ class Suspension(models.Model):
     def covers(self, *, batch: UUID | None, text: str) -> bool:
         """Tell whether a message of this batch and with this fingerprint of its text must wait."""
         return self.scope in ("alias", f"batch:{batch}", f"text:{text}")
+
+    def needs_probe(self, now: datetime) -> bool:
+        """Whether the alias paused, and no message has proved yet that it can send again."""
+        is_over = self.until is not None and self.until <= now
+        return is_over and self.scope == "alias" and self.times > 0
 
     @property
     def is_stop(self) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from ..backends.openapi import SMSBackend
-from ..exceptions import InvalidToken, SMSError, SMSRefused
+from ..exceptions import AccessRefused, InvalidToken, SMSError, SMSRefused
 from ..gateway.host import NAMED_HOSTS
 from ..gateway.network import is_loopback
 
@@ -43,7 +43,8 @@ def _token(backend: SMSBackend, errors: Errors) -> Data:
     except SMSError as error:
         errors["token"] = type(error).__name__
         # A token that may not read the list may still be good for sending.
-        return {"accepted": True if isinstance(error, SMSRefused) else None}
+        is_known = isinstance(error, AccessRefused) and error.status == 403
+        return {"accepted": True if is_known or isinstance(error, SMSRefused) else None}
     return {"accepted": True}
 
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..exceptions import error_kind
+
 ATTENTION = "attention"
 UNCLEAR = "unclear"
 
@@ -88,8 +90,10 @@ def _overdue(records: Data, now: datetime) -> Findings:
 def _suspended(records: Data, now: datetime) -> Findings:
     for one in records["suspensions"]:
         if one["scope"] == "alias":
-            why = one["error"] or "by hand"
-            yield _needed("suspended", f"Nothing is sent ({why}): mend it, then smsww_resume.")
+            why = " ".join(filter(None, (one["error"], one["reason"]))) or "by hand"
+            remedy = error_kind(one["error"]).remedy or "Mend the cause."
+            text = f"Nothing is sent ({why}). {remedy} smsww_resume sends at once."
+            yield _needed("suspended", text)
 
 
 def _silence(records: Data, now: datetime) -> Findings:

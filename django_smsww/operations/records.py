@@ -86,6 +86,7 @@ def _suspensions(backend: BaseSMSBackend, using: str, now: datetime) -> list[Dat
             "batch": one.scope.partition(":")[2] if one.scope.startswith("batch:") else "",
             "error": one.error,
             "error_code": one.error_code,
+            "reason": one.reason if one.error else "",
             "since": one.created_at,
             "until": one.until,
         }

@@ -16,7 +16,7 @@ from django.utils import timezone
 from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..clock import database_now, project_time
-from ..exceptions import AccountBlocklisted, InsufficientCredit, InvalidToken, SMSError
+from ..exceptions import ACCOUNT_ERRORS, SMSError
 from ..gateway.errors import without_content
 from ..gateway.signature import read_custom_stamp
 from ..models import Heartbeat, Message, Outcome
@@ -32,7 +32,6 @@ logger = logging.getLogger("django_smsww")
 
 MAX_LOOKUPS = 200
 MAX_FAILURES = 3
-_ACCOUNT_ERRORS = (InvalidToken, InsufficientCredit, AccountBlocklisted)
 
 
 def sync(
@@ -150,7 +149,7 @@ def _look_up_rest(session: Session, limit: int) -> None:
         except SMSError as error:
             failures += 1
             # One unreadable record must not keep the other messages from being looked up.
-            if failures >= MAX_FAILURES or isinstance(error, _ACCOUNT_ERRORS):
+            if failures >= MAX_FAILURES or isinstance(error, ACCOUNT_ERRORS):
                 raise
 
 

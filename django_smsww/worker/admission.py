@@ -6,26 +6,23 @@ process has just made stops every worker from its next block on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
-from ..exceptions import (
-    AccountBlocklisted,
-    ContentRefused,
-    InsufficientCredit,
-    InvalidToken,
-    SMSError,
-    SMSUnavailable,
-)
+from ..exceptions import ACCOUNT_ERRORS, ContentRefused, SMSError, SMSUnavailable
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
 from .limits import Quotas, cost_nothing, has_limits
 from .preflight import Preflights
-from .retry import FIRST_DELAY_SECONDS, retry_at
+from .recovery import Probe, send_soon
+from .retry import FIRST_DELAY_SECONDS, is_unavailable, retry_at
 from .threads import MessageResult
+
+logger = logging.getLogger("django_smsww")
 
 
 class Admission:
@@ -47,9 +44,11 @@ class Admission:
         self.backend, self.rows, self.using = backend, rows, rows.db
         self.inline, self.errors = inline, errors
         self.quotas = Quotas(backend, rows.db)
+        self.probe = Probe(backend.alias, backend.environment, rows.db)
         self._preflights = Preflights(backend, rows.db)
         self._need_preflight: set[int] = set()
         self._suspensions: list[Suspension] = []
+        self._must_probe = False
 
     def add(self, primary_keys: Sequence[int]) -> None:
         """Note which of these leased rows need a preflight."""
@@ -57,17 +56,28 @@ class Admission:
             rows = self.rows.filter(pk__in=primary_keys, preflight=True, dry_run=False)
             self._need_preflight.update(rows.values_list("pk", flat=True))
 
-    def admit(self, block: Sequence[int], lease: Lease) -> bool:
+    def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
         """Fail or postpone the rows of a block that a suspension or a failed preflight stops.
 
-        Return False if dry runs were made, or need a fresh lease: time has passed, so the caller
-        must ask again for the same block.
+        Return the rows that may leave now: the block, or only the one that probes after a pause.
+        If there are none, ask again: dry runs were made or need a fresh lease, another process is
+        probing, or the row that probes is not in this block.
         """
         self._stop_suspended(block, lease)
+        block = self._narrowed(block, lease)
         if self._run_preflights([pk for pk in block if pk in self._need_preflight], lease):
-            return False
+            return ()
         self._need_preflight.difference_update(block)
-        return True
+        return block
+
+    def _narrowed(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
+        if self.probe.row is None and self._must_probe:
+            # The one with the fewest attempts: one that failed before may be at fault itself.
+            if not (leased := self._unexpired(lease).order_by("attempts", *CLAIM_ORDER)[:1]):
+                return block  # all were stopped
+            if not self.probe.begin(leased[0]):
+                return ()
+        return [pk for pk in block if self.probe.row in (None, pk)]
 
     def reserve_quotas(self, block: Sequence[int], lease: Lease) -> None:
         """Count the rows of a block, and fail or postpone those that no quota is left for."""
@@ -78,16 +88,22 @@ class Admission:
             self._stop(message, cap.as_error(now), lease, cap.ends if cap.is_daily else None)
 
     def finish(self, results: Sequence[MessageResult]) -> None:
-        """Settle the quotas of these messages, and lift pauses that were over if one was accepted.
+        """Settle the quotas of these messages, and lift pauses that were over if one got through.
 
         A pause is lifted no earlier, because the next one is to be longer if the cause lasts.
         """
         self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
         self.quotas.spend(each.message.pk for each in results)
-        over = [one.pk for one in self._suspensions if one.until is not None]
-        if over and any(each.error is None for each in results):
-            pauses = Suspension.objects.using(self.using).filter(pk__in=over)
-            pauses.filter(until__lte=database_now(self.using)).delete()  # none imposed since
+        self.probe.note_results(results)
+        over = [one for one in self._suspensions if one.until is not None]
+        if over and any(each.proves_service for each in results):
+            self._lift(over)
+
+    def _lift(self, over: Sequence[Suspension]) -> None:
+        now, known = database_now(self.using), Suspension.objects.using(self.using)
+        ended = known.filter(pk__in=[one.pk for one in over]).over(now)  # none imposed since
+        if ended.delete()[0] and any(one.times for one in over):
+            send_soon(self.rows, now)
 
     @property
     def is_suspended(self) -> bool:
@@ -105,10 +121,17 @@ class Admission:
     def _active_suspensions(self) -> list[Suspension]:
         known = Suspension.objects.using(self.using)
         self._suspensions = list(known.of(self.backend.alias, self.backend.environment))
+        self._must_probe = False
         if not self._suspensions:
             return []
         now = database_now(self.using)
-        active = [one for one in self._suspensions if one.until is None or one.until > now]
+        self._must_probe = any(one.needs_probe(now) for one in self._suspensions)
+        is_ours = self.probe.row is not None
+        active = [
+            one
+            for one in self._suspensions
+            if one.until is None or (one.until > now and not (one.is_probed and is_ours))
+        ]
         # A suspension that ends a row for good goes before one that may be over in a minute.
         return sorted(active, key=lambda one: one.scope == "alias")
 
@@ -140,12 +163,12 @@ class Admission:
 
     def _ours(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
         """Return the rows of the block that are still leased; the claim ends expired ones."""
-        ours = self.rows.queued().filter(pk__in=block, lease_token=lease.token, **where)
-        messages = list(ours.order_by(*CLAIM_ORDER))
-        if not messages:
-            return []
+        ours = self._unexpired(lease).filter(pk__in=block, **where)
+        return list(ours.order_by(*CLAIM_ORDER))
+
+    def _unexpired(self, lease: Lease) -> MessageQuerySet:
         now = database_now(self.using)
-        return [message for message in messages if message.expires_at > now]
+        return self.rows.queued().filter(lease_token=lease.token, expires_at__gt=now)
 
     def _stop(
         self, message: Message, error: SMSError, lease: Lease, again: datetime | None
@@ -164,12 +187,23 @@ class Admission:
         )
 
 
-def suspend_after(message: Message, error: SMSError | None, using: str) -> None:
-    """Suspend the alias or the text if this error says that none of it can be sent."""
-    if isinstance(error, AccountBlocklisted | InvalidToken | InsufficientCredit):
-        text = ""
-    elif isinstance(error, ContentRefused):
-        text = message.fingerprint
-    else:
-        return
-    Suspension.objects.using(using).impose(message.alias, message.environment, error, text)
+def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
+    """Suspend the alias or the text if this error says that none of it can be sent.
+
+    Args:
+        count: how many messages in a row ended with such an error.
+    """
+    suspensions, named = Suspension.objects.using(using), (message.alias, message.environment)
+    if isinstance(error, ContentRefused):
+        suspensions.impose(*named, error, message.fingerprint)
+    elif isinstance(error, ACCOUNT_ERRORS):
+        _log_pause(message.alias, error, suspensions.impose(*named, error))
+    elif error is not None and is_unavailable(error):
+        is_new = suspensions.count_failures(*named, error, count)
+        _log_pause(message.alias, error, is_new)
+
+
+def _log_pause(alias: str, error: SMSError, is_new: bool) -> None:
+    if is_new:
+        text = "SMSWW[%r] pauses: %s. %s"
+        logger.error(text, alias, error, error.remedy, extra={"alias": alias})

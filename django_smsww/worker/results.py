@@ -32,7 +32,8 @@ from ..models.commit import in_transaction
 from ..models.transitions import Move, OvertakenError, move_alone, move_together
 from ..sms import SendResult
 from .admission import suspend_after
-from .retry import may_retry, retry_at
+from .recovery import Probe
+from .retry import is_unavailable, may_retry, retry_at
 from .threads import MessageResult
 
 logger = logging.getLogger("django_smsww")
@@ -57,8 +58,10 @@ class Results:
         stored: the row of the last result that was written alone, as it is stored.
     """
 
-    def __init__(self, rows: MessageQuerySet, *, inline: bool, errors: dict[int, SMSError]) -> None:
-        self.rows, self.using = rows, rows.db
+    def __init__(
+        self, rows: MessageQuerySet, probe: Probe, *, inline: bool, errors: dict[int, SMSError]
+    ) -> None:
+        self.rows, self.using, self.probe = rows, rows.db, probe
         self.inline, self.errors = inline, errors
         self.unwritten: list[MessageResult] = []
         self.was_refused = False
@@ -93,14 +96,16 @@ class Results:
         try:
             # All reads come before: SQLite refuses a transaction that reads first and writes
             # then, if another one has written in between.
-            moves = [move_of(each, self.rows, inline=self.inline) for each in results]
+            moves = [self._move_of(each) for each in results]
             if self._is_plain(results):
                 self.stored = move_alone(moves[0], results[0].lease.token, self.using)
                 return
             with transaction.atomic(using=self.using):
                 move_together(moves, results[0].lease.token, self.using)
                 for each in _one_of_each_stop(results):
-                    suspend_after(each.message, each.result.stop, self.using)
+                    suspend_after(each.message, each.stop, self.using)
+                if failed := _failed_in_a_row(results):
+                    suspend_after(failed[0].message, failed[0].error, self.using, len(failed))
         except (OvertakenError, IntegrityError):
             self._write_overtaken(results)
         except (DatabaseError, *UNUSABLE) as error:
@@ -112,6 +117,10 @@ class Results:
         """Whether one statement is all that must be written."""
         is_mere = not results[0].error and not results[0].result.stop
         return len(results) == 1 and is_mere and not in_transaction(self.using)
+
+    def _move_of(self, sent: MessageResult) -> Move:
+        is_probe = sent.message.pk == self.probe.row
+        return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
         """Write them one by one, as a row has moved meanwhile or another one has a provider id."""
@@ -141,7 +150,7 @@ class Results:
                 # A callback or another worker has ended the row. The price is true all the same.
                 row = self.rows.filter(pk=message.pk)
                 row.update(**changes, updated_at=timezone.now())
-            suspend_after(message, late.result.stop, self.using)
+            suspend_after(message, late.stop, self.using)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
             # No lease is asked for: that the provider has the message is true anyhow.
@@ -198,7 +207,7 @@ class Results:
         self.errors[result.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
 
 
-def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool) -> Move:
+def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool, is_probe: bool) -> Move:
     """Return where the result moves its row."""
     message, result, error = sent.message, sent.result, sent.error
     if sent.was_not_started:
@@ -206,8 +215,9 @@ def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool) -> Move
     if error is None:
         accept = transitions.validated if message.dry_run else transitions.accepted
         return accept(message, result, rows.db)
-    if not inline and may_retry(message, error):
-        return transitions.postponed(message, error, retry_at(message, error, rows.db))
+    if not inline and not sent.is_alone and may_retry(message, error, is_probe=is_probe):
+        again = retry_at(message, error, rows.db, is_probe=is_probe)
+        return transitions.postponed(message, error, again)
     return transitions.failed(message, error, **facts_of(message, result, rows))
 
 
@@ -234,7 +244,17 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
     """Return one result for each text or account that its error stops."""
-    found = {
-        (type(each.result.stop), text): each for each in results for text in each.stopped_texts
-    }
+    stops = [each for each in results if each.stop]
+    found = {(type(each.stop), text): each for each in stops for text in each.stopped_texts}
     return list(found.values())
+
+
+def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
+    """Return the results that found the gateway unavailable since the last one that did not."""
+    failed = []
+    for each in reversed(results):
+        if each.proves_service:
+            break
+        if is_unavailable(each.error):
+            failed.append(each)
+    return failed

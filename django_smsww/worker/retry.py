@@ -6,7 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from ..clock import database_now
-from ..exceptions import SMSError, SMSLimited, SMSUnavailable
+from ..exceptions import ACCOUNT_ERRORS, SMSError, SMSLimited, SMSUnavailable
 from ..models import Message
 
 MAX_ATTEMPTS = 10
@@ -16,22 +16,35 @@ SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 5.0, 3600.0
 """The back-off after a 429 that names no time, and the longest one that a 429 may ask for."""
 
 
-def may_retry(message: Message, error: SMSError) -> bool:
+def may_retry(message: Message, error: SMSError, *, is_probe: bool = False) -> bool:
     """Whether a queued message goes back to the queue after this error."""
     was_not_sent = isinstance(error, SMSUnavailable | SMSLimited)
-    return was_not_sent and message.attempts < MAX_ATTEMPTS
+    return was_not_sent and _failures(message, error, is_probe) < MAX_ATTEMPTS
 
 
-def retry_at(message: Message, error: SMSError, using: str) -> datetime:
+def retry_at(message: Message, error: SMSError, using: str, *, is_probe: bool = False) -> datetime:
     """Return the time of the next attempt, by the database's clock that the queue is read by.
 
     The delay doubles with each attempt and is spread at random, unless the gateway asks for more.
     """
-    doubled = min(FIRST_DELAY_SECONDS * 2 ** max(message.attempts - 1, 0), LONGEST_DELAY_SECONDS)
+    doublings = max(_failures(message, error, is_probe) - 1, 0)
+    doubled = min(FIRST_DELAY_SECONDS * 2**doublings, LONGEST_DELAY_SECONDS)
     spread = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
     delay = timedelta(seconds=max(error.retry_after or 0, spread))
     # Not later than the message expires, so that the next look at the row ends it in time.
     return min(database_now(using) + delay, message.expires_at)
+
+
+def _failures(message: Message, error: SMSError, is_probe: bool) -> int:
+    """Return how many attempts failed that count; those that any message would fail do not."""
+    return 0 if is_probe or isinstance(error, ACCOUNT_ERRORS) else message.attempts
+
+
+def is_unavailable(error: SMSError | None) -> bool:
+    """Whether a request was made in vain, and neither the message nor the account is at fault."""
+    if not isinstance(error, SMSUnavailable) or isinstance(error, ACCOUNT_ERRORS):
+        return False
+    return error.status != 429 and error.code != "not_started"
 
 
 def back_off_seconds(error: SMSError) -> float:

@@ -15,10 +15,13 @@ from threading import Event
 
 from ..backends.base import BaseSMSBackend, stopped_by
 from ..clock import elapsed
-from ..exceptions import SMSError
+from ..exceptions import AccessRefused, SMSError, SMSRefused
 from ..models import Message
 from ..models.lease import Lease
 from ..sms import SendResult
+
+REFUSED_BEFORE = "refused_before"
+"""The error code of a row that was refused in a pause which another message has ended."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,22 @@ class MessageResult:
     @property
     def was_not_started(self) -> bool:
         return self.error is not None and self.error.code == "not_started"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the message is refused again while others are accepted, so it is at fault."""
+        is_refused = isinstance(self.error, AccessRefused)
+        return is_refused and self.message.error_code == REFUSED_BEFORE
+
+    @property
+    def proves_service(self) -> bool:
+        """Whether the gateway takes requests of this account."""
+        return self.error is None or isinstance(self.error, SMSRefused)
+
+    @property
+    def stop(self) -> SMSError | None:
+        """The error because of which other messages have to wait."""
+        return None if self.is_alone else self.result.stop
 
     @property
     def stopped_texts(self) -> set[str | None]:

@@ -78,7 +78,8 @@ class Worker:
         self._paused_until = 0.0
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
         self._admission = Admission(backend, self.rows, inline=inline, errors=self.errors)
-        self._results = Results(self.rows, inline=inline, errors=self.errors)
+        self._probe = self._admission.probe
+        self._results = Results(self.rows, self._probe, inline=inline, errors=self.errors)
         self._threads = SendingThreads(backend)
         self._rate_limit = RateLimit(backend, using)
 
@@ -201,7 +202,7 @@ class Worker:
         return Load(
             threads=self.backend.concurrency,
             send_together=self._threads.send_together,
-            leased=0 if self._is_over else len(self._leased),
+            leased=0 if self._is_over or self._probe.has_left else len(self._leased),
             sending=self._threads.under_way,
             unwritten=len(self._results.unwritten),
             flush_in=self._results.flush_in,
@@ -227,13 +228,21 @@ class Worker:
         lease = self._current_lease()
         self._open_backend()
         block = [self._leased.popleft() for _ in range(min(count, len(self._leased)))]
-        is_admitted = self._admission.admit(block, lease)
-        starts = self._rate_limit.reserve(len(block)) if is_admitted else ()
-        self._leased.extendleft(reversed(block[len(starts) :]))
-        if starts and (messages := self._claim(block[: len(starts)], lease)):
+        admitted = self._admission.admit(block, lease)
+        starts = self._rate_limit.reserve(len(admitted)) if admitted else ()
+        leaving = admitted[: len(starts)]
+        self._put_back([pk for pk in block if pk not in leaving])
+        if starts and (messages := self._claim(leaving, lease)):
             self._hand_over(messages, lease, starts)
-        elif is_admitted and not starts:
+        elif admitted and not starts:
             self._pause()
+
+    def _put_back(self, block: Sequence[int]) -> None:
+        """Put rows back to the front, and before them the one that probes."""
+        self._leased.extendleft(reversed(block))
+        if self._probe.row is not None and self._probe.row in self._leased:
+            self._leased.remove(self._probe.row)
+            self._leased.appendleft(self._probe.row)
 
     def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
         """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
@@ -242,6 +251,7 @@ class Worker:
         messages = self.rows.claim(block, lease)
         stopped = set(block) - {message.pk for message in messages}
         self._admission.quotas.release(stopped)
+        self._probe.note_claim(block, messages)
         self.unfinished -= stopped
         return messages
 
@@ -257,7 +267,7 @@ class Worker:
         """Write the results down, and act on the errors among them."""
         written = self._results.write()
         not_started = [each.message.pk for each in written if each.was_not_started]
-        self._leased.extendleft(reversed(not_started))
+        self._put_back(not_started)
         self.unfinished -= {each.message.pk for each in written} - set(not_started)
         self._admission.finish(written)
         if any(each.stopped_texts for each in written):
@@ -336,3 +346,4 @@ class Worker:
     def _forget_leased(self) -> None:
         self.unfinished.difference_update(self._leased)
         self._leased.clear()
+        self._probe.give_back()

@@ -11,7 +11,7 @@ from ..support.sampling import slow_unless
 from .conftest import SILENT, everything
 
 FAULTS = sorted(ending for ending in TEST_NUMBERS if ending > "910")
-ABOUT_THE_ACCOUNT = ["919", "933"]
+ABOUT_THE_ACCOUNT = ["919", "933", "959", "960", "961"]
 """Faults after which nothing leaves for a while, whatever its number."""
 
 OF_ANOTHER = "931"

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from django_smsww.exceptions import (
+    AccessRefused,
     AccountBlocklisted,
     ContentRefused,
     InsufficientCredit,
@@ -30,9 +31,13 @@ KINDS = [
     (402, InvalidToken, [WRONG_TOKEN]),
     (402, InsufficientCredit, [b"", NO_CREDIT]),
     (403, AccountBlocklisted, [envelope(2020), envelope("2020")]),
-    (403, SMSRefused, [envelope(1), HTML]),
-    (404, SMSRefused, [b""]),
-    (413, SMSRefused, [HTML]),
+    (403, ContentRefused, [envelope(2044)]),
+    (403, AccessRefused, [envelope(1), b"", HTML]),
+    (404, AccessRefused, [b"", HTML, envelope(1)]),
+    *((status, AccessRefused, [b"", platform(1)]) for status in (405, 407, 410, 451)),
+    (413, SMSRefused, [b"", envelope(1)]),
+    *((status, AccessRefused, [HTML, b" \n<!DOCTYPE html>", XML]) for status in (400, 413, 422)),
+    (400, SMSRefused, [b"", envelope(1), b"Bad Request"]),
     (417, SMSUnavailable, [platform(1), envelope(1)]),
     (417, SMSOutcomeUnknown, [HTML, b"", PROXY]),
     (422, SMSRefused, [envelope(2011)]),
@@ -55,10 +60,10 @@ def test_status_decides_what_is_certain(status, kind, body):
     assert refused(answers(status, body, keep=False), kind).status == status
 
 
-def test_every_other_refusal_is_final():
-    certain = {401, 402, 429, 408, 417}
-    kinds = {type(error_of(s, {}, b"")) for s in range(400, 500) if s not in certain}
-    assert kinds == {SMSRefused}
+def test_every_other_refusal_is_about_the_site_and_ends_no_message():
+    known = {400, 401, 402, 408, 413, 417, 422, 429}
+    kinds = {type(error_of(s, {}, b"")) for s in range(400, 500) if s not in known}
+    assert kinds == {AccessRefused}
 
 
 def test_the_guide_lists_the_table():
@@ -75,7 +80,7 @@ def test_redirect_says_what_to_configure():
     assert "configure the host it redirects to" in str(error)
 
 
-NO_CODES = (platform(None), platform(True), envelope(10**30), HTML, b"")
+NO_CODES = (platform(None), platform(True), envelope(10**30), b"Unprocessable", b"")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_detail_keeps_other_digits(text):
 def test_detail_hides_how_a_page_may_spell_the_text():
     sms = HELLO.replace(body='<b>"più"</b> & co')
     page = "<p>&lt;b&gt;&quot;più&quot;&lt;/b&gt; &amp; co</p> " + json.dumps(sms.body)
-    assert "pi" not in refused(answers(422, page.encode()), SMSRefused, sms).detail
+    assert "pi" not in refused(answers(422, page.encode()), AccessRefused, sms).detail
 
 
 def test_short_text_is_hidden_as_a_word_and_leaves_the_others_readable():

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from django_smsww import (
     SMS,
+    AccessRefused,
     AccountBlocklisted,
     ContentRefused,
     InsufficientCredit,
@@ -113,7 +114,7 @@ def decide() -> str:
 
 
 def explain(error: SMSError) -> str:
-    if isinstance(error, (InvalidToken, InsufficientCredit, AccountBlocklisted)):
+    if isinstance(error, (InvalidToken, AccessRefused, InsufficientCredit, AccountBlocklisted)):
         return error.code
     return str(error) if isinstance(error, InvalidSMS) else error.detail
 

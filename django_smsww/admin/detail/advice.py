@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...backends.handler import sms_backends
 from ...exceptions import (
+    AccessRefused,
     AccountBlocklisted,
     ContentRefused,
     InsufficientCredit,
@@ -37,6 +38,10 @@ BY_ERROR: dict[type[SMSError], Promise] = {
     InvalidToken: _(
         "The gateway refused this site’s token; nothing was sent. "
         "Have the token checked, then resend it."
+    ),
+    AccessRefused: _(
+        "The gateway refuses this site, and not this message; nothing was sent. "
+        "Have the token’s scopes and the host checked, then resend it."
     ),
     InsufficientCredit: _(
         "The wallet did not cover it; nothing was sent. Top the wallet up, then resend it."

@@ -166,6 +166,9 @@ TEST_NUMBERS: dict[str, Behaviour] = {
     "956": _accepted("200 with the gateway's error envelope", _gateway(200, "Queued twice")),
     "957": _refused("200 with the platform's error envelope", _platform(200, "Not now")),
     "958": _accepted("201 with the message as the only item of a list", _in_a_list),
+    "959": _refused("403, the token lacks the scope", _gateway(403, "Insufficient scope")),
+    "960": _refused("404 with HTML, as from a wrong path", _html(404)),
+    "961": _refused("451 with the platform's JSON", _platform(451)),
 }
 
 

@@ -1,0 +1,75 @@
+"""Probe: when a pause of an alias is over, one message tries for all.
+
+# Note [One probe]
+Each process that finds a pause over tries to win the probe by one conditional UPDATE of the
+Suspension. The winner sends one message; for the others the pause lasts another minute, or until
+the winner lifts it. So an outage costs one request a minute, over all processes. A winner that dies
+keeps the others waiting for that minute only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from ..clock import database_now
+from ..exceptions import AccessRefused, SMSUnavailable, kinds_of
+from ..models import Message, MessageQuerySet, Suspension
+from ..models.suspension import SuspensionQuerySet
+from .threads import REFUSED_BEFORE, MessageResult
+
+
+class Probe:
+    """The message by which one worker finds out whether its alias can send again.
+
+    Attributes:
+        row: its primary key; None while this worker probes nothing.
+        has_left: its request is under way, and until its result is written nothing else leaves.
+    """
+
+    def __init__(self, alias: str, environment: str, using: str) -> None:
+        self._alias, self._environment, self._using = alias, environment, using
+        self.row: int | None = None
+        self.has_left = False
+
+    @property
+    def _pause(self) -> SuspensionQuerySet:
+        known = Suspension.objects.using(self._using).of(self._alias, self._environment)
+        return known.filter(scope="alias")
+
+    def begin(self, message: Message) -> bool:
+        """Choose this message and return True, unless another process is probing."""
+        is_won = self._pause.win_probe(database_now(self._using))
+        self.row = message.pk if is_won else None
+        return is_won
+
+    def note_claim(self, block: Collection[int], messages: Sequence[Message]) -> None:
+        """Note whether the chosen row left with this block, or can never leave."""
+        if self.row in block:
+            self.has_left = any(message.pk == self.row for message in messages)
+            self.give_back()
+
+    def note_results(self, results: Sequence[MessageResult]) -> None:
+        for each in results:
+            if each.message.pk == self.row:
+                self.has_left = False
+                self.row = self.row if each.was_not_started else None
+
+    def give_back(self) -> None:
+        """Let another message or process probe, if the chosen row did not leave."""
+        if self.row is not None and not self.has_left:
+            self.row = None
+            self._pause.give_probe_back(database_now(self._using))
+
+
+def send_soon(rows: MessageQuerySet, now: datetime) -> None:
+    """Let the rows leave that failed before or during a pause that has just been lifted.
+
+    Rows that were refused themselves are marked: if the gateway refuses one of them again, the
+    message is at fault, and not the account.
+    """
+    failed = rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)
+    failed.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
+    # Rows that only waited have no status.
+    refused = failed.filter(error=AccessRefused.__name__, error_status__isnull=False)
+    refused.update(error_code=REFUSED_BEFORE)
