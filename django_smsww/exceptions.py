@@ -24,7 +24,11 @@ class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
     """The alias is not defined in the SMSWW setting."""
 
     def __init__(self, alias: str) -> None:
+        self.alias = alias
         super().__init__(f"The SMS backend {alias!r} is not configured.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.alias,))  # its text alone would be taken for an alias
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would quote it

@@ -5,7 +5,14 @@ import pickle
 import pytest
 from django.utils.translation import override
 
-from django_smsww import InvalidSMS, SMSRefused
+import django_smsww
+from django_smsww import (
+    InvalidSMS,
+    InvalidSMSBackend,
+    SMSBackendDoesNotExist,
+    SMSRefused,
+    sms_backends,
+)
 
 TEXT = "%(name)s must be in the years 2000 to 2999."
 
@@ -31,3 +38,26 @@ def test_an_error_is_explained_in_the_language_of_the_reader_also_after_a_queue(
 
 def test_a_text_of_somebody_else_is_left_as_it_is():
     assert InvalidSMS("100 % wrong").explain() == "100 % wrong"
+
+
+PUBLIC = [getattr(django_smsww, name) for name in django_smsww.__all__]
+KINDS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_says_the_same_after_a_queue(kind):
+    is_backend = issubclass(kind, InvalidSMSBackend)
+    given = {} if is_backend else {"code": "2011", "detail": "words", "status": 422}
+    error = kind("other", **given)
+    carried = error
+    for _ in range(2):
+        carried = pickle.loads(pickle.dumps(carried))
+        assert (type(carried), str(carried)) == (kind, str(error))
+        assert vars(carried) == vars(error)
+
+
+def test_an_unknown_alias_is_named_once_after_a_queue():
+    with pytest.raises(SMSBackendDoesNotExist) as caught:
+        sms_backends["nowhere"]
+    carried = pickle.loads(pickle.dumps(caught.value))
+    assert str(carried) == "The SMS backend 'nowhere' is not configured."
