@@ -17,7 +17,7 @@ RESERVED_CUSTOM_KEY = "_smsww"
 
 @dataclass(frozen=True, slots=True)
 class SMS:
-    """One message to one recipient.
+    """One message to one recipient; the same object is sent once, however often you give it.
 
     `None` in `dry_run` and `fail_on_multiple_messages` stands for the backend's default, and an
     empty `sender` for the backend's sender, or else the provider's ("Openapi").

@@ -77,3 +77,8 @@ def reversed_digits(number: str) -> str:
     """Return the digits of "+39333…" backwards, or "" if it is not a complete number."""
     digits = number.removeprefix("+")
     return digits[::-1] if digits.isascii() and digits.isdecimal() else ""
+
+
+def stored_user(user: Any) -> Any:
+    """Return the user, or None for an anonymous one, to whom no row can point."""
+    return None if getattr(user, "is_anonymous", False) else user

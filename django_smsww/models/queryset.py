@@ -29,6 +29,7 @@ from . import provider_facts as facts
 from .callback import Outcome
 from .commit import after_commit
 from .event import Event
+from .fields import stored_user
 from .lease import SECONDS, Lease
 from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
@@ -262,7 +263,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return sum(self.filter(pk__in=block)._cancel(by, reason[:255]) for block in blocks)
 
     def _cancel(self, by: Any, reason: str) -> int:
-        kind = Event.Kind.CANCELLED
+        kind, by = Event.Kind.CANCELLED, stored_user(by)
         with transaction.atomic(using=self.db):
             self.move(State.CANCELLED, Cause.PERSON)
             # An UPDATE does not return its rows. Those that were cancelled before have an event.

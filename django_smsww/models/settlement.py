@@ -15,6 +15,7 @@ from ..sms import SendResult
 from ..states import Cause, State
 from .callback import Callback
 from .event import Event
+from .fields import stored_user
 from .provider_facts import replace
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
@@ -60,7 +61,7 @@ class Settlement(models.Model):
         if database_now(self._rows().db) < self.last_attempt_at() + grace:
             text = _("It is too early: its request may still be under way.")
             raise InvalidSMS(text, code="too_early")
-        details = {"user": by, "reason": reason.strip()[:255]}
+        details = {"user": stored_user(by), "reason": reason.strip()[:255]}
         if sent:
             return self._decide(State.PENDING, Cause.PERSON, NO_ERROR, details)
         if self.was_heard_of():

@@ -22,6 +22,7 @@ from ..exceptions import (
     SMSUnavailable,
     error_kind,
 )
+from .fields import stored_user
 
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
@@ -141,7 +142,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
             "error": "",
             "error_code": code,
             "reason": reason[:255],
-            "created_by": by,
+            "created_by": stored_user(by),
             "created_at": timezone.now(),
         }
         known = self.of(alias, environment).filter(scope=scope)

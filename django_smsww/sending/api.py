@@ -10,7 +10,8 @@ from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError
+from django.db import DatabaseError, router
+from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS, SMSOutcomeUnknown
@@ -27,6 +28,7 @@ from .tracebacks import (
     without_private_frames,
 )
 
+_NOT_STORED = _("It is not in the database that messages are written to.")
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
 
@@ -75,7 +77,7 @@ def send_sms(
         using: the alias in the SMSWW setting.
         queue: True to leave it to `smsww_worker`, the dotted path of a task queue's function,
             False to send it now; None for the alias's default.
-        created_by: the user on whose behalf it is sent.
+        created_by: the user on whose behalf it is sent; an anonymous one is nobody.
         key: your own idempotency key, unique per alias. A second call with it makes no second
             row: it returns the first while that is under way or accepted, raises the same error
             again if it was refused or its outcome is unknown, and tries the same row again if it
@@ -156,7 +158,8 @@ def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> l
     """Send different messages and return their rows, in the same order.
 
     The options are those of `iter_send`. Like `send_mass_sms`, this never raises for a single
-    message, and a message that is not valid has a FAILED row.
+    message, and a message that is not valid has a FAILED row. An SMS object stands for one
+    message: given again, it is not sent again, its row is returned, and a warning is logged.
     """
     return list(iter_send(messages, **options))
 
@@ -211,11 +214,16 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
         InvalidSMS: the message must not be resent as it is; the text says why.
         SMSError: as `send_sms` does.
     """
-    rows = Message.objects.using(message._state.db)
-    first = rows.resendable().filter(pk=message.pk).first()
+    using = router.db_for_write(Message, instance=message)
+    # By its reference, since the message may come from a replica or from another database.
+    rows = Message.objects.using(using).filter(reference=message.reference)
+    first = rows.resendable().first()
     if first is None:
-        raise InvalidSMS(rows.get(pk=message.pk).why_not_resendable(), code="not_resendable")
-    dispatch = Dispatch(RowWriter(sms_backends[first.alias], created_by=created_by))
+        row = rows.first()
+        why = row.why_not_resendable() if row else _NOT_STORED
+        raise InvalidSMS(why, code="not_resendable")
+    writer = RowWriter(sms_backends[first.alias], using=using, created_by=created_by)
+    dispatch = Dispatch(writer)
     sms = first.as_sms().replace(reference=uuid4(), priority=first.priority)
     return _send_one(dispatch, sms, resend_of=first)
 

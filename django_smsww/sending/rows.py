@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
@@ -25,12 +26,15 @@ from ..clock import database_now
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, fingerprint, single
 from ..models.commit import in_transaction
+from ..models.fields import stored_user
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
 from ..segments import count_segments
 from ..sms import SMS
 from ..states import State
 from ..worker.limits import check_guards
+
+logger = logging.getLogger("django_smsww")
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
@@ -52,10 +56,12 @@ class RowWriter:
         queue: bool | str | None = None,
         created_by: Any = None,
         preflight: bool = False,
+        using: str = "",
     ) -> None:
-        self.backend, self.using = backend, router.db_for_write(Message)
+        self.backend, self.using = backend, using or router.db_for_write(Message)
         self.queue = backend.queue if queue is None else queue
-        self.created_by, self.preflight = created_by, preflight
+        self.created_by, self.preflight = stored_user(created_by), preflight
+        self._began = timezone.now()
 
     @property
     def sends_now(self) -> bool:
@@ -214,11 +220,14 @@ class RowWriter:
 
     def _insert_beside(self, row: Message) -> Message:
         """Return the row that was first with this key or reference, or insert this one anew."""
-        rows = Message.objects.using(self.using)
+        rows = Message.objects.using(self.using).filter(alias=row.alias)
+        if connections[self.using].vendor == "mysql" and in_transaction(self.using):
+            # Under REPEATABLE READ only a locking SELECT sees a row that was committed meanwhile.
+            rows = rows.select_for_update()
         if row.key:
-            first = rows.filter(alias=row.alias, key=row.key, dry_run=row.dry_run).first()
-        else:  # the same SMS was in an earlier block
-            first = rows.filter(alias=row.alias, reference=row.reference).first()
+            first = rows.filter(key=row.key, dry_run=row.dry_run).first()
+        elif first := rows.filter(reference=row.reference).first():
+            self._warn_of_repetition(first)
         if first and _is_same(first, row):
             return self._join(first)
         if first and row.key:
@@ -236,6 +245,16 @@ class RowWriter:
         prepared = self.backend.prepare(sms)
         self.backend.validate(prepared)
         return Message(**self._common(sms) | self._columns(prepared))
+
+    def _warn_of_repetition(self, first: Message) -> None:
+        """Log that a message was given to an earlier call; within one call it is sent once."""
+        if first.created_at < self._began:
+            logger.warning(
+                "Message %s was given to an earlier call: it is not sent again. Make a new SMS, or "
+                "a copy with sms.replace(reference=uuid4()).",
+                first.reference,
+                extra={"reference": first.reference, "alias": first.alias},
+            )
 
     def _new_row(self, sms: SMS, resend_of: Message | None, unwanted: set[str]) -> Message:
         common = self._common(sms) | {"resend_of": resend_of}

@@ -6,15 +6,19 @@ import time
 from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import get_type_hints
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.db import DataError, connection, transaction
 from django.db.models import F
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from django_smsww import (
     SMS,
@@ -47,6 +51,7 @@ from django_smsww.worker.queue import deliver, deliver_due
 from ..conftest import NUMBER, raises
 
 OTHER = "+34600000000"
+LONG_AGO = timezone.now() - timedelta(hours=1)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -206,6 +211,30 @@ def test_a_second_call_with_a_key_returns_the_first_row_if_it_is_for_the_same_re
     assert len(gateway.sent) == 1
 
 
+@pytest.mark.skipif("connection.vendor != 'mysql'", reason="the others see what is committed")
+def test_a_key_that_another_call_used_meanwhile_is_found_under_repeatable_read(gateway):
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        try:
+            with transaction.atomic():
+                assert not Message.objects.exists()  # takes the snapshot
+                first = []
+                thread = Thread(target=lambda: first.append(send_and_close()))
+                thread.start()
+                thread.join()
+                assert send_sms("Hello", NUMBER, key="k") == first[0]
+        finally:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    assert len(gateway.sent) == 1
+
+
+def send_and_close():
+    try:
+        return send_sms("Hello", NUMBER, key="k")
+    finally:
+        connection.close()
+
+
 def test_keys_that_differ_in_case_accent_or_space_are_different_keys(gateway):
     keys = ["invoice-1", "Invoice-1", "invoicè-1", "invoice-1 "]
     rows = [send_sms("Hello", NUMBER, key=key) for key in keys]
@@ -355,6 +384,18 @@ def test_a_message_given_twice_is_sent_once_even_in_different_blocks(gateway):
     rows = send_messages([twice, *(SMS("Hello", NUMBER) for _ in range(250)), twice])
     assert rows[0].pk == rows[-1].pk
     assert len(gateway.sent) == 251
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_a_message_given_to_a_later_call_is_not_sent_again_and_this_is_said(
+    gateway, caplog, is_copy
+):
+    sms = SMS("Hello", NUMBER)
+    [first] = send_messages([sms, sms])[:1]
+    assert caplog.text == ""
+    [again] = send_messages([sms.replace(reference=uuid4()) if is_copy else sms])
+    assert (again != first, len(gateway.sent)) == (is_copy, 1 + is_copy)
+    assert (f"Message {first.reference} was given to an earlier call" in caplog.text) != is_copy
 
 
 def test_iter_send_takes_no_more_than_it_needs(gateway):
@@ -577,6 +618,47 @@ def test_what_must_not_be_resent_says_why(gateway, make_message, columns, text):
 def test_who_sent_it_is_kept(gateway):
     user = get_user_model().objects.create(username="support")
     assert send_sms("Hello", NUMBER, created_by=user).created_by == user
+
+
+@pytest.mark.parametrize("anonymous", [AnonymousUser(), SimpleLazyObject(AnonymousUser)])
+def test_an_anonymous_user_is_nobody(gateway, make_message, anonymous):
+    gateway.configure(max_per_user=(1, 60))
+    for send in (
+        send_sms,
+        lambda *given, **options: send_mass_sms(given[0], [OTHER], **options)[0],
+    ):
+        assert send("Hello", NUMBER, created_by=anonymous).created_by_id is None
+    failed = make_message(state=State.FAILED)
+    assert resend(failed, created_by=anonymous).created_by_id is None
+    queued, unknown = make_message(), make_message(state=State.UNKNOWN, claimed_at=LONG_AGO)
+    assert Message.objects.filter(pk=queued.pk).cancel(by=anonymous) == 1
+    assert unknown.settle(True, anonymous, "because")
+    assert Suspension.objects.pause("default", "", by=anonymous).created_by is None
+    assert set(Event.objects.values_list("user", flat=True)) == {None}
+
+
+class OneDatabase:
+    """A router that asks for no instance."""
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+def test_a_message_of_a_replica_is_resent_where_rows_are_written(gateway, make_message, settings):
+    settings.DATABASE_ROUTERS = [OneDatabase()]
+    failed = make_message(state=State.FAILED)
+    failed._state.db = "replica"
+    assert resend(failed).resend_of_id == failed.pk
+
+
+def test_a_message_of_another_database_is_not_resent_here(gateway, make_message, settings):
+    settings.DATABASE_ROUTERS = [OneDatabase()]
+    elsewhere, here = make_message(state=State.FAILED), make_message(state=State.FAILED)
+    elsewhere.delete()
+    elsewhere.pk, elsewhere._state.db = here.pk, "other"
+    with pytest.raises(InvalidSMS, match="not in the database"):
+        resend(elsewhere)
+    assert gateway.sent == []
 
 
 def test_an_engine_is_told_of_the_rows_when_they_are_committed(gateway):
