@@ -57,10 +57,12 @@ def test_the_door_answers_as_its_schema_says(door, make_message, mode, always):
     def check(case, is_signed):
         if is_signed:
             case.headers[HEADER] = signed(message)[HEADER]
+        if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
+            case.body = case.body | {"data": {"state": "DELIVERED"}}  # without a state it is a 400
         response = case.call()
         seen.add(response.status_code)
         case.validate_response(response, checks=CHECKS)
 
     check()
     assert always <= seen
-    assert Callback.objects.exists() == (200 in seen)
+    assert set(Callback.objects.values_list("reference", flat=True)) == {message.reference}
