@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from ..gateway.payload import clean_text, load_json, read_custom, read_message
+from ..gateway.payload import clean_text, load_json, parse_text, read_custom, read_message
 from ..gateway.signature import HEADER, Stamp, read_custom_stamp, read_header_stamp
 from ..sms import RESERVED_CUSTOM_KEY, SendResult
 
@@ -37,7 +37,6 @@ _PERSONAL_OR_SECRET = frozenset(
 _MAX_WRAPS = 3
 _MAX_DEPTH = 6
 _WRAPPED = frozenset({"data", "custom", "callback", RESERVED_CUSTOM_KEY})
-_OBJECT_OR_LIST = ("{", "[")
 
 Name = tuple[UUID, str]
 """Reference and environment, which together name a row."""
@@ -150,18 +149,8 @@ def open_wraps(value: Any, depth: int = _MAX_DEPTH) -> Any:
 
 def _unwrapped(value: Any) -> Any:
     for _ in range(_MAX_WRAPS):
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        elif isinstance(value, str) and value.lstrip().startswith(_OBJECT_OR_LIST):
-            value = _parsed(value)
+        value = value[0] if isinstance(value, list) and len(value) == 1 else parse_text(value)
     return value
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return load_json(text.encode())
-    except ValueError:
-        return text
 
 
 def read_form(body: bytes) -> Any:
@@ -174,7 +163,7 @@ def read_form(body: bytes) -> Any:
         ValueError: a field is repeated, or the form cannot be read.
     """
     text = body.decode("utf-8-sig")
-    if text.lstrip().startswith(_OBJECT_OR_LIST):
+    if text.lstrip().startswith(("{", "[")):
         return load_json(body)
     pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     fields = {name: open_wraps(value) for name, value in pairs}

@@ -22,7 +22,7 @@ from .echo import answers_for
 from .errors import FORBIDDEN
 from .host import NAMED_HOSTS, Host, account_url, messages_url, parse, unreadable
 from .http import ExchangeError, RawRequest, RawResponse
-from .payload import is_message, read_message, unwrap
+from .payload import is_message, read_message, unwrap_list
 
 logger = logging.getLogger("django_smsww.client")
 
@@ -137,7 +137,7 @@ class Client:
         Raises:
             SMSError: SMSUnavailable where the gateway gave no usable answer.
         """
-        messages = unwrap(self._host.read("/messages", {"skip": skip, "limit": limit}))
+        messages = unwrap_list(self._host.read("/messages", {"skip": skip, "limit": limit}))
         if messages is None:  # an empty list is a 404, too
             return []
         if not isinstance(messages, list):

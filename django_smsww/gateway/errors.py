@@ -130,8 +130,19 @@ def _read(body: bytes) -> _Body:
     return _Body(
         text=text if isinstance(text, str) and text else whole,
         code=_code(payload.get("error") if code is None else code),
-        is_envelope=("code" in payload and "message" in payload) or payload.get("success") is False,
+        is_envelope=_is_envelope(payload),
     )
+
+
+def is_refusal(payload: Any) -> bool:
+    """Tell whether this JSON is one of the provider's envelopes of errors, and holds no data."""
+    if not isinstance(payload, Mapping) or payload.get("data") is not None or "id" in payload:
+        return False
+    return _is_envelope(payload)
+
+
+def _is_envelope(payload: Mapping[str, Any]) -> bool:
+    return ("code" in payload and "message" in payload) or payload.get("success") is False
 
 
 def _code(value: Any) -> str:

@@ -19,7 +19,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 
 from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ..secret import Secret
-from .errors import error_of
+from .errors import error_of, is_refusal
 from .http import ExchangeError, RawRequest, RawResponse, exchange
 from .network import is_loopback
 from .payload import load_json
@@ -146,6 +146,8 @@ class Host:
             raise self.error(response, unsure=SMSUnavailable)
         if (found := parse(response)) is None:
             raise unreadable(response.status)
+        if is_refusal(found):  # with a status of success, and perhaps "data": null as an empty list
+            raise self.error(response, unsure=SMSUnavailable)
         return found
 
     def error(

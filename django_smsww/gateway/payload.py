@@ -85,6 +85,26 @@ def unwrap_message(payload: Any) -> Any:
     return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
+def unwrap_list(payload: Any) -> Any:
+    """Return the list of messages from within `data`, also if it is an object with numbers as keys.
+
+    PHP writes such an object for a list with gaps.
+    """
+    found = unwrap(payload)
+    is_numbered = isinstance(found, Mapping) and all(map(str.isdecimal, found))
+    return list(found.values()) if is_numbered else found
+
+
+def parse_text(value: Any) -> Any:
+    """Return the object or list that is written as JSON in a text, or else the value itself."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return load_json(value.encode())
+        except ValueError:
+            return value
+    return value
+
+
 def _layers(payload: Any) -> Iterator[Any]:
     yield payload
     for _ in range(2):
@@ -92,7 +112,7 @@ def _layers(payload: Any) -> Iterator[Any]:
             return
         if "id" in payload or "state" in payload:
             return
-        payload = payload["data"]
+        payload = parse_text(payload["data"])
         yield payload
 
 

@@ -164,6 +164,9 @@ def test_no_id_is_not_looked_up(provider_id):
         (answers(200, b'{"data": [{"state": "NEW"}, {"state": "PENDING"}]}'), ["NEW", "PENDING"]),
         (answers(200, b'[{"state": "NEW"}, null, {"state": "NEW"}]'), ["NEW", "", "NEW"]),
         *((answers(200, b'{"data": []}'), []), (answers(200, b'{"data": null}'), [])),
+        (answers(200, b'{"data": {"0": {"state": "NEW"}, "3": {"state": "X"}}}'), ["NEW", "X"]),
+        *((answers(200, b'{"data": {}}'), []), (answers(200, b'{"data": "[]"}'), [])),
+        (answers(200, b'{"data": "[{\\"state\\": \\"NEW\\"}]"}'), ["NEW"]),
         (answers(404), []),
         (answers(404, platform(1, "No messages found")), []),
     ],
@@ -173,6 +176,15 @@ def test_page_of_messages_is_read(script, states):
         page = client(server.url).fetch_page(200, 50)
     assert [result.state for result in page] == states
     assert server.requests[0].startswith(b"GET /messages?skip=200&limit=50 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("body", [platform(125.22, "Try later"), envelope(17, "Try later")])
+def test_an_error_with_a_status_of_success_is_no_empty_page_and_keeps_its_words(body):
+    with RawServer(answers(200, body), answers(200, body)) as server:
+        for look_up in (Client.fetch_page, lambda one: one.fetch("1")):
+            with pytest.raises(SMSUnavailable) as caught:
+                look_up(client(server.url))
+            assert (caught.value.detail, bool(caught.value.code)) == ("Try later", True)
 
 
 def test_page_of_the_longest_messages_fits():

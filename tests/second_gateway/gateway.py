@@ -132,7 +132,10 @@ class Gateway:
 
     def read(self, path):
         name = path.path.removeprefix("/messages").strip("/")
-        manner = self.manner(("hints", "gzip", "deflate", "chunked", "closing"))
+        manner = self.manner(("hints", "gzip", "deflate", "chunked", "closing", "text", "numbered"))
+        if self.random.random() < 0.01:  # an error with a status of success
+            failure = {"success": False, "message": "Try later", "error": 17, "data": None}
+            return 200, failure, "plain"
         if name:
             found = self.messages.get(name)
             return (200, {"data": found}, manner) if found else (404, None, "plain")
@@ -140,7 +143,7 @@ class Gateway:
         skip, limit = query.get("skip", 0), min(query.get("limit", 100), 100)
         page = list(reversed(self.messages.values()))[skip : skip + limit]
         if not page:
-            return 404, {"code": 404, "message": "No messages found"}, manner
+            return 404, {"code": 404, "message": "No messages found"}, "plain"
         return 200, {"data": page}, manner
 
     # What the network does later
@@ -294,6 +297,8 @@ def shaped(payload, manner):
         return payload["data"]
     if manner in ("list", "text"):
         return {"data": [payload["data"]] if manner == "list" else json.dumps(payload["data"])}
+    if manner == "numbered" and isinstance(payload["data"], list):
+        return {"data": dict(enumerate(payload["data"]))}
     return payload
 
 
