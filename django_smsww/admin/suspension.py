@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
@@ -31,6 +32,7 @@ from .permissions import Viewer
 from .search import as_reference
 
 LONGEST_REASON = 255
+UNREAD_BEAT = f"refused:{UNREAD}"
 SIZE = {"count": Count("pk"), "segment_sum": Sum("segments")}
 
 
@@ -147,17 +149,23 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
     And return whether callbacks came in the last day that tell no state that we know.
     """
-    now = timezone.now()
-    rows = Suspension.objects.active(now).filter(scope="alias").order_by("alias")
-    unread = Heartbeat.objects.filter(name=f"refused:{UNREAD}", beat_at__gt=now - RECENTLY)
+    rows = _paused_and_unread(timezone.now(), Viewer.of(request))
+    paused = [(row, error_name(row.error)) for row in rows if row.error != UNREAD_BEAT]
     may_pause = request.user.has_perms(
         ["django_smsww.pause_message", "django_smsww.view_suspension"]
     )
-    return {
-        "paused": [(row, error_name(row.error)) for row in rows],
-        "may_pause": may_pause,
-        "has_unread": Viewer.of(request).sees_callbacks and unread.exists(),
-    }
+    return {"paused": paused, "may_pause": may_pause, "has_unread": len(paused) < len(rows)}
+
+
+def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
+    """Read suspensions and the heartbeat of unread callbacks, which every list shows, at once."""
+    rows: Any = Suspension.objects.active(now).filter(scope="alias")
+    rows = rows.values_list("pk", "alias", "error", "reason", "until", named=True)
+    if viewer.sees_callbacks:
+        beats = Heartbeat.objects.filter(name=UNREAD_BEAT, beat_at__gt=now - RECENTLY)
+        same = beats.values_list("pk", "environment", "name", Value(""), "beat_at")
+        rows = rows.union(same, all=True)
+    return list(rows.order_by("alias"))
 
 
 def _warning(suspension: Suspension) -> Any:
