@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import router
 from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -26,6 +27,7 @@ from ..exceptions import (
 )
 from ..models import Heartbeat, Message, Suspension
 from ..operations.findings import RECENTLY
+from ..worker.recovery import resume
 from .base import ReadOnlyAdmin
 from .formatting import alias_choices, error_name
 from .permissions import Viewer
@@ -122,7 +124,8 @@ def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int
         text = _("It was stopped for good: what waited is cancelled.")
         model_admin.message_user(request, text, messages.WARNING)
     elif request.method == "POST":
-        if Suspension.objects.resume(row.alias, row.environment, scope=row.scope):
+        using = router.db_for_write(Suspension)
+        if resume(row.alias, row.environment, scope=row.scope, using=using):
             model_admin.log_change(request, row, "Resumed.")
         model_admin.message_user(request, gettext("Sending through “%s” goes on.") % row.alias)
     else:

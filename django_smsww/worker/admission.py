@@ -18,7 +18,7 @@ from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
 from .limits import Quotas, cost_nothing, has_limits
 from .preflight import Preflights
-from .recovery import Probe, send_soon
+from .recovery import Probe, mark_refused, send_soon
 from .retry import FIRST_DELAY_SECONDS, is_unavailable, retry_at
 from .threads import MessageResult
 
@@ -104,6 +104,7 @@ class Admission:
         ended = known.filter(pk__in=[one.pk for one in over]).over(now)  # none imposed since
         if ended.delete()[0] and any(one.times for one in over):
             send_soon(self.rows, now)
+            mark_refused(self.rows)
 
     @property
     def is_suspended(self) -> bool:

@@ -62,14 +62,29 @@ class Probe:
             self._pause.give_probe_back(database_now(self._using))
 
 
-def send_soon(rows: MessageQuerySet, now: datetime) -> None:
-    """Let the rows leave that failed before or during a pause that has just been lifted.
+def resume(alias: str, environment: str, *, scope: str = "alias", using: str) -> bool:
+    """Lift a suspension, and let its rows leave; return if there was one."""
+    is_lifted = Suspension.objects.using(using).resume(alias, environment, scope=scope)
+    if is_lifted:
+        send_soon(Message.objects.using(using).of(alias, environment), database_now(using))
+    return is_lifted
 
-    Rows that were refused themselves are marked: if the gateway refuses one of them again, the
-    message is at fault, and not the account.
+
+def send_soon(rows: MessageQuerySet, now: datetime) -> None:
+    """Let the rows leave that failed before or during a pause that has just been lifted."""
+    _unsent(rows).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
+
+
+def mark_refused(rows: MessageQuerySet) -> None:
+    """Mark rows that were refused before a pause that another message has ended.
+
+    If the gateway refuses one of them again, the message is at fault, and not the account.
     """
-    failed = rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)
-    failed.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
     # Rows that only waited have no status.
-    refused = failed.filter(error=AccessRefused.__name__, error_status__isnull=False)
+    refused = _unsent(rows).filter(error=AccessRefused.__name__, error_status__isnull=False)
     refused.update(error_code=REFUSED_BEFORE)
+
+
+def _unsent(rows: MessageQuerySet) -> MessageQuerySet:
+    """Return the queued rows that others made wait; a 429 has a back-off of its own."""
+    return rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)

@@ -96,6 +96,36 @@ def test_a_refusal_of_the_site_pauses_and_ends_no_message(gateway, caplog):
     assert len(rows) == 30
 
 
+def by_command():
+    call_command("smsww_resume", "default", stdout=StringIO())
+
+
+def by_admin():
+    name = "suspension_resume"
+    address = admin_url(name, Suspension.objects.get().pk)
+    browser_of(staff(*EVERYTHING)).post(address, {"post": "yes"})
+
+
+@pytest.mark.parametrize("resume", [by_command, by_admin])
+def test_a_person_who_resumes_has_all_leave_at_once(gateway, resume):
+    queued(gateway, concurrency=4)
+    accept, gateway.answer = gateway.answer, raises(REFUSED)
+    requests_in(gateway, 20)
+    gateway.answer = staticmethod(accept)
+    resume()
+    sweep()
+    assert states() == {"NEW": 30}
+
+
+def test_a_person_who_resumes_too_early_loses_no_message(gateway):
+    queued(gateway, 10, concurrency=4)
+    gateway.answer = raises(REFUSED)
+    for _ in range(4):
+        sweep()
+        by_command()
+    assert states() == {"QUEUED": 10}
+
+
 def test_a_caller_hears_of_it_and_may_repeat_the_key(gateway):
     accept, gateway.answer = gateway.answer, raises(REFUSED)
     for _ in range(2):

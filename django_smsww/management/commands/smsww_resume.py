@@ -10,6 +10,7 @@ from django.db import router
 
 from django_smsww.management.console import find_backend
 from django_smsww.models import Message, Suspension
+from django_smsww.worker.recovery import resume
 
 
 class Command(BaseCommand):
@@ -38,8 +39,8 @@ class Command(BaseCommand):
             scope = f"batch:{batch}"
         elif text:
             scope = f"text:{_fingerprint(alias, environment, text)}"
-        suspensions = Suspension.objects.using(router.db_for_write(Suspension))
-        if not suspensions.resume(alias, environment, scope=scope):
+        using = router.db_for_write(Suspension)
+        if not resume(alias, environment, scope=scope, using=using):
             raise CommandError(f"{alias!r} has no such suspension.")
         self.stdout.write("Lifted; what is queued goes on within half a minute.")
 
