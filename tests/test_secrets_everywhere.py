@@ -96,6 +96,7 @@ FUNCTIONS = {
     "deliver": lambda: deliver(sms_backends["default"], QUEUED, using="default", inline=True),
     "deliver_due": lambda: deliver_due(sms_backends["default"], using="default"),
     "deliver_block": lambda: deliver_block("default", QUEUED),
+    "resend_many": lambda: Message.objects.all().resend(),
     "cancel": lambda: Message.objects.all().cancel(reason="because"),
     "settle": lambda: Message.objects.get(state="UNKNOWN").settle(True, None, "because"),
 }
@@ -103,6 +104,8 @@ COMMANDS = {
     "smsww_send": lambda: command("smsww_send", NUMBER, text=TEXT)(),
     "smsww_send --csv": lambda: command("smsww_send", csv=given.file)(),
     "smsww_send --queue": lambda: command("smsww_send", NUMBER, text=TEXT, queue=True)(),
+    "smsww_resend": command("smsww_resend", "--no-input"),
+    "smsww_resend --dry-run": command("smsww_resend", "--dry-run"),
     "smsww_worker": command("smsww_worker", "--once"),
     "smsww_sync": command("smsww_sync"),
     "smsww_status": command("smsww_status"),
