@@ -24,15 +24,15 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..exceptions import InvalidSMS
-from ..models import Message, Suppression, fingerprint, single
+from ..models import Message, Suppression, single
 from ..models.commit import in_transaction
 from ..models.fields import stored_user
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
-from ..segments import count_segments
 from ..sms import SMS
 from ..states import State
 from ..worker.limits import check_guards
+from .storable import storable_columns, text_columns
 
 logger = logging.getLogger("django_smsww")
 
@@ -146,7 +146,7 @@ class RowWriter:
         if first.state != State.FAILED:
             return self._join(first)
         is_valid = row.state == State.QUEUED
-        text = _text_columns(row.body) if first.scrubbed and is_valid else {}
+        text = text_columns(row.body) if first.scrubbed and is_valid else {}
         if text or not first.scrubbed:
             expires_at = row.expires_at if is_valid else first.expires_at
             again = self._first_attempt(None, expires_at)
@@ -264,7 +264,7 @@ class RowWriter:
             if sms.recipient in unwanted:
                 raise suppressed()
         except InvalidSMS as error:
-            return Message.invalid(error, **common | _storable_columns(sms))
+            return Message.invalid(error, **common | storable_columns(sms))
         return Message(**common | self._columns(sms))
 
     def _common(self, sms: SMS) -> dict[str, Any]:
@@ -281,7 +281,7 @@ class RowWriter:
         return {
             # Each field of an SMS has a column of its name.
             **{each.name: getattr(sms, each.name) for each in fields(SMS)},
-            **_text_columns(sms.body),
+            **text_columns(sms.body),
             "key": sms.key or None,
             "custom": dict(sms.custom or {}),
             "route": self.backend.route_for(sms),
@@ -320,36 +320,3 @@ def _failed(row: Message, error: InvalidSMS, body: str = "") -> Message:
     """Return a FAILED row in place of this one, without its key."""
     kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
     return Message.invalid(error, body=body, **{name: getattr(row, name) for name in kept})
-
-
-def _text_columns(body: str) -> dict[str, Any]:
-    count = count_segments(body)
-    return {
-        "body": body,
-        "fingerprint": fingerprint(body),
-        "encoding": count.encoding,
-        "characters": count.characters,
-        "segments": count.segments,
-    }
-
-
-def _storable_columns(sms: SMS) -> dict[str, Any]:
-    """Return the columns of a message that is not valid, as far as they can be stored."""
-    return {
-        "key": _storable(sms.key, 255) or None,
-        "recipient": _storable("" if sms.recipient is None else str(sms.recipient), 32),
-        "sender": _storable(sms.sender, 32),
-        "body": "" if sms.sensitive else _storable(sms.body),
-        "scrubbed": bool(sms.sensitive),
-        "sensitive": bool(sms.sensitive),
-        "dry_run": sms.dry_run is True,
-        "tag": _storable(sms.tag, 64),
-    }
-
-
-def _storable(value: object, limit: int | None = None) -> str:
-    """Return the part of a string that every database can store, and "" for other values."""
-    if not isinstance(value, str):
-        return ""
-    clean = value.replace("\x00", "").encode(errors="ignore").decode()
-    return clean[:limit]
