@@ -147,6 +147,7 @@ class Host:
         if (found := parse(response)) is None:
             raise unreadable(response.status)
         if is_refusal(found):  # with a status of success, and perhaps "data": null as an empty list
+            del found  # the frame that raises must not hold it
             raise self.error(response, unsure=SMSUnavailable)
         return found
 
