@@ -110,9 +110,9 @@ def error_of(
 
 
 def _why_unsure(status: int, unsure: type[SMSError]) -> str:
-    if status < 300:
+    if status < 300 and unsure is SMSOutcomeUnknown:
         return _UNREADABLE
-    if status < 400:
+    if 300 <= status < 400:
         return _REDIRECTS
     return "" if unsure is SMSOutcomeUnknown else _UNUSABLE
 

@@ -21,9 +21,10 @@ from ..gateway.errors import without_content
 from ..gateway.signature import read_custom_stamp
 from ..models import Heartbeat, Message, Outcome
 from ..models.settlement import GRACE
+from ..sms import SendResult
 from ..states import State
 from .matching import rows_named, scan
-from .ownership import names_another
+from .ownership import came_by_callback, names_another
 from .report import SyncReport
 from .session import OnRequest, Session, record
 from .verdicts import settle
@@ -82,6 +83,7 @@ def _run(session: Session, max_lookups: int) -> None:
             scan(session)
         if session.backend.supports_fetch:
             _look_up_rest(session, max_lookups)
+            _look_up_second_ids(session, max_lookups)
     except SMSError as error:
         session.report.error = error
     session.report.orphans.sort()
@@ -161,9 +163,30 @@ def _look_up_one(session: Session, row: Message) -> None:
         session.report.missing.append(row.reference)
         return
     session.report.looked += 1
-    if names_another(row, result) and (stamp := read_custom_stamp(result.custom)):
-        named = rows_named(session, [stamp])
-        session.read_misnamed(row, result, named.get(stamp.reference))
+    if names_another(row, result):
+        _read_misnamed(session, row, result)
     elif session.record(row, result, is_authority=True) is Outcome.MOVED:
         session.report.corrected += row.is_final
     session.rows.filter(pk=row.pk).update(checked_at=session.now)
+
+
+def _look_up_second_ids(session: Session, limit: int) -> None:
+    """Look up the ids of rows that the list shows under another id, if a callback brought them.
+
+    The message of such an id may be another one, which the scan did not reach, or none at all.
+    """
+    for row, _ in session.ownership.named[:limit]:
+        if not row.provider_id or row.provider_id in session.listing.seen:
+            continue
+        if row.alias == session.backend.alias and came_by_callback(row):
+            result = session.fetch(row.provider_id)
+            if result is None:
+                session.ownership.misnamed.append(row)
+            elif names_another(row, result):
+                _read_misnamed(session, row, result)
+
+
+def _read_misnamed(session: Session, row: Message, result: SendResult) -> None:
+    if stamp := read_custom_stamp(result.custom):
+        named = rows_named(session, [stamp])
+        session.read_misnamed(row, result, named.get(stamp.reference))

@@ -167,10 +167,12 @@ class Session:
         self.ownership.give_back(self.rows)
         nameless = {row.pk for row in self.ownership.misnamed}
         for row, entry in self.ownership.named:
+            if row.alias != self.backend.alias or row.provider_id == entry.provider_id:
+                continue
             if row.provider_id and row.pk not in nameless:
                 self.report.doubled.append(row.reference)
                 self.record(row, entry)  # which moves nothing, and notes a mismatch in the ledger
-            elif row.alias == self.backend.alias:
+            else:
                 self.adopt(row, entry)
                 nameless.discard(row.pk)
 

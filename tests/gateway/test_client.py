@@ -185,6 +185,7 @@ def test_an_error_with_a_status_of_success_is_no_empty_page_and_keeps_its_words(
             with pytest.raises(SMSUnavailable) as caught:
                 look_up(client(server.url))
             assert (caught.value.detail, bool(caught.value.code)) == ("Try later", True)
+            assert "may have been sent" not in str(caught.value)
 
 
 def test_page_of_the_longest_messages_fits():

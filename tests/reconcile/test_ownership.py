@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from django_smsww.models import Callback
+from django_smsww.models import Callback, Message
 from django_smsww.reconcile import Reason, look_up, sync
 from django_smsww.signals import message_failed
 
@@ -109,3 +109,25 @@ def test_a_single_look_up_does_not_merge_the_record_of_another_message(pair, mon
     sync(backend)
     assert facts_of(first) == ("UNKNOWN", None, None)
     assert facts_of(second) == ("PENDING", "p2", 2)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_wrong_id_that_the_list_does_not_show_is_looked_up(pair, is_known):
+    (first, second), entries = pair
+    hear(first, "p2")
+    backend = ListedBackend(entries[0])
+    if is_known:
+        backend.records["p2"] = entries[1]
+    report = sync(backend)
+    assert facts_of(first) == ("PENDING", "p1", 1)
+    assert facts_of(second) == (("PENDING", "p2", 2) if is_known else ("UNKNOWN", None, None))
+    assert (report.doubled, backend.asked) == ([], ["p2"])
+
+
+def test_a_row_of_another_alias_under_its_own_id_is_not_reported_as_sent_twice(pair):
+    (first, second), entries = pair
+    hear(first, "p2")
+    Message.objects.filter(pk=second.pk).update(alias="other", provider_id="p2", state="NEW")
+    Message.objects.filter(pk=first.pk).update(state="PENDING")
+    assert sync(listed(*entries)).doubled == []
+    assert facts_of(first) == ("PENDING", "p1", 1)

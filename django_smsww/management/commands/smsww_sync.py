@@ -128,7 +128,8 @@ def _lines(report: SyncReport) -> Iterator[str]:
     if report.left:
         yield f"{report.left} unfinished ones were left for the next run."
     if report.error:
-        yield f"ended early: {report.error}"
+        said = f" The gateway says: {report.error.detail}" if report.error.detail else ""
+        yield f"ended early: {report.error}{said}"
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
