@@ -32,6 +32,7 @@ Recipient = str | Promise | PhoneNumber
 
 LONGEST_TEXT = 100
 _ABROAD = re.compile(r"[^\d+]*(\+?00|\+)")
+_is_power_of_ten = re.compile(r"\s*\+?[\d.,]+E\+?\d+\s*", re.IGNORECASE).fullmatch
 _TRUNK_ZERO = re.compile(r"[(\[] ?0 ?[)\]]")
 # Marks of text direction are of the kind Cf.
 _KINDS = {"Cf": "", "Pd": "-"}
@@ -49,6 +50,10 @@ _NO_COUNTRY = _(
 _NO_NUMBER = _(
     "recipient must be one telephone number, without letters or an extension. "
     "Write it in E.164 with the plus sign, for example +393331234567."
+)
+_RUINED = _(
+    "recipient was turned into a power of ten by a spreadsheet, and its last digits are lost. "
+    "Format the column as text, and enter the numbers again."
 )
 _WRONG_LENGTH = _(
     "recipient must have 7 to 15 digits with the country code. "
@@ -198,6 +203,8 @@ def _is_national(number: Any, spelling: str) -> bool:
 
 
 def _problem(text: str, number: str, region: str) -> str:
+    if _is_power_of_ten(text):
+        return _RUINED
     if library() is None:
         return _NO_EXTRA
     if not region and not _ABROAD.match(plain_text(text[:LONGEST_TEXT])):

@@ -76,6 +76,7 @@ DOUBLED_CLASSES = {
 # Packages that only these modules may import, so that a project pays for what it uses.
 KEEPERS = {
     "phonenumbers": {"numbers"},
+    "openpyxl": {"sending"},
     "requests": {"gateway"},
     "urllib3": {"gateway"},
     "rest_framework": {"callbacks", "urls", "testing"},

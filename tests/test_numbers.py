@@ -27,6 +27,8 @@ from django_smsww.admin.search import find
 from django_smsww.backends.dummy import SMSBackend
 from django_smsww.models import Message, Suppression
 from django_smsww.numbers import is_e164, read_number
+from django_smsww.sending.files import find_recipients
+from django_smsww.sending.spreadsheets import read_text
 
 from .backends.conftest import cases
 from .conftest import NUMBER
@@ -225,7 +227,8 @@ def test_a_key_stands_for_a_number_in_every_spelling(british):
 @pytest.mark.parametrize("typed", BRITISH)
 def test_the_admin_and_the_commands_find_each_spelling(british, typed):
     message = send_sms("Hello", LONDON)
-    draft = Draft.of(SMSBackend(alias="default", region="GB"), SMS("Hello", ""), f"{typed};Ann")
+    cells = find_recipients(read_text(StringIO(f"{typed};Ann")), is_typed=True)
+    draft = Draft.of(SMSBackend(alias="default", region="GB"), SMS("Hello", ""), cells)
     assert (draft.numbers, draft.problems) == ([LONDON], [])
     for exact in (True, False):
         assert find(Message.objects.all(), typed, exact=exact).rows.get() == message

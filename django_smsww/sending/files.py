@@ -1,80 +1,140 @@
-"""CSV files of messages: UTF-8, a line of column names, then a line for each message."""
+"""Files of messages: a line of column names, then a line for each message; and lists of numbers."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NamedTuple
+
+from .spreadsheets import DELIMITERS, Line, UnusableFileError, read_lines
 
 COLUMNS = ("recipient", "body", "sender", "key", "tag")
 
 Row = tuple[int, Mapping[str, str]]
 """The number of a line, and its fields by the names of their columns."""
 
+# Spreadsheets put an apostrophe before a number that they shall not compute.
+QUOTES = "\"' "
+_cells_of = re.compile(f"[{DELIMITERS}]").split
+_has_digit = re.compile(r"\d").search
+_starts_with_plus = re.compile(f"[{QUOTES}]*[+＋]").match
 
-class UnusableFileError(ValueError):
-    """The file cannot be used; the text says what to write instead."""
+
+class Cell(NamedTuple):
+    """A cell of a list of numbers."""
+
+    line: int
+    column: str
+    value: str
 
 
-def read_columns(path: Path) -> list[str]:
-    """Return the names of the columns, each of them one of `COLUMNS`.
+def read_columns(path: Path, encoding: str = "utf-8") -> list[str]:
+    """Return the names of the columns: those of `COLUMNS`, and "" for empty cells.
 
     Raises:
-        UnusableFileError: it cannot be read, or has other columns.
+        UnusableFileError: the file cannot be read, or has other columns.
     """
-    with _opened(path) as reader:
-        columns = _column_names(reader)
-    known = ", ".join(COLUMNS)
-    for name in columns:
-        if name not in COLUMNS:
-            meant = get_close_matches(name, COLUMNS, n=1)
-            hint = f"Did you mean {meant[0]!r}?" if meant else "Rename or remove it."
-            raise UnusableFileError(f"Unknown column {name!r}; known are {known}. {hint}")
-    if "recipient" not in columns:
-        raise UnusableFileError(f"There is no column 'recipient'; known are {known}.")
-    if len(set(columns)) != len(columns):
-        raise UnusableFileError("A column stands there twice.")
-    return columns
+    with _opened(path) as file:
+        return _column_names(read_lines(file, encoding))
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
     """Yield each row with the number of its first line.
 
     Raises:
-        UnusableFileError: it cannot be read any further.
+        UnusableFileError: the file cannot be read, or not any further.
     """
-    with _opened(path) as reader:
-        columns, line = _column_names(reader), reader.line_num
-        for values in reader:
-            number, line = line + 1, reader.line_num
-            if len(values) > len(columns):
-                raise UnusableFileError(
-                    f"Line {number} has more fields than there are columns: put texts with the "
-                    "delimiter in them between double quotes."
-                )
-            if values:  # csv reads an empty line as no values
-                yield number, dict(zip(columns, values, strict=False))
+    with _opened(path) as file:
+        lines = read_lines(file, encoding)
+        columns = _column_names(lines)
+        for number, values in lines:
+            names = columns + [""] * (len(values) - len(columns))
+            for place, (name, value) in enumerate(zip(names, values, strict=False), 1):
+                if value.strip() and not name:
+                    raise UnusableFileError(
+                        f"{place_of(number, str(place), value)}: the column has no name. Put texts "
+                        "with the delimiter in them between double quotes."
+                    )
+            yield number, dict(zip(names, values, strict=False))
+
+
+def find_recipients(lines: Iterator[Line], *, is_typed: bool = False) -> Iterator[Cell]:
+    """Yield the cells that should hold a number.
+
+    They stand in the column "recipient". Without that name they stand in the first column; and
+    where a file has no names of columns, further numbers that start with a plus sign count, too.
+    In typed text all cells with a digit count.
+    """
+    first = next(lines, None)
+    if first is None:
+        return
+    names = [name.strip().lower() for name in first[1]]
+    if "recipient" in names or not any(map(_has_digit, names)):
+        index = names.index("recipient") if "recipient" in names else 0
+        for line, values in lines:
+            if value := clean_number("".join(values[index : index + 1])):
+                yield Cell(line, names[index] or str(index + 1), value)
+        return
+    is_number = _has_digit if is_typed else _starts_with_plus
+    yield from _numbers_of(first, is_number)
+    for each in lines:
+        yield from _numbers_of(each, is_number)
+
+
+def _numbers_of(line: Line, is_number: Callable[[str], object]) -> Iterator[Cell]:
+    number, values = line
+    for column, value in enumerate(values, 1):
+        for place, part in enumerate(_cells_of(value)):
+            is_first = column == 1 and place == 0
+            if (is_first or is_number(part)) and (cleaned := clean_number(part)):
+                yield Cell(number, str(column), cleaned)
+
+
+def clean_number(value: str) -> str:
+    """Return a number without the quotes that spreadsheets put around or before it."""
+    return value.strip().strip(QUOTES)
+
+
+def place_of(line: int, column: str, value: str) -> str:
+    """Say where a value stands; its digits and letters are masked."""
+    return f'Line {line}, column {column}, "{masked(value)}"'
+
+
+def masked(value: str) -> str:
+    """Return the beginning of a value with its digits as "•" and its letters as "x"."""
+    shown = (
+        "•" if each.isdecimal() else "x" if each.isalnum() or not each.isprintable() else each
+        for each in value[:20]
+    )
+    return "".join(shown) + "…" * (len(value) > 20)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Yield a CSV reader of the file. Its errors have one class, and hold no text of the file."""
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = file.readline()
-            file.seek(0)
-            yield csv.reader(file, delimiter=max(",;\t", key=names.count), strict=True)
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
-        raise UnusableFileError(f"The file cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        text = f"The file is not in UTF-8 (byte {error.start}): save it as such."
-        raise UnusableFileError(text) from None
-    except csv.Error as error:
-        raise UnusableFileError(f"The file is not in the form of CSV: {error}.") from None
+        raise UnusableFileError(f"The file cannot be read: {error.strerror or error}.") from None
 
 
-def _column_names(reader: Iterator[list[str]]) -> list[str]:
-    return [name.strip().lower() for name in next(reader, [])]
+def _column_names(lines: Iterator[Line]) -> list[str]:
+    line, cells = next(lines, (1, []))
+    names = [name.strip().lower() for name in cells]
+    known = f"known are {', '.join(COLUMNS)}."
+    for place, name in enumerate(names, 1):
+        if name and name not in COLUMNS:
+            meant = get_close_matches(name, COLUMNS, n=1)
+            hint = f"Did you mean {meant[0]!r}?" if meant else "Rename or remove it."
+            shown = re.sub(r"\d", "•", name)  # it may be a number, where a file has no names
+            raise UnusableFileError(
+                f"Line {line}: unknown column {place}, {shown!r}; {known} {hint}"
+            )
+        if name and name in names[place:]:
+            raise UnusableFileError(f"Line {line}: the column {name!r} stands there twice.")
+    if "recipient" not in names:
+        raise UnusableFileError(f"There is no column 'recipient'; {known}")
+    return names

@@ -23,7 +23,7 @@ from ..numbers import is_known
 from ..sms import SMS
 from ..states import State
 from ..worker.queue import deliver
-from .files import Row
+from .files import COLUMNS, Row, clean_number, place_of
 
 LINES_OF_ONE_QUERY = 250
 
@@ -36,7 +36,7 @@ class Checked:
 
     Attributes:
         lines: how many lines can be sent.
-        problems: the problems of the others, by the number of the line.
+        problems: the problems of the others with their places, by the number of the line.
         repeated: how many lines repeat another one; they are sent once.
         known: how many lines were sent before, with the same keys.
         strange: how many lines have a number that no numbering plan has.
@@ -56,7 +56,7 @@ class Checked:
         return len(self._texts) == 1
 
     def add(self, number: int, sms: SMS, sent: Mapping[str, str | None]) -> None:
-        """Count a valid line, unless its key stands for another number.
+        """Count a valid line. Raise InvalidSMS if its key stands for another number.
 
         Args:
             sent: the numbers of the rows that have these keys; None for a number that was deleted.
@@ -64,18 +64,16 @@ class Checked:
         ours = (number, sms.recipient)
         first, recipient = self._by_key.setdefault(sms.key, ours) if sms.key else ours
         if recipient != sms.recipient:
-            text = f"its key stands in line {first}, for another number: give each its own."
-            self.problems[number] = text
-        elif sent.get(sms.key) not in (None, sms.recipient):
-            text = "its key was used for another number before: give each its own."
-            self.problems[number] = text
-        else:
-            self.lines += 1
-            self.known += sms.key in sent
-            self.strange += not is_known(sms.recipient)
-            self.repeated += first != number
-            if len(self._texts) < 2:  # more need not be told apart
-                self._texts.add((sms.sender, sms.body))
+            text = f"key stands in line {first}, for another number: give each its own."
+            raise InvalidSMS(text)
+        if sent.get(sms.key) not in (None, sms.recipient):
+            raise InvalidSMS("key was used for another number before: give each its own.")
+        self.lines += 1
+        self.known += sms.key in sent
+        self.strange += not is_known(sms.recipient)
+        self.repeated += first != number
+        if len(self._texts) < 2:  # more need not be told apart
+            self._texts.add((sms.sender, sms.body))
 
 
 @dataclass
@@ -97,28 +95,24 @@ class Mailing:
 
     def messages(self, but: Container[int] = ()) -> Iterator[SMS]:
         """Yield the messages of all lines but these."""
-        return (sms for number, sms in self._lines() if number not in but)
+        return (self._sms(fields) for number, fields in self.rows() if number not in but)
 
     def check(self, using: str) -> Checked:
         """Read all lines once and check them; nothing is stored."""
-        checked, lines = Checked(), self._lines()
-        while block := list(islice(lines, LINES_OF_ONE_QUERY)):
-            sent = self._sent([sms.key for _, sms in block], using)
-            for number, sms in block:
+        checked, rows = Checked(), self.rows()
+        while block := [(*row, self._sms(row[1])) for row in islice(rows, LINES_OF_ONE_QUERY)]:
+            sent = self._sent([sms.key for _, _, sms in block], using)
+            for number, fields, sms in block:
                 try:
                     self.backend.validate(self.backend.prepare(sms))
-                except InvalidSMS as error:
-                    checked.problems[number] = str(error.args[0])
-                else:
                     checked.add(number, sms, sent)
+                except InvalidSMS as error:
+                    checked.problems[number] = _problem(number, fields, str(error.args[0]))
         return checked
-
-    def _lines(self) -> Iterator[tuple[int, SMS]]:
-        return ((number, self._sms(fields)) for number, fields in self.rows())
 
     def _sms(self, fields: Mapping[str, str]) -> SMS:
         sms = self.template.replace(
-            recipient=self.backend.read_recipient(fields.get("recipient", "").strip()),
+            recipient=self.backend.read_recipient(clean_number(fields.get("recipient", ""))),
             body=fields.get("body") or self.template.body,
             sender=fields.get("sender", "").strip() or self.template.sender,
             tag=fields.get("tag", "").strip() or self.template.tag,
@@ -144,6 +138,14 @@ class Mailing:
         )
         found = rows.values_list("key", "recipient", "scrubbed")
         return {key: None if scrubbed else number for key, number, scrubbed in found if key}
+
+
+def _problem(line: int, fields: Mapping[str, str], text: str) -> str:
+    """Return the text with its place; the texts of InvalidSMS begin with the name of a field."""
+    column = text.partition(" ")[0]
+    if column not in COLUMNS:
+        return f"Line {line}: {text}"
+    return f"{place_of(line, column, fields.get(column, ''))}: {text}"
 
 
 def rows_of(recipients: Iterable[str]) -> Rows:

@@ -121,7 +121,10 @@ def test_one_text_to_many_is_checked_by_a_dry_run_first(gateway, monkeypatch):
         ([NUMBER, "--file", "/nowhere/text"], "FileNotFoundError"),
         (["--csv", "/nowhere/mailing.csv"], "No such file"),
         ([NUMBER, "--text", "x", "--using", "nowhere"], "'nowhere'"),
-        (["393331234567", "--text", "x"], "Line 1: recipient must start with the plus sign"),
+        (
+            ["393331234567", "--text", "x"],
+            'Line 1, column recipient, "••••••••••••": recipient must start with',
+        ),
     ],
 )
 def test_wrong_use_says_what_to_write_and_sends_nothing(gateway, arguments, text):
@@ -174,8 +177,10 @@ def test_every_invalid_line_is_named_before_anything_leaves(gateway, csv_file):
     )
     code, output, errors = send("--csv", path)
     named = [line.partition(":")[0] for line in errors.splitlines() if line.startswith("Line")]
-    assert (code, output, named) == (2, "", ["Line 3", "Line 6", "Line 7"])
-    assert "its key stands in line 4" in errors
+    wrong = ['column recipient, "•••••"', 'column body, ""', 'column key, "x"']
+    lines = [f"Line {line}, {place}" for line, place in zip((3, 6, 7), wrong, strict=True)]
+    assert (code, output, named) == (2, "", lines)
+    assert "key stands in line 4" in errors
     assert "Nothing was sent, for 3 lines are not valid" in errors
     assert (gateway.sent, Message.objects.count()) == ([], 0)
     assert "98765" not in errors
@@ -199,7 +204,7 @@ def test_a_key_that_another_number_has_already_is_named(gateway, csv_file):
     send(OTHER, "--text", "Hello")
     Message.objects.update(key="k")
     errors = send("--csv", csv_file(f"recipient,body,key\n{NUMBER},Hello,k\n"))[2]
-    assert "Line 2: its key was used for another number before" in errors
+    assert "key was used for another number before" in errors
     assert len(gateway.sent) == 1
 
 
@@ -231,11 +236,15 @@ def test_a_number_on_the_do_not_send_list_is_counted_and_the_others_leave(gatewa
     ("text", "encoding", "expected"),
     [
         ("", "utf-8", "no column 'recipient'"),
-        ("number,body\n", "utf-8", "Unknown column 'number'"),
+        ("number,body\n", "utf-8", "unknown column 1, 'number'"),
         ("recipient,bodi\n", "utf-8", "Did you mean 'body'?"),
         ("recipient,recipient,body\n", "utf-8", "stands there twice"),
         ("recipient,body\n", "utf-8", "nothing to send"),
-        ("recipient,body\n+39333,Hello, Mario\n", "utf-8", "Line 2 has more fields"),
+        (
+            "recipient,body\n+39333,Hello, Mario\n",
+            "utf-8",
+            'Line 2, column 3, " xxxxx": the column has no name',
+        ),
         ('recipient,body\n+39333,"Hello\n', "utf-8", "form of CSV"),
         ("recipient,body\n+39333,Già\n", "latin-1", "not in UTF-8"),
         ("recipient\n+39333\n", "utf-8", "--text or --file"),

@@ -1,11 +1,12 @@
-"""A message before it is sent: its recipients, line by line, and its size."""
+"""A message before it is sent: its recipients, one by one, and its size."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import itemgetter
 
 from django.db import router
 from django.utils import timezone
@@ -17,6 +18,7 @@ from ...exceptions import InvalidSMS
 from ...models import Heartbeat, Message, Suppression, fingerprint
 from ...numbers import country_of, is_known, read_number
 from ...segments import count_segments
+from ...sending.files import Cell, masked
 from ...sms import SMS
 from ...states import UNFINISHED, State
 
@@ -26,8 +28,6 @@ MOST_AT_ONCE = 20
 
 MOST_PROBLEMS = 100
 SWEPT_LATELY = timedelta(minutes=10)
-# Spreadsheets put delimiters between cells, and quotes around or before their texts.
-DELIMITERS, QUOTES = (";", ",", "\t"), "\"' "
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Draft:
 
     Attributes:
         numbers: the valid recipients, each once.
-        problems: the other lines, by line number, each with the reason.
-        repeated: the count of lines that repeat a number.
+        problems: the other recipients, with their masked values and the reasons.
+        repeated: the count of repeated numbers.
     """
 
     backend: BaseSMSBackend
@@ -47,8 +47,8 @@ class Draft:
     repeated: int = 0
 
     @classmethod
-    def of(cls, backend: BaseSMSBackend, sms: SMS, lines: str) -> Draft:
-        """Check the text, and each line by itself.
+    def of(cls, backend: BaseSMSBackend, sms: SMS, cells: Iterable[Cell]) -> Draft:
+        """Check the text, and each recipient by itself.
 
         Raises:
             InvalidSMS: the text or the sender is not valid.
@@ -56,31 +56,35 @@ class Draft:
         prepared = backend.prepare(sms)
         backend.validate_content(prepared)
         draft = cls(backend, prepared)
-        found = list(draft._read(lines))
-        unwanted = _unwanted([number for _line, number in found])
-        for line, number in found:
+        found = list(draft._read(cells))
+        unwanted = _unwanted([number for _cell, number in found])
+        for cell, number in found:
             if number in unwanted:
-                draft.problems.append((line, gettext("It is on the do-not-send list.")))
-        draft.numbers = list(dict.fromkeys(n for _line, n in found if n not in unwanted))
-        draft.repeated = len(found) - len({number for _line, number in found})
-        draft.problems.sort()
+                draft._complain(cell, gettext("It is on the do-not-send list."))
+        draft.numbers = list(dict.fromkeys(n for _cell, n in found if n not in unwanted))
+        draft.repeated = len(found) - len({number for _cell, number in found})
+        draft.problems.sort(key=itemgetter(0))
         return draft
 
-    def _read(self, lines: str) -> Iterator[tuple[int, str]]:
-        """Yield the valid numbers with their lines, and collect the problems of the others."""
-        for line, typed in enumerate(lines.splitlines(), 1):
-            cell = first_cell(typed)
-            if not cell:
-                continue
+    def _read(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
+        """Yield the valid numbers with their places, and collect the problems of the others."""
+        for cell in cells:
             try:
-                number = read_number(cell, self.backend.region)
+                number = read_number(cell.value, self.backend.region)
                 if self.backend.allowed_countries is not None:
                     check_country(number, self.backend.allowed_countries)
             except InvalidSMS as error:
-                if line > 1 or any(character.isdigit() for character in cell):
-                    self.problems.append((line, error.explain()))
-                continue  # the first line of a file may hold the names of its columns
-            yield line, number
+                self._complain(cell, error.explain())
+            else:
+                yield cell, number
+
+    def _complain(self, cell: Cell, text: str) -> None:
+        place = gettext("Line %(line)d, column %(column)s, “%(value)s”:") % {
+            "line": cell.line,
+            "column": cell.column,
+            "value": masked(cell.value),
+        }
+        self.problems.append((cell.line, f"{place} {text}"))
 
     @property
     def segments(self) -> int:
@@ -127,13 +131,6 @@ class Draft:
             return Counter(country_of(number) or "" for number in self.numbers)
         except ImportError:  # phonenumbers is an extra
             return Counter({"": len(self.numbers)})
-
-
-def first_cell(line: str) -> str:
-    """Return the beginning of a line, where its number stands."""
-    for delimiter in DELIMITERS:
-        line = line.partition(delimiter)[0]
-    return line.strip().strip(QUOTES)
 
 
 def _unwanted(numbers: list[str]) -> set[str]:

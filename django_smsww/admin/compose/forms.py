@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from io import BytesIO, StringIO
+from itertools import islice
 from typing import Any
 
 from django import forms
@@ -10,6 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMS, InvalidSMSBackend
+from ...sending.files import Cell, find_recipients
+from ...sending.spreadsheets import (
+    Line,
+    UnknownEncodingError,
+    UnusableFileError,
+    read_lines,
+    read_text,
+)
 from ...sms import SMS
 from ..formatting import alias_choices
 from .draft import MOST_NUMBERS, Draft
@@ -29,7 +40,10 @@ class ComposeForm(forms.Form):
     file = forms.FileField(
         label=_("Or a file of numbers"),
         required=False,
-        help_text=_("One number in a line, or a CSV file with the numbers in its first column."),
+        help_text=_(
+            "One number in a line, or a CSV or XLSX file with the numbers in its first column, or "
+            "in the column “recipient”."
+        ),
     )
     body = forms.CharField(
         label=_("Text"),
@@ -56,6 +70,9 @@ class ComposeForm(forms.Form):
     )
     token = forms.UUIDField(widget=forms.HiddenInput)
 
+    encoding = ""
+    """The encoding of an uploaded file if it had to be guessed."""
+
     def __init__(self, *args: Any, many: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.many = many
@@ -63,37 +80,54 @@ class ComposeForm(forms.Form):
             del self.fields["file"]
             self.fields["recipients"].label = _("Recipient")
 
-    def clean_file(self) -> str:
+    def clean_recipients(self) -> list[Cell]:
+        return _cells(read_text(StringIO(self.cleaned_data["recipients"])), is_typed=True)
+
+    def clean_file(self) -> list[Cell]:
         file = self.cleaned_data.get("file")
         if not file:
-            return ""
+            return []
         if file.size > MOST_BYTES:
             raise forms.ValidationError(_("The file is larger than one megabyte."))
+        content = file.read()
         try:
-            return str(file.read().decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise forms.ValidationError(_("The file is not in UTF-8: save it as such.")) from None
+            return _cells(read_lines(BytesIO(content)))
+        except UnknownEncodingError:
+            # Digits are the same in all encodings of Windows, and nothing else is taken from here.
+            self.encoding = "ISO-8859-1"
+            return _cells(read_lines(BytesIO(content), self.encoding))
 
     def clean(self) -> dict[str, Any]:
         """Check every line, and put the result into `draft`."""
         data = super().clean() or {}
         if self.errors:
             return data
-        lines = data["recipients"] + "\n" + data.get("file", "")
-        count = sum(1 for line in lines.splitlines() if line.strip())
-        if count > (MOST_NUMBERS if self.many else 1):
+        cells = data["recipients"] or data.get("file", [])
+        if data["recipients"] and data.get("file"):
+            raise forms.ValidationError(_("Write numbers or choose a file, not both."))
+        if len(cells) > (MOST_NUMBERS if self.many else 1):
             text = _("At most %d numbers at once.") if self.many else _("One number only.")
             raise forms.ValidationError(text % MOST_NUMBERS if self.many else text)
-        draft = _draft(data, lines)
+        draft = _draft(data, cells)
         if not draft.numbers:
             nothing = gettext("Write at least one number.")
             raise forms.ValidationError(draft.problems[0][1] if draft.problems else nothing)
         return data | {"draft": draft}
 
 
-def _draft(data: dict[str, Any], lines: str) -> Draft:
+def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
+    """Return the recipients, and some too many if there are too many."""
     try:
-        return Draft.of(sms_backends[data["alias"]], _sms(data), lines)
+        return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
+    except UnknownEncodingError:
+        raise
+    except UnusableFileError as error:
+        raise forms.ValidationError(error.explain()) from None
+
+
+def _draft(data: dict[str, Any], cells: list[Cell]) -> Draft:
+    try:
+        return Draft.of(sms_backends[data["alias"]], _sms(data), cells)
     except InvalidSMSBackend:
         text = gettext("The alias cannot be used as it is configured now.")
     except InvalidSMS as error:

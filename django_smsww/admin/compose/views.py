@@ -98,6 +98,7 @@ class ComposePage:
             earlier=draft.earlier() if Viewer.of(self.request).sees_content else {},
             text=MarkedText.of(draft.sms.body),
             countries=named_countries(draft.countries()),
+            encoding=form.encoding,
             problems=draft.problems[:MOST_PROBLEMS],
             more_problems=len(draft.problems[MOST_PROBLEMS:]),
             refusal=_refusal(draft),

@@ -7,6 +7,7 @@ import sys
 from argparse import BooleanOptionalAction
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,8 +20,9 @@ from django_smsww.management.console import USAGE, find_backend, watched
 from django_smsww.models import Message
 from django_smsww.models import lease as leases
 from django_smsww.sending.api import iter_send
-from django_smsww.sending.files import UnusableFileError, read_columns, read_rows
+from django_smsww.sending.files import read_columns, read_rows
 from django_smsww.sending.mailing import Checked, Mailing, rows_of, send_abandoned
+from django_smsww.sending.spreadsheets import UnusableFileError
 from django_smsww.sms import SMS
 from django_smsww.states import PROVIDER, State
 from django_smsww.worker.preflight import NUMBERS_ENOUGH
@@ -30,17 +32,19 @@ MOST_PROBLEMS = 50
 
 class Command(BaseCommand):
     help = (
-        "Send one text to some numbers, or the messages of a CSV file with the columns recipient, "
-        "body, sender, key and tag (all but the first may be missing). Everything is checked "
-        "before anything leaves. A file that was stopped half-way can be given again: a line with "
-        "the same number, sender and text is not sent twice from a file of the same name. Exit "
-        "code 0: all were accepted or queued; 1: some were not, or nobody knows; 2: wrong use."
+        "Send one text to some numbers, or the messages of a CSV or XLSX file with the columns "
+        "recipient, body, sender, key and tag (all but the first may be missing). Everything is "
+        "checked before anything leaves. A file that was stopped half-way can be given again: a "
+        "line with the same number, sender and text is not sent twice from a file of the same "
+        "name. Exit code 0: all were accepted or queued; 1: some were not, or nobody knows; 2: "
+        "wrong use."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("recipients", nargs="*", metavar="RECIPIENT", help="+393331234567")
-        add("--csv", type=Path, metavar="FILE", help="a file of messages")
+        add("--csv", type=Path, metavar="FILE", help="a file of messages, CSV or XLSX")
+        add("--encoding", default="utf-8", help="the encoding of a CSV file, such as cp1252")
         add("--text", help="the text, also for lines that have none")
         add("--file", type=Path, help="a file that holds the text, in UTF-8")
         add("--using", default="default", metavar="ALIAS")
@@ -76,8 +80,8 @@ class Command(BaseCommand):
     def report_problems(self, checked: Checked, *, skip_invalid: bool) -> None:
         """Write the problems, and end the command unless some lines can be sent all the same."""
         count = len(checked.problems)
-        for number, text in sorted(checked.problems.items())[:MOST_PROBLEMS]:
-            self.stderr.write(f"Line {number}: {text}")
+        for _line, text in sorted(checked.problems.items())[:MOST_PROBLEMS]:
+            self.stderr.write(text)
         if count > MOST_PROBLEMS:
             self.stderr.write(f"… and {count - MOST_PROBLEMS} more.")
         if checked.problems and not skip_invalid:
@@ -179,10 +183,10 @@ def database() -> str:
 
 
 def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
-    path, numbers = options["csv"], options["recipients"]
+    path, encoding, numbers = options["csv"], options["encoding"], options["recipients"]
     if (path is None) == (not numbers):
         raise CommandError("Give either numbers, or --csv FILE.", returncode=USAGE)
-    columns = read_columns(path) if path else ["recipient"]
+    columns = read_columns(path, encoding) if path else ["recipient"]
     text = _text(options["text"], options["file"])
     if text is None and "body" not in columns:
         raise CommandError("Give --text or --file.", returncode=USAGE)
@@ -191,7 +195,9 @@ def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
         text or "", "", options["sender"], tag=options["tag"], dry_run=dry_run, batch=uuid4()
     )
     prefix = options["key"] or (f"csv:{path.name[:120]}" if path else "")
-    rows = (lambda: read_rows(path)) if path else rows_of(map(backend.read_recipient, numbers))
+    rows = rows_of(map(backend.read_recipient, numbers or []))
+    if path:
+        rows = partial(read_rows, path, encoding)
     return Mailing(backend, rows, template, prefix, own_prefix=options["key"])
 
 
