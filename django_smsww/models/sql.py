@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -125,8 +126,31 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
 
 
 def _returned(model: type[Row], sql: str, params: Sequence[Any], using: str) -> Row | None:
-    rows = list(model._base_manager.using(using).raw(f"{sql} RETURNING *", params))
-    return rows[0] if rows else None
+    columns, names, converters = _reading(model, using)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING {columns}", params)
+        rows = cursor.fetchall()
+    for values in map(list, rows):
+        for number, functions, column in converters:
+            for convert in functions:
+                values[number] = convert(values[number], column, connection)
+        return model.from_db(using, names, values)
+    return None
+
+
+@cache
+def _reading(model: type[Model], using: str) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
+    """Return the columns of a row, their names, and what makes Python values of some of them.
+
+    Django's `raw()` does the same, and takes most of a millisecond to find it out each time.
+    """
+    fields, ops = model._meta.concrete_fields, connections[using].ops
+    compiler = model._base_manager.using(using).query.get_compiler(using)
+    found = compiler.get_converters([field.get_col(model._meta.db_table) for field in fields])
+    columns = ", ".join(ops.quote_name(str(field.column)) for field in fields)
+    converters = [(number, functions, column) for number, (functions, column) in found.items()]
+    return columns, [field.attname for field in fields], converters
 
 
 def _read(model: type[Row], primary_key: int, using: str) -> Row:

@@ -20,7 +20,7 @@ from ..states import State
 from ..worker import task_queues
 from ..worker.limits import has_limits
 from ..worker.queue import deliver
-from ..worker.worker import BecomeSending, Worker
+from ..worker.worker import Worker
 from .rows import Resends, RowWriter
 
 logger = logging.getLogger("django_smsww")
@@ -85,31 +85,31 @@ class Dispatch:
             InvalidSMS: the message is not valid; there is no row.
         """
         row = self.writer.row_of(sms)
-        connection = connections[self.using]
-        has_autocommit = connection.in_atomic_block or connection.get_autocommit()
-        if not has_autocommit or has_limits(self.backend):
+        leaves_now = self.writer.sends_now and _is_due(row)
+        if not self._is_plain(leaves_now):
             return None
-        if not (self.writer.sends_now and _is_due(row)):
+        if row.key or not leaves_now:  # QUEUED first: another call may have the key
             queued = self.writer.insert(row)
-            return queued and self._leave([queued])[0]
-        if in_transaction(self.using):  # and the backend does not mind
-            return None
-        return self._send_keyed(row) if row.key else self._send_alone(row, single.insert_sending)
-
-    def _send_keyed(self, row: Message) -> Message | None:
-        """Send a row that is QUEUED before, as another call may come first with its key."""
-        queued = self.writer.insert(row)
-        return queued and self._send_alone(queued, single.claim)
-
-    def _send_alone(self, row: Message, become_sending: BecomeSending) -> Message | None:
+            if queued is None or not leaves_now:
+                return queued and self._leave([queued])[0]
+            row = queued
         self._worker = Worker(self.backend, self.using, inline=True, errors=self.errors)
         with self._worker as worker:
-            sent = worker.send_alone(row, become_sending)
+            sent = worker.send_alone(row, single.claim if row.pk else single.insert_sending)
             if sent is None and row.pk:
                 worker.add([row.pk])
                 worker.step_until(worker.is_done)
                 sent = Message.objects.using(self.using).get(pk=row.pk)
         return sent
+
+    def _is_plain(self, leaves_now: bool) -> bool:
+        """Whether a message may be written and sent without a look at anything else."""
+        if has_limits(self.backend):
+            return False
+        if leaves_now:
+            return not in_transaction(self.using)
+        connection = connections[self.using]
+        return connection.in_atomic_block or connection.get_autocommit()
 
     def _leave(self, rows: list[Message]) -> list[Message]:
         """Leave these rows to a task queue, to a hook of the commit, or to `smsww_worker`."""

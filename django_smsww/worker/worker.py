@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import cached_property
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -83,7 +84,7 @@ class Worker:
         self._threads = SendingThreads(backend)
         self._rate_limit = RateLimit(backend, using)
 
-    @property
+    @cached_property
     def rows(self) -> MessageQuerySet:
         """The rows of this deployment: a copy of its database elsewhere sends nothing."""
         rows: MessageQuerySet = Message.objects.using(self.using)
@@ -144,15 +145,12 @@ class Worker:
         self.unfinished.add(sending.pk)
         announce_row(sending)
         self._open_backend()
-        self._hand_over([sending], self._lease, starts)
+        self._unstarted, self.last_sent = Q(pk__in=[]), sending
+        self._threads.send([sending], self._lease, starts, is_last=True)
+        self._results.add(self._threads.collect(0))
+        self.write_results()
         self.step_until(self.is_done)
         return self._results.stored or self.rows.get(pk=sending.pk)
-
-    def _hand_over(
-        self, messages: Sequence[Message], lease: Lease, starts: Sequence[float]
-    ) -> None:
-        self._unstarted, self.last_sent = Q(pk__in=[]), messages[-1]
-        self._threads.send(messages, lease, starts, is_last=not self._leased)
 
     @property
     def block_size(self) -> int:
@@ -233,7 +231,8 @@ class Worker:
         leaving = admitted[: len(starts)]
         self._put_back([pk for pk in block if pk not in leaving])
         if starts and (messages := self._claim(leaving, lease)):
-            self._hand_over(messages, lease, starts)
+            self._unstarted, self.last_sent = Q(pk__in=[]), messages[-1]
+            self._threads.send(messages, lease, starts, is_last=not self._leased)
         elif admitted and not starts:
             self._pause()
 

@@ -128,8 +128,7 @@ def _lines(report: SyncReport) -> Iterator[str]:
     if report.left:
         yield f"{report.left} unfinished ones were left for the next run."
     if report.error:
-        said = f" The gateway says: {report.error.detail}" if report.error.detail else ""
-        yield f"ended early: {report.error}{said}"
+        yield f"ended early: {report.error}"  # without the gateway's words, which may quote a text
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
