@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Callback, Message
 from .base import ReadOnlyAdmin
 from .filters import ReceivedFilter
-from .formatting import admin_url, badge, moment, pretty
+from .formatting import badge, link_url, moment, pretty
 from .permissions import Viewer
 from .search import as_reference
 
@@ -66,10 +66,11 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def of_message(self, callback: Callback) -> SafeString | str:
-        """Return the reference of the message, as a link if its row exists."""
-        if callback.message_id is None:
+        """Return the reference of the message, as a link if its row exists and has a page."""
+        row = callback.message_id
+        url = row and link_url(self.admin_site.name, Message, "change", row)
+        if not url:
             return str(callback.reference)
-        url = admin_url(self.admin_site.name, Message, "change", callback.message_id)
         return format_html('<a href="{}">{}</a>', url, callback.reference)
 
     @admin.display(description=_("times"))

@@ -33,12 +33,22 @@ COLUMNS = (
     "alias",
     "sent_by",
 )
-MASKS = {"number": "hidden_number", "excerpt": "hidden_text"}
+MASKS = {
+    "number": "hidden_number",
+    "recipient": "hidden_number",
+    "excerpt": "hidden_text",
+    "body": "hidden_text",
+}
+CONTENT = frozenset(
+    {*MASKS, "recipient_reversed", "key", "custom", "custom_fact", "blocklisted_reason", "payload"}
+)
+"""A subclass may name these; users without the permission to see content do without them."""
 
 MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run", "sensitive")
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
+PRICES = frozenset({*COSTS, "price", "total_price", "penalty"})
 TIMES = (
     "created_at",
     "send_at",
@@ -58,7 +68,15 @@ def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
     """Return the columns, with content masked and costs left out as this viewer's rights ask."""
     if not viewer.sees_content:
         columns = [MASKS.get(column, column) for column in columns]
-    return tuple(column for column in columns if viewer.sees_costs or column not in COSTS)
+    return tuple(column for column in columns if not is_hidden(column, viewer))
+
+
+def is_hidden(name: Any, viewer: Viewer) -> bool:
+    """Whether the viewer may not see this column, search field or filter, of any ModelAdmin."""
+    path = name[0] if isinstance(name, list | tuple) else name
+    parts = path.lstrip("^=@").split("__") if isinstance(path, str) else ()
+    content = not viewer.sees_content and not CONTENT.isdisjoint(parts)
+    return content or (not viewer.sees_costs and not PRICES.isdisjoint(parts))
 
 
 def fact_groups(

@@ -94,14 +94,14 @@ class PeriodFilter(ChoiceFilter):
     title = _("period")
     parameter_name = "period"
     offered = (("today", _("Today")), ("7", _("Past 7 days")), ("30", _("Past 30 days")))
-    field = "created_at"
+    column = "created_at"  # `field` would be a model's field to django-grappelli
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(**{f"{self.field}__gte": start_of_day(DAYS[value])})
+        return queryset.filter(**{f"{self.column}__gte": start_of_day(DAYS[value])})
 
 
 class ReceivedFilter(PeriodFilter):
-    field = "received_at"
+    column = "received_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,6 @@ FILTERS = (
     CountryFilter,
     DryRunFilter,
     AliasFilter,
-    BatchFilter,
 )
 """The filters of messages, in the order of the page."""
 

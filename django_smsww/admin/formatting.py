@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import dropwhile
 from typing import Any
 
 from django.db.models import Model
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.formats import localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -116,3 +117,10 @@ def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
     """Return the address of a model's view in the admin site of this name."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
     return reverse(name, args=args, current_app=site)
+
+
+def link_url(site: str, model: type[Model], view: str, *args: Any) -> str:
+    """Return the same, or "" if the site has not registered the model."""
+    with suppress(NoReverseMatch):
+        return admin_url(site, model, view, *args)
+    return ""

@@ -17,12 +17,12 @@ from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
 from .batch import batch_view, stop_view
-from .columns import COLUMNS, MessageColumns, fact_groups, list_columns
+from .columns import COLUMNS, MessageColumns, fact_groups, is_hidden, list_columns
 from .compose.views import compose_view
 from .detail.advice import advise
 from .detail.timeline import timeline
 from .export import export_selected
-from .filters import FILTERS, is_short_period
+from .filters import FILTERS, BatchFilter, is_short_period
 from .formatting import badge, phone_number, pretty
 from .permissions import HIDDEN, Viewer
 from .search import find
@@ -35,8 +35,9 @@ from .text import MarkedText
 class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     """Browse the messages, and act on them.
 
-    A subclass may set `list_display`, `list_filter` and `actions` as in any ModelAdmin. Our own
-    columns of `list_display` stay masked for users without the permission to see them.
+    A subclass may set `list_display`, `list_filter`, `search_fields` and `actions` as in any
+    ModelAdmin. Numbers, texts and prices in `list_display` stay masked for users without the
+    permission to see them. The fields of `search_fields` are searched beside our own.
     """
 
     list_display = COLUMNS
@@ -93,19 +94,36 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return list_columns(self.list_display, Viewer.of(request))
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Leave out filters by hidden values, and add the one that the page of a batch links to."""
+        viewer = Viewer.of(request)
+        shown = [one for one in super().get_list_filter(request) if not is_hidden(one, viewer)]
+        return [*shown, BatchFilter]
+
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
-        """Link the time and the number to the change view."""
-        return tuple(list_display[:2])
+        """Link the time and the number to the change view, or the columns of a subclass."""
+        chosen = self.list_display_links
+        return tuple(list_display[:2]) if chosen == () else chosen  # type: ignore[return-value]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find numbers and exact names, and within a period parts of the text."""
-        exact = not Viewer.of(request).sees_content
-        texts = is_short_period(request.GET)
-        found = find(queryset, search_term, exact=exact, texts=texts)  # type: ignore[arg-type]
-        request.smsww_found = found.count  # type: ignore[attr-defined]
-        return found.rows, False
+        viewer, texts = Viewer.of(request), is_short_period(request.GET)
+        rows: Any = queryset
+        found = find(rows, search_term, exact=not viewer.sees_content, texts=texts)
+        if not (others := self._other_search_fields(request, viewer)) or not search_term.strip():
+            request.smsww_found = found.count  # type: ignore[attr-defined]
+            return found.rows, False
+        plain: Any = admin.ModelAdmin(self.model, self.admin_site)
+        plain.search_fields = others
+        more, _repeats = plain.get_search_results(request, queryset, search_term)
+        return found.rows | rows.filter(pk__in=more.values("pk")), False
+
+    def _other_search_fields(self, request: HttpRequest, viewer: Viewer) -> list[str]:
+        """Return the search fields of a subclass that this viewer may search."""
+        fields = [str(field) for field in self.get_search_fields(request)]
+        return [one for one in fields if one != "recipient" and not is_hidden(one, viewer)]
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
         """Tell the paginator the count of the search, so that it does not count again."""

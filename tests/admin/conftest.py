@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from ..support.pages import pages, rows  # noqa: F401
 from ..support.people import EVERYTHING, browser_of, staff
 
 

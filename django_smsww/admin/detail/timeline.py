@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
-from ..formatting import admin_url, badge, duration, error_name, kept_text, money
+from ..formatting import admin_url, badge, duration, error_name, kept_text, link_url, money
 from ..permissions import HIDDEN, Viewer
 from ..text import visible
 
@@ -111,13 +111,13 @@ def _from_callbacks(message: Message, viewer: Viewer, site: str) -> Iterator[Ent
     before: Decimal | None = None
     for callback in _newest(said):
         price = _price(callback)
-        link = (admin_url(site, Callback, "change", callback.pk), _("Payload"))
+        url = viewer.sees_callbacks and link_url(site, Callback, "change", callback.pk)
         yield Entry(
             callback.received_at,
             callback.get_source_display(),
             badge(callback.state) if callback.state else "",
             tuple(_callback_details(callback, viewer, before, price)),
-            link=link if viewer.sees_callbacks else None,
+            link=(url, _("Payload")) if url else None,
         )
         before = before if price is None else price
 
