@@ -1,0 +1,186 @@
+"""Write messages into a file, CSV or XLSX, and stream it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+
+from ..clock import local_time
+from ..models import Message
+from ..sending.spreadsheets import openpyxl
+from .permissions import HIDDEN, Viewer
+
+ROWS_AT_ONCE = 500
+BYTES_AT_ONCE = 64 * 1024
+
+CSV = "text/csv; charset=utf-8"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Without it Excel reads UTF-8 as the code page of the machine."""
+
+# The characters that begin a formula in a spreadsheet, also in the wide forms of East Asia.
+_FORMULA = "[=+\\-@＝＋－＠]"
+_begins_formula = re.compile(rf"\s*{_FORMULA}|[\t\r\n]").match
+# Excel splits at semicolons where commas are decimal points, and others at tabs. They do not see
+# the quotes around a cell with commas, so a line break in it begins a line.
+_escape_formulas = re.compile(rf'([;\t\r\n][\s"]*)({_FORMULA})').sub
+# A number in E.164 or an amount computes nothing, and must survive a round trip.
+_is_number = re.compile(r"\+[0-9]{7,15}|-?[0-9]+(\.[0-9]+)?").fullmatch
+# XML has no such characters.
+_replace_controls = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").sub
+
+COLUMNS = (
+    "reference",
+    "created_at",
+    "recipient",
+    "body",
+    "state",
+    "country",
+    "sender",
+    "encoding",
+    "segments",
+    "tag",
+    "alias",
+    "dry_run",
+    "provider_id",
+    "sent_at",
+    "delivered_at",
+    "created_by",
+    "key",
+    "price",
+    "total_price",
+    "penalty",
+    "error",
+    "error_code",
+    "error_status",
+)
+MASKED = ("recipient", "body")
+COSTS = ("price", "total_price", "penalty")
+
+
+def answer(request: HttpRequest, rows: QuerySet[Any], *, xlsx: bool) -> StreamingHttpResponse:
+    """Return the response with the file."""
+    viewer = Viewer.of(request)
+    if xlsx:
+        kind, extension = XLSX, "xlsx"
+        pieces: Iterator[Any] = _xlsx(rows, viewer)
+    else:
+        kind, extension, pieces = CSV, "csv", _csv(rows, viewer)
+    # Under ASGI, Django reads a plain iterator to its end before anything leaves.
+    body = _asynchronous(pieces) if isinstance(request, ASGIRequest) else pieces
+    name = f"messages-{timezone.now():%Y-%m-%d}.{extension}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(body, content_type=kind, headers=headers)
+
+
+async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
+        yield piece
+
+
+def columns(viewer: Viewer) -> list[str]:
+    """Return the columns; number and text are there for every viewer, and masked for some."""
+    secret = {*(() if viewer.sees_content else ("key",)), *(() if viewer.sees_costs else COSTS)}
+    return [name for name in COLUMNS if name not in secret]
+
+
+class Echo:
+    """A file for `csv` that returns each line instead of writing it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv(rows: QuerySet[Any], viewer: Viewer) -> Iterator[str]:
+    writer = csv.writer(Echo())
+    yield BYTE_ORDER_MARK + writer.writerow(columns(viewer))
+    for block in _blocks(rows, viewer):
+        yield "".join(writer.writerow([safe(_text(value)) for value in line]) for line in block)
+
+
+def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
+    """Yield a workbook of one sheet. Texts are text cells: they lose and compute nothing."""
+    book = openpyxl().Workbook(write_only=True)
+    sheet = book.create_sheet()
+    names = columns(viewer)
+    for number in range(len(names)):
+        # Excel shows a date as "#####" where the column is narrow.
+        sheet.column_dimensions[openpyxl().utils.get_column_letter(number + 1)].width = 20
+    text, time = (openpyxl().cell.WriteOnlyCell(sheet) for _ in range(2))
+    text.number_format, time.number_format = "@", "yyyy-mm-dd hh:mm:ss"
+    sheet.append(names)
+    for block in _blocks(rows, viewer):
+        for line in block:
+            # Each cell is written before the next value goes into it.
+            sheet.append(_cell(value, text, time) for value in line)
+    with TemporaryFile() as file:
+        book.save(file)
+        file.seek(0)
+        while piece := file.read(BYTES_AT_ONCE):
+            yield piece
+
+
+def _cell(value: Any, text: Any, time: Any) -> Any:
+    """Return the value, or one of the two formatted cells with it."""
+    if isinstance(value, datetime):
+        time.value = value.replace(tzinfo=None)
+        return time
+    if value is None or isinstance(value, int | Decimal):
+        return value
+    text.value = _replace_controls("\ufffd", str(value))
+    text.data_type = "s"  # the library takes "=1" for a formula
+    return text
+
+
+def _blocks(rows: QuerySet[Any], viewer: Viewer) -> Iterator[Iterator[list[Any]]]:
+    """Yield the values of the messages, several messages at a time."""
+    names = columns(viewer)
+    # Not iterator(): its server-side cursor is lost behind PgBouncer when the transaction ends.
+    primary_keys = iter(list(rows.values_list("pk", flat=True)))
+    every = Message.objects.using(rows.db).select_related("created_by")
+    while some := list(islice(primary_keys, ROWS_AT_ONCE)):
+        found = every.in_bulk(some)
+        messages = (found[key] for key in some if key in found)
+        yield ([_value(message, name, viewer) for name in names] for message in messages)
+
+
+def _value(message: Message, name: str, viewer: Viewer) -> Any:
+    if name in MASKED and not viewer.sees_content:
+        return HIDDEN
+    if name == "error_code" and not viewer.may_read_error(message):
+        return HIDDEN
+    value = getattr(message, name)
+    return local_time(value).replace(microsecond=0) if isinstance(value, datetime) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return "" if value is None else str(value)
+
+
+def safe(text: str) -> str:
+    """Return a cell without formulas: an apostrophe stands before each.
+
+    That holds in readers that take semicolons, tabs or line breaks for the ends of cells, too.
+    """
+    if _is_number(text):
+        return text
+    text = _escape_formulas(r"\1'\2", text)
+    return "'" + text if _begins_formula(text) else text
