@@ -39,11 +39,13 @@ class Exchange:
 
     Attributes:
         ends: the deadline, a time of `clock.elapsed()`.
+        began: whether a connection of ours has it.
         written: whether a byte of the request may have left.
         has_strays: whether more bytes than those of the response have come.
     """
 
     ends: float
+    began: bool = False
     written: bool = False
     has_strays: bool = False
 

@@ -15,11 +15,12 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, ReadTimeout, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
@@ -93,17 +94,20 @@ def exchange(request: RawRequest) -> RawResponse:
     ours = Exchange(ends=elapsed() + timeout)
     mark = current_exchange.set(ours)
     try:
-        adapter = _adapter_for(request.url)
-        response = adapter.send(
+        session = _session_for(request.url)
+        response = session.send(
             _prepare(request),
             stream=True,
             timeout=(min(connect_timeout, timeout), timeout),
-            proxies=adapter.proxies,
+            proxies=session.proxies,
+            allow_redirects=False,
         )
         return _read(response, request.max_size, ours)
     # All that counts is whether a byte had left before it broke.
     except Exception as exc:
-        failure = ExchangeError(_name(exc), written=ours.written)
+        # A test's own transport writes nothing that a connection of ours could note.
+        is_replaced = isinstance(exc, ReadTimeout) and not ours.began
+        failure = ExchangeError(_name(exc), written=ours.written or is_replaced)
     finally:
         current_exchange.reset(mark)
     raise failure  # out here it has no context, and so no request
@@ -111,10 +115,10 @@ def exchange(request: RawRequest) -> RawResponse:
 
 def close_connections() -> None:
     """Close the connections that this process keeps open, for the end of a worker or a test."""
-    while _adapters:
-        (pid, _), adapter = _adapters.popitem()
+    while _sessions:
+        (pid, _), session = _sessions.popitem()
         if pid == os.getpid():
-            adapter.close()
+            session.close()
 
 
 def _prepare(request: RawRequest) -> PreparedRequest:
@@ -168,6 +172,7 @@ class _Connection(HTTPConnection):
         return self.sock is not None and elapsed() - self._last_used < _IDLE_SECONDS
 
     def connect(self) -> None:
+        current_exchange.get().began = True
         self._opening, self._last_used = True, 0.0  # bytes sent meanwhile are for a proxy
         try:
             left = current_exchange.get().remaining()
@@ -184,6 +189,7 @@ class _Connection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Write headers and body together: one packet, and half of the system calls."""
+        current_exchange.get().began = True
         self._unsent, self._is_whole = [], False
         try:
             super().request(*args, **kwargs)
@@ -255,15 +261,29 @@ class _TLSPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-class _Adapter(HTTPAdapter):
-    """The pooled connections of this process to one host, for any number of threads.
+class _Session(Session):
+    """The session of this process with one host, for any number of threads.
 
-    They share one TLS context, and never retry. Proxies and the CA bundle are taken from the
-    environment, once. A `.netrc` is not: it would put its own password in place of the token.
+    It goes through the public door of `requests`, where tracers and mocks stand. But it follows no
+    redirect and keeps no cookie. A `.netrc` would put its own password in place of the token, so of
+    the environment it takes proxies and the CA bundle alone, once.
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__()
+        self.trust_env = False
         self.proxies = proxies_for(url)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount(url, _Adapter())
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Find none: to look for the next request, `Session` would read a body of any length."""
+
+
+class _Adapter(HTTPAdapter):
+    """The pooled connections of one session. They share one TLS context, and never retry."""
+
+    def __init__(self) -> None:
         self._lock = Lock()
         self._context: ssl.SSLContext | None = None
         self._pool: Any = None
@@ -307,16 +327,16 @@ def _use_our_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
 
-_adapters: dict[tuple[int, str], _Adapter] = {}
+_sessions: dict[tuple[int, str], _Session] = {}
 
 
-def _adapter_for(url: str) -> _Adapter:
-    """Return this process's adapter for the host of a URL; a forked child begins with its own."""
+def _session_for(url: str) -> _Session:
+    """Return this process's session with the host of a URL; a forked child begins with its own."""
     parts = urlsplit(url)
     key = (os.getpid(), f"{parts.scheme}://{parts.netloc}")
     # Two threads may build one at once: it is cheap, and only one of them is kept.
-    return _adapters.get(key) or _adapters.setdefault(key, _Adapter(key[1]))
+    return _sessions.get(key) or _sessions.setdefault(key, _Session(key[1]))
 
 
 # Besides the process id in the key: forks that do not run these hooks are only told by that.
-os.register_at_fork(after_in_child=_adapters.clear)
+os.register_at_fork(after_in_child=_sessions.clear)

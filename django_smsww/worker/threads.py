@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -158,7 +159,8 @@ class SendingThreads:
             self._pool = ThreadPoolExecutor(self._backend.concurrency, thread_name_prefix="smsww")
         try:
             for _ in range(count):
-                self._pool.submit(self._send_next)
+                # Traces and request ids go along.
+                self._pool.submit(copy_context().run, self._send_next)
         except BaseException:  # no thread can be started, or the interpreter is about to end
             self.stop()
             while not self._work.empty():
