@@ -27,7 +27,7 @@ _ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _without_quoted = re.compile(r'"[^"]*"').sub
 # Excel takes the delimiter from such a first line, and shows the line to nobody.
-_is_separator_line = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE).fullmatch
+_is_separator_line = re.compile(r'"?sep=(\t|[^\w\s"])"?\s*', re.IGNORECASE).fullmatch
 
 
 class UnusableFileError(InvalidSMS):

@@ -1,16 +1,20 @@
 """Files as spreadsheets write them, in the command and in the admin."""
 
 import zipfile
+from contextlib import suppress
 from io import BytesIO, StringIO
 from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from django_smsww.models import Message
 from django_smsww.sending import spreadsheets
+from django_smsww.sending.spreadsheets import UnusableFileError
 
 from ..conftest import NUMBER
 from ..support.people import admin_url, browser_of, missing, staff
@@ -176,6 +180,20 @@ def test_a_file_that_cannot_be_used_is_explained(send, compose, content, why):
     assert not Message.objects.exists()
 
 
+@given(st.sampled_from(sorted(SHAPES)), st.integers(0, 5000), st.binary(max_size=4))
+def test_a_damaged_file_raises_no_other_error(shape, place, noise):
+    content = SHAPES[shape]
+    damaged = content[:place] + noise + content[place + len(noise) :]
+    with suppress(UnusableFileError):
+        list(spreadsheets.read_lines(BytesIO(damaged)))
+
+
+@pytest.mark.parametrize("separator", ["", "\r", "x", '"'])
+def test_a_line_that_names_no_delimiter_is_no_such_line(send, separator):
+    code, errors = send(csv_of(f"sep={separator}", "recipient", NUMBER))
+    assert (code, "Line 1: unknown column" in errors) == (2, True), errors
+
+
 def test_a_file_without_names_is_no_file_of_messages_and_its_numbers_stay_hidden(send):
     code, errors = send(csv_of(f"{NUMBER},Hello"))
     assert (code, "unknown column 1, '+••••••••••••'" in errors, NUMBER in errors) == (
@@ -217,8 +235,8 @@ def test_each_number_of_a_typed_line_counts(compose, typed, numbers):
 
 
 def test_lines_count_from_the_first_of_the_file_or_of_what_is_typed(compose):
-    for given in ({"content": csv_of(NUMBER, "12")}, {"typed": f"{NUMBER}\n12"}):
-        assert not missing(compose(**given), "Line 2, column 1, “••”: ")
+    for source in ({"content": csv_of(NUMBER, "12")}, {"typed": f"{NUMBER}\n12"}):
+        assert not missing(compose(**source), "Line 2, column 1, “••”: ")
 
 
 def test_a_file_without_names_holds_numbers_in_its_first_column(compose):
