@@ -19,7 +19,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.core.signals import got_request_exception
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
 
@@ -149,6 +149,28 @@ def test_a_fault_of_the_database_shows_nothing(send, word, caplog):
         assert "nowhere" in reported(error)
     report = reported(error) if error else ""
     assert shown(report) == shown(logged(caplog)) == []
+
+
+@pytest.mark.parametrize("word", ["SELECT", "UPDATE"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_fault_of_the_database_in_a_hook_of_the_commit_shows_nothing(count, word, caplog):
+    """Django logs it with its traceback, and reporters show the variables of that."""
+
+    def spoil(execute, sql, *args):
+        is_chosen = sql.startswith(word) and "django_smsww_message" in sql
+        return execute(sql.replace("django_smsww_message", "nowhere") if is_chosen else sql, *args)
+
+    with transaction.atomic():
+        send_mass_sms(given.text, [given.number() for _ in range(count)], preflight=False)
+        if count == 1:
+            send_sms(given.text, given.number())
+        transaction.on_commit(partial(connection.execute_wrappers.append, spoil))
+        connection.run_on_commit.insert(0, connection.run_on_commit.pop())
+    connection.execute_wrappers.remove(spoil)
+    faults = [each.exc_info[1] for each in caplog.records if each.exc_info]
+    assert faults or (count, word) == (1, "SELECT")  # one row alone needs no SELECT
+    assert all(isinstance(error, DatabaseError) for error in faults)
+    assert shown([logged(caplog), *map(reported, faults)]) == []
 
 
 def test_what_was_handled_before_a_fault_of_the_database_keeps_its_variables():

@@ -22,6 +22,7 @@ from ..worker.limits import has_limits
 from ..worker.queue import deliver
 from ..worker.worker import Worker
 from .rows import Resends, RowWriter
+from .tracebacks import without_private_frames
 
 logger = logging.getLogger("django_smsww")
 
@@ -185,12 +186,14 @@ def _until_failure(
         yield block
 
 
+@without_private_frames
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
     """Send rows whose transaction has just committed; errors are logged, as no caller waits."""
     errors = deliver(sms_backends[alias], primary_keys, using=using, inline=True, committed=True)
     _log(errors, using)
 
 
+@without_private_frames
 def deliver_row(alias: str, row: Message, using: str) -> None:
     """Send the only row of a call whose transaction has just committed."""
     errors: dict[int, SMSError] = {}
