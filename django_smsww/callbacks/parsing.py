@@ -89,7 +89,8 @@ def read_callback(content_type: str, read_body: Callable[[], bytes], header: str
             not count.
         UnreadableCallback: the body cannot be read, and no header names the message.
     """
-    by_header = _authentic(read_header_stamp(header)) if header else None
+    stamp = read_header_stamp(header) if header else None
+    by_header = _authentic(stamp) if header else None
     try:
         payload = _read_payload(content_type, read_body)
     except UnreadableCallback as error:
@@ -97,7 +98,7 @@ def read_callback(content_type: str, read_body: Callable[[], bytes], header: str
             raise
         fault = str(error)
         return SignedCallback(*by_header, True, SendResult(), {"fault": fault}, fault)
-    by_custom = _named_by_custom(payload)
+    by_custom = _named_by_custom(payload, stamp)
     name = by_header or by_custom
     if name is None:
         raise NotAuthentic
@@ -112,11 +113,14 @@ def _authentic(stamp: Stamp | None) -> Name:
     return stamp.reference, stamp.environment
 
 
-def _named_by_custom(payload: Mapping[str, Any]) -> Name | None:
+def _named_by_custom(payload: Mapping[str, Any], authentic: Stamp | None) -> Name | None:
     custom = read_custom(payload)
     if custom.get(RESERVED_CUSTOM_KEY) is None:
         return None
-    return _authentic(read_custom_stamp(custom))
+    stamp = read_custom_stamp(custom)
+    if stamp is not None and stamp == authentic:  # to the letter, so it is not verified twice
+        return stamp.reference, stamp.environment
+    return _authentic(stamp)
 
 
 def _read_payload(content_type: str, read_body: Callable[[], bytes]) -> dict[str, Any]:
@@ -201,18 +205,18 @@ def write_body(
 
 def clean(value: Any) -> Any:
     """Return a payload in storable and bounded form, without personal data and secrets."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return _clean_string(value)
+    if isinstance(value, dict):
         return _clean_object(value)
     if isinstance(value, list):
         return [clean(item) for item in value[:_MAX_ITEMS]]
-    if isinstance(value, str):
-        return _clean_string(value)
     if isinstance(value, Decimal) or (isinstance(value, int) and abs(value) > _MAX_INTEGER):
         return str(value)[:_MAX_TEXT]
     return value
 
 
-def _clean_object(value: Mapping[str, Any]) -> dict[str, Any]:
+def _clean_object(value: dict[str, Any]) -> dict[str, Any]:
     pairs = [(clean_text(key, _MAX_KEY), item) for key, item in islice(value.items(), _MAX_ITEMS)]
     return {
         key: clean(_unsigned(item) if key == RESERVED_CUSTOM_KEY else item)

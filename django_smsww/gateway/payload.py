@@ -178,7 +178,9 @@ def digits(number: str) -> str:
 
 def clean_text(value: str, limit: int | None = None) -> str:
     """Return the text without NUL and lone surrogates, which a database refuses, and cut it."""
-    return _UNSTORABLE.sub("", value)[:limit]
+    if not value.isascii() or "\0" in value:
+        value = _UNSTORABLE.sub("", value)
+    return value[:limit]
 
 
 def read_money(value: Any, *, signed: bool = False) -> Decimal | None:
