@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import Subquery
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from ..models import Callback, Message, MessageQuerySet, Outcome
 from ..models import sql as statements
+from ..models.transitions import move_and_note
 from ..states import Cause
 from .parsing import SignedCallback
 
@@ -27,13 +28,24 @@ def record(callback: SignedCallback, *, using: str) -> Outcome:
 
 
 def _record(callback: SignedCallback, using: str) -> Outcome:
-    rows = Message.objects.using(using).filter(
-        reference=callback.reference, environment=callback.environment
-    )
+    if callback.agrees and _is_moved_at_once(callback, using):
+        return Outcome.MOVED
+    rows = Message.objects.using(using).filter(**_name_of(callback))
     with transaction.atomic(using=using):
         outcome = _apply(rows, callback)
         _keep(rows, callback, outcome)
     return outcome
+
+
+def _is_moved_at_once(callback: SignedCallback, using: str) -> bool:
+    if connections[using].vendor != "postgresql":
+        return False
+    rows, entry = Message.objects.using(using), _entry(callback, Outcome.MOVED, using)
+    return move_and_note(rows, _name_of(callback), callback.result, entry)
+
+
+def _name_of(callback: SignedCallback) -> dict[str, Any]:
+    return {"reference": callback.reference, "environment": callback.environment}
 
 
 def _apply(rows: MessageQuerySet, callback: SignedCallback) -> Outcome:
@@ -49,17 +61,21 @@ def _apply(rows: MessageQuerySet, callback: SignedCallback) -> Outcome:
 
 
 def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> None:
-    known, digest = _known(callback.reference, rows.db), callback.digest
-    callbacks = Callback.objects.using(rows.db)
-    if digest in known:
-        # The outcome of the first time stands, unless only now the row moved.
-        row = Subquery(rows.values("pk")[:1])
-        changes = {"outcome": outcome, "message": row} if outcome is Outcome.MOVED else {}
-        callbacks.filter(pk=known[digest]).count_again(**changes)
-    elif len(known) >= MAX_CALLBACKS and outcome is not Outcome.MOVED:
-        callbacks.filter(pk=max(known.values())).count_again()
+    counted = None if outcome is Outcome.MOVED else _counted_by(callback, rows.db)
+    if counted:
+        Callback.objects.using(rows.db).filter(pk=counted).count_again()
     else:
-        _add(rows, callback, outcome)
+        statements.upsert(_entry(callback, outcome, rows.db), rows.db)
+
+
+def _counted_by(callback: SignedCallback, using: str) -> int | None:
+    """Return the kept callback that counts one that moved nothing; None if it is kept itself.
+
+    A callback that moves its row is always kept: the states allow few of them.
+    """
+    known = _known(callback.reference, using)
+    newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None
+    return known.get(callback.digest, newest)
 
 
 def _known(reference: UUID, using: str) -> dict[str, int]:
@@ -68,14 +84,15 @@ def _known(reference: UUID, using: str) -> dict[str, int]:
     return dict(statements.select(Callback, ["digest", "id"], values, using))
 
 
-def _add(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> None:
+def _entry(callback: SignedCallback, outcome: Outcome, using: str) -> statements.Upsert:
     now = timezone.now()
-    named = {"reference": callback.reference, "environment": callback.environment}
-    values = {
-        "message": statements.subquery(Message, ["id"], named, rows.db),
+    effect = {
+        "message": statements.subquery(Message, ["id"], _name_of(callback), using),
+        "outcome": outcome,
+    }
+    values = effect | {
         "reference": callback.reference,
         "source": Callback.Source.CALLBACK,
-        "outcome": outcome,
         "provider_id": callback.result.provider_id,
         "state": callback.result.state,
         "payload": callback.payload,
@@ -84,4 +101,8 @@ def _add(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> N
         "received_at": now,
         "last_received_at": now,
     }
-    statements.insert(Callback, values, rows.db)
+    times = statements.expression(f"{statements.table_of(Callback, using)}.times + 1")
+    again = {"times": times, "last_received_at": now}
+    # The outcome of the first time stands, unless only now the row moved.
+    again |= effect if outcome is Outcome.MOVED else {}
+    return statements.Upsert(Callback, values, ("reference", "source", "digest"), again)

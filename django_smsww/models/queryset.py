@@ -151,9 +151,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
             where: a further condition, which the move itself may end.
         """
         rows = self.filter(where) if where else self
-        for some, is_first in _by_signals(rows, target):
+        for some, is_first in _by_signals(rows, target, cause):
             if some.move(target, cause, **changes):
-                self.announce(target, is_first=is_first)
+                self.announce_one(target, is_first=is_first)
                 return True
         return False
 
@@ -345,14 +345,20 @@ class MessageQuerySet(models.QuerySet["Message"]):
         Args:
             is_first: the move is the first word of the provider about these rows.
         """
-        wanted = _heard(self.model, state, is_first)
-        if not wanted:
+        if not _heard(self.model, state, is_first):
             return
+        rows = MessageQuerySet(self.model, using=self.db)
         for primary_key in self.values_list("pk", flat=True):
-            after_commit(self.db, _send_signals, self.model, wanted, primary_key, state, self.db)
+            rows.filter(pk=primary_key).announce_one(state, is_first=is_first)
+
+    def announce_one(self, state: State, *, is_first: bool) -> None:
+        """Announce the move of the one row of this queryset, which the move leaves in it."""
+        wanted = _heard(self.model, state, is_first)
+        if wanted:
+            after_commit(self.db, _send_signals, self.using(self.db), wanted, state)
 
 
-def announce_row(message: Message, *, is_first: bool = False) -> None:
+def announce_row(message: Message, is_first: bool = False) -> None:
     """Send the signals of a move that is committed, with a copy of this row."""
     signals = _heard(type(message), State(message.state), is_first)
     if signals:
@@ -373,21 +379,23 @@ def _late() -> SMSError:
     return SMSUnavailable(_("It was not sent in time; nothing was sent"), code="expired_unsent")
 
 
-def _by_signals(rows: MessageQuerySet, target: State) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Split the rows into those of which the provider said nothing yet, and all.
+def _by_signals(
+    rows: MessageQuerySet, target: State, cause: Cause
+) -> Iterator[tuple[MessageQuerySet, bool]]:
+    """Split the rows by whether the move is the provider's first word about them.
 
-    Only its first word sends `message_sent`, and an UPDATE does not return the old state. So where
-    a receiver listens, rows that were not accepted yet are tried first.
+    Only its first word sends `message_sent`, and an UPDATE does not return the old state. The
+    likely rows come first, and all rows last: an answer may arrive between two of the statements.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
+        if sources(target, cause) & PROVIDER:
+            yield rows.filter(state__in=PROVIDER), False
         yield rows.exclude(state__in=PROVIDER), True
     yield rows, False
 
 
-def _send_signals(
-    model: type[Message], signals: list[Signal], primary_key: int, state: State, using: str
-) -> None:
-    message = model._default_manager.using(using).filter(pk=primary_key).first()
+def _send_signals(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
+    message = rows.first()
     if message:
         _send(signals, message, state)
 

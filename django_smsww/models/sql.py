@@ -9,6 +9,7 @@ those of our own models, and every value is a parameter: that is why S608 and S6
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -63,11 +64,59 @@ def update_each(
         return int(cursor.rowcount)
 
 
-def insert(model: type[Model], values: Values, using: str) -> None:
-    """Insert a row of these columns; no signal is sent."""
-    columns, marks, params = _written(model, values, connections[using])
-    sql = f"INSERT INTO {table_of(model, using)} ({', '.join(columns)}) "
-    _execute(using, f"{sql}VALUES ({', '.join(marks)})", params)
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A row to insert, unless its table has one with the same values in the unique columns.
+
+    Attributes:
+        again: the values that such a row gets instead.
+    """
+
+    model: type[Model]
+    values: Values
+    unique: Sequence[str]
+    again: Values
+
+    def statement(self, using: str, source: str = "") -> tuple[str, list[Any]]:
+        """Return the statement, and its parameters; it inserts once for each row of the source."""
+        connection, table = connections[using], table_of(self.model, using)
+        columns, marks, params = _written(self.model, self.values, connection)
+        changes, more = assignments(self.model, self.again, connection)
+        unique = ", ".join(map(connection.ops.quote_name, self.unique))
+        is_mysql = connection.vendor == "mysql"
+        known = "DUPLICATE KEY UPDATE" if is_mysql else f"CONFLICT ({unique}) DO UPDATE SET"
+        row = f"SELECT {', '.join(marks)} {source}" if source else f"VALUES ({', '.join(marks)})"
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) {row} ON {known} {changes}"
+        return sql, params + more
+
+
+def upsert(entry: Upsert, using: str) -> None:
+    """Insert a row, or change the one that has its unique values; no signal is sent."""
+    sql, params = entry.statement(using)
+    _execute(using, sql, params)
+
+
+def update_and_upsert(
+    model: type[Row], changes: Values, where: RawSQL, old: str, entry: Upsert, using: str
+) -> tuple[Row, Any] | None:
+    """Update the row that the condition names and upsert the entry, or do neither of them.
+
+    Return the row as it is stored, and the value that its column `old` had before. This is for
+    PostgreSQL. Its portable twin is an UPDATE and then `upsert()`, in a transaction.
+    """
+    # The lock comes first: if another connection is changing the row, PostgreSQL waits and looks
+    # again. So `old` is the value that the UPDATE replaces, and of two equal callbacks one moves.
+    written, params = assignments(model, changes, connections[using])
+    upserted, more = entry.statement(using, "FROM moved")
+    table, (columns, *_) = table_of(model, using), _reading(model, using)
+    sql = (
+        f"WITH old AS MATERIALIZED (SELECT id AS old_id, {old} AS old_value FROM {table} "  # noqa: S608
+        f"WHERE {where.sql} FOR UPDATE), moved AS (UPDATE {table} SET {written} FROM old "
+        f"WHERE id = old_id RETURNING old_value, {table}.*), noted AS ({upserted}) "
+        f"SELECT old_value, {columns} FROM moved"
+    )
+    values = _fetched(using, sql, [*where.params, *params, *more])
+    return (_loaded(model, values[1:], using), values[0]) if values else None
 
 
 def insert_one(model: type[Row], values: Values, where: RawSQL, using: str) -> Row | None:
@@ -126,17 +175,24 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
 
 
 def _returned(model: type[Row], sql: str, params: Sequence[Any], using: str) -> Row | None:
-    columns, names, converters = _reading(model, using)
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} RETURNING {columns}", params)
+    columns, *_ = _reading(model, using)
+    values = _fetched(using, f"{sql} RETURNING {columns}", params)
+    return None if values is None else _loaded(model, values, using)
+
+
+def _fetched(using: str, sql: str, params: Sequence[Any]) -> list[Any] | None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, params)
         rows = cursor.fetchall()
-    for values in map(list, rows):
-        for number, functions, column in converters:
-            for convert in functions:
-                values[number] = convert(values[number], column, connection)
-        return model.from_db(using, names, values)
-    return None
+    return list(rows[0]) if rows else None
+
+
+def _loaded(model: type[Row], values: list[Any], using: str) -> Row:
+    _columns, names, converters = _reading(model, using)
+    for number, functions, column in converters:
+        for convert in functions:
+            values[number] = convert(values[number], column, connections[using])
+    return model.from_db(using, names, values)
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from uuid import UUID
 
 from django.db import connections, transaction
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 
 from ..clock import database_now
 from ..exceptions import SMSError, SMSOutcomeUnknown
@@ -23,9 +25,21 @@ from ..sms import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from . import provider_facts as facts
 from .callback import Callback, Outcome
+from .commit import after_commit, in_transaction
 from .event import Event
 from .queryset import NO_ERROR, MessageQuerySet, announce_row, error_columns
-from .sql import adapted, assignments, expression, field_of, update_each, update_one
+from .sql import (
+    Upsert,
+    Values,
+    adapted,
+    assignments,
+    expression,
+    field_of,
+    no_twin,
+    update_and_upsert,
+    update_each,
+    update_one,
+)
 
 if TYPE_CHECKING:
     from .message import Message
@@ -166,6 +180,42 @@ def _update(move: Move, token: UUID, rows: MessageQuerySet) -> tuple[str, str, l
         where += " AND (provider_id IS NULL OR provider_id = %s)"
         params.append(move.provider_id)
     return changes, where, params
+
+
+# One row, by a callback
+
+
+def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Upsert) -> bool:
+    """Move the row that a callback names and note the callback, in one statement on PostgreSQL.
+
+    Return False if nothing moved. Then `MessageQuerySet.accept`, which does the same on the other
+    databases, has to merge the facts and to find out why.
+    """
+    if result.state not in PROVIDER:
+        return False
+    target = State(result.state)
+    changes = rows.columns_of(target, facts.merge(rows.model, result, rows.db) | NO_ERROR)
+    where = _is_movable(rows, named, target, result.provider_id)
+    # In a transaction of the caller, an entry that the database refuses must not end it.
+    with transaction.atomic(using=rows.db) if in_transaction(rows.db) else nullcontext():
+        moved = update_and_upsert(rows.model, changes, where, "state", entry, rows.db)
+        if moved:
+            row, old = moved
+            after_commit(rows.db, announce_row, row, old not in PROVIDER)
+    return bool(moved)
+
+
+def _is_movable(rows: MessageQuerySet, named: Values, target: State, provider_id: str) -> RawSQL:
+    """Return the condition of `MessageQuerySet.accept`, which the ORM writes in 0.7 ms."""
+    states = [state.value for state in sources(target, Cause.EVIDENCE)]
+    where = [f"{name} = %s" for name in named]
+    where += ["NOT dry_run", f"state IN ({', '.join(['%s'] * len(states))})"]
+    params = [*named.values(), *states]
+    if provider_id:
+        is_free = no_twin(rows.model, provider_id, rows.db)
+        where.append(f"(provider_id = %s OR provider_id IS NULL AND {is_free.sql})")
+        params += [provider_id, *is_free.params]
+    return expression(" AND ".join(where), params)
 
 
 # The answer to a send overrules what callbacks said

@@ -107,18 +107,20 @@ def statements(captured):
     return [verb for verb in verbs if verb not in ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")]
 
 
+IN_ONE = ["WITH"] if connection.vendor == "postgresql" else []
+"""The one statement in which PostgreSQL moves a row and keeps the callback."""
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        ("DELIVERED", ["UPDATE", "SELECT", "INSERT"]),
-        ("NEW", ["UPDATE", "UPDATE", "SELECT", "INSERT"]),
+        ("DELIVERED", IN_ONE or ["UPDATE", "INSERT"]),
+        ("NEW", [*IN_ONE, "UPDATE", "UPDATE", "SELECT", "INSERT"]),
         ("SHREDDED", ["UPDATE", "SELECT", "INSERT", "UPDATE", "SELECT", "INSERT"]),  # counted
     ],
 )
 def test_a_callback_begins_with_a_write_and_takes_few_statements(message, state, expected):
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         hear(message, state)
     assert statements(captured) == expected
 
@@ -130,15 +132,16 @@ def test_a_disagreement_begins_with_a_write_too(make_message, message):
     assert statements(captured) == ["UPDATE", "SELECT", "INSERT"]
 
 
+@pytest.mark.parametrize("state", ["DELIVERED", "NEW"])
 @pytest.mark.parametrize("failing", ["UPDATE", "SELECT", "INSERT", "SAVEPOINT"])
-def test_storage_that_fails_asks_for_the_callback_again(message, caplog, failing):
+def test_storage_that_fails_asks_for_the_callback_again(message, caplog, failing, state):
     def fail(execute, sql, *args):
-        if sql.startswith(failing):
+        if failing in sql:
             raise OperationalError("disk full, at +393331234567")
         return execute(sql, *args)
 
     with connection.execute_wrapper(fail):
-        response = post({"data": document(), "custom": mark(message)})
+        response = post({"data": document(state), "custom": mark(message)})
     assert (response.status_code, response.json()) == (503, {"error": "storage"})
     assert (stored(message).state, Callback.objects.count()) == ("NEW", 0)
     assert "not stored: OperationalError" in caplog.text

@@ -8,6 +8,8 @@ from django_smsww import send_sms
 from django_smsww.clock import database_now
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 
+from ..support.door import ENVIRONMENT, hear
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NUMBER = "+393331234567"
@@ -52,3 +54,22 @@ def test_one_message_takes_few_statements(gateway, call, options, count, without
         call(**options)
     allowed = without_returning if connection.vendor == "mysql" else count
     assert len(queries) == allowed
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "elsewhere"),
+    [
+        (["DELIVERED"], 1, 5),
+        (["PENDING"], 1, 5),
+        (["DELIVERED", "DELIVERED"], 9, 8),  # nothing moves, and the row has to say why
+        (["DELIVERED", "NEW"], 8, 7),
+    ],
+)
+def test_a_callback_takes_few_statements(make_message, words, count, elsewhere):
+    message = make_message(environment=ENVIRONMENT, state="NEW")
+    *before, last = words
+    for word in before:
+        hear(message, word)
+    with CaptureQueriesContext(connection) as queries:
+        hear(message, last)
+    assert len(queries) == (count if connection.vendor == "postgresql" else elsewhere)
