@@ -72,10 +72,17 @@ def _stalled(records: Data, now: datetime) -> Findings:
 
 
 def _unknown(records: Data, now: datetime) -> Findings:
-    unknown = records["unknown"]
-    if unknown["count"] and now - unknown["oldest_at"] >= UNKNOWN_WAIT:
-        text = f"{unknown['count']} messages may have been sent or not: run smsww_sync."
-        yield _needed("unknown", text)
+    unknown, synced_at = records["unknown"], records["last_sync_at"]
+    if not unknown["count"] or now - unknown["oldest_at"] < UNKNOWN_WAIT:
+        return
+    text = f"{unknown['count']} messages may have been sent or not: "
+    if synced_at and synced_at - unknown["oldest_at"] >= UNKNOWN_WAIT:
+        text += (
+            "smsww_sync could not tell of the oldest; settle it by hand on its page in the admin."
+        )
+    else:
+        text += "run smsww_sync."
+    yield _needed("unknown", text)
 
 
 def _overdue(records: Data, now: datetime) -> Findings:

@@ -29,6 +29,7 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
         "waiting": _waiting(rows),
         "last_day": _counts(rows.filter(created_at__gte=now - timedelta(days=1))),
         "due": _due(rows, now),
+        "leased": _leased(rows, now),
         "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
         "unknown": _unknown(rows),
         "overdue": _overdue(rows, now),
@@ -58,6 +59,12 @@ def _span(rows: MessageQuerySet, name: str) -> Data:
 def _due(rows: MessageQuerySet, now: datetime) -> Data:
     """Count the rows that could have left by now, and since when the first could."""
     return _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at")
+
+
+def _leased(rows: MessageQuerySet, now: datetime) -> Data:
+    """Count the queued rows that a worker has, dead or alive, and until when nobody else may."""
+    leased = rows.queued().filter(lease_until__gte=now)
+    return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
 
 
 def _unknown(rows: MessageQuerySet) -> Data:

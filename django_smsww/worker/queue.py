@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now, elapsed
 from ..exceptions import SMSError
-from ..models import Heartbeat
+from ..models import Heartbeat, Suspension
 from .worker import LEASE_ROWS, Worker
 
 SWEEP_SECONDS = 30.0
@@ -82,6 +82,12 @@ def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
     """Return how many rows `deliver_due` would find now."""
     due = Worker(backend, using, inline=False).rows.due(database_now(using))
     return due.order_by()[:limit].count()
+
+
+def is_paused(backend: BaseSMSBackend, using: str) -> bool:
+    """Tell whether a suspension holds all messages of this alias back."""
+    known = Suspension.objects.using(using).of(backend.alias, backend.environment)
+    return known.active(database_now(using)).filter(scope="alias").exists()
 
 
 def _sweep(

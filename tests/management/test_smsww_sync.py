@@ -60,7 +60,15 @@ def test_it_prints_json(command, row):
 
 
 def test_it_skips_a_backend_that_cannot_be_asked(command):
-    assert "skipped: its backend can neither" in command(default=SMSBackend(alias="default"))
+    backend = SMSBackend(alias="default")
+    assert "skipped: its backend can neither" in command("-v2", default=backend)
+    assert command(default=backend) == ""
+
+
+def test_cron_sends_no_mail_where_there_was_nothing_to_do(command, row):
+    assert command(default=ListedBackend()) == ""
+    row()
+    assert command("-v0", default=ListedBackend()) == ""
 
 
 def test_it_fails_where_the_provider_cannot_be_asked(command, row):

@@ -4,6 +4,7 @@ import threading
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from itertools import islice
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -96,7 +97,33 @@ def test_a_message_that_fails_does_not_keep_the_others_back(gateway):
 
 def test_it_leaves_a_row_to_the_call_that_is_about_to_send_it(gateway, make_message):
     make_message(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    assert run() == "0 messages taken from the queue.\n"
+    assert run() == ""
+
+
+def test_it_prints_nothing_at_verbosity_0(gateway):
+    gateway.configure(queue=True)
+    send_sms("Hello", NUMBER)
+    assert (run("-v0"), len(gateway.sent)) == ("", 1)
+
+
+def test_a_service_says_what_it_did_and_names_a_pause(gateway):
+    gateway.configure(queue=True)
+    send_sms("Hello", NUMBER)
+    steps = iter([Suspension.objects.pause, Suspension.objects.resume])
+    output = StringIO()
+
+    class Stop(StopWhen):
+        def wait(self, seconds):
+            for step in islice(steps, 1):
+                step("default", "")
+
+    service = Command(stdout=output)
+    service.work(["default"], Stop(lambda: output.getvalue().count("paused") == 2), interval=0.01)
+    assert output.getvalue().splitlines() == [
+        "1 messages taken from the queue.",
+        "default is paused: smsww_status says why.",
+        "default is no longer paused.",
+    ]
 
 
 def test_it_settles_what_a_dead_process_left(gateway, make_message):
@@ -194,9 +221,10 @@ def test_a_service_goes_on_when_the_database_is_back(gateway):
         return len(gateway.sent) == 1
 
     with connection.execute_wrapper(Away(2)):
-        service = Command(stdout=StringIO(), stderr=errors)
-        total = service.work(["default"], StopWhen(until_sent), interval=0.01)
-    assert (total, len(gateway.sent)) == (1, 1)
+        output = StringIO()
+        service = Command(stdout=output, stderr=errors)
+        service.work(["default"], StopWhen(until_sent), interval=0.01)
+    assert (output.getvalue(), len(gateway.sent)) == ("1 messages taken from the queue.\n", 1)
     assert errors.getvalue().count("is away") == 2
 
 

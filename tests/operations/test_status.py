@@ -129,6 +129,18 @@ def test_signs_of_life_are_shown(gateway, make_message):
     assert records["callbacks"]["last_at"] > records["last_sync_at"]
 
 
+def test_what_a_sync_could_not_tell_is_for_a_person(gateway, make_message):
+    make_message(state=State.UNKNOWN, claimed_at=ago(hours=1))
+    assert "run smsww_sync" in run()[1]
+    Heartbeat.objects.create(name="sync:default", beat_at=ago(minutes=5))
+    assert "settle it by hand on its page in the admin" in run()[1]
+
+
+def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, make_message):
+    make_message(lease_until=timezone.now() + timedelta(minutes=4), next_attempt_at=ago(minutes=1))
+    assert "leased: 1 by a worker; if it died, another one sends them after" in run()[1]
+
+
 def accepted(make_message, **columns):
     columns = {"state": State.NEW, "claimed_at": ago(hours=2), "created_at": ago(hours=2)} | columns
     return make_message(environment="example.com", **columns)
@@ -318,8 +330,8 @@ def test_the_keys_of_the_json_stay(configure):
     assert list(document) == ["status", "generated_at", "aliases"]
     assert " ".join(sorted(one)) == "backend environment findings probe provider records"
     assert " ".join(sorted(one["records"])) == (
-        "callbacks due foreign last_day last_sweep_at last_sync_at overdue penalties stalled "
-        "suspensions unknown waiting"
+        "callbacks due foreign last_day last_sweep_at last_sync_at leased overdue penalties "
+        "stalled suspensions unknown waiting"
     )
     assert sorted(one["provider"]["account"]) == ["token", "wallet"]
 

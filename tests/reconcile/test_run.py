@@ -203,3 +203,11 @@ def test_after_a_restore_messages_without_a_row_are_reported(accepted):
 def test_a_naive_time_of_a_backup_is_refused():
     with pytest.raises(ValueError, match="aware"):
         hold_after_restore(ListedBackend(), ago(30).replace(tzinfo=None))
+
+
+def test_a_look_at_the_list_alone_is_no_sync():
+    """The admin's is one: it leaves out what the list does not show."""
+    sync(ListedBackend(), max_lookups=0)
+    assert not Heartbeat.objects.exists()
+    sync(ListedBackend())
+    assert Heartbeat.objects.get().name == "sync:default"

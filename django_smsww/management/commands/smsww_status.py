@@ -119,6 +119,9 @@ def _messages(records: Data) -> Iterator[str]:
     yield f"last 24 hours: {_counts(records['last_day'])}"
     if due["count"]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
+    if count := records["leased"]["count"]:
+        until = _moment(records["leased"]["until"])
+        yield f"leased: {count} by a worker; if it died, another one sends them after {until}"
     if unknown["count"]:
         yield f"unknown: {unknown['count']}, the oldest of {_moment(unknown['oldest_at'])}"
     if overdue["count"]:

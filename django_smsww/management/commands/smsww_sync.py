@@ -91,7 +91,7 @@ class Command(BaseCommand):
         for report, count in zip(reports, held, strict=True):
             report.held += count
         keep_up()  # so that nobody has to wait for the statistics
-        self.show(reports, options["json"])
+        self.show(reports, as_json=options["json"], verbosity=options["verbosity"])
         return [report.alias for report in reports if report.error]
 
     def sync_one(self, backend: BaseSMSBackend, since: datetime | None, grace: float) -> SyncReport:
@@ -103,27 +103,29 @@ class Command(BaseCommand):
                 on_request=lambda report: advance(looked=report.looked, found=report.adopted),
             )
 
-    def show(self, reports: list[SyncReport], as_json: bool) -> None:
+    def show(self, reports: list[SyncReport], *, as_json: bool, verbosity: int) -> None:
         if as_json:
             self.stdout.write(json.dumps({one.alias: one.as_dict() for one in reports}))
             return
-        for report in reports:
-            for line in _lines(report):
+        for report in reports if verbosity else ():
+            for line in _lines(report, verbosity):
                 self.stdout.write(f"{report.alias}: {line}")
 
 
-def _lines(report: SyncReport) -> Iterator[str]:
-    """Yield the report in lines for people."""
+def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
+    """Yield the report in lines for people: none if there was nothing to do, so cron is silent."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
-        yield f"skipped: {report.skipped}"
+        if verbosity > 1:
+            yield f"skipped: {report.skipped}"
         return
-    yield (
-        f"{report.looked} looked at, {report.moved} moved, {report.adopted} found again, "
-        f"{report.proved_absent} proved absent, {report.corrected} corrected, "
-        f"{len(report.still_unknown)} still unknown ({report.requests} requests)."
-    )
+    if report.requests or verbosity > 1:
+        yield (
+            f"{report.looked} looked at, {report.moved} moved, {report.adopted} found again, "
+            f"{report.proved_absent} proved absent, {report.corrected} corrected, "
+            f"{len(report.still_unknown)} still unknown ({report.requests} requests)."
+        )
     yield from _troubles(report)
     if report.left:
         yield f"{report.left} unfinished ones were left for the next run."

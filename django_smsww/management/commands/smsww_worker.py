@@ -22,7 +22,7 @@ from django_smsww.management.console import (
 from django_smsww.models import Message
 from django_smsww.signals import message_failed
 from django_smsww.states import State
-from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
+from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due, is_paused
 
 MANY = 5000
 """Messages that are sent of a single alias before the next look at the signals."""
@@ -34,6 +34,12 @@ class Command(BaseCommand):
         "Run it from cron with --once, or without as a service; SIGTERM and Ctrl-C stop it when "
         "the requests under way have been answered, and give the rest back."
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.failures: Counter[tuple[str, str]] = Counter()
+        self.paused: set[str] = set()
+        self.is_silent = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_using(parser)
@@ -47,26 +53,47 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        aliases = aliases_of(options)
-        with stop_signals() as stopped, counted_failures() as failures:
-            total = self.work(aliases, stopped, None if options["once"] else options["interval"])
-        self.stdout.write(f"{total} messages taken from the queue.")
-        for (state, code), count in sorted(failures.items()):
-            how = "Unknown" if state == State.UNKNOWN else "Failed"
-            self.stdout.write(f"{how}: {count} ({code}).")
+        aliases, self.is_silent = aliases_of(options), not options["verbosity"]
+        with stop_signals() as stopped, counted_failures(self.failures):
+            self.work(aliases, stopped, None if options["once"] else options["interval"])
 
-    def work(self, aliases: list[str], stopped: Event, interval: float | None) -> int:
-        """Send until stopped or, without an interval, until nothing is due; return how many."""
+    def work(self, aliases: list[str], stopped: Event, interval: float | None) -> None:
+        """Send until stopped or, without an interval, until nothing is due."""
         total = 0
         while not stopped.is_set():
             taken = self.sweep_all(aliases, stopped.is_set, is_service=interval is not None)
             total += taken
             if taken:
                 continue
+            self.report(total)
+            total = 0
             if interval is None:
                 break
             stopped.wait(interval)
-        return total
+        self.report(total)
+
+    def report(self, total: int) -> None:
+        """Say what was done since the last report; nothing if that was nothing."""
+        failures = sorted(self.failures.items())
+        self.failures.clear()
+        if total or failures:
+            self.write(f"{total} messages taken from the queue.")
+        for (state, code), count in failures:
+            how = "Unknown" if state == State.UNKNOWN else "Failed"
+            self.write(f"{how}: {count} ({code}).")
+
+    def name_paused(self, aliases: list[str]) -> None:
+        """Name an alias when its pause begins, and when that is over."""
+        using = router.db_for_write(Message)
+        paused = {alias for alias in aliases if is_paused(find_backend(alias), using)}
+        for alias in sorted(paused ^ self.paused):
+            says = "paused: smsww_status says why" if alias in paused else "no longer paused"
+            self.write(f"{alias} is {says}.")
+        self.paused = paused
+
+    def write(self, line: str) -> None:
+        if not self.is_silent:
+            self.stdout.write(line)
 
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send a block of each alias. A service goes on when a lost database is back.
@@ -77,7 +104,10 @@ class Command(BaseCommand):
         try:
             # A long queue of one alias must not delay the messages of the others.
             limit = LEASE_ROWS if len(aliases) > 1 else MANY
-            return sum(self.sweep(alias, stop, limit) for alias in aliases)
+            taken = sum(self.sweep(alias, stop, limit) for alias in aliases)
+            if is_service and not taken:
+                self.name_paused(aliases)
+            return taken
         except (OperationalError, InterfaceError) as error:
             # The error's own text may name a host and a user.
             text = f"The database is away ({type(error).__name__}); nothing more is sent until it"
@@ -95,15 +125,14 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def counted_failures() -> Iterator[Counter[tuple[str, str]]]:
+def counted_failures(counts: Counter[tuple[str, str]]) -> Iterator[None]:
     """Count messages by state and code that end FAILED or UNKNOWN in this process."""
-    counts: Counter[tuple[str, str]] = Counter()
 
     def note(sender: type[Message], message: Message, state: State, **extra: Any) -> None:
         counts[state, message.error_code or message.error] += 1
 
     message_failed.connect(note)
     try:
-        yield counts
+        yield
     finally:
         message_failed.disconnect(note)
