@@ -52,8 +52,8 @@ def test_the_guide_to_languages_explains_an_error_in_two(db):
 def own_backend(settings, monkeypatch):
     """The backend of the guide to contributing, as a module of the project."""
     module = ModuleType("backend_of_the_guide")
-    [block] = guides.blocks_of("contributing.md")
-    exec(compile(block, "docs/contributing.md", "exec"), vars(module))
+    [block] = guides.blocks_of("../CONTRIBUTING.md")
+    exec(compile(block, "CONTRIBUTING.md", "exec"), vars(module))
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def configure(**options):
