@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
 from django.conf import settings
@@ -19,12 +21,18 @@ def new_database(folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder}/project.sqlite3"
         return
     name = f"smsww_{uuid4().hex}"
-    with server("{USER}@{HOST}:{PORT}".format(**configured)) as (place, execute):
+    with server(_place(configured)) as (place, execute):
         execute(f"CREATE DATABASE {name}")
         yield f"{place}/{name}"
         # A process that was killed may still seem to be connected to it.
         force = "WITH (FORCE)" if place.startswith("postgres") else ""
         execute(f"DROP DATABASE {name} {force}")
+
+
+def _place(database: dict[str, Any]) -> str:
+    """Return the part of a URL that says where the server is, and who logs in."""
+    log_in = (quote(text, safe="") for text in (database["USER"], database["PASSWORD"]) if text)
+    return f"{':'.join(log_in)}@{database['HOST']}:{database['PORT']}"
 
 
 @contextmanager
@@ -39,9 +47,10 @@ def postgresql(place: str) -> Iterator[tuple[str, Callable[[str], object]]]:
 def mariadb(place: str) -> Iterator[tuple[str, Callable[[str], object]]]:
     import MySQLdb
 
-    user, _, address = place.partition("@")
-    host, _, port = address.partition(":")
-    with closing(MySQLdb.connect(user=user, host=host, port=int(port))) as server:
+    parts = urlsplit(f"mysql://{place}")
+    user, password = (unquote(text or "") for text in (parts.username, parts.password))
+    address = {"host": parts.hostname, "port": parts.port or 3306}
+    with closing(MySQLdb.connect(user=user, password=password, **address)) as server:
         yield f"mysql://{place}", server.query
 
 
