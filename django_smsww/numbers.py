@@ -128,8 +128,8 @@ def required_library() -> Any:
     return phonenumbers
 
 
-# One number is read several times on its way into a row.
-@lru_cache(maxsize=1024)
+# One number is read several times on its way into a row; a mass send reads all of them first.
+@lru_cache(maxsize=16_384)
 def _parse(text: str, region: str) -> str:
     """Return the number in E.164, or a text that is_e164() refuses: "" if it is no number."""
     if len(text) > LONGEST_TEXT:

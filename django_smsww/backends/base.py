@@ -157,9 +157,7 @@ class BaseSMSBackend:
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS unless the message could be sent; its text says what to write."""
         self.validate_content(sms)
-        read_number(sms.recipient, self.region)
-        if self.allowed_countries is not None:
-            check_country(sms.recipient, self.allowed_countries)
+        self.validate_recipient(sms.recipient)
 
     def validate_content(self, sms: SMS) -> None:
         """Raise InvalidSMS unless all but the recipient could be sent."""
@@ -171,6 +169,12 @@ class BaseSMSBackend:
             check_segments(sms.body, self.max_segments_per_day, "max_segments_per_day")
         if self._is_single(sms):
             check_segments(sms.body, 1, "fail_on_multiple_messages")
+
+    def validate_recipient(self, recipient: str) -> None:
+        """Raise InvalidSMS unless messages could be sent to this number."""
+        read_number(recipient, self.region)
+        if self.allowed_countries is not None:
+            check_country(recipient, self.allowed_countries)
 
     def route_for(self, sms: SMS) -> str:
         """Return the provider's route for the message; "" if there is only one."""

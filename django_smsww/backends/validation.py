@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import NoneType
 from typing import Any
@@ -54,16 +54,22 @@ _is_sender = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{1,9}[A-Za-z0-9]"
 
 def check_content(sms: SMS) -> None:
     """Raise InvalidSMS unless every field but the recipient could be sent and stored."""
-    _check_types(sms)
+    _check_types(sms, _TYPES)
     _check_body(sms.body)
     if not is_sender(sms.sender):
         raise InvalidSMS(_WRONG_SENDER)
-    _check_label("key", sms.key, 200)
+    check_names(sms)
     _check_label("tag", sms.tag, 64)
     if not -32768 <= sms.priority <= 32767:
         raise InvalidSMS("priority must be an integer from -32768 to 32767.")
     _check_times(sms)
     _check_custom(sms.custom)
+
+
+def check_names(sms: SMS) -> None:
+    """Raise InvalidSMS unless the key and the reference could be stored."""
+    _check_types(sms, ("key", "reference"))
+    _check_label("key", sms.key, 200)
 
 
 def check_segments(body: str, limit: int, option: str = "") -> None:
@@ -97,8 +103,9 @@ def is_sender(sender: str) -> bool:
     return not sender or bool(_is_sender(sender))
 
 
-def _check_types(sms: SMS) -> None:
-    for name, (types, wanted) in _TYPES.items():
+def _check_types(sms: SMS, names: Iterable[str]) -> None:
+    for name in names:
+        types, wanted = _TYPES[name]
         value = getattr(sms, name)
         # A bool is an int, but no priority.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):

@@ -19,7 +19,14 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, CharField, Field, Model, QuerySet, TextField
+from django.db.models import (
+    BooleanField,
+    CharField,
+    Field,
+    Model,
+    QuerySet,
+    TextField,
+)
 from django.db.models.expressions import RawSQL
 
 Row = TypeVar("Row", bound=Model)
@@ -80,7 +87,7 @@ class Upsert:
     def statement(self, using: str, source: str = "") -> tuple[str, list[Any]]:
         """Return the statement, and its parameters; it inserts once for each row of the source."""
         connection, table = connections[using], table_of(self.model, using)
-        columns, marks, params = _written(self.model, self.values, connection)
+        columns, marks, params = written(self.model, self.values, connection)
         changes, more = assignments(self.model, self.again, connection)
         unique = ", ".join(map(connection.ops.quote_name, self.unique))
         is_mysql = connection.vendor == "mysql"
@@ -122,7 +129,7 @@ def update_and_upsert(
 def insert_one(model: type[Row], values: Values, where: RawSQL, using: str) -> Row | None:
     """Insert a row of these columns if the condition is true, and return it as it is stored."""
     connection = connections[using]
-    columns, marks, params = _written(model, values, connection)
+    columns, marks, params = written(model, values, connection)
     nowhere = " FROM DUAL" if connection.vendor == "mysql" else ""
     sql = (
         f"INSERT INTO {table_of(model, using)} ({', '.join(columns)}) "
@@ -159,7 +166,7 @@ def select(
 
 def subquery(model: type[Model], names: Sequence[str], values: Values, using: str) -> RawSQL:
     """Return the SELECT of these columns of the rows that have these values."""
-    columns, marks, params = _written(model, values, connections[using])
+    columns, marks, params = written(model, values, connections[using])
     where = " AND ".join(map(" = ".join, zip(columns, marks, strict=True)))
     named = ", ".join(map(connections[using].ops.quote_name, names))
     sql = f"SELECT {named} FROM {table_of(model, using)} WHERE {where}"  # noqa: S608
@@ -230,7 +237,7 @@ def assignments(
     model: type[Model], values: Values, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """Return the text after SET, and its parameters."""
-    columns, marks, params = _written(model, values, connection)
+    columns, marks, params = written(model, values, connection)
     return ", ".join(map(" = ".join, zip(columns, marks, strict=True))), params
 
 
@@ -247,7 +254,7 @@ def adapted(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper)
     return value if value is None or is_plain else field.get_db_prep_save(value, connection)
 
 
-def _written(
+def written(
     model: type[Model], values: Values, connection: BaseDatabaseWrapper
 ) -> tuple[list[str], list[str], list[Any]]:
     """Return the quoted columns, the SQL of each value, and the parameters of that SQL."""

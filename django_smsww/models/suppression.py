@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_null import gettext_noop
 
 from ..exceptions import InvalidSMS
+from .bulk import one_of
 from .fields import NumberField
 
 
@@ -25,7 +26,8 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
         # A database refuses to compare with texts that it cannot store.
         plain = [number for number in numbers if number.isascii() and "\x00" not in number]
-        return set(self.filter(recipient__in=plain).values_list("recipient", flat=True))
+        listed = self.filter(recipient__in=one_of(plain, self.db))
+        return set(listed.values_list("recipient", flat=True))
 
 
 class Suppression(models.Model):

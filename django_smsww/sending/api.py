@@ -31,6 +31,8 @@ from .tracebacks import (
 _NOT_STORED = _("It is not in the database that messages are written to.")
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
+QUEUED_ROWS = 500
+"""The same for a queue. Each block has a commit of its own, and no thread waits for a message."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -175,10 +177,10 @@ def iter_send(
 ) -> Iterator[Message]:
     """Send different messages, and yield their rows as they are done, in the same order.
 
-    Messages are read from the iterable in blocks of 250, so memory does not grow with their
-    number, and some are written while others are on their way. So when you stop iterating, up to
-    two blocks have been read: messages that had left are finished, other rows are FAILED
-    ("interrupted"), and the rest was neither sent nor written.
+    Messages are read from the iterable in blocks of 250 (500 for a queue), so memory does not grow
+    with their number, and some are written while others are on their way. So when you stop
+    iterating, up to two blocks have been read: messages that had left are finished, other rows are
+    FAILED ("interrupted"), and the rest was neither sent nor written.
 
     Args:
         using, queue, created_by: as for `send_sms`.
@@ -195,14 +197,15 @@ def iter_send(
     if preflight:  # its verdict is stored for a batch
         batch = uuid4()
         messages = (sms if sms.batch else sms.replace(batch=batch) for sms in messages)
-    for message in dispatch.send(_blocks(messages)):
+    size = QUEUED_ROWS if writer.queue else BLOCK_ROWS
+    for message in dispatch.send(_blocks(messages, size)):
         dispatch.errors.pop(message.pk, None)  # no call raises it, and memory must not grow
         yield message
 
 
-def _blocks(messages: Iterable[SMS]) -> Iterator[list[SMS]]:
+def _blocks(messages: Iterable[SMS], size: int) -> Iterator[list[SMS]]:
     pending = iter(messages)
-    while block := list(islice(pending, BLOCK_ROWS)):
+    while block := list(islice(pending, size)):
         yield block
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import fields
-from datetime import datetime, timedelta
+from contextlib import nullcontext, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +13,6 @@ from django.db import (
     DataError,
     IntegrityError,
     connections,
-    router,
     transaction,
 )
 from django.utils import timezone
@@ -25,20 +22,18 @@ from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, single
+from ..models.bulk import insert_many
 from ..models.commit import in_transaction
-from ..models.fields import stored_user
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
 from ..sms import SMS
 from ..states import State
 from ..worker.limits import check_guards
+from .new_rows import RowMaker
 from .storable import storable_columns, text_columns
 
 logger = logging.getLogger("django_smsww")
 
-SENSITIVE_LIFETIME = timedelta(minutes=10)
-HOOK_GRACE = timedelta(minutes=1)
-"""How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
 _REFUSED = _("The database refused the message (%(error)s); nothing was sent")
 _KEY_IS_USED = "The key was used for another recipient: give each its own."
 
@@ -46,29 +41,12 @@ Resends = Mapping[UUID, Message]
 """The messages that are sent once more, by the references of the new ones."""
 
 
-class RowWriter:
-    """Writes the rows of one send call: it knows the backend, the user and the queue."""
+class RowWriter(RowMaker):
+    """Writes the rows of one send call."""
 
-    def __init__(
-        self,
-        backend: BaseSMSBackend,
-        *,
-        queue: bool | str | None = None,
-        created_by: Any = None,
-        preflight: bool = False,
-        using: str = "",
-    ) -> None:
-        self.backend, self.using = backend, using or router.db_for_write(Message)
-        self.queue = backend.queue if queue is None else queue
-        self.created_by, self.preflight = stored_user(created_by), preflight
-        self._began = timezone.now()
-
-    @property
-    def sends_now(self) -> bool:
-        """Whether the call itself sends its rows, before it returns."""
-        if self.queue:
-            return False
-        return not (self.backend.delivers_on_commit and in_transaction(self.using))
+    def __init__(self, backend: BaseSMSBackend, **options: Any) -> None:
+        super().__init__(backend, **options)
+        self._began = self.now
 
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS if this message, or a second use of its key, is not valid.
@@ -101,23 +79,29 @@ class RowWriter:
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
         """Return the rows of these messages: new ones, or the rows that have their keys."""
-        # The do-not-send list and the keys know a number in E.164 alone.
-        read = self.backend.read_recipient
-        messages = [sms.replace(recipient=read(sms.recipient)) for sms in messages]
+        self.begin_block()
+        messages = list(map(self._read, messages))
         known = self._known(messages)
         unwanted = self._suppressed(messages)
+        names = list(map(self._name, messages))
         rows: dict[object, Message] = {}
-        for sms in messages:
-            if self._name(sms) not in rows:
+        for name, sms in zip(names, messages, strict=True):
+            if name not in rows:
                 row = self._new_row(sms, (resends or {}).get(sms.reference), unwanted)
                 first = known.get((row.key, row.dry_run))
-                rows[self._name(sms)] = self._reuse(first, row) if first else row
+                rows[name] = self._reuse(first, row) if first else row
         rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
-        return [rows[self._name(sms)] for sms in messages]
+        return [rows[name] for name in names]
+
+    def _read(self, sms: SMS) -> SMS:
+        """Return the message with its number in E.164, as keys and the do-not-send list have it."""
+        number = self.backend.read_recipient(sms.recipient)
+        return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
         """Return a name that is equal for two messages of one call that share a row."""
-        return (*self._key(sms), str(sms.recipient)) if self._key(sms)[0] else sms.reference
+        key = self._key(sms)
+        return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
         """Return the key with whether it is one of a dry run, which stands for dry runs alone."""
@@ -149,7 +133,7 @@ class RowWriter:
         text = text_columns(row.body) if first.scrubbed and is_valid else {}
         if text or not first.scrubbed:
             expires_at = row.expires_at if is_valid else first.expires_at
-            again = self._first_attempt(None, expires_at)
+            again = self.first_attempt(None, expires_at)
             first.requeue(expires_at=expires_at, next_attempt_at=again, **text)
         first.refresh_from_db()  # another call with the key may have changed it
         return first.newest
@@ -160,7 +144,7 @@ class RowWriter:
             undue = Message.objects.using(self.using).undue().filter(pk=first.pk)
             if self.sends_now:  # unless another call has leased it, which may be dead
                 undue = undue.filter(lease_until__gt=database_now(self.using))
-            undue.update(next_attempt_at=self._first_sweep(), updated_at=timezone.now())
+            undue.update(next_attempt_at=self.first_sweep(), updated_at=timezone.now())
         return first
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
@@ -169,9 +153,7 @@ class RowWriter:
         If the database refuses one of them, the others are stored and this one is FAILED.
         """
         try:
-            with transaction.atomic(using=self.using):
-                self._claim_resends(rows.values())
-                Message.objects.using(self.using).bulk_create(rows.values())
+            self._insert_all(list(rows.values()))
         except DatabaseError as error:
             # With several rows, one of them may be at fault, whatever the class of the error.
             if len(rows) == 1 and not isinstance(error, IntegrityError | DataError):
@@ -179,9 +161,17 @@ class RowWriter:
             return {name: self._insert_one(row) for name, row in rows.items()}
         return rows
 
-    def _claim_resends(self, rows: Iterable[Message]) -> None:
-        """Refuse a resend if its first row has changed since it was read."""
-        for first in filter(None, (row.resend_of for row in rows)):
+    def _insert_all(self, rows: list[Message]) -> None:
+        resent = [row.resend_of for row in rows if row.resend_of]
+        # A statement alone needs no transaction of its own.
+        has_block = resent or connections[self.using].in_atomic_block
+        with transaction.atomic(using=self.using) if has_block else nullcontext():
+            self._claim(resent)
+            insert_many(Message, rows, "reference", self.using)
+
+    def _claim(self, resent: Iterable[Message]) -> None:
+        """Refuse to resend a row that has changed since it was read."""
+        for first in resent:
             unchanged = Message.objects.using(self.using).filter(
                 pk=first.pk, updated_at=first.updated_at
             )
@@ -197,7 +187,7 @@ class RowWriter:
         row.pk = None
         try:
             with transaction.atomic(using=self.using):
-                self._claim_resends([row])
+                self._claim([row.resend_of] if row.resend_of else [])
                 row.save(using=self.using, force_insert=True)
         except IntegrityError:
             if row.resend_of_id:
@@ -236,16 +226,6 @@ class RowWriter:
         row.save(using=self.using, force_insert=True)
         return row
 
-    def row_of(self, sms: SMS) -> Message:
-        """Return the unsaved row of a new message.
-
-        Raises:
-            InvalidSMS: the message is not valid.
-        """
-        prepared = self.backend.prepare(sms)
-        self.backend.validate(prepared)
-        return Message(**self._common(sms) | self._columns(prepared))
-
     def _warn_of_repetition(self, first: Message) -> None:
         """Log that a message was given to an earlier call; within one call it is sent once."""
         if first.created_at < self._began:
@@ -257,53 +237,18 @@ class RowWriter:
             )
 
     def _new_row(self, sms: SMS, resend_of: Message | None, unwanted: set[str]) -> Message:
-        common = self._common(sms) | {"resend_of": resend_of}
         try:
-            sms = self.backend.prepare(sms)
-            self.backend.validate(sms)
-            if sms.recipient in unwanted:
+            row = self.row_of(sms)
+            if row.recipient in unwanted:
                 raise suppressed()
         except InvalidSMS as error:
-            return Message.invalid(error, **common | storable_columns(sms))
-        return Message(**common | self._columns(sms))
-
-    def _common(self, sms: SMS) -> dict[str, Any]:
-        return {
-            "reference": sms.reference,
-            "alias": self.backend.alias,
-            "environment": self.backend.environment,
-            "batch": sms.batch,
-            "created_by": self.created_by,
-        }
-
-    def _columns(self, sms: SMS) -> dict[str, Any]:
-        expires_at = self._expiry(sms)
-        return {
-            # Each field of an SMS has a column of its name.
-            **{each.name: getattr(sms, each.name) for each in fields(SMS)},
-            **text_columns(sms.body),
-            "key": sms.key or None,
-            "custom": dict(sms.custom or {}),
-            "route": self.backend.route_for(sms),
-            "preflight": self.preflight,
-            "next_attempt_at": self._first_attempt(sms.send_at, expires_at),
-            "expires_at": expires_at,
-        }
-
-    def _first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        if self.sends_now and (send_at is None or send_at <= timezone.now()):
-            return expires_at  # see Note [Undue rows]
-        return send_at or self._first_sweep()
-
-    def _first_sweep(self) -> datetime:
-        """Return when `smsww_worker` may send a row, if a hook has not done so."""
-        return timezone.now() if self.queue is True else timezone.now() + HOOK_GRACE
-
-    def _expiry(self, sms: SMS) -> datetime:
-        if sms.expires_at:
-            return sms.expires_at
-        lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
-        return (sms.send_at or timezone.now()) + lifetime
+            with suppress(InvalidSMS):
+                sms = self.backend.prepare(sms)
+            columns = self.common | storable_columns(sms)
+            row = Message.invalid(error, **columns, reference=sms.reference, batch=sms.batch)
+        if resend_of:
+            row.resend_of = resend_of
+        return row
 
 
 def _is_same(first: Message, row: Message) -> bool:

@@ -83,7 +83,7 @@ def pass_time(seconds: str) -> None:
 
 
 def prepare() -> None:
-    from django_smsww.sending import rows as storing
+    from django_smsww.sending import new_rows as storing
 
     faults.prepare()
     storing.HOOK_GRACE = timedelta(seconds=float(os.environ.get("GRACE", "60")))

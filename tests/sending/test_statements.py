@@ -4,7 +4,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from django_smsww import send_sms
+from django_smsww import SMS, send_mass_sms, send_messages, send_sms
 from django_smsww.clock import database_now
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 
@@ -13,6 +13,7 @@ from ..support.door import ENVIRONMENT, hear
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NUMBER = "+393331234567"
+NUMBERS = [f"+39333{number:07}" for number in range(250)]
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,19 @@ def alone(**options):
     send_sms("Hello", NUMBER, **options)
 
 
+def many(**options):
+    send_mass_sms("Hello", NUMBERS, queue=True, **options)
+
+
+def different(**options):
+    send_messages([SMS(number, number) for number in NUMBERS], queue=True, **options)
+
+
+def many_in_transaction(**options):
+    with transaction.atomic():
+        many(**options)
+
+
 @pytest.mark.parametrize(
     ("call", "options", "count", "without_returning"),
     [
@@ -46,9 +60,13 @@ def alone(**options):
         (alone, {"key": "a"}, 3, 5),
         (in_transaction, {}, 5, 7),
         (alone, {"queue": True}, 1, 1),
+        (many, {}, 2, 4),
+        (many, {"key": "a"}, 3, 5),
+        (different, {}, 2, 4),
+        (many_in_transaction, {}, 6, 6),
     ],
 )
-def test_one_message_takes_few_statements(gateway, call, options, count, without_returning):
+def test_a_call_takes_few_statements(gateway, call, options, count, without_returning):
     database_now("default")  # which is asked once a second, where no statement can ask itself
     with CaptureQueriesContext(connection) as queries:
         call(**options)
