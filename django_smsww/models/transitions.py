@@ -207,10 +207,10 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
 
 def _is_movable(rows: MessageQuerySet, named: Values, target: State, provider_id: str) -> RawSQL:
     """Return the condition of `MessageQuerySet.accept`, which the ORM writes in 0.7 ms."""
-    states = [state.value for state in sources(target, Cause.EVIDENCE)]
-    where = [f"{name} = %s" for name in named]
-    where += ["NOT dry_run", f"state IN ({', '.join(['%s'] * len(states))})"]
-    params = [*named.values(), *states]
+    # No parameters: psycopg parses a statement of more than 50 anew each time.
+    states = ", ".join(sorted(f"'{state.value}'" for state in sources(target, Cause.EVIDENCE)))
+    where = [*(f"{name} = %s" for name in named), "NOT dry_run", f"state IN ({states})"]
+    params = list(named.values())
     if provider_id:
         is_free = no_twin(rows.model, provider_id, rows.db)
         where.append(f"(provider_id = %s OR provider_id IS NULL AND {is_free.sql})")
