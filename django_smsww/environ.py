@@ -16,6 +16,7 @@ The query holds the other OPTIONS, written plainly: `dry_run=true`, `concurrency
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -25,6 +26,8 @@ from .secret import Secret
 
 Options = dict[str, Any]
 
+# The plus sign of a number is no space, as it would be in a query.
+_with_numbers = re.compile(r"(?<![^&])(allowed_recipients|redirect_to)=[^&]*").sub
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 
@@ -112,6 +115,7 @@ def _refuse_path(parts: SplitResult) -> None:
 
 def _query(query: str, *, taken: Options) -> Options:
     options: Options = {}
+    query = _with_numbers(lambda found: found[0].replace("+", "%2B"), query)
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name in options or name in taken:
             raise _invalid(f"must not give {name!r} in its query, or give it once")
@@ -163,6 +167,7 @@ _CASTS: dict[str, tuple[Callable[[str], Any], str]] = {
     "timeout": (float, "a number of seconds"),
     "api_key": (Secret, "text"),
     "allowed_countries": (_codes, "codes with commas between"),
+    "allowed_recipients": (_codes, "numbers with commas between"),
 }
 
 

@@ -106,10 +106,12 @@ def test_wrong_options_are_found(found, options, identifiers):
     [
         *(({"backend": backend}, {"W003"}) for backend in (LOCMEM, DUMMY)),
         *((GOOD | {"host": h}, {"W004"}) for h in ("http://127.0.0.1:8010", "https://localhost")),
+        (GOOD | {"redirect_to": "+393331234567"}, {"W008"}),
+        (GOOD | {"allowed_recipients": ["+393331234567"]}, {"W008"}),
         *((GOOD | {"host": h}, set()) for h in ("sandbox", "https://sms.example.com")),
     ],
 )
-def test_what_reaches_no_telephone_is_found_on_deploy_alone(found, options, identifiers):
+def test_what_keeps_messages_from_telephones_is_found_on_deploy_alone(found, options, identifiers):
     assert set(found(deploy=True, **options)) == identifiers
     assert set(found(**options)) == set()
 

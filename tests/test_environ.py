@@ -147,3 +147,12 @@ def test_settings_may_read_the_url_while_they_load():
 def test_settings_may_import_it_though_they_are_not_there_yet(name):
     module, _, name = f"django_smsww.{name}".rpartition(".")
     run(f"from {module} import {name}", "")
+
+
+def test_numbers_keep_their_plus_signs():
+    url = "locmem://?allowed_recipients=+393331234567,%2B34600000000&redirect_to=+393335550001"
+    assert sms_url(url + "&sender=My+Shop")["OPTIONS"] == {
+        "allowed_recipients": ["+393331234567", "+34600000000"],
+        "redirect_to": "+393335550001",
+        "sender": "My Shop",
+    }

@@ -16,7 +16,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
-from .formatting import badge, error_name, kept_text, moment, money, phone_number, pretty
+from .formatting import badge, error_name, kept_text, moment, money, pretty, recipient_of
 from .permissions import HIDDEN, Viewer
 from .text import visible
 
@@ -40,7 +40,8 @@ MASKS = {
     "body": "hidden_text",
 }
 CONTENT = frozenset(
-    {*MASKS, "recipient_reversed", "key", "custom", "custom_fact", "blocklisted_reason", "payload"}
+    {*MASKS, "recipient_reversed", "redirected_to", "key", "custom", "custom_fact"}
+    | {"blocklisted_reason", "payload"}
 )
 """A subclass may name these; users without the permission to see content do without them."""
 
@@ -112,15 +113,15 @@ class MessageColumns:
 
     @admin.display(description=_("recipient"))
     def number(self, message: Message) -> SafeString:
-        return self._with_country(phone_number(message.recipient), message)
+        return self._with_country(message, is_shown=True)
 
     @admin.display(description=_("recipient"))
     def hidden_number(self, message: Message) -> SafeString:
-        return self._with_country(HIDDEN, message)
+        return self._with_country(message, is_shown=False)
 
     @staticmethod
-    def _with_country(number: str, message: Message) -> SafeString:
-        country = message.country
+    def _with_country(message: Message, *, is_shown: bool) -> SafeString:
+        number, country = recipient_of(message, is_shown=is_shown), message.country
         return format_html('{} <span class="smsww-country">{}</span>', number, country)
 
     @admin.display(description=_("text"))

@@ -46,6 +46,7 @@ COLUMNS = (
     "reference",
     "created_at",
     "recipient",
+    "redirected_to",
     "body",
     "state",
     "country",
@@ -94,7 +95,10 @@ async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 def columns(viewer: Viewer) -> list[str]:
     """Return the columns; number and text are there for every viewer, and masked for some."""
-    secret = {*(() if viewer.sees_content else ("key",)), *(() if viewer.sees_costs else COSTS)}
+    secret = {
+        *(() if viewer.sees_content else ("key", "redirected_to")),
+        *(() if viewer.sees_costs else COSTS),
+    }
     return [name for name in COLUMNS if name not in secret]
 
 

@@ -20,7 +20,9 @@ from django.utils.translation import gettext, pgettext
 from ..backends.handler import sms_backends
 from ..clock import local_time
 from ..exceptions import error_kind
+from ..models import Message
 from ..states import State
+from .permissions import HIDDEN
 from .text import visible
 
 TONES: dict[str, str] = {
@@ -46,6 +48,16 @@ def badge(word: str) -> SafeString:
 def phone_number(number: str) -> SafeString:
     """Return a number that reads from left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', number)
+
+
+def recipient_of(message: Message, *, is_shown: bool) -> SafeString | str:
+    """Return the number of a message, and the one that it was redirected to."""
+    number = phone_number(message.recipient) if is_shown else HIDDEN
+    if not message.redirected_to:
+        return number
+    other = phone_number(message.redirected_to) if is_shown else HIDDEN
+    mark = '{} <span class="smsww-mark">{} {}</span>'
+    return format_html(mark, number, gettext("redirected to"), other)
 
 
 def moment(at: datetime) -> SafeString:

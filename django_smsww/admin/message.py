@@ -23,7 +23,7 @@ from .detail.advice import advise
 from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
-from .formatting import badge, phone_number, pretty
+from .formatting import badge, pretty, recipient_of
 from .permissions import HIDDEN, Viewer
 from .search import find
 from .statistics.views import statistics_view
@@ -145,7 +145,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
 def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
     """Return the parts of the change view that are no facts in fieldsets."""
     return {
-        "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
+        "number": recipient_of(message, is_shown=viewer.sees_content),
         "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
         "hidden": HIDDEN,
         "is_forgotten": message.scrubbed and not message.body,

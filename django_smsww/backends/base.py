@@ -21,7 +21,7 @@ from ..exceptions import (
     SMSOutcomeUnknown,
     SMSUnavailable,
 )
-from ..numbers import as_text, read_number
+from ..numbers import Recipient, as_text, read_number
 from ..segments import MAX_SEGMENTS, replace_characters
 from ..sms import SMS, SendResult
 from .options import (
@@ -30,11 +30,13 @@ from .options import (
     check_options,
     country_codes,
     per_second,
+    phone_number,
+    phone_numbers,
     refuse_unknown,
     region_code,
     require_phonenumbers,
 )
-from .validation import check_content, check_country, check_segments
+from .validation import check_allowed, check_content, check_country, check_segments
 
 logger = logging.getLogger("django_smsww.backends")
 
@@ -65,6 +67,10 @@ class BaseSMSBackend:
         max_segments: refuse a text that needs more; never more than 255.
         region: the ISO 3166 code of the country of national numbers; "" refuses them.
         allowed_countries: ISO 3166 codes; numbers of other countries are refused.
+        allowed_recipients: the only numbers that get their messages; others are refused, or
+            redirected. For staging.
+        redirect_to: the number that gets the messages to all others. Their rows keep the
+            recipient, by which the do-not-send list, limits and keys go. For staging.
         max_segments_per_day: how many leave on one day of the project's TIME_ZONE. Queued messages
             wait for the next day, the others are refused with SMSLimited.
         max_per_number, max_per_country, max_per_user: (count, seconds), at most so many messages
@@ -100,6 +106,8 @@ class BaseSMSBackend:
         max_segments: int | None = None,
         region: str = "",
         allowed_countries: Iterable[str] | None = None,
+        allowed_recipients: Iterable[Recipient] | None = None,
+        redirect_to: Recipient = "",
         max_segments_per_day: int | None = None,
         max_per_number: Limit | None = None,
         max_per_country: Limit | None = None,
@@ -121,6 +129,8 @@ class BaseSMSBackend:
         self.max_segments = max_segments
         self.region = region_code(region, alias=alias)
         self.allowed_countries = country_codes(allowed_countries, alias=alias)
+        self.allowed_recipients = phone_numbers(allowed_recipients, self.region, alias=alias)
+        self.redirect_to = phone_number("redirect_to", redirect_to, self.region, alias=alias)
         self.max_segments_per_day = max_segments_per_day
         self.max_per_number = max_per_number
         self.max_per_country = max_per_country
@@ -175,6 +185,22 @@ class BaseSMSBackend:
         read_number(recipient, self.region)
         if self.allowed_countries is not None:
             check_country(recipient, self.allowed_countries)
+        self.check_recipient(recipient)
+
+    def check_recipient(self, recipient: str) -> None:
+        """Raise InvalidSMS if neither this number nor another one in its place gets messages."""
+        if self.allowed_recipients is not None and not self.redirect_to:
+            check_allowed(recipient, self.allowed_recipients)
+
+    def redirected(self, recipient: str) -> str | None:
+        """Return the number that gets the messages to this one; None for itself."""
+        is_allowed = recipient in (self.allowed_recipients or ())
+        return None if is_allowed or recipient == self.redirect_to else self.redirect_to or None
+
+    @property
+    def is_staging(self) -> bool:
+        """Whether some numbers get no messages."""
+        return self.allowed_recipients is not None or bool(self.redirect_to)
 
     def route_for(self, sms: SMS) -> str:
         """Return the provider's route for the message; "" if there is only one."""

@@ -9,8 +9,8 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from ..exceptions import InvalidSMSBackend
-from ..numbers import required_library
+from ..exceptions import InvalidSMS, InvalidSMSBackend
+from ..numbers import Recipient, read_number, required_library
 from ..segments import MAX_SEGMENTS
 
 MAX_CONCURRENCY = 64
@@ -59,10 +59,12 @@ def _is_limit(value: Any) -> bool:
     return is_pair and is_number(value[0], 1, MAX_COUNT) and is_number(value[1], 1, MAX_WINDOW)
 
 
+def _is_list(value: Any) -> bool:
+    return bool(value) if isinstance(value, list | tuple | set | frozenset) else value is None
+
+
 def _is_country_list(value: Any) -> bool:
-    if not isinstance(value, list | tuple | set | frozenset):
-        return value is None
-    return bool(value) and all(isinstance(code, str) for code in value)
+    return _is_list(value) and all(isinstance(code, str) for code in value or ())
 
 
 _LIMIT: Rule = (
@@ -88,6 +90,7 @@ POLICY: dict[str, Rule] = {
     "max_per_user": _LIMIT,
     "region": (is_text, "a code such as 'IT', or ''"),
     "allowed_countries": (_is_country_list, "None or a list of codes such as ['IT', 'ES']"),
+    "allowed_recipients": (_is_list, "None or a list of numbers such as ['+393331234567']"),
     "replace_characters": (_is_flag, "True or False"),
     "queue": (_is_queue, "True, False or the dotted path of a queue"),
     "concurrency": (
@@ -149,6 +152,28 @@ def _country_code(option: str, code: str, alias: str | None) -> str:
             alias=alias,
         )
     return code.upper()
+
+
+def phone_numbers(
+    value: Iterable[Recipient] | None, region: str, *, alias: str | None
+) -> frozenset[str] | None:
+    """Return the allowed recipients in E.164."""
+    if value is None:
+        return None
+    name = "allowed_recipients"
+    return frozenset(phone_number(name, number, region, alias=alias) for number in value)
+
+
+def phone_number(option: str, value: Recipient, region: str, *, alias: str | None) -> str:
+    """Return the number in E.164; "" for redirect_to stands for none."""
+    if option == "redirect_to" and value == "":
+        return ""
+    try:
+        return read_number(value, region)
+    except InvalidSMS as error:
+        text = str(error).replace("recipient", "each number", 1)
+        problem = InvalidSMSBackend(f"OPTIONS[{option!r}]: {text}", alias=alias)
+    raise problem  # out here, where the value does not hang on it
 
 
 def require_phonenumbers(option: str, *, alias: str | None) -> Any:

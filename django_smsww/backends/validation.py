@@ -97,6 +97,17 @@ def check_country(recipient: str, allowed: frozenset[str]) -> None:
         )
 
 
+def check_allowed(recipient: str, allowed: frozenset[str]) -> None:
+    """Raise InvalidSMS unless the number is one of these."""
+    if recipient not in allowed:
+        raise InvalidSMS(
+            _(
+                "recipient is not among the allowed_recipients of this alias. Add the number to "
+                "them, or give the alias redirect_to, a number that gets the messages to others."
+            )
+        )
+
+
 def is_sender(sender: str) -> bool:
     """Tell whether the gateway accepts this sender; "" stands for its own."""
     # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.

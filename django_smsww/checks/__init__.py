@@ -31,6 +31,7 @@ ALWAYS: tuple[Check, ...] = (
 ON_DEPLOY: tuple[Check, ...] = (
     aliases.check_development_backend,
     aliases.check_host,
+    aliases.check_staging,
     callback_urls.check_callback_public,
 )
 OF_THE_DATABASE: tuple[Check, ...] = (

@@ -85,6 +85,25 @@ def check_host(**kwargs: Any) -> Messages:
     ]
 
 
+def check_staging(**kwargs: Any) -> Messages:
+    """W008 (deploy): every number gets its own messages."""
+    return [
+        Warning(
+            f"SMSWW[{alias!r}]: {_staging(backend)}.",
+            hint="Keep allowed_recipients and redirect_to for staging systems.",
+            id="smsww.W008",
+        )
+        for alias, backend in backends()
+        if backend.is_staging
+    ]
+
+
+def _staging(backend: BaseSMSBackend) -> str:
+    if backend.redirect_to:
+        return "messages go to the number in OPTIONS['redirect_to'], not to their recipients"
+    return "only the numbers in OPTIONS['allowed_recipients'] get messages"
+
+
 def check_environment(**kwargs: Any) -> Messages:
     """W005: rows name their deployment."""
     return [

@@ -86,6 +86,7 @@ class Migration(migrations.Migration):
                 ('custom', models.JSONField(blank=True, default=dict, verbose_name='custom data')),
                 ('recipient', models.CharField(max_length=32, verbose_name='recipient')),
                 ('recipient_reversed', django_smsww.models.fields.ReversedDigitsField(of='recipient', verbose_name='recipient, from its end')),
+                ('redirected_to', models.CharField(blank=True, max_length=32, null=True, verbose_name='redirected to')),
                 ('sender', models.CharField(blank=True, max_length=32, verbose_name='sender')),
                 ('body', models.TextField(blank=True, verbose_name='text')),
                 ('fingerprint', models.CharField(editable=False, max_length=64, verbose_name='fingerprint')),
@@ -147,6 +148,7 @@ class Migration(migrations.Migration):
                     models.Index(condition=models.Q(('dry_run', True)), fields=['-id'], name='smsww_message_dry'),
                     models.Index(condition=models.Q(('key__isnull', False)), fields=['key'], name='smsww_message_named'),
                     models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch'], name='smsww_message_batched'),
+                    models.Index(condition=models.Q(('redirected_to__isnull', False)), fields=['redirected_to'], name='smsww_message_redirected'),
                 ],
                 'constraints': [
                     models.UniqueConstraint(fields=('key', 'alias', 'dry_run'), name='smsww_message_key'),

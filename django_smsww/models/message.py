@@ -82,6 +82,9 @@ class Message(Settlement):
     recipient_reversed: Column[str] = ReversedDigitsField(
         _("recipient, from its end"), of="recipient"
     )
+    redirected_to: Column[str | None] = models.CharField(
+        _("redirected to"), max_length=32, null=True, blank=True
+    )
     sender: Column[str] = models.CharField(_("sender"), max_length=32, blank=True)
     body: Column[str] = models.TextField(_("text"), blank=True)
     fingerprint: Column[str] = models.CharField(_("fingerprint"), max_length=64, editable=False)
@@ -205,6 +208,11 @@ class Message(Settlement):
             models.Index(
                 fields=["batch"], name="smsww_message_batched", condition=Q(batch__isnull=False)
             ),
+            models.Index(
+                fields=["redirected_to"],
+                name="smsww_message_redirected",
+                condition=Q(redirected_to__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -220,10 +228,15 @@ class Message(Settlement):
         """Whether the provider has it, delivered or not."""
         return self.state in PROVIDER
 
+    @property
+    def sent_to(self) -> str:
+        """The number that gets it: the recipient, unless `redirect_to` names another one."""
+        return self.redirected_to or self.recipient
+
     def as_sms(self) -> SMS:
         """Return the message of this row as a backend sends it now."""
         values = {name: getattr(self, name) for name in _SENT_FIELDS}
-        return SMS(**values | {"custom": self.custom or None})
+        return SMS(**values | {"custom": self.custom or None, "recipient": self.sent_to})
 
     def as_error(self) -> SMSError:
         """Return the error that ended this row, for a caller to raise."""

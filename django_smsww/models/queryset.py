@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
@@ -231,11 +231,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         ours = self.queued().filter(lease_token=lease.token)
         return ours.update(lease_token=None, lease_until=None)
 
-    def claim(self, primary_keys: Sequence[int], lease: Lease) -> list[Message]:
+    def claim(
+        self, primary_keys: Sequence[int], lease: Lease, redirected_to: Case | None = None
+    ) -> list[Message]:
         """Move leased rows to SENDING, just before their requests leave; return those that moved.
 
         Rows past their `expires_at` become FAILED instead: after an outage nobody gets an old code
         at night. So do rows to a number that has come onto the do-not-send list.
+
+        Args:
+            redirected_to: the numbers that get the messages in place of the recipients, if any.
         """
         now = database_now(self.db)
         ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
@@ -243,6 +248,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             State.SENDING,
             Cause.SENDING,
             claimed_at=now,
+            redirected_to=redirected_to,
             attempts=F("attempts") + 1,
             lease_until=lease.until,  # which may have been renewed since the row was leased
         )

@@ -80,6 +80,7 @@ def _sending(token: UUID, using: str) -> dict[str, Any]:
         "lease_token": token,
         "lease_until": expression(*clock_sql(using, leases.SECONDS)),
         "claimed_at": expression(*clock_sql(using)),
+        "redirected_to": None,
         "updated_at": timezone.now(),
     }
 

@@ -192,6 +192,7 @@ def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
             output_field=CharField(),
         ),
         "recipient_reversed": "",
+        "redirected_to": None,
         "body": "",
         "custom": {},
         "error_text": "",
@@ -243,11 +244,12 @@ def _add_up(rows: MessageQuerySet) -> None:
 
 
 def erase(using: str, number: str) -> Erasure:
-    """Make every message to this number anonymous; counts and costs stay.
+    """Make every message to this number anonymous, and those redirected to it.
 
-    An entry of the do-not-send list stays, too, or the number would get messages again.
+    Counts and costs stay. An entry of the do-not-send list stays, too, or the number would get
+    messages again.
     """
-    rows = Message.objects.using(using).filter(recipient=number)
+    rows = Message.objects.using(using).filter(Q(recipient=number) | Q(redirected_to=number))
     over = rows.exclude(state__in=UNFINISHED)
     count = 0
     for keys in _batches(over, BATCH):
@@ -279,7 +281,7 @@ def _suppressions(using: str, number: str) -> QuerySet[Suppression]:
 _INTERNAL = frozenset(
     {"id", "fingerprint", "lease_token", "lease_until", "recipient_reversed", "resend_of_id"}
 )
-_OF_STAFF = frozenset({"created_by_id", "user_id"})
+_OF_STAFF = frozenset({"created_by_id", "user_id", "redirected_to"})
 
 
 def _with_history(message: Message) -> dict[str, Any]:

@@ -26,7 +26,7 @@ MIN_CREDIT = Decimal(1)
 """EUR; the gateway asks for so much credit per segment abroad (specification 1.2.7)."""
 
 Data = dict[str, Any]
-_PARTS = ("backend", "environment", "probe", "records", "provider")
+_PARTS = ("backend", "environment", "staging", "probe", "records", "provider")
 
 
 def collect(
@@ -74,6 +74,7 @@ def _report(
     report: Data = {
         "backend": f"{type(backend).__module__}.{type(backend).__name__}",
         "environment": backend.environment,
+        "staging": _staging(backend),
         # First, as the callback view writes its refusals down when a callback comes.
         "probe": _probe(backend) if probe and not offline else None,
         "records": read_records(backend, using, now),
@@ -83,6 +84,15 @@ def _report(
         report["provider"] = read_gateway(backend)
     findings = find(report, now, min_credit=min_credit)
     return report | {"findings": [asdict(finding) for finding in findings]}
+
+
+def _staging(backend: BaseSMSBackend) -> Data:
+    """Return whether messages are redirected, and how many numbers get their own; None for all."""
+    allowed = backend.allowed_recipients
+    return {
+        "redirected": bool(backend.redirect_to),
+        "allowed": None if allowed is None and not backend.redirect_to else len(allowed or ()),
+    }
 
 
 def _probe(backend: BaseSMSBackend) -> Data:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from statistics import median
 from uuid import UUID
 
+from django.db.models import Q
+
 from ..gateway.payload import digits
 from ..models import Event, Message, MessageQuerySet, fingerprint
 from ..models import lease as leases
@@ -247,9 +249,10 @@ def rivals_of(rows: MessageQuerySet, sends: Sequence[PossibleSend]) -> MessageQu
     Args:
         rows: those of the whole database, since other deployments may share the account.
     """
-    numbers = {send.message.recipient for send in sends}
+    numbers = {send.message.sent_to for send in sends}
     sent = [State.SENDING, State.UNKNOWN, State.NEW, State.PENDING]
-    nameless = rows.filter(recipient__in=numbers, provider_id=None, dry_run=False)
+    to_them = Q(recipient__in=numbers) | Q(redirected_to__in=numbers)
+    nameless = rows.filter(to_them, provider_id=None, dry_run=False)
     return nameless.filter(state__in=sent) | nameless.filter(
         state=State.FAILED, error_code__in=[PROVED_ABSENT, SETTLED_UNSENT]
     )
@@ -257,7 +260,7 @@ def rivals_of(rows: MessageQuerySet, sends: Sequence[PossibleSend]) -> MessageQu
 
 def agrees(message: Message, entry: SendResult) -> bool:
     """A reference with another number than the row's is a copied or forged one."""
-    return not entry.recipient or not message.recipient or _same_number(message, entry)
+    return not entry.recipient or not message.sent_to or _same_number(message, entry)
 
 
 def _may_be(message: Message, entry: SendResult) -> bool:
@@ -270,7 +273,7 @@ def _may_be(message: Message, entry: SendResult) -> bool:
 
 def _same_number(message: Message, entry: SendResult) -> bool:
     """Compare digits alone: the provider may list a number without "+", or with spaces."""
-    return digits(message.recipient) == digits(entry.recipient)
+    return digits(message.sent_to) == digits(entry.recipient)
 
 
 def _same_text(message: Message, body: str) -> bool:

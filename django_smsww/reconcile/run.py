@@ -126,7 +126,10 @@ def look_up(message: Message) -> Outcome | None:
     try:
         result = sms_backends[message.alias].fetch(message.provider_id)
     except SMSError as error:
-        error.detail = without_content(error.detail, (message.recipient, message.body))
+        # No variable: a report of the error shows those.
+        error.detail = without_content(
+            error.detail, (message.sent_to, message.recipient, message.body)
+        )
         raise
     if result is None:
         return None

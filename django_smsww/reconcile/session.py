@@ -109,7 +109,7 @@ class Session:
         self.listing = Listing(self.fetch_page)
         self.evidence = Evidence(self.listing, self.now, self.grace)
         self.unknown = {send.message.reference: send for send in self.unknown_sends()}
-        self.numbers = {digits(send.message.recipient) for send in self.unknown.values()}
+        self.numbers = {digits(send.message.sent_to) for send in self.unknown.values()}
         self.candidates = self._candidates()
         self.nameless = self._nameless()
         self.disputed: list[Message] = []

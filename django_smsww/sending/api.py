@@ -227,7 +227,9 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
         raise InvalidSMS(why, code="not_resendable")
     writer = RowWriter(sms_backends[first.alias], using=using, created_by=created_by)
     dispatch = Dispatch(writer)
-    sms = first.as_sms().replace(reference=uuid4(), priority=first.priority)
+    sms = first.as_sms().replace(
+        recipient=first.recipient, reference=uuid4(), priority=first.priority
+    )
     return _send_one(dispatch, sms, resend_of=first)
 
 

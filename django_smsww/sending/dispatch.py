@@ -105,7 +105,7 @@ class Dispatch:
 
     def _is_plain(self, leaves_now: bool) -> bool:
         """Whether a message may be written and sent without a look at anything else."""
-        if has_limits(self.backend):
+        if has_limits(self.backend) or self.backend.is_staging:
             return False
         if leaves_now:
             return not in_transaction(self.using)

@@ -130,8 +130,12 @@ class RowMaker:
             "recipient": prepared.recipient,
             "key": prepared.key or None,
             "custom": dict(prepared.custom or {}),
-            "route": self.backend.route_for(prepared),
+            "route": self.backend.route_for(self._redirected(prepared)),
         }
+
+    def _redirected(self, sms: SMS) -> SMS:
+        number = self.backend.redirected(sms.recipient)
+        return sms.replace(recipient=number) if number else sms
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
         """Return the message as `prepare()` would, as far as its row and its route need it."""

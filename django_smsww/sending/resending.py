@@ -117,7 +117,9 @@ def _resend_block(
     """Yield the states of the new rows, without those of messages that changed meanwhile."""
     firsts = {uuid4(): row for row in rows.filter(pk__in=keys).order_by("pk")}
     block = [
-        row.as_sms().replace(reference=reference, priority=row.priority, batch=batch)
+        row.as_sms().replace(
+            recipient=row.recipient, reference=reference, priority=row.priority, batch=batch
+        )
         for reference, row in firsts.items()
     ]
     try:

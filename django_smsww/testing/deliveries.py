@@ -81,7 +81,7 @@ def _document(message: Message, state: str, at: datetime, facts: dict[str, Any])
         "id": message.provider_id or f"test-{message.reference.hex}",
         "state": state,
         "sender": message.sender or "Openapi",
-        "recipient": message.recipient,
+        "recipient": message.sent_to,
         "message": message.body,
         "encoding": message.encoding,
         "charactersCount": message.characters,

@@ -10,9 +10,11 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import Case, CharField, Value, When
+
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
-from ..exceptions import ACCOUNT_ERRORS, ContentRefused, SMSError, SMSUnavailable
+from ..exceptions import ACCOUNT_ERRORS, ContentRefused, InvalidSMS, SMSError, SMSUnavailable
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
@@ -57,12 +59,13 @@ class Admission:
             self._need_preflight.update(rows.values_list("pk", flat=True))
 
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
-        """Fail or postpone the rows of a block that a suspension or a failed preflight stops.
+        """Fail or postpone the rows that a suspension, a preflight or `allowed_recipients` stops.
 
         Return the rows that may leave now: the block, or only the one that probes after a pause.
         If there are none, ask again: dry runs were made or need a fresh lease, another process is
         probing, or the row that probes is not in this block.
         """
+        self._stop_refused(block, lease)
         self._stop_suspended(block, lease)
         block = self._narrowed(block, lease)
         if self._run_preflights([pk for pk in block if pk in self._need_preflight], lease):
@@ -110,6 +113,14 @@ class Admission:
     def is_suspended(self) -> bool:
         """Whether the whole alias is suspended."""
         return any(one.scope == "alias" for one in self._active_suspensions())
+
+    def _stop_refused(self, block: Sequence[int], lease: Lease) -> None:
+        """Fail rows to numbers that were allowed when they were queued, or in another process."""
+        for message in self._ours(block, lease) if self.backend.is_staging else ():
+            try:
+                self.backend.check_recipient(message.recipient)
+            except InvalidSMS as error:
+                self._stop(message, error, lease, None)
 
     def _stop_suspended(self, block: Sequence[int], lease: Lease) -> None:
         active = self._active_suspensions()
@@ -186,6 +197,18 @@ class Admission:
             lease_until=None,
             **error_columns(error),
         )
+
+
+def redirects(backend: BaseSMSBackend) -> Case | None:
+    """Return which numbers get the messages in place of the recipients, for the claim of rows.
+
+    The row says so before its request leaves, and the request goes where the row says.
+    """
+    if not backend.redirect_to:
+        return None
+    allowed = {backend.redirect_to, *(backend.allowed_recipients or ())}
+    themselves = When(recipient__in=allowed, then=Value(None))
+    return Case(themselves, default=Value(backend.redirect_to), output_field=CharField())
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:

@@ -61,7 +61,8 @@ class Preflights:
         """
         self._read_verdicts(messages)
         chosen = self._choose(messages)
-        results = self.backend.send_messages([_dry_run(one) for one in chosen], deadline=deadline)
+        dry_runs = [self._dry_run(one) for one in chosen]
+        results = self.backend.send_messages(dry_runs, deadline=deadline)
         outcomes = [
             (message, result.error)
             for message, result in zip(chosen, results, strict=True)
@@ -70,6 +71,11 @@ class Preflights:
         for message, error in outcomes:
             self._judge(message, error)
         return outcomes
+
+    def _dry_run(self, message: Message) -> SMS:
+        number = self.backend.redirected(message.recipient) or message.recipient
+        # A reference of its own, so that no callback for it is taken for one of the message.
+        return message.as_sms().replace(recipient=number, dry_run=True, reference=uuid4())
 
     def _read_verdicts(self, messages: Iterable[Message]) -> None:
         """Read the verdicts that other workers have stored."""
@@ -135,11 +141,6 @@ def concerns_all(error: SMSRefused) -> bool:
 def _group(message: Message) -> Group:
     # A message without a batch is a group of its own.
     return (message.batch or message.reference, message.sender, message.fingerprint)
-
-
-def _dry_run(message: Message) -> SMS:
-    # A reference of its own, so that no callback for it is taken for one of the message.
-    return message.as_sms().replace(dry_run=True, reference=uuid4())
 
 
 def _unavailable(error: SMSError) -> SMSError:

@@ -26,7 +26,7 @@ from ..models.commit import in_transaction
 from ..models.lease import Lease
 from ..models.queryset import announce_row
 from ..states import State
-from .admission import Admission
+from .admission import Admission, redirects
 from .limits import has_limits
 from .plan import LEASE_CHECK_SECONDS, ROWS_PER_THREAD, Load, Send, Wait, Write
 from .rate_limit import RateLimit
@@ -131,7 +131,7 @@ class Worker:
         Note [What holds a message back].
         """
         self._refuse_transactions()
-        if row.preflight or has_limits(self.backend):
+        if row.preflight or has_limits(self.backend) or self.backend.is_staging:
             return None
         deadline, token = elapsed() + leases.SECONDS / 2, uuid4()
         starts = self._rate_limit.reserve(1) if self.backend.rate_limit else [0.0]
@@ -247,7 +247,7 @@ class Worker:
         """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
         self._admission.reserve_quotas(block, lease)
         self._unstarted = Q(pk__in=block, lease_token=lease.token)
-        messages = self.rows.claim(block, lease)
+        messages = self.rows.claim(block, lease, redirects(self.backend))
         stopped = set(block) - {message.pk for message in messages}
         self._admission.quotas.release(stopped)
         self._probe.note_claim(block, messages)

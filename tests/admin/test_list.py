@@ -12,10 +12,11 @@ from django_smsww import State
 from django_smsww.admin import base as history
 from django_smsww.admin import search
 from django_smsww.admin.filters import start_of_day
+from django_smsww.admin.permissions import HIDDEN
 from django_smsww.operations import retention as privacy
 
 from ..conftest import NUMBER
-from ..support.people import LIST, admin_url, listed, missing, page, staff, text_of
+from ..support.people import LIST, admin_url, browser_of, listed, missing, page, staff, text_of
 from ..support.plans import reads
 
 ID = UUID("6f1d0a52-0000-4000-8000-000000000001")
@@ -29,6 +30,15 @@ def test_the_list_shows_what_support_asks_for(browser, make_message):
     )
     shown = (NUMBER, "IT", "Hello", "Delivered", ">3<", "0.21 EUR", "otp", "default")
     assert not missing(browser.get(LIST), *shown)
+
+
+def test_a_redirected_message_says_so_in_the_list_and_on_its_page(browser, make_message):
+    message = make_message(redirected_to="+393335550001", country="IT")
+    viewer = browser_of(staff("view_message", name="eve"))
+    for address in (LIST, page(message)):
+        assert not missing(browser.get(address), NUMBER, "redirected to", "+393335550001")
+        shown = (HIDDEN, "redirected to", NUMBER, "+393335550001")
+        assert missing(viewer.get(address), *shown) == [NUMBER, "+393335550001"]
 
 
 def test_the_newest_is_listed_first_whatever_the_query_string_says(browser, make_message):

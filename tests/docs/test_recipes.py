@@ -182,7 +182,7 @@ def test_tenants_have_tokens_of_their_own(tmp_path):
 def test_each_way_of_staging_is_an_entry_that_can_be_used():
     [table] = re.findall(r"^\| `SMS_URL` .*\n((?:\|.*\n)+)", guides.text_of(GUIDE), re.MULTILINE)
     urls = re.findall(r"^\| `(.*?)`", table, re.MULTILINE)
-    assert len(urls) == 6
+    assert len(urls) == 8
     for url in urls:
         entry = sms_url(url.replace("…", "https://staging.example.com/sms/callback/"))
         with override_settings(SMSWW={"default": entry}):

@@ -434,6 +434,13 @@ def test_erasing_asks_first(old_message, monkeypatch, answer):
     assert Message.objects.get().recipient == NUMBER
 
 
+def test_a_number_is_erased_where_messages_were_redirected_to_it(old_message):
+    old_message(recipient="+34600000000", redirected_to=NUMBER)
+    assert NUMBER not in prune("--export", "+34600000000")
+    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    assert Message.objects.get().redirected_to is None
+
+
 def test_an_erased_number_stays_on_the_do_not_send_list_and_that_is_said(old_message):
     old_message()
     Suppression.objects.create(recipient=NUMBER)

@@ -101,6 +101,22 @@ def test_rows_of_another_deployment_are_reported_as_held(gateway, make_message):
     assert "queued by another deployment (production.example.com), held: 1" in run()[1]
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"redirect_to": NUMBER}, "0 numbers get their messages, those to others are redirected"),
+        (
+            {"allowed_recipients": [NUMBER]},
+            "1 numbers get their messages, those to others are refused",
+        ),
+    ],
+)
+def test_a_staging_system_says_so_without_its_numbers(gateway, options, line):
+    gateway.configure(environment="staging", **options)
+    code, shown = run()
+    assert (code, f"staging: {line}" in shown, NUMBER in shown) == (0, True, False)
+
+
 def test_a_suspended_alias_needs_a_person_and_a_text_does_not(gateway):
     Suspension.objects.impose("default", "", InvalidToken())
     code, one, findings = report()
@@ -328,7 +344,7 @@ def test_the_keys_of_the_json_stay(configure):
     document = json.loads(run("--json")[1])
     one = document["aliases"]["default"]
     assert list(document) == ["status", "generated_at", "aliases"]
-    assert " ".join(sorted(one)) == "backend environment findings probe provider records"
+    assert " ".join(sorted(one)) == "backend environment findings probe provider records staging"
     assert " ".join(sorted(one["records"])) == (
         "callbacks due foreign last_day last_sweep_at last_sync_at leased overdue penalties "
         "stalled suspensions unknown waiting"

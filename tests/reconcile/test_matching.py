@@ -38,6 +38,37 @@ def test_an_unknown_message_is_found_and_the_ledger_holds_no_number_or_text(unkn
     assert not {NUMBER, "Hello"} & set(map(str, line.payload.values()))
 
 
+@pytest.mark.parametrize("is_echoed", [True, False])
+def test_a_redirected_message_is_found_by_the_number_that_it_was_sent_to(
+    unknown, accepted, is_echoed
+):
+    message, phone = unknown(redirected_to="+393335550001"), "+393335550001"
+    around = [entry(accepted(minutes), echo=is_echoed) for minutes in (20, 40)]
+    at_the_gateway = entry(message, echo=is_echoed, recipient=phone, provider_id="p1")
+    report = sync(listed(at_the_gateway, *around))
+    assert (state_of(message), message.provider_id, message.recipient) == (
+        "DELIVERED",
+        "p1",
+        NUMBER,
+    )
+    assert report.adopted == 1
+
+
+def test_a_redirected_message_is_not_found_by_its_recipient(unknown, accepted):
+    message = unknown(redirected_to="+393335550001")
+    around = [entry(accepted(minutes), echo=False) for minutes in (20, 40)]
+    sync(listed(entry(message, echo=False), *around))
+    assert state_of(message) == "UNKNOWN"
+
+
+def test_a_redirected_message_is_a_rival_of_one_to_that_number(row, unknown, accepted):
+    message = unknown()
+    row("UNKNOWN", 30, recipient=OTHER, redirected_to=NUMBER, body="Hello", alias="staging")
+    around = [entry(accepted(minutes), echo=False) for minutes in (20, 40)]
+    sync(listed(entry(message, echo=False), *around))
+    assert state_of(message) == "UNKNOWN"
+
+
 def test_being_found_sends_the_signal_of_acceptance(unknown):
     message, seen = unknown(), []
     receiver = lambda **extra: seen.append(extra["message"].pk)  # noqa: E731

@@ -20,8 +20,8 @@ from django.utils.translation import gettext, ngettext
 
 from ...models import Message
 from ..base import ReadOnlyAdmin
-from ..formatting import badge, money, named_countries, phone_number
-from ..permissions import HIDDEN, Viewer
+from ..formatting import badge, money, named_countries, recipient_of
+from ..permissions import Viewer
 from .base import Action, Result, Text
 from .cancel import Cancel
 from .refresh import Refresh
@@ -216,7 +216,7 @@ def _question(rows: list[Message], action: Action, viewer: Viewer) -> dict[str, 
 def _line(message: Message, viewer: Viewer) -> dict[str, Any]:
     return {
         "message": message,
-        "number": phone_number(message.recipient) if viewer.sees_content else HIDDEN,
+        "number": recipient_of(message, is_shown=viewer.sees_content),
         "badge": badge(message.state),
         "cost": money(message.total_price),
     }

@@ -100,6 +100,9 @@ def _lines(report: Data) -> Iterator[str]:
 
 def _about(one: Data) -> Iterator[str]:
     yield f"environment: {one['environment'] or 'none'}"
+    if (allowed := one["staging"]["allowed"]) is not None:
+        others = "redirected" if one["staging"]["redirected"] else "refused"
+        yield f"staging: {allowed} numbers get their messages, those to others are {others}"
     yield from _messages(one["records"])
     yield from _suspensions(one["records"]["suspensions"])
     yield from _signs_of_life(one["records"])
