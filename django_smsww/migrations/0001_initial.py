@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import django_smsww.models.fields
+import django_smsww.models.indexes
 
 
 class Migration(migrations.Migration):
@@ -81,7 +82,7 @@ class Migration(migrations.Migration):
                 ('key', django_smsww.models.fields.ExactCharField(blank=True, max_length=255, null=True, verbose_name='key')),
                 ('alias', models.CharField(max_length=64, verbose_name='alias')),
                 ('environment', models.CharField(blank=True, max_length=64, verbose_name='environment')),
-                ('batch', models.UUIDField(blank=True, db_index=True, null=True, verbose_name='batch')),
+                ('batch', models.UUIDField(blank=True, null=True, verbose_name='batch')),
                 ('tag', models.CharField(blank=True, max_length=64, verbose_name='tag')),
                 ('custom', models.JSONField(blank=True, default=dict, verbose_name='custom data')),
                 ('recipient', models.CharField(max_length=32, verbose_name='recipient')),
@@ -99,7 +100,7 @@ class Migration(migrations.Migration):
                 ('dry_run', models.BooleanField(default=False, verbose_name='dry run')),
                 ('fail_on_multiple_messages', models.BooleanField(default=False, verbose_name='one segment only')),
                 ('preflight', models.BooleanField(default=False, verbose_name='preflight')),
-                ('state', models.CharField(choices=[('QUEUED', 'Queued'), ('SENDING', 'Sending'), ('NEW', 'Accepted'), ('PENDING', 'On its way'), ('DELIVERED', 'Delivered'), ('UNDELIVERABLE', 'Undeliverable'), ('EXPIRED', 'Expired'), ('REJECTED', 'Rejected'), ('VALIDATED', 'Validated, not sent'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled'), ('UNKNOWN', 'Outcome unknown')], default='QUEUED', editable=False, max_length=16, verbose_name='state')),
+                ('state', django_smsww.models.fields.StateField(choices=[('QUEUED', 'Queued'), ('SENDING', 'Sending'), ('NEW', 'Accepted'), ('PENDING', 'On its way'), ('DELIVERED', 'Delivered'), ('UNDELIVERABLE', 'Undeliverable'), ('EXPIRED', 'Expired'), ('REJECTED', 'Rejected'), ('VALIDATED', 'Validated, not sent'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled'), ('UNKNOWN', 'Outcome unknown')], default='QUEUED', editable=False, max_length=16, verbose_name='state')),
                 ('error', models.CharField(blank=True, max_length=32, verbose_name='error')),
                 ('error_code', models.CharField(blank=True, max_length=32, verbose_name='error code')),
                 ('error_status', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='HTTP status')),
@@ -127,7 +128,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
                 ('checked_at', models.DateTimeField(blank=True, null=True, verbose_name='looked up at')),
                 ('provider_updated_at', models.DateTimeField(blank=True, null=True, verbose_name='updated by provider at')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('created_by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
                 ('resend_of', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='resent_as', to='django_smsww.message', verbose_name='resend of')),
             ],
             options={
@@ -136,18 +137,17 @@ class Migration(migrations.Migration):
                 'permissions': [('send_message', 'Can send messages'), ('mass_send_message', 'Can send to many numbers at once'), ('resend_message', 'Can resend messages'), ('refresh_message', 'Can look messages up at the provider'), ('cancel_message', 'Can cancel queued messages'), ('settle_message', 'Can settle messages whose outcome is unknown'), ('pause_message', 'Can pause and resume sending'), ('export_message', 'Can export messages'), ('view_message_costs', 'Can see costs'), ('view_message_content', 'Can see numbers and texts')],
                 'default_permissions': ('view',),
                 'indexes': [
-                    models.Index(fields=['state', 'alias', '-priority', 'next_attempt_at'], name='smsww_message_due'),
-                    models.Index(fields=['lease_token'], name='smsww_message_lease'),
+                    models.Index(condition=models.Q(('state', 'QUEUED')), fields=['state', 'alias', '-priority', 'next_attempt_at'], name='smsww_message_due'),
+                    models.Index(condition=models.Q(('lease_token__isnull', False)), fields=['lease_token'], name='smsww_message_lease'),
+                    django_smsww.models.indexes.ProvenIndex(condition=models.Q(('state', 'DELIVERED'), _negated=True), fields=['state', '-id'], name='smsww_message_state'),
+                    django_smsww.models.indexes.ProvenIndex(condition=models.Q(('tag', ''), _negated=True), fields=['tag', '-id'], name='smsww_message_tag'),
+                    models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch'], name='smsww_message_batched'),
+                    models.Index(condition=models.Q(('created_by__isnull', False)), fields=['created_by'], name='smsww_message_user'),
                     models.Index(fields=['recipient', '-id'], name='smsww_message_recipient'),
-                    models.Index(fields=['state', '-id'], name='smsww_message_state'),
-                    models.Index(fields=['created_at'], name='smsww_message_created'),
                     models.Index(fields=['recipient_reversed'], name='smsww_message_ending'),
-                    models.Index(fields=['tag', '-id'], name='smsww_message_tag'),
-                    models.Index(fields=['country', '-id'], name='smsww_message_country'),
-                    models.Index(fields=['alias', '-id'], name='smsww_message_alias'),
+                    models.Index(fields=['created_at'], name='smsww_message_created'),
                     models.Index(condition=models.Q(('dry_run', True)), fields=['-id'], name='smsww_message_dry'),
                     models.Index(condition=models.Q(('key__isnull', False)), fields=['key'], name='smsww_message_named'),
-                    models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch'], name='smsww_message_batched'),
                     models.Index(condition=models.Q(('redirected_to__isnull', False)), fields=['redirected_to'], name='smsww_message_redirected'),
                 ],
                 'constraints': [

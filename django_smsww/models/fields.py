@@ -1,4 +1,4 @@
-"""Fields for exact texts, for numbers, and for numbers that are searched from their end."""
+"""Fields for exact texts, states, numbers, and numbers that are searched from their end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.lookups import Exact, In
 
 from ..exceptions import InvalidSMS
 from ..numbers import read_number
+from ..states import State
 
 if TYPE_CHECKING:
     T = TypeVar("T")
@@ -30,6 +32,34 @@ class ExactCharField(models.CharField):
             is_mariadb = getattr(connection, "mysql_is_mariadb", False)
             parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         return parameters
+
+
+class StateField(models.CharField):
+    """A state of a message, which queries compare with literals.
+
+    A partial index serves a query only if its condition follows from that of the query, and a
+    database may plan before it knows the parameters: PostgreSQL does for prepared statements.
+    """
+
+
+class _LiteralStates:
+    def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
+        lookup: Any = super()
+        sql, params = lookup.process_rhs(compiler, connection)
+        # Other texts stay parameters: anybody may have written them.
+        if not params or not all(value in State.values for value in params):
+            return sql, params
+        return sql % tuple(f"'{value}'" for value in params), []
+
+
+@StateField.register_lookup
+class _ExactState(_LiteralStates, Exact):
+    pass
+
+
+@StateField.register_lookup
+class _InStates(_LiteralStates, In):
+    pass
 
 
 class NumberField(models.CharField):

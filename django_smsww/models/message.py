@@ -20,7 +20,8 @@ from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
 from .callback import Outcome
 from .event import Event
-from .fields import ExactCharField, ReversedDigitsField
+from .fields import ExactCharField, ReversedDigitsField, StateField
+from .indexes import ProvenIndex
 from .queryset import (
     NO_ERROR,
     WORKER_LOST,
@@ -58,7 +59,7 @@ class Message(Settlement):
     key: Column[str | None] = ExactCharField(_("key"), max_length=255, null=True, blank=True)
     alias: Column[str] = models.CharField(_("alias"), max_length=64)
     environment: Column[str] = models.CharField(_("environment"), max_length=64, blank=True)
-    batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
+    batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True)
     tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
     custom: Column[Any] = models.JSONField(_("custom data"), default=dict, blank=True)
     created_by: Column[Any] = models.ForeignKey(
@@ -68,6 +69,7 @@ class Message(Settlement):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,  # smsww_message_user
     )
     resend_of: Column[Message | None] = models.OneToOneField(
         "self",
@@ -104,7 +106,7 @@ class Message(Settlement):
     )
     preflight: Column[bool] = models.BooleanField(_("preflight"), default=False)
 
-    state: Column[str] = models.CharField(
+    state: Column[str] = StateField(
         _("state"), max_length=16, choices=State.choices, default=State.QUEUED, editable=False
     )
     error: Column[str] = models.CharField(_("error"), max_length=32, blank=True)
@@ -186,27 +188,39 @@ class Message(Settlement):
                 fields=["provider_id", "alias", "environment"], name="smsww_message_provider_id"
             ),
         ]
+        # docs/scale.md names the query that needs each of them: an UPDATE writes to all that have
+        # its row. MariaDB ignores the conditions, so their columns are among the fields.
         indexes = [
             models.Index(
-                fields=["state", "alias", "-priority", "next_attempt_at"], name="smsww_message_due"
+                fields=["state", "alias", "-priority", "next_attempt_at"],
+                name="smsww_message_due",
+                condition=Q(state=State.QUEUED),
             ),
-            models.Index(fields=["lease_token"], name="smsww_message_lease"),
-            models.Index(fields=["recipient", "-id"], name="smsww_message_recipient"),
-            models.Index(fields=["state", "-id"], name="smsww_message_state"),
-            models.Index(fields=["created_at"], name="smsww_message_created"),
-            # For searches and filters of the admin.
-            models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
-            models.Index(fields=["tag", "-id"], name="smsww_message_tag"),
-            models.Index(fields=["country", "-id"], name="smsww_message_country"),
-            models.Index(fields=["alias", "-id"], name="smsww_message_alias"),
-            models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
-            # With an index of all rows, SQLite sees the many that have no key or batch, and reads
-            # the whole table instead.
             models.Index(
-                fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
+                fields=["lease_token"],
+                name="smsww_message_lease",
+                condition=Q(lease_token__isnull=False),
             ),
+            ProvenIndex(
+                fields=["state", "-id"],
+                name="smsww_message_state",
+                condition=~Q(state=State.DELIVERED),
+            ),
+            ProvenIndex(fields=["tag", "-id"], name="smsww_message_tag", condition=~Q(tag="")),
             models.Index(
                 fields=["batch"], name="smsww_message_batched", condition=Q(batch__isnull=False)
+            ),
+            models.Index(
+                fields=["created_by"],
+                name="smsww_message_user",
+                condition=Q(created_by__isnull=False),
+            ),
+            models.Index(fields=["recipient", "-id"], name="smsww_message_recipient"),
+            models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
+            models.Index(fields=["created_at"], name="smsww_message_created"),
+            models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
+            models.Index(
+                fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
             ),
             models.Index(
                 fields=["redirected_to"],

@@ -302,7 +302,6 @@ def test_a_forgotten_number_is_found_by_no_digit(browser, make_message):
         {"q": str(uuid4())},
         {"q": "text", "period": "7"},
         {"tag": "otp"},
-        {"country": "IT"},
         {"batch": str(uuid4())},
         {"dry_run": "yes"},
         {"attention": "yes"},
