@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin import ListFilter, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR
@@ -148,6 +149,7 @@ class TypedFilter(ListFilter):
             "others": [(name, v) for name, v in changelist.params.items() if name not in own],
             "without": changelist.get_query_string(dict.fromkeys(own)),
             "is_used": bool(self.typed),
+            "is_in_form": _is_in_form(changelist.model_admin),
         }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -155,6 +157,12 @@ class TypedFilter(ListFilter):
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**self.typed)
+
+
+def _is_in_form(model_admin: Any) -> bool:
+    """Whether a theme puts all filters into one form, in which HTML allows no other."""
+    submits = getattr(model_admin, "list_filter_submit", False)  # an option of django-unfold
+    return submits or apps.is_installed("jazzmin")
 
 
 class TagFilter(TypedFilter):

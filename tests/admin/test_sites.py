@@ -15,7 +15,7 @@ from django_smsww.models import Callback, Message, Suspension
 
 from ..conftest import NUMBER
 from ..support.door import hear
-from ..support.people import browser_of, listed, missing, staff, text_of
+from ..support.people import LIST, browser_of, listed, missing, staff, text_of
 from ..urls import urlpatterns as plain
 
 
@@ -199,3 +199,10 @@ def test_numbers_texts_and_prices_in_them_stay_hidden(message):
     assert client.get(f"{OURS}?recipient__startswith=%2B39").status_code == 400
     assert listed(client.get(f"{OURS}?q=Hello")) == set()
     assert listed(client.get(f"{OURS}?q=otp")) == {message.pk}
+
+
+def test_typed_filters_are_no_forms_where_a_theme_has_one_for_all(browser, monkeypatch):
+    form, part = '<form method="get" class="smsww-filter">', '<div class="smsww-filter">'
+    assert missing(browser.get(LIST), form, part) == [part]
+    monkeypatch.setattr(MessageAdmin, "list_filter_submit", True, raising=False)
+    assert missing(browser.get(LIST), form, part) == [form]

@@ -193,7 +193,7 @@ return seen;
 """
 
 
-PLAIN = {"suspension", "suspension_changelist", "suppression", "suppression_changelist"}
+PLAIN = {"suspension", "suppression", "suppression_changelist"}
 """Pages without a style of ours."""
 
 
