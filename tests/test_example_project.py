@@ -25,7 +25,7 @@ PRODUCTION = {
     "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEF",
     "ALLOWED_HOSTS": "sms.example.com",
     "SITE_URL": "https://sms.example.com",
-    "SMS_TOKEN": "a-token",
+    "SMS_URL": "openapi://a-token@production",
 }
 
 
@@ -61,9 +61,17 @@ OPTIONS = "settings.SMSWW['default']['OPTIONS']"
     [
         ({}, f"{OPTIONS}['host'], settings.DEBUG", "http://127.0.0.1:8026 True"),
         (
-            {"SMS_TOKEN": "a-token"},
-            f"{OPTIONS}['host'], {OPTIONS}['token']",
-            "production a-token",
+            {
+                "SMS_URL": "openapi://a-token@production?sender=Acme",
+                "SITE_URL": "https://sms.example.com/",
+            },
+            f"*{OPTIONS}.values()",
+            "a-token production Acme https://sms.example.com/sms/callback/",
+        ),
+        (
+            {"ALLOWED_HOSTS": "sms.example.com,www.example.com", "SMS_URL": ""},
+            f"*settings.ALLOWED_HOSTS, {OPTIONS}['token']",
+            "sms.example.com www.example.com simulator",
         ),
         (
             {"DATABASE_URL": "postgres://user@127.0.0.1/sms"},
@@ -71,7 +79,7 @@ OPTIONS = "settings.SMSWW['default']['OPTIONS']"
             "django.db.backends.postgresql",
         ),
     ],
-    ids=["development with the simulator", "the gateway with a token", "another database"],
+    ids=["development", "the gateway with a token", "a list and an empty URL", "another database"],
 )
 def test_variables_decide_the_settings(environment, variables, expression, shown):
     code = f"from example import settings; print({expression})"
@@ -95,7 +103,7 @@ def test_production_does_not_start_without(manage, missing, how):
     left = {name: value for name, value in PRODUCTION.items() if name != missing}
     done = manage("check", **left, **({missing: ""} if how == "empty" else {}))
     assert done.returncode != 0
-    assert f"ImproperlyConfigured: Set {missing}" in done.stderr
+    assert f"ImproperlyConfigured: Set the {missing} environment variable" in done.stderr
 
 
 def test_an_unknown_environment_is_not_taken_for_development(manage):

@@ -9,7 +9,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from django_smsww import Secret
+from django_smsww.environ import sms_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -17,25 +17,25 @@ env = environ.Env()
 ENV_FILE = Path(env("ENV_FILE", default=str(BASE_DIR / ".env")))
 if ENV_FILE.is_file():
     env.read_env(ENV_FILE)
+# An empty variable is one that is not set.
+env.ENVIRON = {name: value for name, value in env.ENVIRON.items() if value}
 
 DJANGO_ENV = env("DJANGO_ENV", default="development")
 if DJANGO_ENV not in ("development", "production"):
     raise ImproperlyConfigured("DJANGO_ENV must be 'development' or 'production'.")
 PRODUCTION = DJANGO_ENV == "production"
-
-
-def required(name: str, *, development: str) -> str:
-    """Return a variable that has a default in development and none in production."""
-    value = env(name, default="") or ("" if PRODUCTION else development)
-    if PRODUCTION and not value:
-        raise ImproperlyConfigured(f"Set {name}: with DJANGO_ENV=production it has no default.")
-    return value
-
+if not PRODUCTION:
+    env.scheme = {
+        "SECRET_KEY": (str, "for development on this machine, and no secret"),
+        "ALLOWED_HOSTS": (list, ["127.0.0.1", "localhost"]),
+        "SITE_URL": (str, "http://127.0.0.1:8000"),
+        "SMS_URL": (str, "simulator://127.0.0.1:8026"),
+    }
 
 DEBUG = not PRODUCTION
-SECRET_KEY = required("SECRET_KEY", development="for development on this machine, and no secret")
-ALLOWED_HOSTS = required("ALLOWED_HOSTS", development="127.0.0.1,localhost").split(",")
-SITE_URL = required("SITE_URL", development="http://127.0.0.1:8000").rstrip("/")
+SECRET_KEY = env("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+SITE_URL = env.url("SITE_URL").geturl().rstrip("/")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -93,23 +93,10 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static-root"
 
 
-def gateway() -> dict[str, str]:
-    """Return where messages go: to the gateway with a token, without one to the simulator."""
-    if token := required("SMS_TOKEN", development=""):
-        return {"token": Secret(token), "host": env("SMS_HOST", default="production")}
-    return {"token": "simulator", "host": env("SIMULATOR_URL", default="http://127.0.0.1:8026")}
-
-
-SMSWW = {
-    "default": {
-        "BACKEND": "django_smsww.backends.openapi.SMSBackend",
-        "OPTIONS": {
-            **gateway(),
-            "sender": env("SMS_SENDER", default=""),
-            "callback_url": f"{SITE_URL}/sms/callback/",
-        },
-    }
-}
+# The simulator in development, the gateway with a token in production. No setting SMS_URL: debug
+# pages would show it.
+SMSWW = {"default": sms_url(env("SMS_URL"))}
+SMSWW["default"]["OPTIONS"].setdefault("callback_url", f"{SITE_URL}/sms/callback/")
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
