@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from copy import copy
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q
-from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
 
@@ -22,10 +20,10 @@ from ..exceptions import (
     SMSUnavailable,
     kinds_of,
 )
-from ..signals import message_failed, message_sent, message_state_changed
 from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
 from . import provider_facts as facts
+from .announcing import announce_stored, by_signals, heard
 from .callback import Outcome
 from .commit import after_commit
 from .event import Event
@@ -151,7 +149,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             where: a further condition, which the move itself may end.
         """
         rows = self.filter(where) if where else self
-        for some, is_first in _by_signals(rows, target, cause):
+        for some, is_first in by_signals(rows, target, cause):
             if some.move(target, cause, **changes):
                 self.announce_one(target, is_first=is_first)
                 return True
@@ -351,7 +349,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         Args:
             is_first: the move is the first word of the provider about these rows.
         """
-        if not _heard(self.model, state, is_first):
+        if not heard(self.model, state, is_first):
             return
         rows = MessageQuerySet(self.model, using=self.db)
         for primary_key in self.values_list("pk", flat=True):
@@ -359,53 +357,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def announce_one(self, state: State, *, is_first: bool) -> None:
         """Announce the move of the one row of this queryset, which the move leaves in it."""
-        wanted = _heard(self.model, state, is_first)
+        wanted = heard(self.model, state, is_first)
         if wanted:
-            after_commit(self.db, _send_signals, self.using(self.db), wanted, state)
-
-
-def announce_row(message: Message, is_first: bool = False) -> None:
-    """Send the signals of a move that is committed, with a copy of this row."""
-    signals = _heard(type(message), State(message.state), is_first)
-    if signals:
-        _send(signals, copy(message), State(message.state))
-
-
-def _heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
-    """Return the signals of a move to this state that somebody listens to."""
-    signals = [message_state_changed]
-    if state in (State.FAILED, State.UNKNOWN):
-        signals.append(message_failed)
-    if state in PROVIDER and is_first:
-        signals.append(message_sent)
-    return [signal for signal in signals if signal.has_listeners(model)]
+            after_commit(self.db, announce_stored, self.using(self.db), wanted, state)
 
 
 def _late() -> SMSError:
     return SMSUnavailable(_("It was not sent in time; nothing was sent"), code="expired_unsent")
-
-
-def _by_signals(
-    rows: MessageQuerySet, target: State, cause: Cause
-) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Split the rows by whether the move is the provider's first word about them.
-
-    Only its first word sends `message_sent`, and an UPDATE does not return the old state. The
-    likely rows come first, and all rows last: an answer may arrive between two of the statements.
-    """
-    if target in PROVIDER and message_sent.has_listeners(rows.model):
-        if sources(target, cause) & PROVIDER:
-            yield rows.filter(state__in=PROVIDER), False
-        yield rows.exclude(state__in=PROVIDER), True
-    yield rows, False
-
-
-def _send_signals(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    message = rows.first()
-    if message:
-        _send(signals, message, state)
-
-
-def _send(signals: list[Signal], message: Message, state: State) -> None:
-    for signal in signals:
-        signal.send_robust(type(message), message=message, state=state, using=message._state.db)

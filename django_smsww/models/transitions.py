@@ -24,10 +24,11 @@ from ..exceptions import SMSError, SMSOutcomeUnknown
 from ..sms import SendResult
 from ..states import PROVIDER, Cause, State, sources
 from . import provider_facts as facts
+from .announcing import announce_row
 from .callback import Callback, Outcome
 from .commit import after_commit, in_transaction
 from .event import Event
-from .queryset import NO_ERROR, MessageQuerySet, announce_row, error_columns
+from .queryset import NO_ERROR, MessageQuerySet, error_columns
 from .sql import (
     Upsert,
     Values,

@@ -22,9 +22,9 @@ from ..clock import elapsed
 from ..exceptions import SMSError, SMSUnavailable
 from ..models import Message, MessageQuerySet
 from ..models import lease as leases
+from ..models.announcing import announce_row
 from ..models.commit import in_transaction
 from ..models.lease import Lease
-from ..models.queryset import announce_row
 from ..states import State
 from .admission import Admission, redirects
 from .limits import has_limits
