@@ -76,3 +76,33 @@ def test_every_link_to_a_file_finds_it(name):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text("utf-8"))
     assert links or name == "SECURITY.md"
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def brought(extra):
+    """Return the packages of an extra, those of our other extras included."""
+    for requirement in EXTRAS[extra]:
+        name, others = re.match(r"([\w-]+)(?:\[([\w,-]+)\])?", requirement).groups()
+        if name == "django-smsww":
+            yield from chain(*map(brought, others.split(",")))
+        else:
+            yield name
+
+
+def test_the_guide_says_what_each_extra_brings():
+    text = (ROOT / "docs" / "install.md").read_text("utf-8")
+    told = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, re.M))
+    assert told == {
+        extra: ", ".join(sorted(brought(extra), key=told.get(extra, "").find))
+        for extra in EXTRAS.keys() - {"test", "dev"}
+    }
+
+
+def test_every_line_that_installs_names_extras_that_there_are():
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.rglob("django_smsww/**/*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in files)
+    named = re.findall(r"(?:pip install|-e) '[^'\[\n]*\[([\w,-]+)\]'", text)
+    assert {"numbers", "xlsx", "demo"} <= set(named)
+    assert set(",".join(named).split(",")) <= EXTRAS.keys()
