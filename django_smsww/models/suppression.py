@@ -13,6 +13,7 @@ from django.utils.translation.trans_null import gettext_noop
 from ..exceptions import InvalidSMS
 from .bulk import one_of
 from .fields import NumberField
+from .sql import field_of
 
 
 def suppressed() -> InvalidSMS:
@@ -26,7 +27,8 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
         # A database refuses to compare with texts that it cannot store.
         plain = [number for number in numbers if number.isascii() and "\x00" not in number]
-        listed = self.filter(recipient__in=one_of(plain, self.db))
+        spelled = list(map(field_of(self.model, "recipient").get_prep_value, plain))
+        listed = self.filter(recipient__in=one_of(spelled, self.db))
         return set(listed.values_list("recipient", flat=True))
 
 
