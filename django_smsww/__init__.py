@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .backends.handler import sms_backends as sms_backends
+    from .callbacks.reports import apply_result as apply_result
     from .exceptions import AccessRefused as AccessRefused
     from .exceptions import AccountBlocklisted as AccountBlocklisted
     from .exceptions import ContentRefused as ContentRefused
@@ -56,6 +57,7 @@ _HOMES = {
         "SMSUnavailable",
     ),
     "backends.handler": ("sms_backends",),
+    "callbacks.reports": ("apply_result",),
     "sms": ("SMS", "SendResult"),
     "secret": ("Secret",),
     "sending.api": (

@@ -21,7 +21,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 import django_smsww
-from django_smsww import SMS, SMSError
+from django_smsww import SMS, SendResult, SMSError
 from django_smsww.backends.handler import sms_backends
 from django_smsww.gateway import host
 from django_smsww.gateway.http import ExchangeError, RawResponse
@@ -83,6 +83,9 @@ def command(*words, **options):
 
 OUT = io.StringIO()
 FUNCTIONS = {
+    "apply_result": lambda: django_smsww.apply_result(
+        "a1", SendResult(state="DELIVERED", recipient=NUMBER, body=TEXT)
+    ),
     "send_sms": lambda: django_smsww.send_sms(TEXT, NUMBER, key="k"),
     "send_mass_sms": lambda: django_smsww.send_mass_sms(TEXT, [NUMBER, "wrong"], preflight=True),
     "send_messages": lambda: django_smsww.send_messages(given.messages),

@@ -32,7 +32,7 @@ class Outcome(models.TextChoices):
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
         """Keep the provider's record of a message, each different record once."""
-        payload = _as_payload(result)
+        payload = as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(
             reference=message.reference, source=Callback.Source.LOOKUP, digest=digest
@@ -57,7 +57,7 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
         return self.update(times=F("times") + 1, last_received_at=timezone.now(), **changes)
 
 
-def _as_payload(result: SendResult) -> dict[str, Any]:
+def as_payload(result: SendResult) -> dict[str, Any]:
     """Return the provider's record without number, text and custom data."""
     personal = {"recipient", "sender", "body", "custom", "error", "blocklisted_reason"}
     facts = {

@@ -3,7 +3,7 @@
 `outbox` is the list of the messages that were sent through locmem, `assert_sms_sent` looks into it,
 `sms_callback` reports a delivery as the gateway would, and `SMSTestMixin` brings all of it to a
 TestCase. With pytest the plugin offers `smsoutbox` and `sms_callback` as fixtures. `real_sms` lets
-messages leave.
+messages leave. `SMSBackendTestMixin` tests a backend of your own.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from ..backends.locmem import outbox as outbox
     from .assertions import assert_sms_sent as assert_sms_sent
     from .cases import SMSTestMixin as SMSTestMixin
+    from .contract import SMSBackendTestMixin as SMSBackendTestMixin
     from .deliveries import sms_callback as sms_callback
     from .real import real_sms as real_sms
 
 _HOMES = {
+    "SMSBackendTestMixin": ".contract",
     "SMSTestMixin": ".cases",
     "SentSMS": "..backends.locmem",
     "assert_sms_sent": ".assertions",

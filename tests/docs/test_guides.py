@@ -52,7 +52,7 @@ def test_the_guide_to_languages_explains_an_error_in_two(db):
 def own_backend(settings, monkeypatch):
     """The backend of the guide to contributing, as a module of the project."""
     module = ModuleType("backend_of_the_guide")
-    [block] = guides.blocks_of("../CONTRIBUTING.md")
+    block, *_ = guides.blocks_of("../CONTRIBUTING.md")
     exec(compile(block, "CONTRIBUTING.md", "exec"), vars(module))
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
@@ -84,6 +84,23 @@ def test_the_backend_in_the_guide_says_what_is_certain(own_backend, monkeypatch,
     monkeypatch.setattr("backend_of_the_guide.send_mail", fail)
     with pytest.raises(kind):
         send_sms("Hello", NUMBER)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_view_of_the_guide_takes_the_reports_of_the_provider(own_backend, settings, rf):
+    own_backend(domain="sms.example.com")
+    settings.REPORT_SECRET = "a-secret"
+    message, view = send_sms("Hello", NUMBER), {}
+    exec(guides.blocks_of("../CONTRIBUTING.md")[1], view)
+
+    def post(name, status, secret="a-secret"):
+        said = {"id": name, "status": status}
+        request = rf.post("/", said, "application/json", headers={"X-Secret": secret})
+        return view["report"](request).status_code
+
+    posted = post(message.provider_id, "read"), post("nobody's", "read"), post("", "read", "guess")
+    message.refresh_from_db()
+    assert (posted, message.state) == ((200, 404, 401), State.DELIVERED)
 
 
 @pytest.mark.parametrize(

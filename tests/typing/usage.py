@@ -29,6 +29,7 @@ from django_smsww import (
     SMSRefused,
     SMSUnavailable,
     State,
+    apply_result,
     asend_mass_sms,
     asend_sms,
     iter_send,
@@ -40,7 +41,7 @@ from django_smsww import (
 )
 from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.environ import sms_url
-from django_smsww.models import Message
+from django_smsww.models import Message, Outcome
 from django_smsww.segments import (
     SegmentCount,
     count_segments,
@@ -83,6 +84,11 @@ def send(moment: datetime) -> None:
 
 class Telephone:
     as_e164 = "+393331234567"
+
+
+def apply(message: Message) -> None:
+    assert_type(apply_result(message.reference, SendResult(state="DELIVERED")), Outcome)
+    assert_type(apply_result("id", SendResult(state="DELIVERED"), using="other"), Outcome)
 
 
 def send_to_many(numbers: list[str]) -> None:
