@@ -85,7 +85,10 @@ def _run_tests(session: nox.Session, django: str) -> None:
     ],
 )
 def databases(session: nox.Session, url: str, extra: str, markers: str) -> None:
-    """Run all tests on the server in POSTGRESQL_URL or MARIADB_URL."""
+    """Run all tests on the server in POSTGRESQL_URL or MARIADB_URL.
+
+    Some kill a PostgreSQL server of their own: they need its programs below /usr/lib/postgresql.
+    """
     address = _address(session, url)
     session.install("-e", f".[test,{extra}]")
     options = session.posargs or ["-m", markers]
