@@ -34,7 +34,8 @@ def insert_many(model: type[Row], rows: Sequence[Row], identity: str, using: str
     """
     connection = connections[using]
     if not rows or connection.vendor not in _SOURCES:
-        model._base_manager.using(using).bulk_create(rows)
+        # A packet of MariaDB has 16 MB, and a row up to 55 KB.
+        model._base_manager.using(using).bulk_create(rows, batch_size=250)
         return
     same, arrays = _columns_of(model, rows, identity, connection)
     source, marks, params = _SOURCES[connection.vendor](model, arrays, connection)

@@ -31,7 +31,7 @@ from .tracebacks import (
 _NOT_STORED = _("It is not in the database that messages are written to.")
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
-QUEUED_ROWS = 500
+QUEUED_ROWS = 1000
 """The same for a queue. Each block has a commit of its own, and no thread waits for a message."""
 
 
@@ -177,7 +177,7 @@ def iter_send(
 ) -> Iterator[Message]:
     """Send different messages, and yield their rows as they are done, in the same order.
 
-    Messages are read from the iterable in blocks of 250 (500 for a queue), so memory does not grow
+    Messages are read from the iterable in blocks of 250 (1000 for a queue), so memory does not grow
     with their number, and some are written while others are on their way. So when you stop
     iterating, up to two blocks have been read: messages that had left are finished, other rows are
     FAILED ("interrupted"), and the rest was neither sent nor written.

@@ -22,7 +22,7 @@ from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..exceptions import InvalidSMS
 from ..models import Message, Suppression, single
-from ..models.bulk import insert_many
+from ..models.bulk import insert_many, one_of
 from ..models.commit import in_transaction
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
 from ..models.suppression import suppressed
@@ -109,10 +109,11 @@ class RowWriter(RowMaker):
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
     def _known(self, messages: Sequence[SMS]) -> dict[tuple[str | None, bool], Message]:
-        keys = {self._key(sms)[0] for sms in messages} - {""}
+        keys = list({key for sms in messages if (key := self._key(sms)[0])})
         if not keys:
             return {}
-        rows = Message.objects.using(self.using).filter(alias=self.backend.alias, key__in=keys)
+        named = one_of(keys, self.using)
+        rows = Message.objects.using(self.using).filter(alias=self.backend.alias, key__in=named)
         return {(row.key, row.dry_run): row for row in rows}
 
     def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
