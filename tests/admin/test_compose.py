@@ -141,6 +141,13 @@ def test_a_message_that_fails_shows_its_row(browser, gateway, error):
     assert str(error.args[0]) in notices(answer)[0]
 
 
+def test_a_number_that_staging_does_not_allow_is_a_problem(browser, gateway):
+    gateway.configure(allowed_recipients=[NUMBER])
+    answer = press("_check", browser, "+34600000000", NUMBER)
+    assert not missing(answer, "allowed_recipients of this alias")
+    assert dict(answer.context["hidden"])["recipients"] == NUMBER
+
+
 def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
     settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"max_per_number": (1, 3600)}}}
     press("_send", browser)

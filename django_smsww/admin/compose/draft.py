@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from ...backends.base import BaseSMSBackend
-from ...backends.validation import check_country
 from ...exceptions import InvalidSMS
 from ...models import Heartbeat, Message, Suppression, fingerprint
 from ...numbers import country_of, is_known, read_number
@@ -71,8 +70,7 @@ class Draft:
         for cell in cells:
             try:
                 number = read_number(cell.value, self.backend.region)
-                if self.backend.allowed_countries is not None:
-                    check_country(number, self.backend.allowed_countries)
+                self.backend.validate_recipient(number)
             except InvalidSMS as error:
                 self._complain(cell, error.explain())
             else:
