@@ -36,7 +36,10 @@ def in_memory(monkeypatch):
     return receive
 
 
-def test_a_dead_broker_loses_nothing_and_is_asked_once_for_all_blocks(queue, send_300, caplog):
+def test_a_dead_broker_loses_nothing_and_is_asked_once_for_all_blocks(
+    queue, send_300, caplog, monkeypatch
+):
+    monkeypatch.setattr("django_smsww.sending.api.QUEUED_ROWS", 250)
     assert {row.state for row in send_300()} == {"QUEUED"}
     assert caplog.text.count("did not take") == 1
     assert "did not take 250 messages of 'default': OperationalError" in caplog.text
