@@ -144,7 +144,7 @@ def test_a_file_needs_no_cursor_of_the_server(browser, make_message, monkeypatch
     def no_cursor(*args):
         raise AssertionError("a cursor of the server")
 
-    monkeypatch.setattr(type(connections["default"]), "chunked_cursor", no_cursor)
+    monkeypatch.setattr(connections["default"], "chunked_cursor", no_cursor)
     answer = browser.post(LIST, confirm(*rows))
     rows[1].delete()  # while the file is written
     assert [row["tag"] for row in table(answer)] == ["c", "a"]
