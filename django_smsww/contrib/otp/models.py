@@ -32,7 +32,7 @@ TAG = "otp"
 class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevice):
     """A telephone that receives codes; `token` has a digest of the last code, never the code."""
 
-    number = models.CharField(_("number"), max_length=16, validators=[validate_number])
+    number = models.CharField(_("number"), max_length=32, validators=[validate_number])
     token = models.CharField(max_length=64, blank=True, null=True, editable=False)
 
     class Meta:

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('throttling_failure_count', models.PositiveIntegerField(default=0, help_text='Number of successive failed attempts.')),
                 ('created_at', models.DateTimeField(auto_now_add=True, help_text='The date and time when this device was initially created in the system.', null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, help_text='The most recent date and time this device was used.', null=True)),
-                ('number', models.CharField(max_length=16, validators=[django_smsww.contrib.otp.validators.validate_number], verbose_name='number')),
+                ('number', models.CharField(max_length=32, validators=[django_smsww.contrib.otp.validators.validate_number], verbose_name='number')),
                 ('token', models.CharField(blank=True, editable=False, max_length=64, null=True)),
                 ('user', models.ForeignKey(help_text='The user that this device belongs to.', on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
             ],
