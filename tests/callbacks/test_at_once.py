@@ -164,7 +164,9 @@ def test_a_callback_that_waits_for_another_connection_sees_what_it_did(
     second.join(10)
     entry = message.callbacks.get()
     assert (answers, entry.times, entry.outcome) == ([outcome], times, "moved")
-    assert [state for signal, state in heard if signal is message_state_changed] == changes
+    # Each connection sends its signals after its own commit, in either order.
+    told = [state for signal, state in heard if signal is message_state_changed]
+    assert sorted(told) == sorted(changes)
     assert [signal for signal, _ in heard].count(message_sent) == 1
 
 
