@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,18 @@ class SMSWWConfig(AppConfig):
         from . import checks  # registering needs the app, and the setting needs to be there
 
         checks.register_all()
+        _let_rows_be_resent()
         if apps.is_installed("drf_spectacular"):
             # By its name: what is in contrib rests on the core, and not the other way round.
             import_module("django_smsww.contrib.spectacular")
+
+
+def _let_rows_be_resent() -> None:
+    from .models import MessageQuerySet
+
+    def resend_many(*args: Any, **options: Any) -> Any:
+        from .sending import resending  # not at start-up: few processes resend
+
+        return resending.resend_many(*args, **options)
+
+    MessageQuerySet._resend_many = staticmethod(resend_many)

@@ -41,8 +41,6 @@ ROOMS = FLOORS.split()
 EXCEPTIONS = {
     # An error names its row; for a type checker alone.
     ("exceptions", "models"),
-    # A queryset resends its rows by the functions that send, as it would cancel them.
-    ("models", "sending"),
 }
 
 # A reader who searches for a name should find one thing. These stand twice or more, with a reason.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import connections, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q
@@ -29,11 +29,11 @@ from .commit import after_commit
 from .event import Event
 from .fields import stored_user
 from .lease import SECONDS, Lease
+from .resend_report import ResendReport
 from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
-    from ..sending.resending import ResendReport
     from .message import Message
 
 NEEDS_TEXT = frozenset({State.QUEUED, State.SENDING})
@@ -68,6 +68,9 @@ def error_columns(error: SMSError) -> dict[str, Any]:
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
+    _resend_many: ClassVar[Callable[..., ResendReport]]
+    """The function of `resend()`. It sends, which rows cannot, so the app puts it here."""
+
     def of(self, alias: str, environment: str) -> MessageQuerySet:
         """Rows of one alias in one deployment; a copied database also holds those of others."""
         return self.filter(alias=alias, environment=environment)
@@ -290,9 +293,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             created_by: the user on whose behalf they are sent.
             delivered: resend delivered messages, too.
         """
-        from ..sending.resending import resend_many  # above this room; only this verb needs it
-
-        return resend_many(self, created_by=created_by, delivered=delivered)
+        return self._resend_many(self, created_by=created_by, delivered=delivered)
 
     resend.queryset_only = True  # type: ignore[attr-defined]  # as delete(): filter first
     resend.alters_data = True  # type: ignore[attr-defined]

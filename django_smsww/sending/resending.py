@@ -15,6 +15,7 @@ from django.db import router
 from ..backends.handler import sms_backends
 from ..exceptions import InvalidSMS
 from ..models import Message, MessageQuerySet
+from ..models.resend_report import ResendReport
 from ..numbers import country_of
 from ..states import State
 from .dispatch import Dispatch
@@ -24,23 +25,6 @@ from .tracebacks import without_private_frames
 BLOCK_ROWS = 250
 PRICES_REACH = 100_000
 """How many of the newest rows are searched for a price."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResendReport:
-    """The result of resending many messages.
-
-    Attributes:
-        batch: the batch of the new rows, for the admin's page and `smsww_pause`.
-        queued: how many new rows wait in the queue.
-        failed: how many new rows are FAILED already, for example by the do-not-send list.
-        skipped: how many messages were left as they are.
-    """
-
-    batch: UUID
-    queued: int
-    failed: int
-    skipped: int
 
 
 @dataclass

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ...exceptions import InvalidSMSBackend
 from ...models import Message, MessageQuerySet
-from ...sending.resending import ResendReport, estimate, to_resend
+from ...models.resend_report import ResendReport
+from ...sending.resending import estimate, to_resend
 from ..base import ReadOnlyAdmin
 from ..formatting import money, named_countries
 from ..permissions import Viewer
