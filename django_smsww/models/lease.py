@@ -12,6 +12,11 @@ SECONDS = 300
 """How long a lease lasts. A request must not take longer than half of it."""
 
 
+def next_deadline() -> float:
+    """Return the `deadline` of a lease that begins now."""
+    return elapsed() + SECONDS / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to send a block of rows.
@@ -29,7 +34,7 @@ class Lease:
     @classmethod
     def begin(cls, using: str) -> Lease:
         # Our own clock first: a process that is stopped in between has the shorter time.
-        deadline = elapsed() + SECONDS / 2
+        deadline = next_deadline()
         return cls(database_now(using) + timedelta(seconds=SECONDS), deadline)
 
     def renewed(self, using: str) -> Lease:

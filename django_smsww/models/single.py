@@ -14,12 +14,12 @@ from uuid import UUID
 
 from django.db import DataError, IntegrityError, connections
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
 from ..clock import DAY_SECONDS, clock_sql, database_now, window_of
 from ..states import State
 from . import lease as leases
 from .counters import TICKS_PER_SECOND, Counter
+from .queryset import MessageQuerySet
 from .sql import adapted, assignments, expression, field_of, insert_one, table_of, update_one
 from .suppression import Suppression
 from .suspension import Suspension
@@ -42,7 +42,7 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
     Args:
         timeline: the scope of the counter that a 429 of the account moves; "" if there is none.
     """
-    values = _columns(row) | _sending(token, using) | {"attempts": 1}
+    values = _columns(row) | _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
     expires_at = expression("%s", [adapted(field, row.expires_at, connections[using])])
     in_time = _is_in_time(expires_at, using)
@@ -59,7 +59,7 @@ def claim(row: Message, token: UUID, timeline: str, using: str) -> Message | Non
     Args:
         timeline: as above.
     """
-    values = _sending(token, using) | {"attempts": expression("attempts + 1")}
+    values = _sending(row, token, using) | {"attempts": expression("attempts + 1")}
     changes, params = assignments(type(row), values, connections[using])
     clock, now = clock_sql(using)
     mine = f"id = %s AND state = %s AND (lease_until IS NULL OR lease_until < {clock})"
@@ -74,15 +74,14 @@ def _columns(row: Message) -> dict[str, Any]:
     return {field.name: field.pre_save(row, add=True) for field in fields}
 
 
-def _sending(token: UUID, using: str) -> dict[str, Any]:
-    return {
-        "state": State.SENDING.value,
+def _sending(row: Message, token: UUID, using: str) -> dict[str, Any]:
+    changes = {
         "lease_token": token,
         "lease_until": expression(*clock_sql(using, leases.SECONDS)),
         "claimed_at": expression(*clock_sql(using)),
         "redirected_to": None,
-        "updated_at": timezone.now(),
     }
+    return MessageQuerySet(type(row), using=using).columns_of(State.SENDING, changes)
 
 
 # What holds a message back

@@ -18,9 +18,8 @@ from ..models.commit import after_commit, in_transaction
 from ..sms import SMS
 from ..states import State
 from ..worker import task_queues
-from ..worker.limits import has_limits
 from ..worker.queue import deliver
-from ..worker.worker import Worker
+from ..worker.worker import Worker, can_send_alone
 from .rows import Resends, RowWriter
 from .tracebacks import without_private_frames
 
@@ -105,7 +104,7 @@ class Dispatch:
 
     def _is_plain(self, leaves_now: bool) -> bool:
         """Whether a message may be written and sent without a look at anything else."""
-        if has_limits(self.backend) or self.backend.is_staging:
+        if not can_send_alone(self.backend):
             return False
         if leaves_now:
             return not in_transaction(self.using)

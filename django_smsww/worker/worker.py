@@ -131,9 +131,9 @@ class Worker:
         Note [What holds a message back].
         """
         self._refuse_transactions()
-        if row.preflight or has_limits(self.backend) or self.backend.is_staging:
+        if row.preflight or not can_send_alone(self.backend):
             return None
-        deadline, token = elapsed() + leases.SECONDS / 2, uuid4()
+        deadline, token = leases.next_deadline(), uuid4()
         starts = self._rate_limit.reserve(1) if self.backend.rate_limit else [0.0]
         self._wanted = [row.pk] if row.pk else ()
         self._unstarted = Q(reference=row.reference, lease_token=token)
@@ -346,3 +346,8 @@ class Worker:
         self.unfinished.difference_update(self._leased)
         self._leased.clear()
         self._probe.give_back()
+
+
+def can_send_alone(backend: BaseSMSBackend) -> bool:
+    """Whether no option of the alias wants more than one statement to admit a message."""
+    return not (has_limits(backend) or backend.is_staging)
