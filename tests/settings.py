@@ -48,4 +48,7 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+# Django 6.1 warns of mail without this setting, and the backend of CONTRIBUTING.md sends mail.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+
 SMSWW = {"default": {"BACKEND": "django_smsww.backends.locmem.SMSBackend", "OPTIONS": {}}}

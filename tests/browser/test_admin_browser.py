@@ -100,7 +100,7 @@ def past(make_message):
     """A month of messages, for the plots."""
     states = (State.DELIVERED,) * 7 + (State.EXPIRED, State.FAILED, State.UNKNOWN, State.PENDING)
     for number in range(240):
-        sent_at = timezone.now() - timedelta(days=number % 27, hours=number % 5)
+        sent_at = timezone.now() - timedelta(days=number % 27)
         state = states[number * 7 % 11]
         make_message(
             state=state,
