@@ -33,7 +33,7 @@ REFUSALS = (IntegrityError, DataError)
 
 def insert_queued(row: Message, using: str) -> Message | None:
     """Insert the QUEUED row of a message, unless its number is unwanted or its key is used."""
-    return insert_one(type(row), _columns(row), _all(_is_new(row, using)), using)
+    return insert_one(row, _columns(row), _all(_is_new(row, using)), using)
 
 
 def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Message | None:
@@ -48,7 +48,7 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
     in_time = _is_in_time(expires_at, using)
     where = _all([in_time, *_is_new(row, using), *_is_free(row, timeline, using)])
     try:
-        return insert_one(type(row), values, where, using)
+        return insert_one(row, values, where, using)
     except REFUSALS:
         return None
 

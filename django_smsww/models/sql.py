@@ -123,13 +123,16 @@ def update_and_upsert(
         f"SELECT old_value, {columns} FROM moved"
     )
     values = _fetched(using, sql, [*where.params, *params, *more])
-    return (_loaded(model, values[1:], using), values[0]) if values else None
+    if values is None:
+        return None
+    return _loaded(model, _converted(model, values[1:], using), using), values[0]
 
 
-def insert_one(model: type[Row], values: Values, where: RawSQL, using: str) -> Row | None:
-    """Insert a row of these columns if the condition is true, and return it as it is stored."""
-    connection = connections[using]
-    columns, marks, params = written(model, values, connection)
+def insert_one(row: Row, values: Values, where: RawSQL, using: str) -> Row | None:
+    """Insert the row with these columns if the condition is true, and return it as it is stored."""
+    model, connection = type(row), connections[using]
+    given = {name: value for name, value in values.items() if value is not None}
+    columns, marks, params = written(model, given, connection)
     nowhere = " FROM DUAL" if connection.vendor == "mysql" else ""
     sql = (
         f"INSERT INTO {table_of(model, using)} ({', '.join(columns)}) "
@@ -137,7 +140,9 @@ def insert_one(model: type[Row], values: Values, where: RawSQL, using: str) -> R
     )
     params += where.params
     if connection.features.can_return_columns_from_insert:
-        return _returned(model, sql, params, using)
+        computed = (name for name, value in values.items() if isinstance(value, RawSQL))
+        found = _returned(model, sql, params, using, ("id", *computed))
+        return None if found is None else _saved(row, {**values, **found}, using)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return _read(model, cursor.lastrowid, using) if cursor.rowcount else None
@@ -150,7 +155,8 @@ def update_one(row: Row, changes: str, where: str, params: Sequence[Any], using:
     # MariaDB has a RETURNING for INSERT alone.
     features = connections[using].features
     if features.can_return_columns_from_insert and connections[using].vendor != "mysql":
-        return _returned(model, sql, params, using)
+        found = _returned(model, sql, params, using)
+        return None if found is None else _loaded(model, found, using)
     return _read(model, row.pk, using) if _execute(using, sql, params) else None
 
 
@@ -181,10 +187,13 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
     return expression(f"NOT EXISTS ({twins})", [provider_id], BooleanField())
 
 
-def _returned(model: type[Row], sql: str, params: Sequence[Any], using: str) -> Row | None:
-    columns, *_ = _reading(model, using)
+def _returned(
+    model: type[Row], sql: str, params: Sequence[Any], using: str, names: tuple[str, ...] = ()
+) -> dict[str, Any] | None:
+    """Return these columns of the row that was written, or all; None if no row was."""
+    columns, *_ = _reading(model, using, names)
     values = _fetched(using, f"{sql} RETURNING {columns}", params)
-    return None if values is None else _loaded(model, values, using)
+    return None if values is None else _converted(model, values, using, names)
 
 
 def _fetched(using: str, sql: str, params: Sequence[Any]) -> list[Any] | None:
@@ -194,21 +203,39 @@ def _fetched(using: str, sql: str, params: Sequence[Any]) -> list[Any] | None:
     return list(rows[0]) if rows else None
 
 
-def _loaded(model: type[Row], values: list[Any], using: str) -> Row:
-    _columns, names, converters = _reading(model, using)
+def _converted(
+    model: type[Model], values: list[Any], using: str, names: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    _columns, attributes, converters = _reading(model, using, names)
     for number, functions, column in converters:
         for convert in functions:
             values[number] = convert(values[number], column, connections[using])
-    return model.from_db(using, names, values)
+    return dict(zip(attributes, values, strict=True))
+
+
+def _loaded(model: type[Row], values: Values, using: str) -> Row:
+    return model.from_db(using, list(values), list(values.values()))
+
+
+def _saved(row: Row, values: Values, using: str) -> Row:
+    """Give the row these values, which are stored now, as `save()` does."""
+    for name, value in values.items():
+        setattr(row, _column(type(row), name, using)[0].attname, value)
+    row._state.adding, row._state.db = False, using
+    return row
 
 
 @cache
-def _reading(model: type[Model], using: str) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
-    """Return the columns of a row, their names, and what makes Python values of some of them.
+def _reading(
+    model: type[Model], using: str, names: tuple[str, ...] = ()
+) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
+    """Return the columns of these fields, or of all, their attributes, and what makes Python
+    values of some of them.
 
     Django's `raw()` does the same, and takes most of a millisecond to find it out each time.
     """
-    fields, ops = model._meta.concrete_fields, connections[using].ops
+    fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
+    ops = connections[using].ops
     compiler = model._base_manager.using(using).query.get_compiler(using)
     found = compiler.get_converters([field.get_col(model._meta.db_table) for field in fields])
     columns = ", ".join(ops.quote_name(str(field.column)) for field in fields)
@@ -247,6 +274,13 @@ def field_of(model: type[Model], name: str) -> Field[Any, Any]:
     return cast("Field[Any, Any]", field)
 
 
+@cache
+def _column(model: type[Model], name: str, using: str) -> tuple[Field[Any, Any], str]:
+    """Return a column's field, and its quoted name."""
+    field = field_of(model, name)
+    return field, connections[using].ops.quote_name(str(field.column))
+
+
 def adapted(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
     """Return the value as the driver takes it. A plain text or number need not pass the field."""
     # PostgreSQL takes no text for a number or a time where it comes in an array.
@@ -262,8 +296,8 @@ def written(
     marks: list[str] = []
     params: list[Any] = []
     for name, value in values.items():
-        field = field_of(model, name)
-        columns.append(connection.ops.quote_name(str(field.column)))
+        field, column = _column(model, name, connection.alias)
+        columns.append(column)
         if value is None:  # not as a parameter: PostgreSQL could not tell the type of an array
             marks.append("NULL")
         elif isinstance(value, RawSQL):
