@@ -32,7 +32,7 @@ FLOORS = """
     sms numbers environ
     gateway models
     backends callbacks
-    worker reconcile operations checks testing urls
+    worker reconcile operations checks testing urls viewer
     sending
     admin management
     apps

@@ -17,10 +17,10 @@ from django.utils.translation import gettext, ngettext
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.suspension import STOPPED
 from ..states import State
+from ..viewer import Viewer
 from ..worker.limits import stop_batch
 from .base import ReadOnlyAdmin
 from .formatting import badge, error_name, money, named_countries
-from .permissions import Viewer
 from .suspension import SIZE
 
 WAITING = frozenset({State.QUEUED, State.SENDING})

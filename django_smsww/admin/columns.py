@@ -16,8 +16,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
+from ..viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
 from .formatting import badge, error_name, kept_text, moment, money, pretty, recipient_of
-from .permissions import HIDDEN, Viewer
 from .text import visible
 
 EXCERPT = 60
@@ -39,17 +39,14 @@ MASKS = {
     "excerpt": "hidden_text",
     "body": "hidden_text",
 }
-CONTENT = frozenset(
-    {*MASKS, "recipient_reversed", "redirected_to", "key", "custom", "custom_fact"}
-    | {"blocklisted_reason", "payload"}
-)
+CONTENT = CONTENT_FIELDS | {*MASKS, "custom_fact"}
 """A subclass may name these; users without the permission to see content do without them."""
 
 MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run", "sensitive")
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
-PRICES = frozenset({*COSTS, "price", "total_price", "penalty"})
+PRICES = COST_FIELDS | {*COSTS}
 TIMES = (
     "created_at",
     "send_at",

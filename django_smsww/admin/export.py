@@ -15,11 +15,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..states import State
+from ..viewer import Viewer
 from .base import ReadOnlyAdmin
 from .batch import count_by
 from .export_files import answer
 from .formatting import money, named_countries
-from .permissions import Viewer
 
 MOST_EXPORTED = 100_000
 MOST_IN_XLSX = 20_000

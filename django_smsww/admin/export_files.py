@@ -20,7 +20,7 @@ from django.utils import timezone
 from ..clock import local_time
 from ..models import Message
 from ..sending.spreadsheets import openpyxl
-from .permissions import HIDDEN, Viewer
+from ..viewer import HIDDEN, Viewer
 
 ROWS_AT_ONCE = 500
 BYTES_AT_ONCE = 64 * 1024

@@ -22,7 +22,7 @@ from ..clock import local_time
 from ..exceptions import error_kind
 from ..models import Message
 from ..states import State
-from .permissions import HIDDEN
+from ..viewer import HIDDEN
 from .text import visible
 
 TONES: dict[str, str] = {

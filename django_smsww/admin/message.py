@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Callback, Message
 from ..states import State
+from ..viewer import HIDDEN, Viewer
 from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
@@ -24,7 +25,6 @@ from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
 from .formatting import badge, pretty, recipient_of
-from .permissions import HIDDEN, Viewer
 from .search import find
 from .statistics.views import statistics_view
 from .suspension import banner

@@ -16,9 +16,9 @@ from ..backends.handler import region_of
 from ..exceptions import InvalidSMS
 from ..models import Suppression
 from ..numbers import read_number
+from ..viewer import HIDDEN, Viewer
 from .base import ReadOnlyAdmin
 from .formatting import moment, phone_number
-from .permissions import HIDDEN, Viewer
 from .search import as_number
 
 

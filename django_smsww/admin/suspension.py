@@ -27,10 +27,10 @@ from ..exceptions import (
 )
 from ..models import Heartbeat, Message, Suspension
 from ..operations.findings import RECENTLY
+from ..viewer import Viewer
 from ..worker.recovery import resume
 from .base import ReadOnlyAdmin
 from .formatting import alias_choices, error_name
-from .permissions import Viewer
 from .search import as_reference
 
 LONGEST_REASON = 255

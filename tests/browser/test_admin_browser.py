@@ -14,9 +14,9 @@ from selenium.webdriver.support.expected_conditions import presence_of_all_eleme
 from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State
-from django_smsww.admin.permissions import HIDDEN
 from django_smsww.admin.statistics import views as statistics
 from django_smsww.models import Callback, Event, Message
+from django_smsww.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, LIST, admin_url, staff

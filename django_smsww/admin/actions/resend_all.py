@@ -15,9 +15,9 @@ from ...exceptions import InvalidSMSBackend
 from ...models import Message, MessageQuerySet
 from ...models.resend_report import ResendReport
 from ...sending.resending import estimate, to_resend
+from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import money, named_countries
-from ..permissions import Viewer
 
 MOST = 10_000
 """More would keep the page waiting; `smsww_resend` has no limit."""

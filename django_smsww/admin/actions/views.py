@@ -19,9 +19,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 
 from ...models import Message
+from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import badge, money, named_countries, recipient_of
-from ..permissions import Viewer
 from .base import Action, Result, Text
 from .cancel import Cancel
 from .refresh import Refresh

@@ -18,9 +18,9 @@ from ...models import Message
 from ...segments import tables
 from ...sending.api import send_mass_sms, send_sms
 from ...states import State
+from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import badge, money, named_countries
-from ..permissions import Viewer
 from ..text import MarkedText
 from .draft import MOST_AT_ONCE, MOST_PROBLEMS, Draft
 from .forms import ComposeForm

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
+from ...viewer import HIDDEN, Viewer
 from ..formatting import admin_url, badge, duration, error_name, kept_text, link_url, money
-from ..permissions import HIDDEN, Viewer
 from ..text import visible
 
 MOST_SHOWN = 100

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ...operations.days import Sums, day_of
 from ...operations.totals import MOST_DAYS, Period, read_days
+from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import money
-from ..permissions import Viewer
 from .figures import plots
 
 USUAL_DAYS = 30

@@ -1,4 +1,4 @@
-"""The rights of a member of staff: numbers and texts, and prices, each by a permission."""
+"""The rights of one user in the history: numbers and texts, and prices, each by a permission."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from ..exceptions import InsufficientCredit
-from ..models import Event, Message
+from .exceptions import InsufficientCredit
+from .models import Event, Message
 
 HIDDEN = "•••••"
 """Stands for every masked value, so that its length reveals nothing."""
 
 PRICES = frozenset({"price", "totalPrice", "total_price"})
 """Their names in callbacks (specification 1.2.7), and ours in look-ups."""
+
+CONTENT_FIELDS = frozenset(
+    {"recipient", "recipient_reversed", "redirected_to", "body", "key", "custom"}
+    | {"blocklisted_reason", "payload", "reason"}
+)
+"""Fields that may hold a number, a text or a name."""
+
+COST_FIELDS = frozenset({"price", "total_price", "penalty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,12 @@ class Viewer:
             sees_costs=may("django_smsww.view_message_costs"),
             sees_callbacks=may("django_smsww.view_callback"),
         )
+
+    @property
+    def hidden_fields(self) -> frozenset[str]:
+        """The fields of messages, callbacks, events and the do-not-send list to hide."""
+        content: frozenset[str] = frozenset() if self.sees_content else CONTENT_FIELDS
+        return content if self.sees_costs else content | COST_FIELDS
 
     def may_read_error(self, row: Message | Event) -> bool:
         """Whether to show the text of an error; that of an empty wallet names amounts."""
