@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..states import State
+from .fields import user_field
 
 
 class Event(models.Model):
@@ -30,14 +30,7 @@ class Event(models.Model):
     error_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
     error_text = models.CharField(_("error text"), max_length=500, blank=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        verbose_name=_("user"),
-        null=True,
-        blank=True,
-        related_name="+",
-    )
+    user = user_field(_("user"))
     created_at = models.DateTimeField(_("at"), default=timezone.now)
 
     class Meta:

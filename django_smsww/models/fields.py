@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.lookups import Exact, In
@@ -107,6 +108,19 @@ def reversed_digits(number: str) -> str:
     """Return the digits of "+39333…" backwards, or "" if it is not a complete number."""
     digits = number.removeprefix("+")
     return digits[::-1] if digits.isascii() and digits.isdecimal() else ""
+
+
+def user_field(verbose_name: Any, **options: Any) -> models.ForeignKey[Any, Any]:
+    """Return the field of the user who did something; the row outlives the user."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=verbose_name,
+        null=True,
+        blank=True,
+        related_name="+",
+        **options,
+    )
 
 
 def stored_user(user: Any) -> Any:

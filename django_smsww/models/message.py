@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -20,7 +19,7 @@ from ..sms import SMS, SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
 from .callback import Outcome
 from .event import Event
-from .fields import ExactCharField, ReversedDigitsField, StateField
+from .fields import ExactCharField, ReversedDigitsField, StateField, user_field
 from .indexes import ProvenIndex
 from .queryset import (
     NO_ERROR,
@@ -62,13 +61,8 @@ class Message(Settlement):
     batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True)
     tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
     custom: Column[Any] = models.JSONField(_("custom data"), default=dict, blank=True)
-    created_by: Column[Any] = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        verbose_name=_("created by"),
-        null=True,
-        blank=True,
-        related_name="+",
+    created_by: Column[Any] = user_field(
+        _("created by"),
         db_index=False,  # smsww_message_user
     )
     resend_of: Column[Message | None] = models.OneToOneField(

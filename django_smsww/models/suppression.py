@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +11,7 @@ from django.utils.translation.trans_null import gettext_noop
 
 from ..exceptions import InvalidSMS
 from .bulk import one_of
-from .fields import NumberField
+from .fields import NumberField, user_field
 from .sql import field_of
 
 
@@ -38,14 +37,7 @@ class Suppression(models.Model):
     recipient = NumberField(_("recipient"), max_length=32, unique=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        verbose_name=_("by"),
-        null=True,
-        blank=True,
-        related_name="+",
-    )
+    created_by = user_field(_("by"))
 
     objects = SuppressionQuerySet.as_manager()
 

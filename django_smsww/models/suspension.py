@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +21,7 @@ from ..exceptions import (
     SMSUnavailable,
     error_kind,
 )
-from .fields import stored_user
+from .fields import stored_user, user_field
 
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
@@ -193,14 +192,7 @@ class Suspension(models.Model):
     is_probed = models.BooleanField(_("one message tries"), default=False)
     until = models.DateTimeField(_("until"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), default=timezone.now)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        verbose_name=_("by"),
-        null=True,
-        blank=True,
-        related_name="+",
-    )
+    created_by = user_field(_("by"))
 
     objects = SuspensionQuerySet.as_manager()
 
