@@ -106,6 +106,17 @@ def midnight(day: date, zone: tzinfo | None = None) -> datetime:
     return timezone.make_aware(begins, zone) if uses_time_zones() else begins
 
 
+def day_of(moment: datetime) -> date:
+    """Return the day of a stored time in the project's TIME_ZONE, not in the user's."""
+    return local_time(moment, timezone.get_default_timezone()).date()
+
+
+def day_bounds(day: date) -> tuple[datetime, datetime]:
+    """Return the stored times at which a day of the project's TIME_ZONE begins and ends."""
+    zone = timezone.get_default_timezone()
+    return midnight(day, zone), midnight(day + timedelta(days=1), zone)
+
+
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
     """Return the window of so many seconds, counted from 1970 on, that this moment is in."""
     since_1970 = int(aware_time(now.replace(microsecond=0)).timestamp())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from django.db.models import Count, F, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
+from ..clock import day_bounds
 from ..models import DailyTotal, Message
 from ..models.totals import SUMS
 from ..states import State
@@ -82,21 +83,6 @@ class Day:
         return Sums.of(sums for state, sums in self.sums["state"].items() if state in states)
 
 
-def day_of(moment: datetime) -> date:
-    """Return the day in the project's time zone, not the user's."""
-    if timezone.is_naive(moment):
-        return moment.date()
-    return timezone.localdate(moment, timezone.get_default_timezone())
-
-
-def midnight(day: date) -> datetime:
-    """Return the begin of a day in the project's time zone."""
-    begins = datetime.combine(day, time.min)
-    if timezone.is_naive(timezone.now()):
-        return begins
-    return timezone.make_aware(begins, timezone.get_default_timezone())
-
-
 def created_day() -> TruncDate:
     """Return the expression for `day_of(created_at)` in the database."""
     return TruncDate("created_at", tzinfo=timezone.get_default_timezone())
@@ -117,7 +103,7 @@ def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ..
 
 def sum_up(day: date, using: str, as_of: datetime) -> Day:
     """Return the figures of a day at this moment."""
-    begins, ends = midnight(day), midnight(day + timedelta(days=1))
+    begins, ends = day_bounds(day)
     rows = Message.objects.using(using).filter(created_at__gte=begins, created_at__lt=ends)
     sums: dict[str, dict[str, Sums]] = {kind: defaultdict(Sums) for kind in KINDS}
     delivered = 0

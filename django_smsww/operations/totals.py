@@ -21,9 +21,10 @@ from django.db import DatabaseError, router, transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from ..clock import day_bounds, day_of
 from ..models import DailyTotal, Message
 from ..states import UNFINISHED
-from .days import Day, Sums, created_day, day_of, midnight, sum_up
+from .days import Day, Sums, created_day, sum_up
 
 MOST_DAYS = 366
 MANY_MESSAGES = 20_000
@@ -123,7 +124,7 @@ class Period:
         age = self.now - figures.as_of
         if age < MINUTE and figures.total().messages > MANY_MESSAGES:
             return True
-        ended = figures.as_of - midnight(day + timedelta(days=1))
+        ended = figures.as_of - day_bounds(day)[1]
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:

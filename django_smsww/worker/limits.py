@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..backends.base import BaseSMSBackend
-from ..clock import database_now, local_time, midnight, window_of
+from ..clock import database_now, day_bounds, day_of, window_of
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
 from ..models import Counter, Message, Suspension
 from ..models.counters import CounterQuerySet
@@ -155,7 +155,7 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
 
 def used_today(backend: BaseSMSBackend, *, using: str) -> int:
     """Return how many segments of today count towards `max_segments_per_day`."""
-    begins, _ends = _day(database_now(using))
+    begins, _ends = day_bounds(day_of(database_now(using)))
     return Counter.objects.using(using).used(_scope(backend, DAILY, ""), begins)
 
 
@@ -196,7 +196,7 @@ def _cap(
     if limit is None or (option == "max_per_user" and user is None):
         return None
     if option == DAILY:
-        begins, ends = _day(now)
+        begins, ends = day_bounds(day_of(now))
         return Cap(backend.alias, option, _scope(backend, option, ""), begins, ends, limit)
     most, seconds = limit
     name = _name(option, recipient, user)
@@ -219,10 +219,3 @@ def digest_of(name: str) -> str:
 def _scope(backend: BaseSMSBackend, option: str, name: str) -> str:
     kind = option.rpartition("_")[2]
     return f"{kind}:{backend.alias}:{backend.environment}:{name}"
-
-
-def _day(now: datetime) -> tuple[datetime, datetime]:
-    """Return the beginning and the end of today in the project's TIME_ZONE."""
-    zone = timezone.get_default_timezone()
-    today = local_time(now, zone).date()
-    return midnight(today, zone), midnight(today + timedelta(days=1), zone)

@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_smsww import State
+from django_smsww.clock import day_of
 from django_smsww.models import DailyTotal, Message
 from django_smsww.operations import retention, totals
-from django_smsww.operations.days import Day, Sums, day_of, sum_up
+from django_smsww.operations.days import Day, Sums, sum_up
 from django_smsww.operations.totals import read_days
 from django_smsww.sms import SendResult
 from django_smsww.states import UNFINISHED, Cause

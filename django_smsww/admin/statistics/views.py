@@ -12,7 +12,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ...operations.days import Sums, day_of
+from ...clock import day_of
+from ...operations.days import Sums
 from ...operations.totals import MOST_DAYS, Period, read_days
 from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
