@@ -153,12 +153,6 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
             raise cap.as_error(now)
 
 
-def used_today(backend: BaseSMSBackend, *, using: str) -> int:
-    """Return how many segments of today count towards `max_segments_per_day`."""
-    begins, _ends = day_bounds(day_of(database_now(using)))
-    return Counter.objects.using(using).used(_scope(backend, DAILY, ""), begins)
-
-
 def cost_nothing(error: SMSError | None) -> bool:
     """Whether a message that ended so was certainly neither sent nor fined."""
     return error is not None and not isinstance(error, SMSOutcomeUnknown | ContentRefused)

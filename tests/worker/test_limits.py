@@ -27,7 +27,8 @@ from django_smsww import (
 from django_smsww.backends.handler import sms_backends
 from django_smsww.environ import sms_url
 from django_smsww.models import Counter, Message, MessageQuerySet, Suspension
-from django_smsww.worker.limits import DAILY, GUARDS, _cap, used_today
+from django_smsww.worker import limits
+from django_smsww.worker.limits import DAILY, GUARDS, _cap
 from django_smsww.worker.queue import deliver_due
 
 from ..conftest import NUMBER, raises
@@ -45,7 +46,8 @@ def sweep():
 
 
 def today():
-    return used_today(sms_backends["default"], using="default")
+    cap = _cap(sms_backends["default"], DAILY, NUMBER, None, limits.database_now("default"))
+    return Counter.objects.used(cap.scope, cap.begins)
 
 
 @pytest.fixture
