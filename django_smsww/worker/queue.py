@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now, elapsed
 from ..exceptions import SMSError
-from ..models import Heartbeat, Suspension
+from ..models import Heartbeat
 from .worker import LEASE_ROWS, Worker
 
 SWEEP_SECONDS = 30.0
@@ -56,6 +56,7 @@ def deliver_due(
     limit: int = 5000,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda count: None,
+    on_pause: Callable[[], object] = lambda: None,
 ) -> int:
     """Send up to `limit` queued rows of this backend whose time has come; return how many.
 
@@ -65,13 +66,16 @@ def deliver_due(
         stop: asked before each step; once it returns True, rows that have not left go back to the
             queue, and this returns when the requests under way have been answered.
         progress: called with the number of rows that are done since the last call.
+        on_pause: called if a suspension of the whole alias holds all rows back.
     """
     worker = Worker(backend, using, inline=False)
     sweep = Heartbeat.objects.using(using)
     if sweep.beat(backend.environment, f"sweep:{backend.alias}", every=HEARTBEAT_SECONDS):
         worker.rows.end_interrupted()  # not each time: no index finds them in a long queue
     worker.rows.abandon()
-    if worker.is_stopped():
+    if is_suspended := worker.is_suspended:
+        on_pause()
+    if is_suspended or worker.must_rest():
         worker.rows.give_up_late()  # a text must not outlive its time because of a pause
         return 0
     with worker:
@@ -82,12 +86,6 @@ def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
     """Return how many rows `deliver_due` would find now."""
     due = Worker(backend, using, inline=False).rows.due(database_now(using))
     return due.order_by()[:limit].count()
-
-
-def is_paused(backend: BaseSMSBackend, using: str) -> bool:
-    """Tell whether a suspension holds all messages of this alias back."""
-    known = Suspension.objects.using(using).of(backend.alias, backend.environment)
-    return known.active(database_now(using)).filter(scope="alias").exists()
 
 
 def _sweep(

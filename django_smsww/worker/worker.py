@@ -169,10 +169,13 @@ class Worker:
         is_busy = self._leased or self._threads.under_way or self._results.unwritten
         return not (is_busy or self._threads.raised)  # which the next step raises
 
-    def is_stopped(self) -> bool:
-        """Whether nothing may leave for long, by a suspension or the rate limit of the account."""
-        if self._admission.is_suspended:
-            return True
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the whole alias is suspended."""
+        return self._admission.is_suspended
+
+    def must_rest(self) -> bool:
+        """Read the account's rate limit, and return whether nothing may leave for long."""
         self._rate_limit.refresh()
         return self.must_pause()
 

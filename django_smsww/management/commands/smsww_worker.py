@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -22,7 +23,7 @@ from django_smsww.management.console import (
 from django_smsww.models import Message
 from django_smsww.signals import message_failed
 from django_smsww.states import State
-from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due, is_paused
+from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
 
 MANY = 5000
 """Messages that are sent of a single alias before the next look at the signals."""
@@ -82,10 +83,8 @@ class Command(BaseCommand):
             how = "Unknown" if state == State.UNKNOWN else "Failed"
             self.write(f"{how}: {count} ({code}).")
 
-    def name_paused(self, aliases: list[str]) -> None:
+    def name_paused(self, paused: set[str]) -> None:
         """Name an alias when its pause begins, and when that is over."""
-        using = router.db_for_write(Message)
-        paused = {alias for alias in aliases if is_paused(find_backend(alias), using)}
         for alias in sorted(paused ^ self.paused):
             says = "paused: smsww_status says why" if alias in paused else "no longer paused"
             self.write(f"{alias} is {says}.")
@@ -104,9 +103,10 @@ class Command(BaseCommand):
         try:
             # A long queue of one alias must not delay the messages of the others.
             limit = LEASE_ROWS if len(aliases) > 1 else MANY
-            taken = sum(self.sweep(alias, stop, limit) for alias in aliases)
+            paused: set[str] = set()
+            taken = sum(self.sweep(alias, stop, limit, paused) for alias in aliases)
             if is_service and not taken:
-                self.name_paused(aliases)
+                self.name_paused(paused)
             return taken
         except (OperationalError, InterfaceError) as error:
             # The error's own text may name a host and a user.
@@ -117,11 +117,13 @@ class Command(BaseCommand):
             close_old_connections()
             return 0
 
-    def sweep(self, alias: str, stop: Callable[[], bool], limit: int) -> int:
-        backend = find_backend(alias)
+    def sweep(self, alias: str, stop: Callable[[], bool], limit: int, paused: set[str]) -> int:
+        backend, on_pause = find_backend(alias), partial(paused.add, alias)
         using = router.db_for_write(Message)
         with progress(total=lambda: count_due(backend, using, limit)) as advance:
-            return deliver_due(backend, using=using, limit=limit, stop=stop, progress=advance)
+            return deliver_due(
+                backend, using=using, limit=limit, stop=stop, progress=advance, on_pause=on_pause
+            )
 
 
 @contextmanager
