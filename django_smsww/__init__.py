@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .exceptions import SMSOutcomeUnknown as SMSOutcomeUnknown
     from .exceptions import SMSRefused as SMSRefused
     from .exceptions import SMSUnavailable as SMSUnavailable
-    from .secret import Secret as Secret
+    from .gateway.secret import Secret as Secret
     from .sending.api import asend_mass_sms as asend_mass_sms
     from .sending.api import asend_sms as asend_sms
     from .sending.api import iter_send as iter_send
@@ -59,7 +59,7 @@ _HOMES = {
     "backends.handler": ("sms_backends",),
     "callbacks.reports": ("apply_result",),
     "sms": ("SMS", "SendResult"),
-    "secret": ("Secret",),
+    "gateway.secret": ("Secret",),
     "sending.api": (
         "asend_mass_sms",
         "asend_sms",

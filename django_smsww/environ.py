@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .exceptions import InvalidSMSBackend
-from .secret import Secret
+from .gateway.secret import Secret
 
 Options = dict[str, Any]
 

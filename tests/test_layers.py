@@ -28,9 +28,9 @@ from .support.source import (
 # direction: a room from those that stand before it in its line. No room imports one above it,
 # not even for types or inside a function, but for what EXCEPTIONS names.
 FLOORS = """
-    states exceptions signals segments secret test_runs clock
-    sms numbers environ
-    gateway models
+    states exceptions signals segments test_runs clock
+    sms numbers
+    gateway models environ
     backends callbacks
     worker reconcile operations checks testing urls viewer
     sending

@@ -15,7 +15,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import import_string
 
 from ..exceptions import InvalidSMSBackend, SMSBackendDoesNotExist
-from ..secret import masked
+from ..gateway.secret import masked
 from ..test_runs import is_isolated
 from .base import BaseSMSBackend
 from .locmem import SMSBackend

@@ -18,11 +18,11 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation.trans_null import gettext_noop as _
 
 from ..exceptions import SMSError, SMSOutcomeUnknown, SMSUnavailable
-from ..secret import Secret
 from .errors import error_of, is_refusal
 from .http import ExchangeError, RawRequest, RawResponse, exchange
 from .network import is_loopback
 from .payload import load_json
+from .secret import Secret
 
 logger = logging.getLogger("django_smsww.client")
 

@@ -18,8 +18,8 @@ from django.views.debug import ExceptionReporter
 from django_smsww import InvalidSMSBackend, Secret, send_sms, sms_backends
 from django_smsww.environ import sms_url
 
-from .conftest import NUMBER
-from .support.sample_project import ROOT
+from ..conftest import NUMBER
+from ..support.sample_project import ROOT
 
 # Made, so that it is not in the lines of source that such a page shows.
 TOKEN = "-".join(("s3cr3t", "t0k3n"))
