@@ -65,6 +65,17 @@ def test_recipient_is_spelled_otherwise_but_the_judge_knows_it(under, profile, s
     assert door.ledger()[0]["recipient"] == "+393331234567"
 
 
+@pytest.mark.parametrize("profile", sorted(DESCRIPTIONS))
+def test_callbacks_with_the_id_of_another_are_posted_under_each_profile(
+    open_door, receiver, profile
+):
+    door = open_door(profiles=[profile])
+    callback = {"url": receiver.url, "method": "JSON", "custom": CUSTOM, "headers": {}}
+    door.post(recipient="+393331234931", callback=callback)
+    door.wait_until_idle()
+    assert len(receiver.posts) == 4
+
+
 @pytest.mark.parametrize("method", ["JSON", "POST"])
 def test_nested_payload(under, method):
     _, message, post = under("payload-nested", method=method)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .clock import new_id, now
+from .clock import new_id, new_number, now
 from .messages import Document, as_pending
 from .posting import may_post_to, post_callback
 from .profiles import Profiles
@@ -50,7 +50,8 @@ def _forged(document: Document, is_last: bool) -> list[PlannedCallback]:
 
 
 def _foreign(document: Document, is_last: bool) -> list[PlannedCallback]:
-    foreign = {**document, "id": new_id(), "state": "REJECTED", "deliveredAt": None}
+    another = new_number() if document["id"].isdecimal() else new_id()
+    foreign = {**document, "id": another, "state": "REJECTED", "deliveredAt": None}
     return [PlannedCallback(foreign), PlannedCallback(document)]
 
 
