@@ -33,7 +33,7 @@ from django_smsww import (
     send_sms,
 )
 from django_smsww.backends.handler import sms_backends
-from django_smsww.callbacks import parsing as callbacks
+from django_smsww.callbacks import authentication as callbacks
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Message, Suspension
@@ -102,9 +102,10 @@ def logged(caplog):
     return "\n".join(f"{each.getMessage()} {each.__dict__}" for each in records)
 
 
-def reported(error):
-    """Return all that a report of this exception shows, with Django's debugger on."""
-    reporter = ExceptionReporter(RequestFactory().get("/"), type(error), error, error.__traceback__)
+def reported(error, request=None):
+    """Return all that a report of this exception shows."""
+    request = request or RequestFactory().get("/")
+    reporter = ExceptionReporter(request, type(error), error, error.__traceback__)
     plain = "".join(traceback.format_exception(error))
     return "\n".join(
         [reporter.get_traceback_html(), reporter.get_traceback_text(), plain, repr(vars(error))]
@@ -244,7 +245,10 @@ def test_the_report_of_a_fault_of_the_door_shows_no_values(
     said = json.dumps({"data": document(recipient=given.number(), message=given.text)})
     body = urlencode({"data": said}) if content_type == FORM else said
     reports = []
-    receiver = lambda **extra: reports.append(reported(sys.exception()))  # noqa: E731
+
+    def receiver(request, **extra):
+        reports.append(reported(sys.exception(), request))
+
     got_request_exception.connect(receiver)
     report_of_fault(partial(post, body.encode(), signed(message), content_type), monkeypatch)
     got_request_exception.disconnect(receiver)

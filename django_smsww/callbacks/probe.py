@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ..gateway.http import ExchangeError, RawRequest, RawResponse, exchange
 from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
-from .parsing import write_body
+from .parsers import write_body
 
 GATEWAY_WAITS = 30.0
 """Seconds after which the gateway gives up a callback (specification 1.2.7)."""

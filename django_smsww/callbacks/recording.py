@@ -12,7 +12,7 @@ from ..models import Callback, Message, MessageQuerySet, Outcome
 from ..models import sql as statements
 from ..models.transitions import move_and_note
 from ..states import Cause
-from .parsing import SignedCallback
+from .signed import SignedCallback
 
 MAX_CALLBACKS = 100
 """How many different callbacks of one message are kept; the newest counts those beyond."""

@@ -44,9 +44,9 @@ def count(reason: str) -> int:
 
 def write(environment: str, *, at_once: bool = False) -> None:
     """Write the counts down, at most once a minute."""
-    heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
     try:
         for reason, times in _due(at_once).items():
+            heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
             heartbeats.beat(environment, f"refused:{reason}", times=times)
     except StorageError as error:
         logger.error("Refused callbacks not counted: %s", type(error).__name__)

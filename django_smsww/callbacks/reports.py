@@ -11,8 +11,8 @@ from ..backends.handler import sms_backends
 from ..models import Message, Outcome
 from ..models.callback import as_payload
 from ..sms import SendResult
-from .parsing import SignedCallback
 from .recording import record
+from .signed import SignedCallback
 
 
 def apply_result(name: UUID | str, result: SendResult, *, using: str = "default") -> Outcome:

@@ -1,42 +1,37 @@
-"""The callback view in the schema of drf-spectacular; loaded where that app is installed."""
+"""What drf-spectacular cannot read from the callback view; loaded where that app is installed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiViewExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiRequest, OpenApiResponse, extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
 
+from django_smsww.callbacks.authentication import NotAuthentic
+from django_smsww.callbacks.parsers import (
+    CallbackFormParser,
+    CallbackJSONParser,
+    LengthRequired,
+    TooLarge,
+    Unreadable,
+)
+from django_smsww.callbacks.serializers import SMSCallbackSerializer
+from django_smsww.callbacks.views import NotStored
 from django_smsww.gateway.signature import HEADER
 from django_smsww.models import Outcome
 
-_OBJECT = {"type": "object", "additionalProperties": True}
+_JSON_FIELD = {"contentType": "application/json"}
 _REQUEST = {
-    "application/json": {
-        "type": "object",
-        "properties": {
-            "data": {**_OBJECT, "description": "The gateway's message object."},
-            "custom": {**_OBJECT, "description": "The custom data of the message."},
-        },
-        "required": ["data"],
-    },
-    "application/x-www-form-urlencoded": {
-        "type": "object",
-        "properties": {
-            "data": {"type": "string", "description": "The gateway's message object, as JSON."},
-            "custom": {"type": "string", "description": "The custom data of the message, as JSON."},
-        },
-        "required": ["data"],
-    },
+    CallbackJSONParser.media_type: SMSCallbackSerializer,
+    CallbackFormParser.media_type: OpenApiRequest(
+        SMSCallbackSerializer, encoding={"data": _JSON_FIELD, "custom": _JSON_FIELD}
+    ),
 }
-_REFUSALS = {
-    400: "It cannot be read.",
-    401: "It bears no signature of ours.",
-    413: "It is too large.",
-    415: "It is neither JSON nor a form.",
-    503: "It could not be stored: post it again.",
+_OURS = (Unreadable, NotAuthentic, LengthRequired, TooLarge, NotStored)
+_REFUSALS = {each.status_code: each.default_detail for each in _OURS} | {
+    UnsupportedMediaType.status_code: "It is neither JSON nor a form."
 }
 
 
@@ -52,13 +47,24 @@ def _word(name: str, **schema: Any) -> dict[str, Any]:
 def _responses() -> dict[int, OpenApiResponse]:
     outcome = _word("outcome", enum=[*Outcome.values, "probe"])
     responses = {200: OpenApiResponse(outcome, "It was stored.")}
-    for status, text in _REFUSALS.items():
+    for status, text in sorted(_REFUSALS.items()):
         responses[status] = OpenApiResponse(_word("error"), text)
     return responses
 
 
+class CallbackScheme(OpenApiAuthenticationExtension):
+    """Describes the signature."""
+
+    target_class = "django_smsww.callbacks.authentication.CallbackAuthentication"
+    name = "smsCallback"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        """Return the header as an API key."""
+        return {"type": "apiKey", "in": "header", "name": HEADER}
+
+
 class CallbackExtension(OpenApiViewExtension):
-    """Describes the view's requests and answers, since it has no serializers."""
+    """Describes the answers of the view, and the fields of a form."""
 
     target_class = "django_smsww.callbacks.views.CallbackView"
     match_subclasses = True
@@ -70,10 +76,8 @@ class CallbackExtension(OpenApiViewExtension):
             summary="Take a delivery callback of the SMS gateway",
             description="Its signature is all that it asks for, in the header or in `custom`.",
             tags=["SMS"],
-            parameters=[OpenApiParameter(HEADER, OpenApiTypes.STR, OpenApiParameter.HEADER)],
             request=_REQUEST,
             responses=_responses(),
-            auth=[],
         )
         class DescribedCallbackView(self.target):  # type: ignore[name-defined]
             schema = AutoSchema()  # even if the project's own views use another one

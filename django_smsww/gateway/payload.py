@@ -41,12 +41,7 @@ def load_json(body: bytes) -> Any:
         ValueError: it is not JSON in UTF-8, repeats a key, or is nested or sized beyond reason.
     """
     try:
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            parse_float=Decimal,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_unique,
-        )
+        value = _DECODER.decode(body.decode("utf-8-sig"))
     except (RecursionError, InvalidOperation, ValueError):
         # The parser's own text, and the exception it chains, quote the body.
         value = _UNREADABLE
@@ -64,6 +59,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise ValueError("a key is repeated")
     return result
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+)
 
 
 def _is_deeper_than(levels: int, value: Any) -> bool:

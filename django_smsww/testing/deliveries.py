@@ -12,7 +12,7 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
-from ..callbacks.parsing import write_body
+from ..callbacks.parsers import write_body
 from ..clock import aware_time
 from ..gateway.signature import custom_stamp, header_stamp
 from ..models import Message

@@ -27,7 +27,7 @@ django.setup()
 from django.conf import settings  # noqa: E402 - they are read from here on
 
 from django_smsww.callbacks import recording  # noqa: E402
-from django_smsww.callbacks.parsing import SignedCallback, clean  # noqa: E402
+from django_smsww.callbacks.signed import SignedCallback, clean  # noqa: E402
 from django_smsww.callbacks.views import CallbackView  # noqa: E402
 from django_smsww.gateway.payload import read_message  # noqa: E402
 from django_smsww.models import Message  # noqa: E402

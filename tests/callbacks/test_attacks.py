@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 from django.urls import resolve
 
-from django_smsww.callbacks.parsing import MAX_BYTES
+from django_smsww.callbacks.parsers import MAX_BYTES
 from django_smsww.gateway.signature import HEADER, header_stamp, sign
 from django_smsww.states import State
 
@@ -233,8 +233,8 @@ def test_a_connection_that_breaks_is_not_answered_with_a_fault(message, rf):
 )
 def test_another_content_type_is_refused(message, content_type):
     body = json.dumps(document()).encode()
-    assert refused_with(415, body, content_type=content_type) == "content_type"
-    assert unread_with(415, message, body, content_type) == "content_type"
+    assert refused_with(415, body, content_type=content_type) == "unsupported_media_type"
+    assert unread_with(415, message, body, content_type) == "unsupported_media_type"
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "nonsense", "\ud800"])

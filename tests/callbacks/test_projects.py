@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection, connections
-from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from rest_framework.response import Response
@@ -136,11 +135,10 @@ def test_a_callback_is_committed_when_it_is_answered(make_message, monkeypatch):
     message = make_message(environment=ENVIRONMENT, state=State.NEW)
     seen = []
 
-    class Answer(HttpResponse):
-        def __init__(self, content):
-            seen.append(connection.in_atomic_block)
-            super().__init__(json.dumps(content), content_type="application/json")
+    def answer(content):
+        seen.append(connection.in_atomic_block)
+        return Response(content)
 
-    monkeypatch.setattr(views, "JsonResponse", Answer)
+    monkeypatch.setattr(views, "Response", answer)
     assert hear(message) == "moved"
     assert seen == [False]

@@ -18,7 +18,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import AsyncRequestFactory
 from django.urls import resolve
 
-from django_smsww.callbacks.parsing import MAX_BYTES, write_body
+from django_smsww.callbacks.parsers import MAX_BYTES, write_body
 from django_smsww.gateway.signature import PROBE, custom_stamp
 
 from ..support.door import ENVIRONMENT, URL
@@ -82,7 +82,7 @@ def test_a_server_that_ends_the_stream_gives_the_whole_body():
 def test_a_server_that_does_not_is_asked_for_a_length():
     with wsgiref() as port:
         status, answer = post_chunks(port, TEXT.encode())
-    assert (status, answer) == (411, b'{"error": "no_length"}')
+    assert (status, answer) == (411, b'{"error":"no_length"}')
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from django_smsww import SMSBackendDoesNotExist, send_sms, sms_backends, testing
 from django_smsww.backends import dummy, locmem, openapi
-from django_smsww.callbacks import views
+from django_smsww.callbacks import parsers
 from django_smsww.exceptions import InvalidSMSBackend
 from django_smsww.models import Callback, Heartbeat
 from django_smsww.signals import message_state_changed
@@ -135,7 +135,7 @@ def test_a_callback_that_cannot_be_is_a_mistake_of_the_test(message, sms_callbac
 
 
 def test_an_authentic_callback_that_is_refused_fails_the_test(message, sms_callback, monkeypatch):
-    monkeypatch.setattr(views, "MAX_BYTES", 10)
+    monkeypatch.setattr(parsers, "MAX_BYTES", 10)
     with pytest.raises(AssertionError, match="answered with 413"):
         sms_callback(message)
 

@@ -1,0 +1,91 @@
+"""Authenticate a callback by the stamp that its message was sent with.
+
+The gateway signs nothing. So this is strict about our stamp, in the header or in the payload: only
+the stamp names the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http.request import HttpHeaders
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.request import Request
+
+from ..gateway.payload import read_custom, read_message
+from ..gateway.signature import HEADER, Stamp, read_custom_stamp, read_header_stamp
+from ..sms import RESERVED_CUSTOM_KEY, SendResult
+from .parsers import Unreadable
+from .signed import SignedCallback, clean
+
+_META_KEY = HttpHeaders.to_wsgi_name(HEADER)  # `request.headers` would read all the others, too
+
+Name = tuple[UUID, str]
+"""Reference and environment, which together name a row."""
+
+
+class NotAuthentic(AuthenticationFailed):
+    default_detail = "It bears no signature of ours."
+    default_code = "not_authentic"
+
+
+class CallbackAuthentication(BaseAuthentication):
+    """Authenticate by our signature: `request.auth` is a SignedCallback, the user is anonymous."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, SignedCallback]:
+        """Read the callback, without a look into the database.
+
+        An authentic header names the message even if the body cannot be read: then `fault` is set.
+
+        Raises:
+            NotAuthentic: a signature is wrong, or there is none. A right one beside a wrong one
+                does not count.
+            APIException: the body cannot be read, and no header names the message.
+        """
+        header = request.META.get(_META_KEY, "")
+        stamp = read_header_stamp(header) if header else None
+        by_header = _authentic(stamp) if header else None
+        try:
+            payload = request.data
+        except APIException as error:
+            if by_header is None:
+                raise
+            return AnonymousUser(), _unread(by_header, type(error))
+        return AnonymousUser(), _read(payload, by_header, stamp)
+
+    def authenticate_header(self, request: Request) -> str:
+        return f'{HEADER} realm="SMS callbacks"'
+
+
+def _unread(name: Name, fault: type[APIException]) -> SignedCallback:
+    return SignedCallback(*name, True, SendResult(), {"fault": fault.default_code}, fault)
+
+
+def _read(payload: Any, by_header: Name | None, stamp: Stamp | None) -> SignedCallback:
+    by_custom = _named_by_custom(payload, stamp)
+    name = by_header or by_custom
+    if name is None:
+        raise NotAuthentic
+    result, agrees = read_message(payload), by_custom in (None, name)
+    fault = None if result.state else Unreadable
+    return SignedCallback(*name, agrees, result, clean(payload), fault)
+
+
+def _named_by_custom(payload: Mapping[str, Any], authentic: Stamp | None) -> Name | None:
+    custom = read_custom(payload)
+    if custom.get(RESERVED_CUSTOM_KEY) is None:
+        return None
+    stamp = read_custom_stamp(custom)
+    if stamp is not None and stamp == authentic:  # to the letter, so it is not verified twice
+        return stamp.reference, stamp.environment
+    return _authentic(stamp)
+
+
+def _authentic(stamp: Stamp | None) -> Name:
+    if stamp is None or not stamp.is_authentic:
+        raise NotAuthentic
+    return stamp.reference, stamp.environment
