@@ -57,6 +57,7 @@ DOUBLED_MODULES = {
     "preflight": "the worker's dry runs, and the rows of their verdicts",
     "records": "what the rows say, and the simulator's",
     "segments": "public, and the simulator's second opinion",
+    "serializers": "REST framework's word, one in each place that has some",
     "suppression": "a model and its admin",
     "suspension": "a model and its admin",
     "tasks": "Celery's word and Django's, one in each task queue",

@@ -1,0 +1,139 @@
+"""What the API shows of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.functional import cached_property
+from rest_framework import serializers
+
+from django_smsww.models import Callback, Event, Message
+from django_smsww.viewer import CONTENT_FIELDS, COST_FIELDS, Viewer
+
+ERROR_FIELDS = ("error_code", "error_status", "error_text")
+MOST_NESTED = 100
+"""A message shows so many callbacks and events, the newest."""
+
+
+class HistorySerializer(serializers.ModelSerializer):
+    """A row that nobody changes here, with null for each value that the user may not see."""
+
+    @cached_property
+    def viewer(self) -> Viewer:
+        return Viewer.of(self.context["request"])
+
+    def get_extra_kwargs(self) -> dict[str, Any]:
+        """Make the fields read-only, and null those that may be hidden."""
+        hideable = {*CONTENT_FIELDS, *COST_FIELDS, *ERROR_FIELDS}
+        options = super().get_extra_kwargs()
+        for name in self.Meta.fields:
+            options.setdefault(name, {})["read_only"] = True
+            if name in hideable:
+                options[name]["allow_null"] = True
+        return options
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown | dict.fromkeys(shown.keys() & self.viewer.hidden_fields)
+
+
+class WithErrorSerializer(HistorySerializer):
+    """A row with an error, whose text may name an amount."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return (
+            shown if self.viewer.may_read_error(instance) else shown | dict.fromkeys(ERROR_FIELDS)
+        )
+
+
+class NewestSerializer(serializers.ListSerializer):
+    """The newest rows of a relation, the newest first."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        return super().to_representation(data.order_by("-pk")[:MOST_NESTED])
+
+
+class CallbackSerializer(HistorySerializer):
+    """A callback or a look-up; its payload is for users who may view callbacks."""
+
+    payload = serializers.SerializerMethodField(allow_null=True)
+
+    class Meta:
+        model = Callback
+        list_serializer_class = NewestSerializer
+        fields = (
+            "received_at",
+            "last_received_at",
+            "times",
+            "source",
+            "outcome",
+            "state",
+            "provider_id",
+            "payload",
+        )
+
+    def get_payload(self, callback: Callback) -> dict[str, Any] | None:
+        return self.viewer.payload(callback.payload) if self.viewer.sees_callbacks else None
+
+
+class EventSerializer(WithErrorSerializer):
+    class Meta:
+        model = Event
+        list_serializer_class = NewestSerializer
+        fields = ("created_at", "kind", "state", "error", *ERROR_FIELDS, "reason", "user")
+
+
+class MessageSerializer(WithErrorSerializer):
+    class Meta:
+        model = Message
+        fields: tuple[str, ...] = (
+            "reference",
+            "state",
+            "error",
+            *ERROR_FIELDS,
+            "recipient",
+            "redirected_to",
+            "sender",
+            "body",
+            "alias",
+            "tag",
+            "batch",
+            "custom",
+            "key",
+            "created_by",
+            "dry_run",
+            "sensitive",
+            "scrubbed",
+            "encoding",
+            "characters",
+            "segments",
+            "country",
+            "provider_id",
+            "price",
+            "total_price",
+            "penalty",
+            "blocklisted",
+            "blocklisted_reason",
+            "priority",
+            "attempts",
+            "created_at",
+            "send_at",
+            "expires_at",
+            "claimed_at",
+            "sent_at",
+            "delivered_at",
+            "finished_at",
+        )
+
+
+class MessageDetailSerializer(MessageSerializer):
+    """A message with its neighbours in the chain of resends, its callbacks and its events."""
+
+    resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
+    resent_as: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
+    callbacks = CallbackSerializer(many=True, read_only=True)
+    events = EventSerializer(many=True, read_only=True)
+
+    class Meta(MessageSerializer.Meta):
+        fields = (*MessageSerializer.Meta.fields, "resend_of", "resent_as", "callbacks", "events")

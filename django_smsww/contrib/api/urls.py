@@ -1,0 +1,14 @@
+"""The addresses of the API."""
+
+from __future__ import annotations
+
+from rest_framework.routers import SimpleRouter
+
+from .viewsets import MessageViewSet
+
+app_name = "smsww_api"
+
+router = SimpleRouter(use_regex_path=False)
+router.register("messages", MessageViewSet, "message")
+
+urlpatterns = router.urls
