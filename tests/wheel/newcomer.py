@@ -14,6 +14,8 @@ from ..support.waiting import await_true, free_port, is_open
 
 ROOT = Path(__file__).parents[2]
 WAIT = 30
+_SERVERS = {"runserver": ("8000", "--noreload"), "smsww_simulator": ("8026", "--port")}
+"""Commands that run in a terminal of their own, their ports, and what comes before the port."""
 
 
 def section(document: str, heading: str) -> str:
@@ -59,11 +61,10 @@ class Newcomer:
         """Do what a line at the prompt says; return what it wrote."""
         line = self._with_my_ports(line)
         words = shlex.split(line)
-        if words[0] == "export":
-            name, _, value = words[1].partition("=")
-            self.environment[name] = value
-        elif words[-1] == "&":
-            self._start(words[2], words[:-1])
+        if words[-1] in _SERVERS:
+            self._start(words[-1], words)
+        elif words[-1] == "createsuperuser":
+            self._run([*words, "--noinput", "--username", "ada", "--email", "ada@example.com"])
         elif words[:2] != ["pip", "install"]:  # what is tested is installed
             return self._run(words)
         return ""
@@ -96,10 +97,14 @@ class Newcomer:
         return done.stdout
 
     def _start(self, name: str, words: list[str]) -> None:
-        port = self.ports["8026" if "simulator" in name else "8000"]
-        more = {"runserver": ["--noreload", str(port)], "smsww_simulator": ["--port", str(port)]}
+        number, option = _SERVERS[name]
+        port = self.ports[number]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [*words, *more[name]], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+                [*words, option, str(port)],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         await_true(lambda: is_open(port), partial(self.log, name), WAIT)

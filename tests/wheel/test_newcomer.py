@@ -12,11 +12,12 @@ from selenium.webdriver.common.by import By
 
 from ..browser import chromium
 from ..support.waiting import await_true
-from .newcomer import ROOT, WAIT, Newcomer, blocks, section
+from .newcomer import WAIT, Newcomer, blocks, section
 
 pytestmark = [pytest.mark.wheel, pytest.mark.browser]
 
 NUMBER = "+393331234567"
+OWNER = "ada", "a-long-pass-word"
 # A code may be asked for once in a minute; so may the newcomer wait, but not this test.
 A_MINUTE_LATER = """
 from datetime import timedelta
@@ -30,13 +31,14 @@ Counter.objects.filter(scope__contains=":cooldown:").delete()
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory):
     me = Newcomer(tmp_path_factory.mktemp("newcomer"))
-    me.do("django-admin startproject mysite .")
-    me.do("python manage.py startapp notices")
-    # The receiver stands on the first screen, before any heading.
-    me.write((ROOT / "README.md").read_text("utf-8").partition("\n## ")[0])
-    me.write(section("README.md", "Start"))
+    me.environment |= {"DJANGO_SUPERUSER_PASSWORD": OWNER[1]}
+    first, *terminals = blocks(section("README.md", "Quick start"), "console")
     try:
-        for line in blocks(section("README.md", "Start"), "console")[0].splitlines():
+        for line in first.splitlines():
+            me.do(line)
+        me.write(section("README.md", "How it looks"))
+        me.write(section("README.md", "Quick start"))
+        for line in "".join(terminals).splitlines():
             me.do(line)
         yield me
     finally:
@@ -50,14 +52,6 @@ def browser(tmp_path_factory):
     driver.implicitly_wait(5)
     yield driver
     driver.quit()
-
-
-@pytest.fixture(scope="module")
-def owner(newcomer):
-    """Somebody who may see everything; returns name and password."""
-    newcomer.environment["DJANGO_SUPERUSER_PASSWORD"] = "a-long-pass-word"
-    newcomer.do("python manage.py createsuperuser --noinput --username ada --email ada@example.com")
-    return "ada", "a-long-pass-word"
 
 
 def fill(browser, **fields):
@@ -86,9 +80,9 @@ def test_it_sends_and_hears_back(newcomer):
     await_true(lambda: "was delivered at" in log(), log, WAIT)
 
 
-def test_the_history_is_in_the_admin(newcomer, owner, browser):
+def test_the_history_is_in_the_admin(newcomer, browser):
     browser.get(f"{newcomer.site}/admin/django_smsww/message/")
-    fill(browser, username=owner[0], password=owner[1])
+    fill(browser, username=OWNER[0], password=OWNER[1])
     row = browser.find_element(By.CSS_SELECTOR, "#result_list tbody tr").text
     assert "It works." in row
     assert "Delivered" in row
@@ -97,19 +91,19 @@ def test_the_history_is_in_the_admin(newcomer, owner, browser):
 
 
 def test_it_tests_itself(newcomer):
-    [command] = re.findall(r"`(pytest --ds .*?)`", section("README.md", "Start"))
+    [command] = re.findall(r"`(pytest --ds .*?)`", section("README.md", "Quick start"))
     assert "1 passed" in newcomer.do(command)
 
 
-def test_a_user_logs_in_with_a_code_by_sms(newcomer, owner, browser):
+def test_a_user_logs_in_with_a_code_by_sms(newcomer, browser):
     newcomer.write(section("docs/two_factor.md", "With django-two-factor-auth"))
     newcomer.do("python manage.py migrate")
     newcomer.stop("runserver")
-    newcomer.do("python manage.py runserver &")
+    newcomer.do("python manage.py runserver")
 
     browser.delete_all_cookies()
     browser.get(f"{newcomer.site}/account/login/")
-    fill(browser, auth__username=owner[0], auth__password=owner[1])
+    fill(browser, auth__username=OWNER[0], auth__password=OWNER[1])
     browser.get(f"{newcomer.site}/account/two_factor/setup/")
     browser.find_element(By.CSS_SELECTOR, "button.btn-primary").click()
     browser.find_element(By.CSS_SELECTOR, "input[value=sms]").click()
@@ -121,7 +115,7 @@ def test_a_user_logs_in_with_a_code_by_sms(newcomer, owner, browser):
     newcomer.do(f"python manage.py shell -c '{A_MINUTE_LATER}'")
     browser.delete_all_cookies()
     browser.get(f"{newcomer.site}/account/login/")
-    fill(browser, auth__username=owner[0], auth__password=owner[1])
+    fill(browser, auth__username=OWNER[0], auth__password=OWNER[1])
     fill(browser, token__otp_token=code_on_the_phone(newcomer, after=1))
     assert browser.current_url == f"{newcomer.site}/account/two_factor/"
     assert "Backup Tokens" in browser.page_source
