@@ -55,7 +55,7 @@ class Newcomer:
         for block in blocks(text, "python"):
             if name := re.match(r"# (\S+\.py)\n", block):
                 with (self.folder / name[1]).open("a", encoding="utf-8") as file:
-                    file.write(f"\n\n{block}")
+                    file.write(f"\n\n{self._with_my_ports(block)}")
 
     def do(self, line: str) -> str:
         """Do what a line at the prompt says; return what it wrote."""
