@@ -51,6 +51,11 @@ def find(alias: Data, now: datetime, *, min_credit: Decimal) -> list[Finding]:
     return found
 
 
+def find_stops(records: Data, now: datetime) -> list[Finding]:
+    """Return the findings in `read_open()` that say that nothing is sent."""
+    return [finding for rule in (_suspended, _queue) for finding in rule(records, now)]
+
+
 def _needed(code: str, text: str) -> Finding:
     return Finding(ATTENTION, code, text)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
@@ -25,16 +25,10 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     """Return counts, ages and signs of life of this alias in this environment."""
     everywhere = Message.objects.using(using).filter(alias=backend.alias)
     rows = everywhere.of(backend.alias, backend.environment)
-    return {
-        "waiting": _waiting(rows),
-        "last_day": _counts(rows.filter(created_at__gte=now - timedelta(days=1))),
-        "due": _due(rows, now),
+    return read_open(backend, using, now) | {
+        "last_day": count_by_state(rows.filter(created_at__gte=now - timedelta(days=1))),
         "leased": _leased(rows, now),
-        "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
-        "unknown": _unknown(rows),
-        "overdue": _overdue(rows, now),
         "foreign": _foreign(everywhere, backend.environment),
-        "suspensions": _suspensions(backend, using, now),
         "callbacks": _callbacks(rows, backend, using, now),
         "last_sweep_at": _last_beat(using, backend, "sweep"),
         "last_sync_at": _last_beat(using, backend, "sync"),
@@ -42,13 +36,35 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     }
 
 
-def _counts(rows: MessageQuerySet) -> dict[str, int]:
+def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
+    """Return the part of the records that is cheap to read often: unfinished rows, suspensions."""
+    rows = Message.objects.using(using).of(backend.alias, backend.environment)
+    return {
+        "waiting": _waiting(rows),
+        "due": _due(rows, now),
+        "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
+        "unknown": _unknown(rows),
+        "overdue": _overdue(rows, now),
+        "suspensions": _suspensions(backend, using, now),
+    }
+
+
+def read_refused(environment: str, using: str) -> dict[str, Data]:
+    """Return how often callbacks were refused, and when last, by reason."""
+    beats = Heartbeat.objects.using(using).filter(environment=environment)
+    return {
+        beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
+        for beat in beats.filter(name__startswith=REFUSED).order_by("name")
+    }
+
+
+def count_by_state(rows: MessageQuerySet) -> dict[str, int]:
     return dict(rows.order_by("state").values_list("state").annotate(count=Count("pk")))
 
 
 def _waiting(rows: MessageQuerySet) -> dict[str, int]:
     # Unfinished rows alone: counting all rows would read the whole table.
-    found = _counts(rows.unfinished())
+    found = count_by_state(rows.unfinished())
     return {state.value: found.get(state, 0) for state in State if state in UNFINISHED}
 
 
@@ -110,14 +126,10 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
     newest = heard.order_by("-received_at").values_list("received_at", flat=True).first()
     due_since = _first_awaited(rows, now) if getattr(backend, "callback_url", "") else None
     is_silent = due_since is not None and (newest is None or newest < due_since)
-    beats = _beats(backend, using).filter(name__startswith=REFUSED).order_by("name")
     return {
         "last_at": newest,
         "silent_since": due_since if is_silent else None,
-        "refused": {
-            beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
-            for beat in beats
-        },
+        "refused": read_refused(backend.environment, using),
     }
 
 
@@ -131,12 +143,9 @@ def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
     return accepted.aggregate(first=Min("claimed_at"))["first"]
 
 
-def _beats(backend: BaseSMSBackend, using: str) -> QuerySet[Heartbeat]:
-    return Heartbeat.objects.using(using).filter(environment=backend.environment)
-
-
 def _last_beat(using: str, backend: BaseSMSBackend, name: str) -> datetime | None:
-    beats = _beats(backend, using).filter(name=f"{name}:{backend.alias}")
+    beats = Heartbeat.objects.using(using).filter(environment=backend.environment)
+    beats = beats.filter(name=f"{name}:{backend.alias}")
     return beats.values_list("beat_at", flat=True).first()
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import re
-from datetime import timedelta
 from functools import partial
 
-import prometheus_client
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import transaction
-from django.utils import timezone
+from django.test import RequestFactory
 from prometheus_client import REGISTRY
 
-from django_smsww import SMSUnavailable, send_mass_sms, send_sms
+from django_smsww import send_sms
+from django_smsww.contrib.prometheus import SMSCollector
 from django_smsww.contrib.simulator.process import SimulatorProcess
-from django_smsww.signals import message_sent, message_state_changed
 
-from ..conftest import NUMBER, raises
+from ..conftest import NUMBER
 from ..support import guides, sample_project
 
 GUIDE = "observability.md"
@@ -100,40 +99,21 @@ def test_the_settings_of_the_guide_name_its_formatter():
 # Metrics
 
 
-@pytest.fixture
-def metrics():
-    """Return a function that reads the metrics of the guide."""
-    before = set(REGISTRY._collector_to_names)
-    names = block("notices/metrics.py") | block("notices/gauges.py")
-    yield lambda: prometheus_client.generate_latest(REGISTRY).decode()
-    for collector in set(REGISTRY._collector_to_names) - before:
+def test_the_guide_registers_the_collector_and_names_each_metric():
+    block("notices/apps.py")["NoticesConfig"].ready(None)
+    [collector] = [each for each in REGISTRY._collector_to_names if type(each) is SMSCollector]
+    try:
+        names = [each.name for each in collector.collect()]
+    finally:
         REGISTRY.unregister(collector)
-    message_state_changed.disconnect(names["count_move"])
-    message_sent.disconnect(names["count_sending"])
+    text = guides.text_of(GUIDE)
+    assert [name for name in names if f"`{name}" not in text] == []
 
 
-def test_the_metrics_count_what_happens(metrics, gateway):
-    send_mass_sms(BODY, [NUMBER, "+34600000000"])
-    gateway.answer = raises(SMSUnavailable())
-    with pytest.raises(SMSUnavailable):
-        send_sms(BODY, NUMBER)
-    gateway.configure(queue=True)
-    send_sms(BODY, NUMBER)
-    lines = metrics().splitlines()
-    assert 'sms_moves_total{alias="default",state="NEW"} 2.0' in lines
-    assert 'sms_failures_total{alias="default",error="SMSUnavailable"} 1.0' in lines
-    assert 'sms_segments_total{alias="default",country=""} 2.0' in lines
-    assert 'sms_waited_seconds_count{alias="default"} 2.0' in lines
-    assert 'sms_open{alias="default",state="QUEUED"} 1.0' in lines
-    assert personal(metrics()) == []
-
-
-def test_the_metrics_time_deliveries(metrics, sms_callback):
-    message = send_sms(BODY, NUMBER)
-    later = timezone.now() + timedelta(seconds=30)
-    sms_callback(message, "DELIVERED", deliveredAt=later.isoformat())
-    assert 'sms_delivery_seconds_bucket{alias="default",le="15.0"} 0.0' in metrics()
-    assert 'sms_delivery_seconds_bucket{alias="default",le="60.0"} 1.0' in metrics()
+def test_the_guide_has_the_view_of_the_health_check():
+    [pattern] = block("mysite/health.py")["urlpatterns"]
+    response = async_to_sync(pattern.callback)(RequestFactory().get("/", {"format": "text"}))
+    assert response.content == b"SMSHealthCheck(alias='default'): OK\n"
 
 
 # Error reports
