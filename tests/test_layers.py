@@ -31,6 +31,7 @@ FLOORS = """
     states exceptions signals segments test_runs clock
     sms numbers
     gateway models environ
+    tracing
     backends callbacks
     worker reconcile operations checks testing urls viewer
     sending

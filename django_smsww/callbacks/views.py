@@ -24,6 +24,7 @@ from rest_framework.views import APIView, exception_handler
 
 from ..gateway.signature import HEADER, PROBE
 from ..models import Message, Outcome
+from ..tracing import annotate_span
 from . import refusals
 from .authentication import CallbackAuthentication
 from .parsers import CallbackFormParser, CallbackJSONParser, CallbackRequest
@@ -107,6 +108,9 @@ class CallbackView(APIView):
         if is_probe:
             return answer_probe(callback, request)
         outcome = store(callback)
+        annotate_span(
+            reference=str(callback.reference), state=callback.result.state, outcome=str(outcome)
+        )
         if callback.fault or outcome is Outcome.UNKNOWN_WORD:
             return answer_unread(callback, outcome)
         fields = {"reference": callback.reference, "outcome": str(outcome)}

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -20,6 +21,7 @@ from ..exceptions import AccessRefused, SMSError, SMSRefused
 from ..models import Message
 from ..models.lease import Lease
 from ..sms import SendResult
+from ..tracing import trace_sending
 
 REFUSED_BEFORE = "refused_before"
 """The error code of a row that was refused in a pause which another message has ended."""
@@ -176,7 +178,8 @@ class SendingThreads:
     ) -> None:
         try:
             deadline = self._deadline(lease, start)
-            result = self._backend.attempt(message.as_sms(), deadline, stopped)
+            attempt = partial(self._backend.attempt, message.as_sms(), deadline, stopped)
+            result = trace_sending(message, attempt)
         except BaseException as error:
             self._results.put(error)
         else:
