@@ -83,7 +83,7 @@ class Admission:
         return [pk for pk in block if self.probe.row in (None, pk)]
 
     def reserve_quotas(self, block: Sequence[int], lease: Lease) -> None:
-        """Count the rows of a block, and fail or postpone those that no quota is left for."""
+        """Count the rows of a block, and fail or postpone those over a quota."""
         if not has_limits(self.backend):
             return
         now = database_now(self.using)
@@ -91,9 +91,9 @@ class Admission:
             self._stop(message, cap.as_error(now), lease, cap.ends if cap.is_daily else None)
 
     def finish(self, results: Sequence[MessageResult]) -> None:
-        """Settle the quotas of these messages, and lift pauses that were over if one got through.
+        """Settle the quotas of these messages; if one got through, lift the pauses that are over.
 
-        A pause is lifted no earlier, because the next one is to be longer if the cause lasts.
+        No pause is lifted before that: if its cause lasts, the next pause must be longer.
         """
         self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
         self.quotas.spend(each.message.pk for each in results)
@@ -115,7 +115,7 @@ class Admission:
         return any(one.scope == "alias" for one in self._active_suspensions())
 
     def _stop_refused(self, block: Sequence[int], lease: Lease) -> None:
-        """Fail rows to numbers that were allowed when they were queued, or in another process."""
+        """Fail rows to numbers that were allowed only earlier, or only in another process."""
         for message in self._ours(block, lease) if self.backend.is_staging else ():
             try:
                 self.backend.check_recipient(message.recipient)
@@ -200,9 +200,9 @@ class Admission:
 
 
 def redirects(backend: BaseSMSBackend) -> Case | None:
-    """Return which numbers get the messages in place of the recipients, for the claim of rows.
+    """Return the values of `redirected_to` for the claim: the numbers that get the messages.
 
-    The row says so before its request leaves, and the request goes where the row says.
+    The row names its number before the request leaves, and the request goes to that number.
     """
     if not backend.redirect_to:
         return None

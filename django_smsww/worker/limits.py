@@ -1,8 +1,8 @@
-"""The quotas of an alias: messages are counted before they leave, over all hosts together.
+"""The quotas of an alias. Workers on all hosts count messages together, before they send them.
 
 A worker reserves quota for the messages that it is about to send, and releases the quota of those
-that were not sent. So a quota is never exceeded. The reservation of a dead worker lasts until its
-window of time is over.
+that were not sent. So no quota is ever exceeded. If a worker dies, its reservation lasts until the
+end of the window.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Cap:
 
     @property
     def is_daily(self) -> bool:
-        """Whether queued messages wait for the next window; those past a guard fail."""
+        """Whether queued messages wait for the next window. Messages over a guard fail."""
         return self.option == DAILY
 
     def amount(self, message: Message) -> int:
@@ -81,9 +81,10 @@ class Quotas:
     reserved: dict[int, list[tuple[Cap, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def reserve(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
-        """Count these messages; return those that no quota is left for, each with that quota.
+        """Count these messages. Return those over a quota, each with that quota.
 
-        They may have reserved other quotas by then: `release` them like all that do not leave.
+        Such a message may hold reservations of other quotas: `release` it, like every message that
+        does not leave.
         """
         now = database_now(self.using)
         waiting, beyond = list(messages), []
@@ -109,10 +110,11 @@ class Quotas:
             self.reserved.pop(primary_key, None)
 
     def _without_room(self, cap: Cap, group: Sequence[Message]) -> list[Message]:
-        """Reserve the quota for as many of the group as it has room for; return the others."""
+        """Reserve quota for as many messages of the group as fit; return the others."""
         if self._reserve(cap, group):
             return []
-        # Not for all at once, so one by one, unless there is no room for any.
+        # They do not all fit, so try them one by one, but none that is larger than the rest of the
+        # quota.
         room = cap.most - self._counters.used(cap.scope, cap.begins)
         return [
             message
@@ -138,9 +140,10 @@ def has_limits(backend: BaseSMSBackend) -> bool:
 
 
 def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) -> None:
-    """Raise SMSLimited if a guard has no room for this message now; nothing is counted yet.
+    """Raise SMSLimited if this message would exceed a guard now; count nothing yet.
 
-    So a flood leaves no rows, and a caller hears at once that a queued message would fail.
+    So a flood of messages writes no rows, and the caller learns at once that a queued message would
+    fail.
     """
     if sms.dry_run or not has_limits(backend):
         return
@@ -154,7 +157,7 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
 
 
 def cost_nothing(error: SMSError | None) -> bool:
-    """Whether a message that ended so was certainly neither sent nor fined."""
+    """Whether a message with this error was certainly neither sent nor fined."""
     return error is not None and not isinstance(error, SMSOutcomeUnknown | ContentRefused)
 
 
@@ -163,7 +166,7 @@ def stop_batch(
 ) -> int:
     """Cancel the QUEUED messages of a mass send, leased or not, and return their number.
 
-    Rows that the call still has to write are cancelled when a worker leases them.
+    If the call is still writing rows, workers cancel those when they lease them.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
@@ -206,7 +209,7 @@ def _name(option: str, recipient: str, user: Any) -> str:
 
 
 def digest_of(name: str) -> str:
-    """Return the name of a counter for a number or a user, which the counter must not show."""
+    """Return a digest that names a counter without showing the number or the user."""
     return salted_hmac("django_smsww.counter", name, algorithm="sha256").hexdigest()[:20]
 
 

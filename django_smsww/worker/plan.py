@@ -1,7 +1,7 @@
 """The next step of a worker: send rows, write results, or wait.
 
-Rows in SENDING become UNKNOWN if the worker is killed, so there are few of them. But the threads
-go on while rows are claimed and results are written, so there are more rows than threads.
+If the worker is killed, its SENDING rows become UNKNOWN, so it has few of them. But it has more of
+them than threads, so that the threads go on while it claims rows and writes results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEASE_CHECK_SECONDS = 5.0
 """How long a worker waits at most before it looks at its lease and at suspensions again."""
 
 FEW_THREADS = 32
-"""With fewer threads than this, some wait for the database at times, to have less at risk."""
+"""A worker with fewer threads lets some of them wait for the database, to risk fewer rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +57,24 @@ class Load:
 
     @property
     def batch(self) -> int:
-        """How many rows are claimed, or results written, at a time: each statement has a price."""
+        """How many rows to claim, or results to write, in one statement."""
         return max(self.threads // 2, self._ended_meanwhile, 1)
 
     @property
     def most_sending(self) -> int:
         """How many rows may be SENDING.
 
-        Beside a row for each thread, these are a batch of results that is being written, the next
-        batch that is being claimed, and as many again, as no two batches take the same time.
+        There is one row for each thread, one batch whose results are being written, one batch that
+        is being claimed, and one more, since batches take different times.
         """
         return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
 
     @property
     def _ended_meanwhile(self) -> int:
-        """How many requests end while a batch is claimed or written.
+        """How many requests end while the worker claims or writes a batch.
 
-        Twice as many threads end twice as many in the same time, and their batch takes twice as
-        long. So the number grows with the square of the threads.
+        Twice as many threads end twice as many requests in the same time, and their batch takes
+        twice as long. So the number grows with the square of the threads.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

@@ -22,7 +22,7 @@ MOST_TRIES = 5
 """After so many refused recipients a group leaves without a verdict on its text and sender."""
 
 NUMBERS_ENOUGH = 20
-"""A mass send to so many numbers has a preflight by itself."""
+"""A mass send to this many numbers makes a preflight by default."""
 
 Group = tuple[UUID, str, str]
 """Batch, sender and fingerprint of the text."""
@@ -40,7 +40,7 @@ _speaks_of_all = re.compile(
 class Preflights:
     """The preflights of one worker.
 
-    A verdict is None where the group may leave, else the error that stops it.
+    A verdict is None if the group may leave, or else the error that stops it.
     """
 
     backend: BaseSMSBackend
@@ -56,8 +56,8 @@ class Preflights:
     ) -> list[tuple[Message, SMSError | None]]:
         """Make a dry run for each group without a verdict; return the messages tried, with errors.
 
-        Dry runs that did not start by the deadline are left out. A group whose recipient was
-        refused still has no verdict: call again, and another of its recipients is tried.
+        The result leaves out dry runs that did not start by the deadline. If a recipient was
+        refused, its group still has no verdict: call again to try another recipient.
         """
         self._read_verdicts(messages)
         chosen = self._choose(messages)
@@ -74,7 +74,8 @@ class Preflights:
 
     def _dry_run(self, message: Message) -> SMS:
         number = self.backend.redirected(message.recipient) or message.recipient
-        # A reference of its own, so that no callback for it is taken for one of the message.
+        # It has its own reference, so that a callback for it is not mistaken for one of the
+        # message.
         return message.as_sms().replace(recipient=number, dry_run=True, reference=uuid4())
 
     def _read_verdicts(self, messages: Iterable[Message]) -> None:
@@ -106,7 +107,7 @@ class Preflights:
         tried = self.tried.setdefault(group, set())
         tried.add(message.pk)
         if error is not None and not isinstance(error, SMSRefused):
-            # Not stored: when the messages are tried again, so is the dry run.
+            # Not stored: a worker that tries the messages again repeats the dry run.
             self.verdicts[group] = _unavailable(error)
         elif error is None or concerns_all(error):
             self._store_verdict(message, error)
@@ -132,7 +133,7 @@ class Preflights:
 
 
 def concerns_all(error: SMSRefused) -> bool:
-    """Whether a refusal speaks of the text or the sender, and so of every message of the group."""
+    """Whether a refusal is about the text or the sender, so about every message of the group."""
     if isinstance(error, ContentRefused) or error.code in _CODES:
         return True
     return error.code not in _RECIPIENT_CODES and bool(_speaks_of_all(error.detail))

@@ -29,12 +29,12 @@ def deliver(
     inline: bool = False,
     committed: bool = False,
 ) -> dict[int, SMSError]:
-    """Send those of these rows that are QUEUED and free; return the errors by primary key.
+    """Send the QUEUED rows among these that nobody has leased; return the errors by primary key.
 
     Args:
         using: the database alias.
-        inline: a caller waits for the outcome, so a row that certainly was not sent is FAILED
-            instead of being tried again later.
+        inline: a caller waits for the outcome, so a row that certainly was not sent becomes FAILED,
+            and no worker tries it again.
         committed: the rows are known to be committed, as in an on-commit hook.
 
     Raises:
@@ -63,8 +63,8 @@ def deliver_due(
     Rows are leased in blocks while others are on their way, the urgent and the oldest first.
 
     Args:
-        stop: asked before each step; once it returns True, rows that have not left go back to the
-            queue, and this returns when the requests under way have been answered.
+        stop: called before each step. Once it returns True, unsent rows go back to the queue, and
+            this function returns when the running requests have been answered.
         progress: called with the number of rows that are done since the last call.
         on_pause: called if a suspension of the whole alias holds all rows back.
     """
@@ -76,7 +76,7 @@ def deliver_due(
     if is_suspended := worker.is_suspended:
         on_pause()
     if is_suspended or worker.must_rest():
-        worker.rows.give_up_late()  # a text must not outlive its time because of a pause
+        worker.rows.give_up_late()  # a pause must not keep a text longer than its time
         return 0
     with worker:
         return _sweep(worker, limit, stop, progress)

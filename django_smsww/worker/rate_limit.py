@@ -35,7 +35,7 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The counter that says how long nothing may leave; "" if a reservation has told that."""
+        """The counter that a 429 moves; "" if `reserve` has asked it, or no request leaves."""
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
         return self._scope
@@ -85,7 +85,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """For how many seconds of a day requests that the day before reserved may still begin."""
+        """For so many seconds of a day, requests may begin that were reserved on the day before."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

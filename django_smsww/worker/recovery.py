@@ -1,4 +1,4 @@
-"""Probe: when a pause of an alias is over, one message tries for all.
+"""The probe: after a pause of an alias, one message finds out whether the others can leave.
 
 # Note [One probe]
 Each process that finds a pause over tries to win the probe by one conditional UPDATE of the
@@ -71,12 +71,12 @@ def resume(alias: str, environment: str, *, scope: str = "alias", using: str) ->
 
 
 def send_soon(rows: MessageQuerySet, now: datetime) -> None:
-    """Let the rows leave that failed before or during a pause that has just been lifted."""
+    """Make the rows due now that failed before or during a pause which has just been lifted."""
     _unsent(rows).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark rows that were refused before a pause that another message has ended.
+    """Mark the rows that were refused before another message ended the pause.
 
     If the gateway refuses one of them again, the message is at fault, and not the account.
     """
@@ -86,5 +86,5 @@ def mark_refused(rows: MessageQuerySet) -> None:
 
 
 def _unsent(rows: MessageQuerySet) -> MessageQuerySet:
-    """Return the queued rows that others made wait; a 429 has a back-off of its own."""
+    """Return the queued rows that sending failed for; rows after a 429 keep their back-off."""
     return rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)

@@ -1,8 +1,8 @@
-"""Write results down: many at once, so that one that cannot be stored loses no other.
+"""Write results to the database, many at once. One that cannot be stored loses no other.
 
-A result that the database does not take at once is kept and written again, as long as the lease
-lasts under which its message left, or for a few seconds if a caller waits. After that the row is
-still SENDING, and becomes UNKNOWN as if its worker had died.
+If the database does not take a result, the worker tries again until the lease of the message is
+over, or for a few seconds if a caller waits. Then the row stays SENDING, and becomes UNKNOWN as if
+its worker had died.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Results:
     def _write(self, results: Sequence[MessageResult]) -> None:
         self.stored = None
         try:
-            # All reads come before: SQLite refuses a transaction that reads first and writes
-            # then, if another one has written in between.
+            # Read before the transaction: SQLite refuses a transaction that reads and then writes,
+            # if another one has written in between.
             moves = [self._move_of(each) for each in results]
             if self._is_plain(results):
                 self.stored = move_alone(moves[0], results[0].lease.token, self.using)
@@ -114,7 +114,7 @@ class Results:
             self.errors.update((move.message.pk, move.error) for move in moves if move.error)
 
     def _is_plain(self, results: Sequence[MessageResult]) -> bool:
-        """Whether one statement is all that must be written."""
+        """Whether one statement can write it all."""
         is_mere = not results[0].error and not results[0].result.stop
         return len(results) == 1 and is_mere and not in_transaction(self.using)
 
@@ -123,7 +123,7 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """Write them one by one, as a row has moved meanwhile or another one has a provider id."""
+        """Write them one by one: a row has moved meanwhile, or an id belongs to another row."""
         if len(results) > 1:
             self._write_halves(results)
             return
@@ -153,7 +153,7 @@ class Results:
             suspend_after(message, late.stop, self.using)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
-            # No lease is asked for: that the provider has the message is true anyhow.
+            # Whoever has the lease now: the provider has the message in any case.
             message.accept(late.result)
             suspend_after(message, late.result.warning, self.using)
 
@@ -236,7 +236,7 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
         return facts.FINE * segments
     if result.total_price:
         return result.total_price
-    # A refusal names no price, so the one of the last message counts.
+    # A refusal names no price, so take that of the last message.
     priced = rows.filter(route=message.route, price__gt=0).order_by("-pk")
     price = priced.values_list("price", flat=True).first()
     return price and price * segments

@@ -23,7 +23,7 @@ def may_retry(message: Message, error: SMSError, *, is_probe: bool = False) -> b
 
 
 def retry_at(message: Message, error: SMSError, using: str, *, is_probe: bool = False) -> datetime:
-    """Return the time of the next attempt, by the database's clock that the queue is read by.
+    """Return the time of the next attempt, by the database's clock.
 
     The delay doubles with each attempt and is spread at random, unless the gateway asks for more.
     """
@@ -36,7 +36,7 @@ def retry_at(message: Message, error: SMSError, using: str, *, is_probe: bool = 
 
 
 def _failures(message: Message, error: SMSError, is_probe: bool) -> int:
-    """Return how many attempts failed that count; those that any message would fail do not."""
+    """Count the failed attempts, but none that any other message would have failed too."""
     return 0 if is_probe or isinstance(error, ACCOUNT_ERRORS) else message.attempts
 
 

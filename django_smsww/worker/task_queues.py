@@ -1,8 +1,8 @@
 """The task queues that a project runs already, such as Celery, may send queued messages.
 
-A project names a function in OPTIONS["queue"]. It is called with an alias and primary keys once
-the rows are committed. The task queue may lose them, repeat them or be down: leases decide who
-sends, and `smsww_worker` sends the rows that no task has sent within a minute.
+A project names a function in OPTIONS["queue"]. After the commit, we call it with the alias and the
+primary keys. The task queue may lose them, repeat them or be down: leases decide who sends, and
+`smsww_worker` sends the rows that no task has sent within a minute.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ TASK_ROWS = 250
 """How many messages a task has: many enough to be cheap, few enough to let others in between."""
 
 REST_SECONDS = 10.0
-"""How long a task queue that has failed gets no calls.
+"""For how long we do not call a task queue that has failed.
 
-A mass send calls once for each block, and each call may wait until a dead broker is noticed.
+A mass send calls once for each block, and each call may have to wait for a dead broker.
 """
 
 _resting: dict[str, float] = {}
@@ -40,7 +40,7 @@ _resting: dict[str, float] = {}
 def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
     """Give committed rows to a task queue; `smsww_worker` sends those that it does not take.
 
-    Nothing is raised: the caller cannot repair a broker, and the rows are safe.
+    It raises nothing: the caller cannot repair a broker, and the rows are safe.
     """
     if time.monotonic() < _resting.get(path, 0):
         return

@@ -62,12 +62,12 @@ class MessageResult:
 
     @property
     def stop(self) -> SMSError | None:
-        """The error because of which other messages have to wait."""
+        """The error that makes other messages wait."""
         return None if self.is_alone else self.result.stop
 
     @property
     def stopped_texts(self) -> set[str | None]:
-        """The texts of which no message may be sent now; None stands for all texts."""
+        """The texts that must not be sent now; None stands for all texts."""
         return stopped_by(self.result.stop, self.message.body)
 
 
@@ -79,7 +79,7 @@ class SendingThreads:
 
     Attributes:
         under_way: how many messages were handed over, less the results that were collected.
-        raised: exceptions that are no error of a message.
+        raised: exceptions of the threads that belong to no message, such as Ctrl-C.
     """
 
     def __init__(self, backend: BaseSMSBackend) -> None:
@@ -94,7 +94,7 @@ class SendingThreads:
 
     @property
     def send_together(self) -> bool:
-        """Whether the backend has a way of its own to send several messages at once."""
+        """Whether the backend defines `send_messages()` itself."""
         return type(self._backend).send_messages is not BaseSMSBackend.send_messages
 
     def send(
@@ -103,7 +103,7 @@ class SendingThreads:
         """Have threads send these messages, and return at once.
 
         One message alone is sent in the calling thread. So are the messages of a backend that
-        sends several in its own way.
+        defines `send_messages()` itself.
 
         Args:
             starts: when each of them may begin, by `elapsed()`.
@@ -161,7 +161,7 @@ class SendingThreads:
             self._pool = ThreadPoolExecutor(self._backend.concurrency, thread_name_prefix="smsww")
         try:
             for _ in range(count):
-                # Traces and request ids go along.
+                # The context carries traces and request ids.
                 self._pool.submit(copy_context().run, self._send_next)
         except BaseException:  # no thread can be started, or the interpreter is about to end
             self.stop()
@@ -186,7 +186,7 @@ class SendingThreads:
             self._results.put(MessageResult(message, result, lease))
 
     def _deadline(self, lease: Lease, start: float) -> float:
-        """Wait for the start; return by when a request must begin, or the past if none may."""
+        """Wait for the start; return the time by which a request must begin, 0 if it must not."""
         if (seconds := start - elapsed()) > 0:
             self._ending.wait(seconds)
         return 0.0 if self._ending.is_set() else lease.deadline

@@ -86,7 +86,7 @@ class Worker:
 
     @cached_property
     def rows(self) -> MessageQuerySet:
-        """The rows of this deployment: a copy of its database elsewhere sends nothing."""
+        """The rows of this deployment: another one with a copy of the database sends none."""
         rows: MessageQuerySet = Message.objects.using(self.using)
         return rows.of(self.backend.alias, self.backend.environment)
 
@@ -156,13 +156,13 @@ class Worker:
     def block_size(self) -> int:
         """How many due rows to lease at a time.
 
-        No more than are sent in a moment: the others are for other workers, and an urgent message
-        that is queued meanwhile goes first.
+        Few, so that other workers get rows too, and an urgent message that is queued meanwhile goes
+        first.
         """
         return min(LEASE_ROWS, 2 * self.backend.concurrency * ROWS_PER_THREAD)
 
     def needs_rows(self) -> bool:
-        """Whether more rows should be added, so that no thread has to wait for one."""
+        """Whether the worker needs more rows, so that no thread has to wait for one."""
         return len(self._leased) < self.backend.concurrency * ROWS_PER_THREAD
 
     def is_done(self) -> bool:
@@ -186,7 +186,7 @@ class Worker:
     # Steps
 
     def step_until(self, is_enough: Callable[[], bool]) -> None:
-        """Take steps until it is enough, or the rate limit sends a worker's rows to the queue."""
+        """Take steps until `is_enough()`; release a worker's rows if the rate limit is reached."""
         while not is_enough():
             self.step()
             if not self.inline and self.must_pause():
@@ -240,7 +240,7 @@ class Worker:
             self._pause()
 
     def _put_back(self, block: Sequence[int]) -> None:
-        """Put rows back to the front, and before them the one that probes."""
+        """Put rows back at the front, the one that probes before the others."""
         self._leased.extendleft(reversed(block))
         if self._probe.row is not None and self._probe.row in self._leased:
             self._leased.remove(self._probe.row)
@@ -310,10 +310,7 @@ class Worker:
         return self.rows.release(self._lease) if self._lease else 0
 
     def _break_off(self) -> None:
-        """End the rows that have not left, before an error does: the caller must find them ended.
-
-        Rows that no caller waits for are released.
-        """
+        """After an error, fail the unsent rows if a caller waits for them, or else release them."""
         with suppress(DatabaseError):  # then the lease has to run out
             try:
                 self._finish()
@@ -333,7 +330,8 @@ class Worker:
     def _fail_leased(self, error: SMSError) -> None:
         # Rows that were postponed or cancelled meanwhile are forgotten, too.
         self._forget_leased()
-        # Where the database was locked, rows could not be leased: they are ours if nobody's.
+        # While the database was locked, we could not lease our rows: those without a lease are
+        # ours.
         ours = Q(state=State.QUEUED, pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
             ours |= Q(lease_token=self._lease.token)
@@ -352,5 +350,5 @@ class Worker:
 
 
 def can_send_alone(backend: BaseSMSBackend) -> bool:
-    """Whether no option of the alias wants more than one statement to admit a message."""
+    """Whether one statement can admit a message: the alias has no limits and is no staging one."""
     return not (has_limits(backend) or backend.is_staging)
