@@ -38,7 +38,7 @@ def by_signals(
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
     """Split the rows by whether the move is the provider's first word about them.
 
-    Only its first word sends `message_sent`, and an UPDATE does not return the old state. The
+    Only that first word sends `message_sent`, and an UPDATE does not return the old state. The
     likely rows come first, and all rows last: an answer may arrive between two of the statements.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
@@ -49,7 +49,7 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send the signals of a move with the one row of these, as it is stored now."""
+    """Send the signals of a move, with the one row of this queryset as it is stored now."""
     message = rows.first()
     if message:
         _send(signals, message, state)

@@ -1,4 +1,4 @@
-"""Many rows in one statement, whose values go as a few arrays.
+"""Insert many rows with one statement, which takes their values as a few arrays.
 
 The ORM takes 0.2 ms to write the fifty values of one row, and most of them are equal in all rows.
 """
@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from .sql import Row, adapted, expression, field_of, table_of, written
 
-# They read the attribute, as no field of ours has `auto_now`.
+# These only read the attribute, since no field of ours has `auto_now`.
 _READERS = {Field.pre_save, DateTimeField.pre_save}
 
 Columns = dict[str, list[Any]]

@@ -1,4 +1,4 @@
-"""Counts of all hosts together: the use of quotas, and heartbeats."""
+"""Counters that all hosts share: the use of quotas, and heartbeats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
     """The use of quotas. Each verb is one conditional UPDATE, so that races are harmless."""
 
     def take(self, scope: str, window: datetime, amount: int, cap: int) -> bool:
-        """Use this much of a quota, all of it or nothing; return if so much was left."""
+        """Use this amount of a quota, or nothing if less is left; return whether it was used."""
         row = self.filter(scope=scope, window=window)
         fits = row.filter(used__lte=cap - amount)
         if fits.update(used=F("used") + amount):
@@ -104,7 +104,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """The last time of a regular act of a deployment, such as a worker's look at the queue."""
+    """When a deployment last did a regular task, such as a sweep of the queue."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     name = models.CharField(_("name"), max_length=80)

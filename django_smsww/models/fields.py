@@ -64,10 +64,10 @@ class _InStates(_LiteralStates, In):
 
 
 class NumberField(models.CharField):
-    """A number in E.164, which may be given in every spelling. Other texts are not saved."""
+    """A number in E.164. You may assign any spelling; other texts are not saved."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Return the number in E.164; raise InvalidSMS for what is none."""
+        """Return the number in E.164; raise InvalidSMS if the text is no number."""
         number = read_number(getattr(model_instance, self.attname))
         setattr(model_instance, self.attname, number)
         return number
@@ -81,13 +81,14 @@ class NumberField(models.CharField):
 class ReversedDigitsField(models.CharField):
     """The digits of a number, the last one first, so that an index finds numbers by their end.
 
-    A column, and not an index on an expression: the function that SQLite would need exists only
-    where Django is connected, and nothing else could write to the database any more.
+    It is a column, not an index on an expression: SQLite would need a function that exists only in
+    Django's connections, so no other program could write to the table.
     """
 
     def __init__(self, *args: Any, of: str = "", **kwargs: Any) -> None:
         self.of = of
-        # The database's default is for a release that does not know the column yet.
+        # Through the database's default, an older release without this column can still insert
+        # rows.
         kwargs |= {"max_length": 32, "blank": True, "editable": False, "db_default": ""}
         super().__init__(*args, **kwargs)
 

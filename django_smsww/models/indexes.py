@@ -11,9 +11,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 class ProvenIndex(models.Index):
     """An index of the rows of its condition on PostgreSQL, and of all rows elsewhere.
 
-    PostgreSQL proves that a row which is FAILED is not DELIVERED. SQLite proves nothing but
-    IS NOT NULL: else it uses a partial index only if the query repeats the condition word for
-    word. MariaDB has no partial indexes, and Django makes full ones of them there.
+    PostgreSQL can prove that a FAILED row is not DELIVERED. SQLite proves only IS NOT NULL; for
+    other conditions it uses a partial index only if the query repeats them word for word. MariaDB
+    has no partial indexes, and Django makes full ones of them there.
     """
 
     def _get_condition_sql(

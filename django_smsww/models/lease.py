@@ -1,4 +1,4 @@
-"""A lease: for how long one worker may send the rows it took, and until when it may begin to."""
+"""A lease: until when a worker keeps the rows it took, and until when it may start to send them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lease:
     """The right to send a block of rows.
 
     Attributes:
-        until: by the database's clock; past it the rows are anybody's.
+        until: by the database's clock; after it any worker may lease the rows.
         deadline: by this process's `elapsed()`, which no change of the clock moves; no
             request starts after it, so that the last one has ended well before `until`.
     """
@@ -33,7 +33,7 @@ class Lease:
 
     @classmethod
     def begin(cls, using: str) -> Lease:
-        # Our own clock first: a process that is stopped in between has the shorter time.
+        # Our own clock first: if the process is stopped in between, the deadline is early.
         deadline = next_deadline()
         return cls(database_now(using) + timedelta(seconds=SECONDS), deadline)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from .fields import Column
 
-# Each field of an SMS has a column of its name. Those left out say when a row is sent.
+# Each field of an SMS has a column of the same name. No backend needs these of them.
 _ROW_FIELDS = {"key", "batch", "send_at", "expires_at", "priority"}
 _SENT_FIELDS = [each.name for each in fields(SMS) if each.name not in _ROW_FIELDS]
 RESENT_ALREADY = gettext_noop("It was resent already: resend the newest of the chain.")
@@ -182,8 +182,8 @@ class Message(Settlement):
                 fields=["provider_id", "alias", "environment"], name="smsww_message_provider_id"
             ),
         ]
-        # docs/scale.md names the query that needs each of them: an UPDATE writes to all that have
-        # its row. MariaDB ignores the conditions, so their columns are among the fields.
+        # docs/scale.md names the query that needs each index: each makes the UPDATEs of its rows
+        # slower. MariaDB ignores the conditions, so their columns are among the fields.
         indexes = [
             models.Index(
                 fields=["state", "alias", "-priority", "next_attempt_at"],
@@ -313,8 +313,8 @@ class Message(Settlement):
         return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """End a row with its refusal, if its worker was taken for dead before it read that."""
-        # Unless it was tried again since: nothing is known of that attempt.
+        """End a row with a refusal that came after its worker was believed dead."""
+        # Not if another attempt has begun since: nothing is known of that one.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)
 
@@ -328,7 +328,7 @@ class Message(Settlement):
         return self._rows().advance(
             State.QUEUED,
             Cause.KEY,
-            # Unless it has changed since it was read: its number was erased, or it was resent.
+            # Not if it has changed since it was read: its number was erased, or it was resent.
             where=certainly_not_sent() & Q(updated_at=self.updated_at) & ~Q(Exists(resent)),
             scrubbed=False,
             **changes,

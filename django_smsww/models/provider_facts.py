@@ -1,7 +1,7 @@
 """Merge the provider's facts into a row: prices, counts, times, everything but the state.
 
-Callbacks and answers arrive late, twice and in any order. So each fact fills an empty field, and
-replaces a filled one only if it comes from a newer version of the provider's record.
+Callbacks and answers arrive late, twice and in any order. So a fact always fills an empty field,
+but replaces a value only if it comes from a newer version of the provider's record.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state=State.QUEUED)
 
     def resendable(self) -> MessageQuerySet:
-        """Rows that you may send once more: they have their text, and it was not the fault."""
+        """Rows that you may send once more: their text is there, and was not refused."""
         return self.filter(
             state__in=RESENDABLE,
             dry_run=False,
@@ -149,7 +149,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Move the one row of this queryset if it may move, and announce it; return if it moved.
 
         Args:
-            where: a further condition, which the move itself may end.
+            where: a further condition, which the row need not meet after the move.
         """
         rows = self.filter(where) if where else self
         for some, is_first in by_signals(rows, target, cause):
@@ -167,7 +167,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     ) -> Outcome:
         """Record the provider's facts about the one row of this queryset.
 
-        It needs no lease: the provider has the message, whether a worker heard it or a callback.
+        No lease is needed: the provider has the message, whether a worker or a callback says so.
 
         Args:
             otherwise: the state for a word of the provider that we do not know; None leaves the
@@ -238,7 +238,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Move leased rows to SENDING, just before their requests leave; return those that moved.
 
         Rows past their `expires_at` become FAILED instead: after an outage nobody gets an old code
-        at night. So do rows to a number that has come onto the do-not-send list.
+        at night. Rows to a number on the do-not-send list become FAILED, too.
 
         Args:
             redirected_to: the numbers that get the messages in place of the recipients, if any.
@@ -306,7 +306,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         )
 
     def unwanted(self, now: datetime) -> Q:
-        """Return the condition that a row must not leave any more."""
+        """Return the condition that a row must not leave; `models.single` has it in SQL."""
         numbers = Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
         return Q(Q(expires_at__lte=now) | Exists(numbers))
 
@@ -357,7 +357,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             rows.filter(pk=primary_key).announce_one(state, is_first=is_first)
 
     def announce_one(self, state: State, *, is_first: bool) -> None:
-        """Announce the move of the one row of this queryset, which the move leaves in it."""
+        """Announce the move of the one row of this queryset; the moved row is still in it."""
         wanted = heard(self.model, state, is_first)
         if wanted:
             after_commit(self.db, announce_stored, self.using(self.db), wanted, state)

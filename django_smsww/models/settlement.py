@@ -20,7 +20,7 @@ from .provider_facts import replace
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
 GRACE = timedelta(minutes=10)
-"""An attempt may be under way for so long after it began, and nobody may judge it before."""
+"""For so long after its start an attempt may still be under way, and nobody may judge it."""
 
 PROVED_ABSENT = "proved_absent"
 SETTLED_UNSENT = "settled_unsent"
@@ -72,7 +72,7 @@ class Settlement(models.Model):
         )
 
     def rule_out(self) -> bool:
-        """Record the proof that the provider never had it: FAILED, and free to be sent again."""
+        """Record the proof that the provider never had it: the row is FAILED, and may be resent."""
         error = SMSUnavailable(_("It was proved that it never arrived"), code=PROVED_ABSENT)
         columns = error_columns(error)
         return self._decide(State.FAILED, Cause.ABSENCE, columns, columns, where=self._unheard())
@@ -84,7 +84,7 @@ class Settlement(models.Model):
         return self._decide(State.UNKNOWN, Cause.RESTORE, columns, columns, kind=Event.Kind.HELD)
 
     def disown(self) -> bool:
-        """Take an id that is another message's from this row: UNKNOWN, as if nothing was heard."""
+        """Remove the provider id of another message: the row is UNKNOWN, as before any report."""
         text = _("The provider's id that a callback named is another message's")
         columns = error_columns(SMSOutcomeUnknown(text, code="not_its_id"))
         changes = columns | replace(SendResult()) | {"provider_id": None}
@@ -97,7 +97,7 @@ class Settlement(models.Model):
         return max(filter(None, (self.claimed_at, held)), default=self.created_at)
 
     def was_heard_of(self) -> bool:
-        """Tell whether anything shows that the provider has it, even if that moved nothing."""
+        """Tell whether anything shows that the provider has the message, such as a callback."""
         return not self._rows().filter(self._unheard()).exists()
 
     def _unheard(self) -> Q:

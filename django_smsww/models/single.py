@@ -1,10 +1,10 @@
 """The row of one message: one statement makes it, and one makes it SENDING.
 
 # Note [What holds a message back]
-A row may become SENDING only if nothing holds its message back at that very moment. So all that
-can do so stands in the condition of the one statement, and no look comes before it. Where the
-statement finds that something is in the way, it changes nothing and returns None. A worker, which
-can tell the caller what it was, does the rest.
+A row may become SENDING only if nothing holds its message back at that very moment. So one
+statement checks everything in its own condition, and no query comes before it. If something holds
+the message back, the statement changes nothing, and the function returns None. Then a worker takes
+over, which can tell the caller the reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .message import Message
 
 REFUSALS = (IntegrityError, DataError)
-"""Errors after which an INSERT was certainly not done: a worker tries again with more care."""
+"""Errors that prove that an INSERT wrote nothing: a slower way may try again."""
 
 
 def insert_queued(row: Message, using: str) -> Message | None:
@@ -107,7 +107,7 @@ def _is_free(row: Message, timeline: str, using: str) -> list[RawSQL]:
 
 
 def _is_unsuspended(row: Message, using: str) -> RawSQL:
-    # One that is over counts, too: a worker lifts it after the message that it tries.
+    # A suspension whose time is over counts, too: only a worker can probe, and lift it.
     scopes = ["alias", f"text:{row.fingerprint}", f"batch:{row.batch}"]
     where = "alias = %s AND environment = %s AND scope IN (%s, %s, %s)"
     return _no_row(Suspension, where, [row.alias, row.environment, *scopes], using)
@@ -119,11 +119,11 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the condition that the gateway wants no rest, which a 429 asks for."""
+    """Return the condition that no 429 of the account asks to wait now."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":
-        # A rest that lasts into the next day stands in the counter of that day too.
+        # A 429 that lasts into the next day stands in the counter of that day too.
         today = f"{window} > {clock} - interval '1 day' AND {window} <= {clock}"
         ticks = f"extract(epoch from {clock} - {window}) * {TICKS_PER_SECOND}"
         where, params = f"scope = %s AND {today} AND used > {ticks}", [timeline, *now, *now, *now]

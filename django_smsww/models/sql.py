@@ -2,8 +2,8 @@
 
 # Note [Why not the ORM]
 An UPDATE of twenty expressions costs the ORM two milliseconds of CPU, and each callback and each
-answer has one. A SELECT of two columns costs it 0.17 ms, against 0.02 ms here. The names below are
-those of our own models, and every value is a parameter: that is why S608 and S611 are silenced.
+answer needs one. A SELECT of two columns costs it 0.17 ms, against 0.02 ms here. The names below
+are those of our own models, and every value is a parameter: that is why S608 and S611 are silenced.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def update_each(
 ) -> int:
     """Run an UPDATE once for each row of parameters, and return the number of changed rows.
 
-    On PostgreSQL it is one statement for all of them. Planned and sent one by one, they would take
-    most of the time in which a worker has to write down the answers of its threads.
+    On PostgreSQL it is one statement for all of them. One by one, the statements would take most of
+    the time that a worker has for its threads' answers.
     """
     connection, table = connections[using], table_of(model, using)
     with connection.cursor() as cursor:
@@ -229,10 +229,11 @@ def _saved(row: Row, values: Values, using: str) -> Row:
 def _reading(
     model: type[Model], using: str, names: tuple[str, ...] = ()
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
-    """Return the columns of these fields, or of all, their attributes, and what makes Python
-    values of some of them.
+    """Return columns and attributes of these fields or of all, and the converters to Python.
 
-    Django's `raw()` does the same, and takes most of a millisecond to find it out each time.
+
+
+    Django's `raw()` finds out the same each time, and needs most of a millisecond for it.
     """
     fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
     ops = connections[using].ops

@@ -32,7 +32,7 @@ FAILURES = 5
 """After so many messages in a row that found the gateway unavailable, the alias pauses."""
 
 PROBE_SECONDS = 60
-"""How long others wait for the result of the message that tries for all."""
+"""How long other processes wait for the result of the probe."""
 
 STOPPED = "stopped"
 """The code of the suspension of a batch that a person stopped for good."""
@@ -61,7 +61,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         each time that it happens again afterwards. A blocklisted account pauses the alias, and
         forbidden content the text, until a person resumes them.
 
-        Return whether that is new: requests that were under way together are one reason to pause.
+        Return whether the suspension is new: requests that fail together are one reason to pause.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = _columns(error)
@@ -106,11 +106,11 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     # The probe, see Note [One probe] in worker/recovery.py
 
     def over(self, now: datetime) -> SuspensionQuerySet:
-        """Suspensions whose time is over, and those of which a message just tries the end."""
+        """Suspensions whose time is over, and those that a probe is testing right now."""
         return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
 
     def win_probe(self, now: datetime) -> bool:
-        """Return whether the caller may send the one message that tries for all."""
+        """Return whether the caller may send the probe, the one message that tests the alias."""
         until = now + timedelta(seconds=PROBE_SECONDS)
         return bool(self.pauses().filter(until__lte=now).update(until=until, is_probed=True))
 
@@ -172,7 +172,7 @@ def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
 
 
 def _longest(error: SMSError) -> int:
-    """Return the longest pause: short where the end of an outage should be noticed soon."""
+    """Return the longest pause; it is short for outages, whose end we want to notice soon."""
     if isinstance(error, AccessRefused):
         return LONGEST_ACCESS_SECONDS
     return LONGEST_SECONDS if isinstance(error, ACCOUNT_ERRORS) else FIRST_SECONDS
@@ -226,7 +226,7 @@ class Suspension(models.Model):
 
     @property
     def is_stop(self) -> bool:
-        """Whether a person stopped the scope for good, so that no message has to wait."""
+        """Whether a person stopped the scope for good, so that its messages are cancelled."""
         return self.error_code == STOPPED and not self.error
 
     def as_error(self) -> SMSError:

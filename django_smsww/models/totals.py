@@ -41,7 +41,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
             with transaction.atomic(using=self.db):
                 self.create(**group, **sums)
         except IntegrityError:
-            # Another process was first to begin it. If not, nothing may be lost in silence.
+            # Another process inserted the row first. If not, raise: no sum may be lost silently.
             if not self._grow(group, sums):
                 raise
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class OvertakenError(Exception):
-    """A row is no longer where the worker left it, so none of these was moved."""
+    """A row is no longer as the worker left it, so none of the rows was moved."""
 
 
 @dataclass(slots=True)
@@ -197,7 +197,7 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
     target = State(result.state)
     changes = rows.columns_of(target, facts.merge(rows.model, result, rows.db) | NO_ERROR)
     where = _is_movable(rows, named, target, result.provider_id)
-    # In a transaction of the caller, an entry that the database refuses must not end it.
+    # If the database refuses the entry, it must not spoil the caller's transaction.
     with transaction.atomic(using=rows.db) if in_transaction(rows.db) else nullcontext():
         moved = update_and_upsert(rows.model, changes, where, "state", entry, rows.db)
         if moved:
@@ -219,7 +219,7 @@ def _is_movable(rows: MessageQuerySet, named: Values, target: State, provider_id
     return expression(" AND ".join(where), params)
 
 
-# The answer to a send overrules what callbacks said
+# The answer to a send overrules callbacks
 
 
 def overrule_callbacks(message: Message, result: SendResult) -> bool:
