@@ -126,7 +126,7 @@ class SMSUnavailable(SMSError):
     code = "unavailable"
     summary = _("The gateway could not be reached; nothing was sent")
     remedy = (
-        "One message a minute tries for all. If that lasts, look at the gateway and the network."
+        "One message a minute tests the gateway. If this lasts, check the gateway and the network."
     )
 
 
@@ -162,7 +162,7 @@ class AccountBlocklisted(SMSUnavailable):
 
     code = "account_blocklisted"
     summary = _("The account is blocklisted; nothing was sent")
-    remedy = "Ask the gateway's support to lift that, then run smsww_resume."
+    remedy = "Ask the gateway's support to unblock it, then run smsww_resume."
 
 
 ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlocklisted)

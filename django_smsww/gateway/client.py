@@ -223,5 +223,5 @@ def normalise_token(token: str) -> str:
     """
     bare = re.sub(r"\A\s*(bearer\s+)?", "", token, flags=re.IGNORECASE).strip()
     if not re.fullmatch(r"[!-~]+", bare) or bare.lower() == "bearer":
-        raise ValueError("The token is empty, or holds what no token holds.")
+        raise ValueError("The token is empty, or holds characters that no token has.")
     return bare

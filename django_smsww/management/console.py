@@ -48,7 +48,7 @@ def find_backend(alias: str) -> BaseSMSBackend:
 
 
 def agreed(question: str) -> bool:
-    """Ask the person at the terminal; where nobody answers, nobody agrees."""
+    """Ask the person at the terminal; no answer means no."""
     try:
         return input(f"{question} Type 'yes': ").strip().lower() == "yes"
     except EOFError:
@@ -56,7 +56,7 @@ def agreed(question: str) -> bool:
 
 
 def seconds(text: str) -> float:
-    """Read an interval between two runs: without a pause they would only load the machine."""
+    """Read the interval between two runs; a shorter one would only load the machine."""
     try:
         value = float(text)
     except ValueError:

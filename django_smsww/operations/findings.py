@@ -82,9 +82,7 @@ def _unknown(records: Data, now: datetime) -> Findings:
         return
     text = f"{unknown['count']} messages may have been sent or not: "
     if synced_at and synced_at - unknown["oldest_at"] >= UNKNOWN_WAIT:
-        text += (
-            "smsww_sync could not tell of the oldest; settle it by hand on its page in the admin."
-        )
+        text += "smsww_sync found no proof for the oldest: settle it on its page in the admin."
     else:
         text += "run smsww_sync."
     yield _needed("unknown", text)
@@ -94,18 +92,18 @@ def _overdue(records: Data, now: datetime) -> Findings:
     if count := records["overdue"]["count"]:
         yield _needed(
             "overdue",
-            f"{count} messages were accepted more than 48 hours ago, and nobody has said what "
-            "became of them: run smsww_sync, and look at the callbacks.",
+            f"{count} messages were accepted more than 48 hours ago, and their delivery is still "
+            "unknown: run smsww_sync, and check the callbacks.",
         )
 
 
 def _suspended(records: Data, now: datetime) -> Findings:
     for one in records["suspensions"]:
         if one["scope"] == "alias":
-            why = " ".join(filter(None, (one["error"], one["reason"]))) or "by hand"
-            remedy = error_kind(one["error"]).remedy or "Mend the cause."
-            text = f"Nothing is sent ({why}). {remedy} smsww_resume sends at once."
-            yield _needed("suspended", text)
+            why = " ".join(filter(None, (one["error"], one["reason"])))
+            cause = f"An error paused the alias ({why})." if why else "A person paused the alias."
+            texts = (cause, error_kind(one["error"]).remedy, "smsww_resume ends the pause.")
+            yield _needed("suspended", " ".join(filter(None, texts)))
 
 
 def _silence(records: Data, now: datetime) -> Findings:
@@ -126,7 +124,7 @@ def _refused(records: Data, now: datetime) -> Findings:
     if times := recent.pop("unread", 0):
         yield _needed(
             "callbacks_unread",
-            f"{times} authentic callbacks told no state that is known: look at them in the admin.",
+            f"{times} authentic callbacks named no known state: look at them in the admin.",
         )
     for reason in recent:
         if reason == "storage" or callbacks["silent_since"]:
@@ -136,7 +134,7 @@ def _refused(records: Data, now: datetime) -> Findings:
 def _penalties(records: Data, now: datetime) -> Findings:
     penalties = records["penalties"]
     if penalties["messages"] and now - penalties["last_at"] < RECENTLY:
-        yield _needed("penalties", "Forbidden content was fined: write other texts.")
+        yield _needed("penalties", "The gateway fined forbidden content: write other texts.")
 
 
 _RECORDS: tuple[Callable[[Data, datetime], Findings], ...] = (
@@ -153,7 +151,7 @@ _RECORDS: tuple[Callable[[Data, datetime], Findings], ...] = (
 
 def _token(provider: Data) -> Findings:
     if provider["token"]["accepted"] is False:
-        text = f"The token is refused by the host ({provider['host']}): correct one of them."
+        text = f"The host ({provider['host']}) refuses the token: correct one of them."
         yield _needed("token_refused", text)
     record = (provider["account"] or {}).get("token") or {}
     days = record.get("days_left")

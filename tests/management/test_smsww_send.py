@@ -74,7 +74,7 @@ def test_with_a_key_the_same_again_is_not_sent_twice(gateway):
     for _ in range(2):
         code, output, _ = send(NUMBER, "--text", "Hello", "--key", "may")
         assert code == 0
-    assert output == "1 accepted.\n1 had been given before, with the same keys.\n"
+    assert output == "1 accepted.\n1 were given before, with the same keys.\n"
     assert len(gateway.sent) == 1
 
 
@@ -219,7 +219,7 @@ def test_a_file_given_again_sends_what_is_new_and_another_key_sends_it_anew(gate
     head = f"recipient,body\n{NUMBER},Hello\n"
     send("--csv", csv_file(head))
     _, output, _ = send("--csv", csv_file(f"{head}{OTHER},Hello\n"))
-    assert "1 had been given before" in output
+    assert "1 were given before" in output
     assert sorted(number for number, _ in left(gateway)) == sorted([NUMBER, OTHER])
     send("--csv", csv_file(head), "--key", "june")
     assert len(gateway.sent) == 3
@@ -270,7 +270,7 @@ def test_a_repeated_run_says_that_it_waits_for_the_lease_of_another(gateway, csv
     Message.objects.filter(recipient=OTHER).update(lease_token=uuid4(), lease_until=until)
     code, _, errors = send("--csv", path)
     assert (code, left(gateway)) == (0, [(NUMBER, "Hello"), (OTHER, "Hello")])
-    assert "Another process has 1 of them, or died with them: waiting" in errors
+    assert "Another process has leased 1 of them: waiting" in errors
     assert "5 minutes at most" in errors
 
 

@@ -149,7 +149,7 @@ def test_what_a_sync_could_not_tell_is_for_a_person(gateway, make_message):
     make_message(state=State.UNKNOWN, claimed_at=ago(hours=1))
     assert "run smsww_sync" in run()[1]
     Heartbeat.objects.create(name="sync:default", beat_at=ago(minutes=5))
-    assert "settle it by hand on its page in the admin" in run()[1]
+    assert "settle it on its page in the admin" in run()[1]
 
 
 def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, make_message):
@@ -227,7 +227,7 @@ def test_records_that_cannot_be_read_cannot_be_told(gateway):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--probe", "--offline"], "leave --offline away"),
+        (["--probe", "--offline"], "leave --offline out"),
         (["--min-credit", "much"], "an amount in EUR"),
     ],
 )

@@ -92,7 +92,7 @@ def test_a_refusal_of_the_site_pauses_and_ends_no_message(gateway, caplog):
     sweep()
     with pytest.raises(SystemExit):
         call_command("smsww_status", "--offline", stdout=output)
-    assert f"Nothing is sent (AccessRefused HTTP 404). {said}" in output.getvalue()
+    assert f"An error paused the alias (AccessRefused HTTP 404). {said}" in output.getvalue()
     assert len(rows) == 30
 
 

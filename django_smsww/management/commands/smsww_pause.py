@@ -15,10 +15,10 @@ from django_smsww.worker.limits import stop_batch
 
 class Command(BaseCommand):
     help = (
-        "Hold sending back until smsww_resume: whatever leaves through an alias, or one batch of "
-        "it. Every process that sends obeys from its next block of messages on. Queued messages "
-        "wait, or expire; a call that sends at once raises SMSUnavailable with the code "
-        "'suspended'. Exit codes: 0 done, 1 nothing was done, 2 wrong arguments."
+        "Suspend an alias, or one batch of it, until smsww_resume. Every process that sends obeys "
+        "from its next block of messages on. Queued messages wait, or expire; a call that sends "
+        "at once raises SMSUnavailable with the code 'suspended'. Exit codes: 0 done, 1 nothing "
+        "was done, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,9 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--stop",
             action="store_true",
-            help="with --batch: cancel for good what has not left of it",
+            help="with --batch: cancel its unsent messages for good",
         )
-        parser.add_argument("--reason", default="", help="why, for those who wonder later")
+        parser.add_argument("--reason", default="", help="why; kept with the suspension")
 
     def handle(
         self,
@@ -49,5 +49,5 @@ class Command(BaseCommand):
             return
         scope = f"batch:{batch}" if batch else "alias"
         Suspension.objects.using(using).pause(alias, environment, scope=scope, reason=reason)
-        paused = f"Batch {batch} of {alias!r}" if batch else f"Everything of {alias!r}"
-        self.stdout.write(f"{paused} is held back until smsww_resume.")
+        paused = f"Batch {batch} of {alias!r}" if batch else f"Alias {alias!r}"
+        self.stdout.write(f"{paused} is suspended until smsww_resume.")

@@ -41,9 +41,9 @@ def whole(unit: str, least: int, most: int) -> Callable[[str], int]:
 class Command(BaseCommand):
     help = (
         "Forget the numbers and texts of old messages (--scrub-after), delete old messages "
-        "(--delete-after; their sums stay as daily totals), or erase or export what is held of "
-        "one number. Messages under way or of unknown outcome are never touched. May be stopped "
-        "and run again at any time."
+        "(--delete-after; their sums stay as daily totals), or erase or export the data of one "
+        "number. It never touches messages under way or of unknown outcome. You may stop it and "
+        "run it again at any time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -67,10 +67,8 @@ class Command(BaseCommand):
             help=f"rows in one transaction (default: {retention.BATCH})",
         )
         parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
-        parser.add_argument("--erase", metavar="NUMBER", help="forget all that is known of it")
-        parser.add_argument(
-            "--export", metavar="NUMBER", help="write all that is held of it as JSON"
-        )
+        parser.add_argument("--erase", metavar="NUMBER", help="make its messages anonymous")
+        parser.add_argument("--export", metavar="NUMBER", help="write all its data as JSON")
         parser.add_argument(
             "--no-input",
             "--noinput",
@@ -119,7 +117,7 @@ class Command(BaseCommand):
     def erase(self, using: str, number: str, options: dict[str, Any]) -> None:
         count = Message.objects.using(using).filter(recipient=number).count()
         if options["dry_run"]:
-            self.stdout.write(f"{count} messages are held. Nothing was changed.")
+            self.stdout.write(f"{count} messages would be erased. Nothing was changed.")
             return
         question = f"Forget number and text of {count} messages for good?"
         if options["interactive"] and not agreed(question):
@@ -133,8 +131,8 @@ class Command(BaseCommand):
         if erasure.unfinished:
             states = ", ".join(f"{count} {state}" for state, count in erasure.unfinished.items())
             raise CommandError(
-                f"Not erased, because they are not over yet: {states}. Cancel what is QUEUED, "
-                "run smsww_sync for what is UNKNOWN, and erase again."
+                f"Not erased, because they are still under way: {states}. Cancel the QUEUED ones, "
+                "run smsww_sync for the UNKNOWN ones, and erase again."
             )
 
 
@@ -149,14 +147,14 @@ def _check(options: dict[str, Any]) -> None:
         )
     if options["delete_after"] is not None and options["delete_after"] < SHORTEST_LIFE:
         raise CommandError(
-            f"--delete-after must be {SHORTEST_LIFE} or more: for so long the gateway may still "
-            "report of a message.",
+            f"--delete-after must be {SHORTEST_LIFE} or more: the gateway may send callbacks for "
+            "so long.",
             returncode=USAGE,
         )
 
 
 def _number(text: str, using: str) -> str:
-    """Return the number as rows hold it. One that is not valid may have a FAILED row, too."""
+    """Return the number as rows store it. An invalid number may have a FAILED row, too."""
     try:
         return read_number(text, region_of())
     except InvalidSMS as error:

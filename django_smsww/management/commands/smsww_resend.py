@@ -39,9 +39,9 @@ def moment(text: str) -> datetime:
 
 class Command(BaseCommand):
     help = (
-        "Queue messages once more that were not delivered: each once, as a new message. Name them "
-        "by batch, tag, error or time. Messages under way, of unknown outcome or delivered are "
-        "never resent. Exit codes: 0 queued, 1 some or all were not, 2 wrong arguments."
+        "Queue undelivered messages once more, each as a new message. Name them by batch, tag, "
+        "error or time. It never resends messages under way, of unknown outcome or delivered. "
+        "Exit codes: 0 queued, 1 some or all were not, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

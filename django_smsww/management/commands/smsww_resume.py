@@ -15,20 +15,20 @@ from django_smsww.worker.recovery import resume
 
 class Command(BaseCommand):
     help = (
-        "Lift a suspension, imposed by smsww_pause or by an error: that of an alias, of one batch, "
-        "or of a text that was refused. Exit codes: 0 lifted, 1 there was none, 2 wrong arguments."
+        "Lift a suspension that smsww_pause or an error imposed: of an alias, of one batch, or of "
+        "a refused text. Exit codes: 0 lifted, 1 there was none, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("alias", help="the key in the SMSWW setting")
         group = parser.add_mutually_exclusive_group()
-        group.add_argument("--batch", type=UUID, metavar="UUID", help="that of this mass send")
+        group.add_argument("--batch", type=UUID, metavar="UUID", help="that of this batch")
         group.add_argument(
             "--text",
             type=UUID,
             metavar="REFERENCE",
-            help="that of the text of the message with this reference; if it is forbidden, each "
-            "message with it may cost a fine again",
+            help="that of the text of the message with this reference; a forbidden text may cost "
+            "a fine again for each message",
         )
 
     def handle(
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         using = router.db_for_write(Suspension)
         if not resume(alias, environment, scope=scope, using=using):
             raise CommandError(f"{alias!r} has no such suspension.")
-        self.stdout.write("Lifted; what is queued goes on within half a minute.")
+        self.stdout.write("Lifted. Queued messages leave within half a minute.")
 
 
 def _fingerprint(alias: str, environment: str, reference: UUID) -> str:

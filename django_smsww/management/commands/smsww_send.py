@@ -54,12 +54,16 @@ class Command(BaseCommand):
             "--key",
             default="",
             metavar="PREFIX",
-            help="begins the key of each message: the same again is not sent twice. With --csv "
-            "it is made of the file's name; give another one to send the same file anew",
+            help="the beginning of each message's key: a second message with the same key is not "
+            "sent. With --csv it is the file's name; give another one to send the same file again",
         )
         add("--dry-run", action="store_true", help="let the gateway check them")
         add("--queue", action="store_true", help="leave them to smsww_worker")
-        add("--skip-invalid", action="store_true", help="send the others where lines are invalid")
+        add(
+            "--skip-invalid",
+            action="store_true",
+            help="leave invalid lines out and send the others",
+        )
         only_for = f"one text to {NUMBERS_ENOUGH} or more numbers"
         add(
             "--preflight",
@@ -137,8 +141,8 @@ class Command(BaseCommand):
         for number, count in enumerate(send_abandoned(backend, leased, using=database())):
             if number == 0:
                 self.stderr.write(
-                    f"Another process has {count} of them, or died with them: waiting until its "
-                    f"lease is over, {minutes} minutes at most if it is dead."
+                    f"Another process has leased {count} of them: waiting for it. If it has died, "
+                    f"this takes {minutes} minutes at most."
                 )
             elif sys.stderr.isatty():
                 sys.stderr.write(f"\r{count} left … ")
@@ -170,7 +174,7 @@ def _summary(tally: Tally, checked: Checked) -> str:
         ", ".join(counts) + "." if counts else "None was sent.": True,
         f"Errors: {codes}.": tally.errors,
         "Run smsww_sync for those whose outcome is unknown.": tally.states[State.UNKNOWN],
-        f"{checked.known} had been given before, with the same keys.": checked.known,
+        f"{checked.known} were given before, with the same keys.": checked.known,
         f"{checked.strange} lines have a number that no numbering plan has.": checked.strange,
         f"{checked.repeated} lines repeat another, and count with it.": checked.repeated,
         f"{len(checked.problems)} lines are not valid and were left out.": checked.problems,

@@ -25,16 +25,16 @@ Data = dict[str, Any]
 
 class Command(BaseCommand):
     help = (
-        "Say how sending goes: what waits, what is unknown or overdue, what holds sending back, "
-        "whether callbacks arrive, what the account holds. Exit code 0: all is well; 1: something "
-        "needs a person; 2: it cannot be told."
+        "Report how sending goes: messages that wait, are unknown or overdue; suspensions; "
+        "callbacks; the account. Exit codes: 0 all is well, 1 something needs a person, 2 "
+        "something could not be read."
     )
     requires_system_checks: list[str] = []  # it is most needed where something is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_using(parser)
-        parser.add_argument("--json", action="store_true", help="write JSON, its keys stable")
-        parser.add_argument("--offline", action="store_true", help="ask nobody outside")
+        parser.add_argument("--json", action="store_true", help="write JSON, with stable keys")
+        parser.add_argument("--offline", action="store_true", help="make no request")
         parser.add_argument(
             "--probe",
             action="store_true",
@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
     def collect(self, options: Data) -> Data:
         if options["probe"] and options["offline"]:
-            raise CommandError("--probe asks outside: leave --offline away.", returncode=USAGE)
+            raise CommandError("--probe makes a request: leave --offline out.", returncode=USAGE)
         try:
             return collect(
                 aliases_of(options),
@@ -94,7 +94,7 @@ def _lines(report: Data) -> Iterator[str]:
     yield {
         "fine": "All is well.",
         "attention": "Something needs a person.",
-        "unclear": "Not everything could be told.",
+        "unclear": "Not everything could be read.",
     }[report["status"]]
 
 

@@ -26,14 +26,14 @@ from django_smsww.states import State
 from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
 
 MANY = 5000
-"""Messages that are sent of a single alias before the next look at the signals."""
+"""How many messages a single alias sends before the command looks at signals again."""
 
 
 class Command(BaseCommand):
     help = (
-        "Send the messages that are queued and due, and settle those that a dead process left. "
-        "Run it from cron with --once, or without as a service; SIGTERM and Ctrl-C stop it when "
-        "the requests under way have been answered, and give the rest back."
+        "Send the due messages of the queue, and end those that a dead process left. Run it as a "
+        "service, or from cron with --once. On SIGTERM or Ctrl-C it waits for the requests under "
+        "way, and puts the other messages back into the queue."
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         self.report(total)
 
     def report(self, total: int) -> None:
-        """Say what was done since the last report; nothing if that was nothing."""
+        """Say what was done since the last report; if that was nothing, write nothing."""
         failures = sorted(self.failures.items())
         self.failures.clear()
         if total or failures:
@@ -128,7 +128,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def counted_failures(counts: Counter[tuple[str, str]]) -> Iterator[None]:
-    """Count messages by state and code that end FAILED or UNKNOWN in this process."""
+    """Count the messages that end FAILED or UNKNOWN in this process, by state and code."""
 
     def note(sender: type[Message], message: Message, state: State, **extra: Any) -> None:
         counts[state, message.error_code or message.error] += 1
