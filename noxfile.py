@@ -9,8 +9,6 @@
 
 No session needs root. nox skips an interpreter that is missing; where the variable CI is set, it
 fails instead. You start the servers, and give their URLs in the environment.
-
-There is no session "docs" until there is a site to build: `tests` runs the code of the documents.
 """
 
 from __future__ import annotations
@@ -111,6 +109,13 @@ def browser(session: nox.Session) -> None:
     _need_program(session, os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver"))
     session.install("-e", ".[test]", "selenium>=4.20")
     session.run("pytest", "-q", "-n", "0", "-m", "browser and not wheel", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into build/docs; every warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "-n", "-q", "docs", "build/docs")
 
 
 @nox.session

@@ -10,7 +10,7 @@ message_sent = Signal()
 """The gateway accepted a message. A dry run is never sent."""
 
 message_failed = Signal()
-"""A message ended without being accepted, or its outcome is unknown: FAILED or UNKNOWN."""
+"""A message became FAILED or UNKNOWN."""
 
 message_state_changed = Signal()
-"""Any move, those of the two signals above included."""
+"""A message moved to any state; the two signals above are sent, too."""

@@ -49,7 +49,7 @@ class BaseSMSBackend:
     not sent; when in doubt SMSOutcomeUnknown). It runs in several threads at once, without the
     database, and never tries a second time. If the provider can be asked later, define `fetch` and
     `fetch_page` too. If it takes several messages in one request, define `send_messages` instead.
-    Options of its own are keyword-only arguments of `__init__`, which passes the rest on:
+    Options of its own are keyword-only arguments of `__init__`, which passes the rest on::
 
         class SMSBackend(BaseSMSBackend):
             def __init__(self, *, gateway: str = "", **options: Any) -> None:

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 
 from ..browser import chromium
 from ..support.waiting import await_true
-from .newcomer import WAIT, Newcomer, blocks, section
+from .newcomer import ROOT, WAIT, Newcomer, blocks, section
 
 pytestmark = [pytest.mark.wheel, pytest.mark.browser]
 
@@ -119,3 +119,16 @@ def test_a_user_logs_in_with_a_code_by_sms(newcomer, browser):
     fill(browser, token__otp_token=code_on_the_phone(newcomer, after=1))
     assert browser.current_url == f"{newcomer.site}/account/two_factor/"
     assert "Backup Tokens" in browser.page_source
+
+
+def test_the_tutorial_works(newcomer):
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    newcomer.write(tutorial)
+    undeliverable, lost, status, sync, once = "".join(blocks(tutorial, "console")).splitlines()
+    newcomer.do(undeliverable)
+    assert "1 unknown" in newcomer.do(lost, code=1)
+    for line in (status, sync, once):
+        newcomer.do(line)
+    ends = "from django_smsww.models import Message as M; print(*M.objects.values_list('state'))"
+    await_true(lambda: "UNDELIVERABLE" in newcomer.do(f'python manage.py shell -c "{ends}"'))
+    assert "2 passed" in newcomer.do("pytest --ds mysite.settings notices/test_tasks.py")

@@ -1,0 +1,25 @@
+"""The documentation is one site, and it is whole."""
+
+import re
+
+import django_smsww
+
+from ..support import guides
+
+PAGES = {path.stem for path in guides.DOCS.glob("*.md")} - {"index"}
+
+
+def test_every_page_is_in_the_contents():
+    contents = re.findall(r"^```{toctree}\n(.*?)^```$", guides.text_of("index.md"), re.S | re.M)
+    listed = [line for block in contents for line in block.splitlines() if re.match(r"\w", line)]
+    assert sorted(listed) == sorted(PAGES)
+
+
+def test_the_readme_leads_to_every_page():
+    linked = set(re.findall(r"\]\(docs/(\w+)\.md", guides.text_of("../README.md")))
+    assert linked == PAGES - {"changelog", "contributing", "security"}
+
+
+def test_every_public_name_is_in_the_python_api():
+    described = re.findall(r"^\.\. auto\w+:: (\w+)$", guides.text_of("python.md"), re.MULTILINE)
+    assert set(described) >= set(django_smsww.__all__)
