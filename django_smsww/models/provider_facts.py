@@ -42,7 +42,8 @@ def merge(model: type[Model], result: SendResult, using: str) -> dict[str, Any]:
         changes["provider_id"] = merging.first("provider_id", result.provider_id)
     if result.blocklisted:  # the provider never takes that back
         changes["blocklisted"] = True
-        changes["blocklisted_reason"] = result.blocklisted_reason
+        # It may quote the text, which a scrubbed row has forgotten.
+        changes["blocklisted_reason"] = merging.unless_scrubbed(result.blocklisted_reason)
         changes["penalty"] = merging.penalty(result)
     if result.updated_at:
         changes["provider_updated_at"] = merging.newer("provider_updated_at", result.updated_at)
@@ -119,6 +120,9 @@ class _Merging:
             [self._adapted("penalty", fixed), self._adapted("penalty", fine)],
             field_of(self.model, "penalty"),
         )
+
+    def unless_scrubbed(self, text: str) -> RawSQL:
+        return expression("CASE WHEN scrubbed THEN '' ELSE %s END", [text])
 
     def _adapted(self, name: str, value: Any) -> Any:
         return adapted(field_of(self.model, name), value, self.connection)
