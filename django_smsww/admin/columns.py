@@ -42,7 +42,16 @@ MASKS = {
 CONTENT = CONTENT_FIELDS | {*MASKS, "custom_fact"}
 """A subclass may name these; users without the permission to see content do without them."""
 
-MESSAGE = ("sender", "tag", "alias", "environment", "created_by", "dry_run", "sensitive")
+MESSAGE = (
+    "origin_fact",
+    "sender",
+    "tag",
+    "alias",
+    "environment",
+    "created_by",
+    "dry_run",
+    "sensitive",
+)
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
@@ -124,7 +133,8 @@ class MessageColumns:
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> str | SafeString:
         if message.scrubbed:
-            return format_html("<em>{}</em>", _("forgotten"))
+            why = _("not stored") if message.is_from_elsewhere else _("forgotten")
+            return format_html("<em>{}</em>", why)
         text = Truncator(message.body).chars(EXCERPT)
         return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
 
@@ -157,8 +167,12 @@ class MessageColumns:
 
     @admin.display(description=_("created by"))
     def sent_by(self, message: Message) -> str:
-        """Return the user who asked for the message, or "program"."""
-        return str(message.created_by or _("program"))
+        """Return the user who asked for the message, "program", or "elsewhere"."""
+        return self.origin_fact(message) or str(message.created_by or _("program"))
+
+    @admin.display(description=_("sent by"))
+    def origin_fact(self, message: Message) -> str:
+        return message.get_origin_display() if message.is_from_elsewhere else ""
 
     @admin.display(description=_("error"))
     def error_fact(self, message: Message) -> str:

@@ -55,6 +55,7 @@ COLUMNS = (
     "segments",
     "tag",
     "alias",
+    "origin",
     "dry_run",
     "provider_id",
     "sent_at",

@@ -22,6 +22,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ..clock import local_time, midnight
+from ..models.origin import Origin
 from ..reconcile.session import OVERDUE
 from ..states import State
 from .formatting import alias_choices
@@ -87,6 +88,12 @@ class DryRunFilter(ChoiceFilter):
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(dry_run=value == "yes")
+
+
+class OriginFilter(ChoiceFilter):
+    title = _("sent by")
+    parameter_name = "origin"
+    offered = tuple(Origin.choices)
 
 
 class PeriodFilter(ChoiceFilter):
@@ -213,6 +220,7 @@ FILTERS = (
     TagFilter,
     CountryFilter,
     DryRunFilter,
+    OriginFilter,
     AliasFilter,
 )
 """The filters of messages, in the order of the page."""
@@ -222,7 +230,7 @@ def overdue(now: datetime) -> Q:
     """Return the condition for rows whose result the gateway should have sent long ago."""
     long_ago = now - OVERDUE
     left = Q(claimed_at__lt=long_ago) | Q(claimed_at=None, created_at__lt=long_ago)
-    return Q(state__in=(State.NEW, State.PENDING)) & left
+    return Q(state__in=(State.NEW, State.PENDING), origin=Origin.HERE) & left
 
 
 def chosen_dates(parameters: Any) -> tuple[date | None, date | None]:

@@ -149,6 +149,7 @@ def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, A
         "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
         "hidden": HIDDEN,
         "is_forgotten": message.scrubbed and not message.body,
+        "is_from_elsewhere": message.is_from_elsewhere,
         "state_badge": badge(message.state),
         "tone": "warn" if message.state in (State.FAILED, State.UNKNOWN) else "plain",
         "advice": advise(message),

@@ -67,9 +67,8 @@ class Guards:
         """Raise SMSLimited while the last code to this number is younger than the cool-down."""
         rows = Message.objects.using(router.db_for_write(Message))
         since = timezone.now() - timedelta(seconds=self.cooldown)
-        sent = rows.filter(recipient=recipient, tag=tag, created_at__gt=since).exclude(
-            state__in=[State.FAILED, State.CANCELLED]
-        )
+        codes = rows.sent_here().filter(recipient=recipient, tag=tag, created_at__gt=since)
+        sent = codes.exclude(state__in=[State.FAILED, State.CANCELLED])
         last = sent.order_by("-pk").values_list("created_at", flat=True).first()
         if last is not None:
             raise _limited("cooldown", (last - since).total_seconds())

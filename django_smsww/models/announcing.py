@@ -49,8 +49,11 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send the signals of a move, with the one row of this queryset as it is stored now."""
-    message = rows.first()
+    """Send the signals of a move with the one row of this queryset as it is stored now.
+
+    Rows from elsewhere have none: receivers expect messages that their project has sent.
+    """
+    message = rows.sent_here().first()
     if message:
         _send(signals, message, state)
 

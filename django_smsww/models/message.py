@@ -21,6 +21,7 @@ from .callback import Outcome
 from .event import Event
 from .fields import ExactCharField, ReversedDigitsField, StateField, user_field
 from .indexes import ProvenIndex
+from .origin import Origin
 from .queryset import (
     NO_ERROR,
     WORKER_LOST,
@@ -58,6 +59,9 @@ class Message(Settlement):
     key: Column[str | None] = ExactCharField(_("key"), max_length=255, null=True, blank=True)
     alias: Column[str] = models.CharField(_("alias"), max_length=64)
     environment: Column[str] = models.CharField(_("environment"), max_length=64, blank=True)
+    origin: Column[str] = models.CharField(
+        _("sent by"), max_length=16, choices=Origin.choices, default=Origin.HERE, editable=False
+    )
     batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True)
     tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
     custom: Column[Any] = models.JSONField(_("custom data"), default=dict, blank=True)
@@ -201,6 +205,11 @@ class Message(Settlement):
                 condition=~Q(state=State.DELIVERED),
             ),
             ProvenIndex(fields=["tag", "-id"], name="smsww_message_tag", condition=~Q(tag="")),
+            ProvenIndex(
+                fields=["origin", "-id"],
+                name="smsww_message_elsewhere",
+                condition=Q(origin=Origin.ELSEWHERE),
+            ),
             models.Index(
                 fields=["batch"], name="smsww_message_batched", condition=Q(batch__isnull=False)
             ),
@@ -232,6 +241,11 @@ class Message(Settlement):
         return self.state in FINAL
 
     @property
+    def is_from_elsewhere(self) -> bool:
+        """Whether another sender of the account sent it, and not this project."""
+        return self.origin == Origin.ELSEWHERE
+
+    @property
     def is_accepted(self) -> bool:
         """Whether the provider has it, delivered or not."""
         return self.state in PROVIDER
@@ -259,6 +273,8 @@ class Message(Settlement):
 
         The text is English, for InvalidSMS; `gettext` translates it for a page.
         """
+        if self.is_from_elsewhere:
+            return gettext_noop("It was sent outside this project, which cannot send it again.")
         if self.state == State.UNKNOWN:
             return gettext_noop(
                 "Its outcome is unknown: settle it first, as it may have been sent."

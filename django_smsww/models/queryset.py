@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import connections, models, transaction
+from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
@@ -29,6 +29,7 @@ from .commit import after_commit
 from .event import Event
 from .fields import stored_user
 from .lease import SECONDS, Lease
+from .origin import Origin
 from .resend_report import ResendReport
 from .sql import expression, no_twin, table_of, update
 from .suppression import Suppression, suppressed
@@ -72,8 +73,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
     """The function of `resend()`. It sends, which rows cannot, so the app puts it here."""
 
     def of(self, alias: str, environment: str) -> MessageQuerySet:
-        """Rows of one alias in one deployment; a copied database also holds those of others."""
-        return self.filter(alias=alias, environment=environment)
+        """Rows that one alias of one deployment sends or has sent.
+
+        A copied database also holds those of other deployments.
+        """
+        return self.sent_here().filter(alias=alias, environment=environment)
+
+    def sent_here(self) -> MessageQuerySet:
+        """Rows of this project's own messages; `smsww_sync --adopt` adds those of others."""
+        return self.filter(origin=Origin.HERE)
 
     def final(self) -> MessageQuerySet:
         return self.filter(state__in=FINAL)
@@ -86,14 +94,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def resendable(self) -> MessageQuerySet:
         """Rows that you may send once more: their text is there, and was not refused."""
-        return self.filter(
+        rows = self.sent_here().filter(
             state__in=RESENDABLE,
             dry_run=False,
             scrubbed=False,
             blocklisted=False,
             penalty=None,
             resent_as__isnull=True,
-        ).exclude(error__in=kinds_of(ContentRefused))
+        )
+        return rows.exclude(error__in=kinds_of(ContentRefused))
 
     def free(self, now: datetime) -> MessageQuerySet:
         """QUEUED rows without a lease, or with one that is over because its worker is dead."""
@@ -182,6 +191,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         changes["updated_at"] = timezone.now()
         if update(self.filter(speaks_of_it), changes):
             return Outcome.STOOD if target else Outcome.UNKNOWN_WORD
+        if self.filter(provider_id=None, dry_run=False).take_over(result.provider_id):
+            return self.accept(result, cause, otherwise=otherwise)
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
@@ -194,6 +205,33 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Return the condition that no row beside this one has the provider's id."""
         # Without this the unique constraint would answer, and spoil the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
+
+    def take_over(self, provider_id: str) -> bool:
+        """Delete the row from elsewhere that has an id which is the one row's here; return if so.
+
+        # Note [Ids that come home]
+        `smsww_sync --adopt` cannot recognise each message of ours in a list without references.
+        So it may have stored one as sent elsewhere, before our row learns its id from an answer, a
+        callback or a look-up. That row then has to go: our own row knows all that it knew.
+        """
+        mine = self.sent_here().values("alias", "environment").first()
+        if not provider_id or mine is None:
+            return False
+        held = MessageQuerySet(self.model, using=self.db).filter(
+            origin=Origin.ELSEWHERE, provider_id=provider_id, **mine
+        )
+        return bool(held.remove())
+
+    def remove(self) -> int:
+        """Delete these rows, or take the ids from those that the project protects."""
+        keys = list(self.values_list("pk", flat=True))
+        rows = MessageQuerySet(self.model, using=self.db).filter(pk__in=keys)
+        try:
+            with transaction.atomic(using=self.db):
+                rows.delete()
+        except IntegrityError:
+            rows.update(provider_id=None)
+        return len(keys)
 
     # Leases
 

@@ -70,7 +70,7 @@ class Move:
 def accepted(message: Message, result: SendResult, using: str) -> Move:
     """Return the move of a message that the provider has."""
     changes = facts.merge(type(message), result, using) | NO_ERROR
-    return Move(message, _state_in(result), Cause.EVIDENCE, changes, provider_id=result.provider_id)
+    return Move(message, state_in(result), Cause.EVIDENCE, changes, provider_id=result.provider_id)
 
 
 def validated(message: Message, result: SendResult, using: str) -> Move:
@@ -243,13 +243,14 @@ def overrule_callbacks(message: Message, result: SendResult) -> bool:
 
 
 def _replace_facts(rows: MessageQuerySet, result: SendResult, same_attempt: Q) -> bool:
+    rows.filter(same_attempt, dry_run=False).take_over(result.provider_id)
     free = rows.free_id(result.provider_id) & Q(dry_run=False) & same_attempt
     changes = facts.replace(result) | NO_ERROR
-    target = _state_in(result)
+    target = state_in(result)
     moved = rows.advance(target, Cause.ANSWER, where=free, **changes)
     return moved or bool(rows.filter(free, state=target).update(**changes))
 
 
-def _state_in(result: SendResult) -> State:
+def state_in(result: SendResult) -> State:
     """Return the state that the provider's word stands for; an unknown word is NEW."""
     return State(result.state) if result.state in PROVIDER else State.NEW

@@ -18,7 +18,7 @@ from ..models import DailyTotal, Message
 from ..models.totals import SUMS
 from ..states import State
 
-KINDS = ("state", "country", "tag", "alias")
+KINDS = ("state", "country", "tag", "alias", "origin")
 SAMPLE = 2_000
 """So many deliveries of a day are timed at most."""
 
@@ -54,7 +54,7 @@ class Day:
     """The figures of one day; dry runs are in none of them.
 
     Attributes:
-        sums: for each of `KINDS`, by state, by country, by tag and by alias.
+        sums: for each of `KINDS`: by state, by country, by tag, by alias and by origin.
         zone: the time zone in which the day was summed.
     """
 

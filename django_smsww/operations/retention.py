@@ -42,17 +42,18 @@ from ..models import (
     Preflight,
     Suppression,
 )
+from ..models.origin import FORGOTTEN, Origin
 from ..models.queryset import certainly_not_sent
 from ..models.totals import GROUP, SUMS
 from ..states import UNFINISHED, State
 from .days import created_day, grouped
 from .protection import delete_in_parts, protector_in, protectors
 
-FORGOTTEN = "…"
-"""Replaces the digits of a scrubbed number after its international prefix."""
-
 BATCH = 500
 UNSETTLED_REACH = timedelta(days=1)
+
+_IS_OVER = ~Q(state__in=UNFINISHED) | Q(origin=Origin.ELSEWHERE)
+"""Nothing of ours needs the row any more; a message from elsewhere was never ours to follow."""
 
 M = TypeVar("M", bound=Model)
 
@@ -149,8 +150,8 @@ def _keep(using: str, kept: Counts, key: int, error: IntegrityError) -> None:
 
 def _ended(using: str, before: datetime) -> MessageQuerySet:
     # A row that ended before was created before, and only that column has an index.
-    rows = Message.objects.using(using).exclude(state__in=UNFINISHED)
-    return rows.filter(created_at__lt=before, finished_at__lt=before)
+    rows = Message.objects.using(using).filter(created_at__lt=before)
+    return rows.filter(_IS_OVER, Q(finished_at__lt=before) | Q(origin=Origin.ELSEWHERE))
 
 
 def _unscrubbed(rows: MessageQuerySet) -> MessageQuerySet:
@@ -250,7 +251,7 @@ def erase(using: str, number: str) -> Erasure:
     messages again.
     """
     rows = Message.objects.using(using).filter(Q(recipient=number) | Q(redirected_to=number))
-    over = rows.exclude(state__in=UNFINISHED)
+    over = rows.filter(_IS_OVER)
     count = 0
     for keys in _batches(over, BATCH):
         with transaction.atomic(using=using):

@@ -76,7 +76,7 @@ class Period:
         return min([self.now, *(figures.as_of for figures in self.days.values())])
 
     def by(self, kind: str) -> dict[str, Sums]:
-        """Return the sums of the period for each state, country, tag or alias."""
+        """Return the sums of the period for each state, country, tag, alias or origin."""
         parts: dict[str, list[Sums]] = defaultdict(list)
         for figures in self.days.values():
             for name, sums in figures.sums[kind].items():

@@ -118,7 +118,9 @@ def _newest_price(using: str, route: str, country: str) -> Decimal | None:
     """Return what a segment cost lately on this route to this country, if that is known."""
     rows = Message.objects.using(using).order_by("-pk")
     newest = rows.values_list("pk", flat=True).first() or 0
-    known = rows.filter(pk__gt=newest - PRICES_REACH, route=route, country=country, price__gt=0)
+    known = rows.sent_here().filter(
+        pk__gt=newest - PRICES_REACH, route=route, country=country, price__gt=0
+    )
     return known.values_list("price", flat=True).first() if country else None
 
 

@@ -211,3 +211,12 @@ def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_messag
     assert not missing(browser.get(admin_url("message_changelist")), ">left<")
     said = not missing(browser.get(page(message)), "alias is not in the settings any more")
     assert said is is_said
+
+
+def test_the_page_of_a_message_from_elsewhere_says_so_and_offers_no_resend(browser, make_message):
+    row = {"recipient": "+39…", "body": "", "scrubbed": True, "provider_id": "p1"}
+    message = make_message(origin="elsewhere", state=State.EXPIRED, **row)
+    text = text_of(browser.get(page(message)))
+    assert "It was sent outside this project" in text
+    assert "Its text is not stored." in text
+    assert f"{message.pk}/resend/" not in text

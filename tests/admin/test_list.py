@@ -99,6 +99,8 @@ def test_a_list_that_is_not_capped_does_not_say_so(browser, make_message):
         ("since=2001-01-01&until=9998-01-01&tag=otp", {"unknown"}),
         ("dry_run=yes", {"dry"}),
         ("dry_run=no", {"failed", "unknown", "old"}),
+        ("origin=elsewhere", {"dry"}),
+        ("origin=here", {"failed", "unknown", "old"}),
         ("alias=default", {"failed", "unknown", "dry", "old"}),
         ("period=today", {"failed", "unknown", "dry"}),
         ("period=30", {"failed", "unknown", "dry"}),
@@ -109,7 +111,7 @@ def test_filters_narrow_the_list_down(browser, make_message, query, found):
     rows = {
         "failed": make_message(state=State.FAILED, country="IT"),
         "unknown": make_message(state=State.UNKNOWN, tag="otp"),
-        "dry": make_message(state=State.VALIDATED, dry_run=True, batch=ID),
+        "dry": make_message(state=State.VALIDATED, dry_run=True, batch=ID, origin="elsewhere"),
         "old": make_message(state=State.NEW, created_at=timezone.now() - timedelta(days=32)),
     }
     assert listed(browser.get(f"{LIST}?{query}")) == {rows[name].pk for name in found}
@@ -304,6 +306,7 @@ def test_a_forgotten_number_is_found_by_no_digit(browser, make_message):
         {"tag": "otp"},
         {"batch": str(uuid4())},
         {"dry_run": "yes"},
+        {"origin": "elsewhere"},
         {"attention": "yes"},
     ],
 )
@@ -325,3 +328,26 @@ def test_a_blocklisted_message_is_marked_in_the_list_and_on_its_page(browser, ma
     assert not missing(browser.get(LIST), "smsww-warn", "blocklisted")
     said = "The gateway has it. A callback will tell what became of it. The gateway found forbidden"
     assert not missing(browser.get(page(message)), said)
+
+
+def test_a_message_from_elsewhere_is_shown_as_such_without_a_number(browser, make_message):
+    make_message(origin="elsewhere", recipient="+39…", body="", scrubbed=True, state="DELIVERED")
+    page = text_of(browser.get(LIST))
+    for text in ("Elsewhere", "+39…", "not stored"):
+        assert text in page
+
+
+def test_a_message_from_elsewhere_is_never_overdue(browser, make_message):
+    long_ago = timezone.now() - timedelta(days=9)
+    make_message(origin="elsewhere", state=State.NEW, created_at=long_ago)
+    assert listed(browser.get(f"{LIST}?attention=overdue")) == set()
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"), [("+39", True), ("+39333", False), ("4567", False), (NUMBER, False)]
+)
+def test_a_row_without_a_number_is_found_by_its_prefix_alone(
+    browser, make_message, query, is_found
+):
+    make_message(origin="elsewhere", recipient="+39…", body="", scrubbed=True, state="DELIVERED")
+    assert bool(listed(browser.get(LIST, {"q": query}))) is is_found

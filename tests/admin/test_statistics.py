@@ -22,6 +22,7 @@ from django_smsww.admin.statistics.plots import (
     nice_step,
     stacked,
 )
+from django_smsww.models import DailyTotal
 from django_smsww.operations import days
 from django_smsww.operations.days import Sums
 from django_smsww.operations.totals import read_days
@@ -313,3 +314,17 @@ def test_any_values_can_be_drawn(values):
 
 def test_a_long_period_has_few_labels():
     assert len(stacked(plot([1] * 92)).across) <= 10
+
+
+def test_messages_from_elsewhere_count_and_are_told_apart(browser, make_message):
+    make_message(state=State.DELIVERED, created_at=noon(FIRST))
+    assert "By origin" not in text_of(browser.get(DAYS))
+    make_message(state=State.DELIVERED, created_at=noon(FIRST), origin="elsewhere")
+    DailyTotal.objects.days().delete()
+    text = text_of(browser.get(DAYS))
+    assert "Messages: 2." in text
+    assert "By origin" in text
+    assert {n: one.messages for n, one in read_days(FIRST, LAST).by("origin").items()} == {
+        "here": 1,
+        "elsewhere": 1,
+    }

@@ -79,6 +79,7 @@ def message(n, user):
         batch=BATCH if n % 100 == 3 else None,
         created_by=user if n % 100 == 4 else None,
         dry_run=n % 100 == 5,
+        origin="elsewhere" if n % 100 == 7 else "here",
         redirected_to=recipient if n % 100 == 6 else None,
         lease_token=UUID(int=n // 100) if state in LEASED else None,
         created_at=NOW - timedelta(hours=ROWS - n),
@@ -146,6 +147,7 @@ OTHERS = {
     "smsww_message_batched": [of_messages(batch=BATCH)],
     "smsww_message_user": [lambda history: Message.objects.filter(created_by=history.user)],
     "smsww_message_redirected": [of_messages(redirected_to="+393330000006")],
+    "smsww_message_elsewhere": [newest(of_messages(origin="elsewhere"))],
     "smsww_message_dry": [newest(of_messages(dry_run=True))],
     "smsww_message_recipient": [
         of_messages(recipient="+393330000007"),

@@ -508,3 +508,45 @@ def test_a_repeated_key_returns_what_was_accepted_before_the_number_was_listed(g
     first = send_sms("Hello", NUMBER, key="k")
     Suppression.objects.create(recipient=NUMBER)
     assert send_sms("Hello", NUMBER, key="k") == first
+
+
+# Messages that were sent elsewhere
+
+
+@pytest.fixture
+def foreign(make_message):
+    """Return a function that stores such a row, whose end the provider told lately or never."""
+
+    def make(days=100, **columns):
+        columns = {"created_at": days_ago(days), "prefix": "39", "state": State.NEW} | columns
+        return make_message(origin="elsewhere", **columns)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [{"state": State.NEW}, {"state": State.DELIVERED, "finished_at": days_ago(1)}],
+    ids=["never", "lately"],
+)
+def test_they_are_as_old_as_the_gateway_says_whatever_became_of_them(foreign, ended):
+    foreign(89, **ended)
+    old = foreign(91, **ended)
+    assert prune("--scrub-after", "90") == "1 messages scrubbed.\n"
+    old.refresh_from_db()
+    assert (old.recipient, old.body, old.scrubbed) == ("+39…", "", True)
+    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert DailyTotal.objects.groups().get().origin == "elsewhere"
+
+
+def test_a_row_that_never_had_a_number_is_not_scrubbed(foreign):
+    foreign(recipient="+39…", body="", scrubbed=True)
+    assert prune("--scrub-after", "90") == "0 messages scrubbed.\n"
+
+
+def test_they_are_told_and_erased_by_their_number(foreign):
+    foreign()
+    [held] = json.loads(prune("--export", NUMBER))["messages"]
+    assert (held["origin"], held["body"]) == ("elsewhere", "Hello")
+    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    assert json.loads(prune("--export", NUMBER))["messages"] == []

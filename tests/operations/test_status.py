@@ -201,6 +201,14 @@ def test_a_message_of_a_minute_ago_may_still_be_reported(reachable, make_message
     assert report("--offline")[0::2] == (0, [])
 
 
+def test_messages_from_elsewhere_are_in_no_count_and_no_finding(gateway, make_message):
+    nothing = report()[1]["records"]
+    for state in (State.NEW, State.DELIVERED):
+        make_message(origin="elsewhere", state=state, created_at=ago(hours=1), penalty=1)
+    make_message(origin="elsewhere", state=State.NEW, created_at=ago(days=9))
+    assert report() == (0, {**report()[1], "records": nothing}, [])
+
+
 def test_penalties_are_summed(gateway, make_message):
     for amount in (1, 2):
         make_message(state=State.FAILED, penalty=Decimal(amount), created_at=ago(days=2))

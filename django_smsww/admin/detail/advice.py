@@ -64,6 +64,11 @@ ALIAS_GONE = _(
     "alias again, or cancel or settle the message."
 )
 
+FROM_ELSEWHERE = _(
+    "It was sent outside this project, and is only recorded here: no callback tells of it, and "
+    "it cannot be resent."
+)
+
 BY_STATE: dict[str, Promise] = {
     State.QUEUED: _("It waits to be sent."),
     State.SENDING: _("It is on its way to the gateway."),
@@ -85,6 +90,8 @@ BY_STATE: dict[str, Promise] = {
 
 def advise(message: Message) -> Promise | str:
     """Return the explanation of this message, in a sentence or two."""
+    if message.is_from_elsewhere:
+        return FROM_ELSEWHERE
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
     if message.state != State.FAILED:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ...clock import day_of
+from ...models.origin import Origin
 from ...operations.days import Sums
 from ...operations.totals import MOST_DAYS, Period, read_days
 from ...viewer import Viewer
@@ -81,10 +82,15 @@ def _quick(days: int) -> str:
 
 
 def drawn(period: Period, viewer: Viewer) -> dict[str, Any]:
-    ranks = {"country": _("By country"), "tag": _("By tag"), "alias": _("By alias")}
+    kinds = {"country": _("By country"), "tag": _("By tag"), "alias": _("By alias")}
+    ranks = [(title, period.by(kind)) for kind, title in kinds.items()]
+    by_origin = period.by("origin")
+    if Origin.ELSEWHERE in by_origin:
+        named = {str(Origin(name).label): sums for name, sums in by_origin.items()}
+        ranks.append((_("By origin"), named))
     return {
         "plots": plots(period, with_costs=viewer.sees_costs),
-        "ranks": [_rank(title, period.by(kind), viewer) for kind, title in ranks.items()],
+        "ranks": [_rank(title, sums, viewer) for title, sums in ranks],
         "totals": _shown(Sums.of(period.by("state").values()), viewer),
         "as_of": period.as_of,
     }
