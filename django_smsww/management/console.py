@@ -8,14 +8,18 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.util import find_spec
 from threading import Event
 from typing import Any, TypeVar
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.backends.handler import sms_backends
+from django_smsww.clock import midnight, project_time
 from django_smsww.exceptions import SMSBackendDoesNotExist
 
 USAGE = 2  # the exit code for wrong arguments, as argparse has it
@@ -64,6 +68,20 @@ def seconds(text: str) -> float:
     if not 0.1 <= value <= 86400:
         raise ArgumentTypeError("write seconds, from 0.1 to 86400.")
     return value
+
+
+def moment(text: str) -> datetime:
+    """Read a day or a time, in the project's TIME_ZONE unless it names another."""
+    try:
+        time = None if len(text) <= len("2026-01-31") else parse_datetime(text)
+        day = None if time else parse_date(text)
+    except ValueError:  # well formed, and on no calendar
+        time = day = None
+    if day:
+        return midnight(day)
+    if time is None:
+        raise ArgumentTypeError("write a day (2026-01-31) or a time (2026-01-31T14:30).")
+    return project_time(time if timezone.is_aware(time) else timezone.make_aware(time))
 
 
 @contextmanager

@@ -7,7 +7,16 @@ is claimed only with positive controls: messages of ours that the list shows fro
 from after it. In every doubt the message stays UNKNOWN, and its row says why.
 """
 
-from .report import Reason, SyncReport
+from .adoption import adopt_history
+from .report import Adoption, Reason, SyncReport
 from .run import hold_after_restore, look_up, sync
 
-__all__ = ["Reason", "SyncReport", "hold_after_restore", "look_up", "sync"]
+__all__ = [
+    "Adoption",
+    "Reason",
+    "SyncReport",
+    "adopt_history",
+    "hold_after_restore",
+    "look_up",
+    "sync",
+]

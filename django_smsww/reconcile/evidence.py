@@ -7,7 +7,7 @@ free again, and the message is sent a second time.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -241,15 +241,14 @@ class Evidence:
         return timedelta(seconds=median(seconds)) if seconds else timedelta(0)
 
 
-def rivals_of(rows: MessageQuerySet, sends: Sequence[PossibleSend]) -> MessageQuerySet:
-    """Return the rows that may own an ownerless entry to the number of one of these sends.
+def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySet:
+    """Return the rows that may own an ownerless entry to one of these numbers.
 
     A row that a person or a proof has ended is a rival, too: its message may have arrived later.
 
     Args:
         rows: those of the whole database, since other deployments may share the account.
     """
-    numbers = {send.message.sent_to for send in sends}
     sent = [State.SENDING, State.UNKNOWN, State.NEW, State.PENDING]
     to_them = Q(recipient__in=numbers) | Q(redirected_to__in=numbers)
     nameless = rows.filter(to_them, provider_id=None, dry_run=False)

@@ -15,6 +15,8 @@ from ..sms import SendResult
 
 PAGE = 100
 MAX_PAGES = 1000
+FARTHEST = PAGE * MAX_PAGES * 100
+"""No position beyond this one is searched."""
 
 JITTER = timedelta(minutes=1)
 """Neighbours in a list that is ordered by time may stand the wrong way round by so much."""
@@ -36,6 +38,7 @@ class Listing:
         has_ended: the last page brought nothing new, so the list was read to its end.
         is_whole: no gap was noticed, and every entry could be read.
         oldest: the time of the oldest message read.
+        max_pages: so many pages are read at most.
     """
 
     fetch_page: FetchPage
@@ -44,6 +47,7 @@ class Listing:
     has_ended: bool = False
     is_whole: bool = True
     oldest: datetime | None = None
+    max_pages: int = MAX_PAGES
     _start: int = 0
     _widest: int = 0
     _last_time: datetime | None = None
@@ -52,7 +56,7 @@ class Listing:
         """Yield the new entries page by page, until all are older than the horizon, or the end."""
         page = self._first_page(horizon)
         skip, idle = self._start, 0
-        for _ in range(MAX_PAGES):
+        for _ in range(self.max_pages):
             fresh = self._new_entries(page)
             idle = 0 if fresh else idle + 1
             yield fresh
@@ -87,7 +91,7 @@ class Listing:
     def _position_of(self, horizon: datetime) -> int:
         """Search a position shortly before the horizon: double it, then halve the distance."""
         low, high = 0, PAGE
-        while high < PAGE * MAX_PAGES * 100 and self._is_older(high, horizon):
+        while high < FARTHEST and self._is_older(high, horizon):
             low, high = high, high * 2
         while high - low > PAGE:
             middle = (low + high) // 2

@@ -103,7 +103,7 @@ def _read_known(session: Session, row: Message, entry: SendResult, stamp: Stamp 
         session.report.looked += 1
     if row.state != entry.state and {row.state, entry.state} <= SETTLED_BY_PROVIDER:
         session.disputed.append(row)
-    elif _has_news(row, entry):
+    elif has_news(row, entry):
         session.record(row, entry)
 
 
@@ -147,7 +147,7 @@ def _add_control(session: Session, row: Message, entry: SendResult, stamp: Stamp
     controls.append(Control(row.claimed_at, entry.created_at))
 
 
-def _has_news(row: Message, entry: SendResult) -> bool:
+def has_news(row: Message, entry: SendResult) -> bool:
     """Tell whether an entry says more than the row, so that most rows are not written again."""
     is_newer = entry.updated_at is not None and (
         row.provider_updated_at is None or entry.updated_at > row.provider_updated_at

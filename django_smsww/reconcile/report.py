@@ -1,4 +1,4 @@
-"""The report of one sync of one alias."""
+"""The reports of one sync, and of one adoption, of one alias."""
 
 from __future__ import annotations
 
@@ -29,6 +29,45 @@ class Reason(Enum):
 
 
 @dataclass(slots=True)
+class Adoption:
+    """The counts of one adoption, without numbers and texts.
+
+    Attributes:
+        is_dry_run: nothing was written; `added` and `updated` tell what would be.
+        listed: entries that were read.
+        added: entries that are rows from elsewhere now.
+        updated: rows from elsewhere of which the list had news.
+        known: other entries with a row.
+        stamped: entries with the reference of this deployment or another one.
+        held_back: entries that may belong to a row whose outcome is not settled.
+        pruned: entries as old as messages that `smsww_prune` has deleted.
+        unreadable: entries without a number or a time.
+        is_whole: no gap was noticed in the list, and every entry had an id.
+        skipped: why the provider was not asked at all.
+        error: the provider's error that ended the run early; a further run goes on.
+    """
+
+    alias: str
+    is_dry_run: bool = False
+    listed: int = 0
+    added: int = 0
+    updated: int = 0
+    known: int = 0
+    stamped: int = 0
+    held_back: int = 0
+    pruned: int = 0
+    unreadable: int = 0
+    is_whole: bool = True
+    skipped: str = ""
+    error: SMSError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        counts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return counts | {"error": str(self.error) if self.error else ""}
+
+
+@dataclass(slots=True)
 class SyncReport:
     """The result of one sync; it names messages by reference or provider's id alone.
 
@@ -47,6 +86,7 @@ class SyncReport:
         left: unfinished rows for which this sync had no look-ups left.
         pages, requests: how many were asked for.
         error: the provider's error that ended the sync early; verdicts before it stay.
+        adoption: the counts of `smsww_sync --adopt`, if that was asked for.
     """
 
     alias: str
@@ -66,6 +106,12 @@ class SyncReport:
     pages: int = 0
     requests: int = 0
     error: SMSError | None = None
+    adoption: Adoption | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the provider could not be asked for all of it."""
+        return bool(self.error or (self.adoption and self.adoption.error))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -77,4 +123,5 @@ class SyncReport:
             "missing": list(map(str, self.missing)),
             "doubled": list(map(str, self.doubled)),
             "error": str(self.error) if self.error else "",
+            "adoption": self.adoption and self.adoption.as_dict(),
         }

@@ -78,7 +78,8 @@ def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
 def _adopt_matches(session: Session) -> None:
     """Where the list shows no references, adopt entries that can belong to one row alone."""
     sends = list(session.unknown.values())
-    rivals = possible_sends(rivals_of(Message.objects.using(session.using), sends))
+    numbers = {send.message.sent_to for send in sends}
+    rivals = possible_sends(rivals_of(Message.objects.using(session.using), numbers))
     for send, result in session.evidence.matches(sends, rivals):
         session.adopt(send.message, result)
 
@@ -86,9 +87,9 @@ def _adopt_matches(session: Session) -> None:
 def _drop_owned_entries(session: Session) -> None:
     """An entry with a row of another alias or deployment is neither a match nor a doubt."""
     ownerless = session.evidence.ownerless
-    rows = Message.objects.using(session.using).filter(
-        provider_id__in=[one.provider_id for one in ownerless]
-    )
+    # An adopted entry may belong to one of the rows that are searched for, all the same.
+    rows = Message.objects.using(session.using).sent_here()
+    rows = rows.filter(provider_id__in=[one.provider_id for one in ownerless])
     owned = set(rows.values_list("provider_id", flat=True))
     session.evidence.ownerless = [one for one in ownerless if one.provider_id not in owned]
 

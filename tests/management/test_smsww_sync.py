@@ -10,7 +10,9 @@ from django.core.management import CommandError, call_command
 
 from django_smsww.backends.dummy import SMSBackend
 from django_smsww.exceptions import InvalidToken
+from django_smsww.models import Message
 from django_smsww.reconcile import Reason
+from django_smsww.sms import SendResult
 
 from ..support.provider_list import LINE, ListedBackend, ago, entry
 
@@ -116,4 +118,76 @@ def test_it_repeats_until_it_is_stopped(command, row):
 def test_a_time_without_offset_or_sense_is_refused(command, moment):
     with pytest.raises(CommandError, match="with its offset") as caught:
         command("--after-restore", moment, default=ListedBackend())
+    assert caught.value.returncode == 2
+
+
+# The account's whole history
+
+
+def foreign(minutes=100, **facts):
+    at = ago(minutes)
+    facts = {"recipient": "+34600000000", "body": "Foreign words", "state": "DELIVERED"} | facts
+    return SendResult(**{"provider_id": f"f{minutes}", "created_at": at, "updated_at": at} | facts)
+
+
+def test_a_sync_settles_before_it_adopts(command, row):
+    message = row()
+    text = command("--adopt", default=ListedBackend(entry(message), foreign()))
+    assert "1 found again" in text
+    assert "2 listed: 1 added as sent elsewhere, 0 updated, 0 known, 1 with a reference" in text
+
+
+def test_a_dry_run_settles_and_stores_nothing(command, row):
+    message = row()
+    text = command("--adopt", "--dry-run", default=ListedBackend(entry(message), foreign()))
+    assert "1 would be added as sent elsewhere" in text
+    message.refresh_from_db()
+    assert (message.state, Message.objects.count()) == ("UNKNOWN", 1)
+
+
+def test_what_was_left_out_is_counted_without_numbers_and_texts(command, row):
+    number = "+34611111111"
+    row(recipient=number, body="Private words")
+    strange = foreign(60, recipient=number, body="Private words")
+    backend = ListedBackend(strange, foreign(61, recipient=""))
+    text = command("--adopt", "--dry-run", default=backend)
+    assert "1 were left out: they may be ours, and are not settled" in text
+    assert "1 were left out: they have no number or no time" in text
+    assert number[1:] not in text
+    assert "words" not in text
+
+
+def test_numbers_texts_and_a_first_day_are_chosen_by_options(command):
+    arguments = ("--adopt", "--with-content", "--since", ago(100).isoformat())
+    command(*arguments, default=ListedBackend(foreign(60), foreign(200)))
+    stored = Message.objects.values_list("provider_id", "recipient", "body")
+    assert list(stored) == [("f60", "+34600000000", "Foreign words")]
+
+
+def test_json_holds_the_counts_of_an_adoption(command):
+    said = json.loads(command("--adopt", "--json", default=ListedBackend(foreign())))
+    assert (said["default"]["adoption"]["added"], said["default"]["adoption"]["error"]) == (1, "")
+
+
+def test_an_adoption_that_broke_off_fails(command):
+    backend = ListedBackend(*[foreign(minutes) for minutes in range(60, 80)], page_size=5)
+    backend.on_page = lambda number: (_ for _ in ()).throw(InvalidToken()) if number else None
+    with pytest.raises(CommandError, match="could not be asked for: default"):
+        command("--adopt", default=backend)
+    assert Message.objects.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--dry-run"], "--dry-run is for --adopt"),
+        (["--with-content"], "--with-content is for --adopt"),
+        (["--since", "2026-01-31"], "--since is for --adopt"),
+        (["--adopt", "--interval", "60"], "leave --interval out"),
+        (["--adopt", "--after-restore", "2026-01-31T12:00:00+00:00"], "leave --after-restore out"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(command, arguments, text):
+    with pytest.raises(CommandError, match=text) as caught:
+        command(*arguments, default=ListedBackend())
     assert caught.value.returncode == 2

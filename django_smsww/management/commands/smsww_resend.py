@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 from django.db.models import Q
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
-from django_smsww.clock import midnight, project_time
-from django_smsww.management.console import USAGE, add_using, agreed, aliases_of, find_backend
+from django_smsww.management.console import (
+    USAGE,
+    add_using,
+    agreed,
+    aliases_of,
+    find_backend,
+    moment,
+)
 from django_smsww.models import Message, MessageQuerySet
 from django_smsww.sending.resending import Estimate, estimate, to_resend
 from django_smsww.states import RESENDABLE, State
 
 STATES = sorted(RESENDABLE - {State.DELIVERED})
 BY_DEFAULT = sorted({*STATES} - {State.CANCELLED})
-
-
-def moment(text: str) -> datetime:
-    """Read a day or a time, in the project's TIME_ZONE unless it names another."""
-    try:
-        time = None if len(text) <= len("2026-01-31") else parse_datetime(text)
-        day = None if time else parse_date(text)
-    except ValueError:  # well formed, and on no calendar
-        time = day = None
-    if day:
-        return midnight(day)
-    if time is None:
-        raise ArgumentTypeError("write a day (2026-01-31) or a time (2026-01-31T14:30).")
-    return project_time(time if timezone.is_aware(time) else timezone.make_aware(time))
 
 
 class Command(BaseCommand):

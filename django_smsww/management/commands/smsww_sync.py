@@ -17,13 +17,20 @@ from django_smsww.management.console import (
     add_using,
     aliases_of,
     find_backend,
+    moment,
     progress,
     seconds,
     stop_signals,
 )
 from django_smsww.models.settlement import GRACE
 from django_smsww.operations.totals import keep_up
-from django_smsww.reconcile import SyncReport, hold_after_restore, sync
+from django_smsww.reconcile import (
+    Adoption,
+    SyncReport,
+    adopt_history,
+    hold_after_restore,
+    sync,
+)
 
 SHOWN_ORPHANS = 20
 
@@ -58,8 +65,17 @@ class Command(BaseCommand):
             help="run again and again, so far apart, until SIGTERM or Ctrl-C",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object a run")
+        history = parser.add_argument_group("the account's whole history")
+        add = history.add_argument
+        adopts = "then read all messages of the account, and store those that were sent elsewhere"
+        add("--adopt", action="store_true", help=adopts)
+        add("--since", type=moment, metavar="TIME", help="adopt no message from before this time")
+        content = "store their numbers and texts, too (default: neither)"
+        add("--with-content", action="store_true", help=content)
+        add("--dry-run", action="store_true", help="count them; neither sync nor store anything")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        _check_adoption(options)
         aliases, since = aliases_of(options), _moment(options["after_restore"])
         if options["interval"] is None:
             failed = self.sync_all(aliases, since, options)
@@ -87,12 +103,24 @@ class Command(BaseCommand):
         backends = [find_backend(alias) for alias in aliases]
         # All rows are held before the first request, so that no worker can claim one meanwhile.
         held = [hold_after_restore(backend, since) if since else 0 for backend in backends]
-        reports = [self.sync_one(backend, since, options["grace"]) for backend in backends]
+        reports = [self.sync_or_adopt(backend, since, options) for backend in backends]
         for report, count in zip(reports, held, strict=True):
             report.held += count
         keep_up()  # so that nobody has to wait for the statistics
         self.show(reports, as_json=options["json"], verbosity=options["verbosity"])
-        return [report.alias for report in reports if report.error]
+        return [report.alias for report in reports if report.has_failed]
+
+    def sync_or_adopt(
+        self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
+    ) -> SyncReport:
+        """Sync the alias, and then adopt if that is asked for: settled rows hold nothing back."""
+        if options["dry_run"]:
+            report = SyncReport(backend.alias, backend.environment)
+        else:
+            report = self.sync_one(backend, since, options["grace"])
+        if options["adopt"] and report.error is None:
+            report.adoption = self.adopt_one(backend, options)
+        return report
 
     def sync_one(self, backend: BaseSMSBackend, since: datetime | None, grace: float) -> SyncReport:
         with progress(backend.alias, unit="requests") as advance:
@@ -101,6 +129,16 @@ class Command(BaseCommand):
                 after_restore=since,
                 grace=timedelta(seconds=grace),
                 on_request=lambda report: advance(looked=report.looked, found=report.adopted),
+            )
+
+    def adopt_one(self, backend: BaseSMSBackend, options: dict[str, Any]) -> Adoption:
+        with progress(backend.alias) as advance:
+            return adopt_history(
+                backend,
+                since=options["since"],
+                with_content=options["with_content"],
+                dry_run=options["dry_run"],
+                on_page=lambda report, more: advance(more, added=report.added),
             )
 
     def show(self, reports: list[SyncReport], *, as_json: bool, verbosity: int) -> None:
@@ -119,8 +157,7 @@ def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
     if report.skipped:
         if verbosity > 1:
             yield f"skipped: {report.skipped}"
-        return
-    if report.requests or verbosity > 1:
+    elif report.requests or verbosity > 1:
         yield (
             f"{report.looked} looked at, {report.moved} moved, {report.adopted} found again, "
             f"{report.proved_absent} proved absent, {report.corrected} corrected, "
@@ -131,6 +168,32 @@ def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
         yield f"{report.left} unfinished ones were left for the next run."
     if report.error:
         yield f"ended early: {report.error}"  # without the gateway's words, which may quote a text
+    if report.adoption:
+        yield from _of_adoption(report.adoption)
+
+
+def _of_adoption(adoption: Adoption) -> Iterator[str]:
+    if adoption.skipped:
+        yield f"nothing adopted: {adoption.skipped}"
+        return
+    would_be = "would be " if adoption.is_dry_run else ""
+    yield (
+        f"{adoption.listed} listed: {adoption.added} {would_be}added as sent elsewhere, "
+        f"{adoption.updated} {would_be}updated, {adoption.known} known, "
+        f"{adoption.stamped} with a reference of this project."
+    )
+    reasons = {
+        "may be ours, and are not settled: run --adopt again later": adoption.held_back,
+        "are as old as messages that smsww_prune has deleted": adoption.pruned,
+        "have no number or no time": adoption.unreadable,
+    }
+    for reason, count in reasons.items():
+        if count:
+            yield f"{count} were left out: they {reason}."
+    if adoption.error:
+        yield f"the list was not read to its end: {adoption.error}"
+    elif not adoption.is_whole:
+        yield "the list changed while it was read: run --adopt again."
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
@@ -144,6 +207,17 @@ def _troubles(report: SyncReport) -> Iterator[str]:
         shown, more = ", ".join(orphans[:SHOWN_ORPHANS]), len(orphans) - SHOWN_ORPHANS
         rest = f" and {more} more (see --json)" if more > 0 else ""
         yield f"{len(orphans)} sent after the backup have no row: {shown}{rest}"
+
+
+def _check_adoption(options: dict[str, Any]) -> None:
+    for name in ("since", "with_content", "dry_run"):
+        if options[name] and not options["adopt"]:
+            text = f"--{name.replace('_', '-')} is for --adopt: give both."
+            raise CommandError(text, returncode=USAGE)
+    for name in ("after_restore", "interval"):
+        if options[name] and options["adopt"]:
+            text = f"--adopt is a run of its own: leave --{name.replace('_', '-')} out."
+            raise CommandError(text, returncode=USAGE)
 
 
 def _moment(value: str | datetime | None) -> datetime | None:

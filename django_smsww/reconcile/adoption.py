@@ -1,0 +1,205 @@
+"""Reads the account's whole list, and stores the messages that were sent outside this project.
+
+A message of ours must never become a row from elsewhere: it would be counted twice. So an entry
+with a reference is left alone, whichever deployment wrote that, and so is one that could belong to
+a row whose outcome is unknown. If a row of ours gets the id later, see Note [Ids that come home].
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from django.db import router
+from django.db.models import Max
+
+from ..backends.base import BaseSMSBackend
+from ..clock import midnight, project_time
+from ..exceptions import ACCOUNT_ERRORS, SMSError, SMSUnavailable
+from ..gateway.payload import digits
+from ..models import DailyTotal, Message
+from ..models.elsewhere import add_from_elsewhere, refresh_from_elsewhere
+from ..sms import RESERVED_CUSTOM_KEY, SendResult
+from .evidence import PossibleSend, possible_sends, rivals_of
+from .listing import FetchPage, Listing
+from .matching import has_news
+from .report import Adoption
+
+REMEMBERED = 1000
+"""So many ids of the list are kept in memory, to notice the end of the list and gaps in it."""
+
+REACH = timedelta(days=1)
+"""A message whose outcome is unknown may be an entry from so long before or after its send."""
+
+WAITS = (1.0, 5.0, 30.0)
+"""Seconds before each further request for a page that the provider did not give."""
+
+LONGEST_WAIT = 60.0
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class RecentIds(set[str]):
+    """The last ids that were added; earlier ones are forgotten, so that memory stays flat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order: deque[str] = deque()
+
+    def add(self, identifier: str) -> None:
+        super().add(identifier)
+        self._order.append(identifier)
+        if len(self._order) > REMEMBERED:
+            self.discard(self._order.popleft())
+
+
+def adopt_history(
+    backend: BaseSMSBackend,
+    *,
+    using: str | None = None,
+    since: datetime | None = None,
+    with_content: bool = False,
+    dry_run: bool = False,
+    on_page: Callable[[Adoption, int], object] | None = None,
+) -> Adoption:
+    """Store the messages of the account that were sent outside this project; each once.
+
+    Run it after `sync`, which settles the rows that would hold entries back. You may stop it at any
+    time, and repeat it: a message that is known is only updated.
+
+    Args:
+        using: the database alias.
+        since: read the list back to this time, and adopt no older message.
+        with_content: store numbers and texts, too; rows that are there do not get them later.
+        dry_run: write nothing, and only count.
+        on_page: called after each page with the counts so far, and the entries of the page.
+    """
+    report = Adoption(backend.alias, is_dry_run=dry_run)
+    if not backend.supports_fetch_page:
+        report.skipped = "its backend cannot list messages."
+        return report
+    run = _Run(backend, using or router.db_for_write(Message), report, with_content, since)
+    listing = Listing(_patient(backend.fetch_page), RecentIds(), max_pages=sys.maxsize)
+    with backend:
+        try:
+            for page in listing.read(since or project_time(_BEGINNING)):
+                run.read_page(page)
+                if on_page:
+                    on_page(report, len(page))
+        except SMSError as error:
+            report.error = error
+    report.is_whole = listing.is_whole
+    return report
+
+
+def _patient(fetch_page: FetchPage) -> FetchPage:
+    """Ask again where the provider gives no page: one of ten thousand requests may well fail."""
+
+    def fetch(skip: int, limit: int) -> Sequence[SendResult]:
+        for wait in WAITS:
+            try:
+                return fetch_page(skip, limit)
+            except SMSUnavailable as error:
+                if isinstance(error, ACCOUNT_ERRORS):
+                    raise
+                time.sleep(min(error.retry_after or wait, LONGEST_WAIT))
+        return fetch_page(skip, limit)
+
+    return fetch
+
+
+@dataclass
+class _Run:
+    """One adoption for one alias; a page costs a handful of statements, and one for each news."""
+
+    backend: BaseSMSBackend
+    using: str
+    report: Adoption
+    with_content: bool
+    since: datetime | None
+    pruned_before: datetime | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups = (
+            DailyTotal.objects.using(self.using)
+            .groups()
+            .filter(alias=self.backend.alias, environment=self.backend.environment)
+        )
+        last = groups.aggregate(day=Max("day"))["day"]
+        self.pruned_before = last and midnight(last + timedelta(days=1))
+
+    def read_page(self, page: Sequence[SendResult]) -> None:
+        entries = [entry for entry in page if not self._is_too_old(entry)]
+        self.report.listed += len(entries)
+        entries = [_with_number(entry) for entry in entries if self._is_strange(entry)]
+        # In this order: a row of ours may get its id at this moment, and is found by either.
+        sends = self._unsettled(entries)
+        rows = self._rows_of(entries)
+        fresh = [one for one in entries if self._is_new(one, rows, sends)]
+        self.report.added += len(fresh)
+        if not self.report.is_dry_run:
+            add_from_elsewhere(
+                fresh,
+                self.backend.alias,
+                self.backend.environment,
+                with_content=self.with_content,
+                using=self.using,
+            )
+
+    def _is_too_old(self, entry: SendResult) -> bool:
+        is_dated = self.since is not None and entry.created_at is not None
+        return is_dated and entry.created_at < self.since  # type: ignore[operator]
+
+    def _is_strange(self, entry: SendResult) -> bool:
+        """Tell whether it may be another sender's, and count it otherwise."""
+        if RESERVED_CUSTOM_KEY in entry.custom:
+            self.report.stamped += 1
+        elif entry.created_at is None or not digits(entry.recipient):
+            self.report.unreadable += 1
+        elif self.pruned_before is not None and entry.created_at < self.pruned_before:
+            self.report.pruned += 1
+        else:
+            return True
+        return False
+
+    def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
+        """Return our messages to these numbers that have no id, and may have one of the entries."""
+        rows = Message.objects.using(self.using).sent_here()
+        return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
+
+    def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
+        """Return the rows with these ids, of all aliases: two may belong to one account."""
+        ids = [entry.provider_id for entry in entries]
+        rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
+        return {row.provider_id or "": row for row in rows}
+
+    def _is_new(
+        self, entry: SendResult, rows: dict[str, Message], sends: Sequence[PossibleSend]
+    ) -> bool:
+        """Tell whether to add the entry; update the row that it has, and count it otherwise."""
+        row = rows.get(entry.provider_id)
+        if row is None:
+            may_be_ours = any(_may_be(send, entry) for send in sends)
+            self.report.held_back += may_be_ours
+            return not may_be_ours
+        if row.is_from_elsewhere and has_news(row, entry):
+            self.report.updated += 1
+            if not self.report.is_dry_run:
+                refresh_from_elsewhere(row, entry)
+        else:
+            self.report.known += 1
+        return False
+
+
+def _with_number(entry: SendResult) -> SendResult:
+    """Return a copy with the number in E.164, which the provider may spell in another way."""
+    return replace(entry, recipient=f"+{digits(entry.recipient)}"[:32])
+
+
+def _may_be(send: PossibleSend, entry: SendResult) -> bool:
+    if entry.created_at is None or f"+{digits(send.message.sent_to)}" != entry.recipient:
+        return False
+    return send.earliest - REACH <= entry.created_at <= send.latest + REACH
