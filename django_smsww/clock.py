@@ -26,7 +26,7 @@ _QUERIES = {
 DAY_SECONDS = 86_400
 
 _FRESH = 1.0
-"""Seconds from the question on for which an answer is believed, and counted on from."""
+"""For so many seconds after asking, `database_now` adds to the last answer instead of asking."""
 _answers: dict[str, tuple[datetime, float, float]] = {}
 
 
@@ -52,7 +52,7 @@ def database_now(using: str) -> datetime:
     if query is None or is_isolated():
         return timezone.now()
     if using not in _answers or elapsed() - _answers[using][1] >= _FRESH:
-        # So an answer that took long is not believed again: a lease would end too early by it.
+        # Counted from here, so that a slow answer is not used again: a lease would end too early.
         asked_at = elapsed()
         with connections[using].cursor() as cursor:
             cursor.execute(query)
@@ -96,7 +96,7 @@ def aware_time(moment: datetime) -> datetime:
 
 
 def local_time(moment: datetime, zone: tzinfo | None = None) -> datetime:
-    """Return a stored time by the clock on the wall: of the current time zone, or of this one."""
+    """Return a stored time in the current time zone, or in this one."""
     return timezone.localtime(moment, zone) if timezone.is_aware(moment) else moment
 
 

@@ -173,7 +173,7 @@ def _spellings(text: str, region: str) -> Iterator[str]:
 
 
 def _settled(spelling: str, region: str) -> str:
-    """Return the number in E.164 that libphonenumber does not shorten any further."""
+    """Return the number in E.164, as short as libphonenumber makes it."""
     number = _format(spelling, region)
     # It removes one trunk zero at a time.
     while len(shorter := _format(number, "")) < len(number) and shorter:

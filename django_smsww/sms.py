@@ -58,7 +58,7 @@ class SMS:
 
 
 class SMSOptions(TypedDict, total=False):
-    """Those fields of SMS that `send_sms` and its like take by name, for type checkers."""
+    """The fields of SMS that `send_sms` and the others take by name, for type checkers."""
 
     dry_run: bool | None
     fail_on_multiple_messages: bool | None
@@ -88,7 +88,7 @@ class SendResult:
         recipient, sender, body: as the provider has them, to recognise a message by.
         custom: the object that we sent in `callback.custom`, if the provider returns it.
         error: why the message was not accepted.
-        warning: the message was accepted, but others like it must wait, as after this error.
+        warning: the message was accepted, but others must wait as they would after this error.
     """
 
     provider_id: str = ""

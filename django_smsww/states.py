@@ -70,7 +70,7 @@ RESENDABLE = frozenset(
         State.DELIVERED,
     }
 )
-"""Over and done with, so that a person may send it once more. UNKNOWN is settled first."""
+"""The message has ended, so you may send it once more. Settle an UNKNOWN one first."""
 
 # Evidence that the provider has the message moves any row that is not final, even one that
 # was held to have failed. Within the provider's words there is only forwards: a late NEW

@@ -62,21 +62,20 @@ class BaseSMSBackend:
     Args:
         alias: the key in the SMSWW setting.
         sender: the sender of messages that name none; "" leaves it to the provider.
-        dry_run: have messages checked and priced, and not sent.
+        dry_run: let the provider check and price messages, and send none.
         fail_on_multiple_messages: refuse a text that needs more than one segment.
         max_segments: refuse a text that needs more; never more than 255.
         region: the ISO 3166 code of the country of national numbers; "" refuses them.
         allowed_countries: ISO 3166 codes; numbers of other countries are refused.
         allowed_recipients: the only numbers that get their messages; others are refused, or
             redirected. For staging.
-        redirect_to: the number that gets the messages to all others. Their rows keep the
-            recipient, by which the do-not-send list, limits and keys go. For staging.
+        redirect_to: the number that gets the messages to all others. Their rows keep the recipient,
+            and the do-not-send list, limits and keys use that. For staging.
         max_segments_per_day: how many leave on one day of the project's TIME_ZONE. Queued messages
             wait for the next day, the others are refused with SMSLimited.
-        max_per_number, max_per_country, max_per_user: (count, seconds), at most so many messages
-            in each window of so many seconds, and SMSLimited for more. They stop fraudsters who
-            make a form send to numbers that earn them money. The user is the message's
-            `created_by`.
+        max_per_number, max_per_country, max_per_user: (count, seconds): at most `count` messages in
+            each window of `seconds`; more raise SMSLimited. They stop fraudsters who make a form
+            send to numbers that earn them money. The user is the message's `created_by`.
         replace_characters: write plain punctuation where that saves a text from UCS-2.
         queue: leave the sending to a worker: True, or the dotted path of a queue.
         concurrency: how many messages are sent at the same time.
@@ -170,7 +169,7 @@ class BaseSMSBackend:
         self.validate_recipient(sms.recipient)
 
     def validate_content(self, sms: SMS) -> None:
-        """Raise InvalidSMS unless all but the recipient could be sent."""
+        """Raise InvalidSMS unless every field but the recipient is valid."""
         check_content(sms)
         check_segments(sms.body, MAX_SEGMENTS)
         if self.max_segments is not None:
@@ -188,18 +187,18 @@ class BaseSMSBackend:
         self.check_recipient(recipient)
 
     def check_recipient(self, recipient: str) -> None:
-        """Raise InvalidSMS if neither this number nor another one in its place gets messages."""
+        """Raise InvalidSMS if the number is not allowed, and no other gets its messages."""
         if self.allowed_recipients is not None and not self.redirect_to:
             check_allowed(recipient, self.allowed_recipients)
 
     def redirected(self, recipient: str) -> str | None:
-        """Return the number that gets the messages to this one; None for itself."""
+        """Return the number that gets this recipient's messages in its place, or None."""
         is_allowed = recipient in (self.allowed_recipients or ())
         return None if is_allowed or recipient == self.redirect_to else self.redirect_to or None
 
     @property
     def is_staging(self) -> bool:
-        """Whether some numbers get no messages."""
+        """Whether some numbers do not get their messages."""
         return self.allowed_recipients is not None or bool(self.redirect_to)
 
     def route_for(self, sms: SMS) -> str:
@@ -329,7 +328,7 @@ def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
 
 
 def environment_of(callback_url: Any) -> str:
-    """Return the host of a callback URL: the name of an environment that has no other."""
+    """Return the host of a callback URL, which names the environment by default."""
     if not isinstance(callback_url, str):
         return ""
     try:

@@ -1,4 +1,4 @@
-"""From the SMSWW setting to backends. No other module of the core reads settings.
+"""Build backends from the SMSWW setting, which no other module of the core reads.
 
 The shape is that of `django.core.mail.mailers` in Django 6.1.
 """
@@ -173,7 +173,7 @@ def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
 
 
 def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
-    """Return a locmem backend with these options, but for those that only `backend` knows."""
+    """Return a locmem backend with these options, except those that only `backend` knows."""
     foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
     known = {name: value for name, value in options.items() if name not in foreign}
     return SMSBackend(alias=alias, **known)
@@ -183,7 +183,7 @@ sms_backends = SMSBackendsHandler()
 
 
 def region_of(alias: str = DEFAULT_ALIAS) -> str:
-    """Return the region of an alias. Numbers of no alias have that of "default"."""
+    """Return the region of an alias. Numbers without an alias use that of "default"."""
     try:
         return sms_backends[alias].region
     except InvalidSMSBackend:

@@ -38,7 +38,7 @@ class LocalSMSBackend(BaseSMSBackend):
 
     def send(self, sms: SMS) -> SendResult:
         count = count_segments(sms.body)
-        # Random, for the table of ids outlives the process.
+        # Random, because the ids on the rows outlive the process.
         provider_id = "" if sms.dry_run else f"local-{uuid4().hex}"
         self.accept(sms, provider_id, count)
         return SendResult(

@@ -73,7 +73,7 @@ _LIMIT: Rule = (
 )
 
 POLICY: dict[str, Rule] = {
-    # Whether the gateway could take the sender is for the checks and for each message.
+    # A check, and the validation of each message, say whether the gateway accepts the sender.
     "sender": (is_text, "a string"),
     "dry_run": (_is_flag, "True or False"),
     "fail_on_multiple_messages": (_is_flag, "True or False"),
@@ -173,7 +173,7 @@ def phone_number(option: str, value: Recipient, region: str, *, alias: str | Non
     except InvalidSMS as error:
         text = str(error).replace("recipient", "each number", 1)
         problem = InvalidSMSBackend(f"OPTIONS[{option!r}]: {text}", alias=alias)
-    raise problem  # out here, where the value does not hang on it
+    raise problem  # outside of the handler: its context would hold the value
 
 
 def require_phonenumbers(option: str, *, alias: str | None) -> Any:

@@ -74,7 +74,7 @@ def check_names(sms: SMS) -> None:
 
 def check_segments(body: str, limit: int, option: str = "") -> None:
     """Raise InvalidSMS if the text needs more segments than the option allows."""
-    # A text that long is past any limit; counting it would only take time.
+    # Such a long text exceeds any limit; counting it would only take time.
     too_long = len(body) > MAX_SEGMENTS * 153
     if too_long or count_segments(body).segments > limit:
         raise InvalidSMS(_too_long(limit, option), params={"limit": limit, "option": option})

@@ -1,6 +1,6 @@
 """The endpoints of the account host: tokens and wallet.
 
-It takes the account's e-mail and API key by HTTP Basic, never the token of the messages.
+It gets the account's e-mail and API key by HTTP Basic, never the token for messages.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Wallet:
 
 
 class Account:
-    """Asks the host of the account.
+    """A client of the account host.
 
-    Every method raises ValueError without an e-mail and an API key, and SMSError where the host
-    refuses (InvalidToken: the credentials) or gives no usable answer (SMSUnavailable).
+    Every method raises ValueError without an e-mail and an API key, and SMSError if the host
+    refuses the credentials (InvalidToken) or gives no usable answer (SMSUnavailable).
     """
 
     def __init__(

@@ -34,10 +34,10 @@ _TOKEN_PAGES = 10
 
 
 class Client:
-    """Speaks to the gateway. It is cheap, and threads may share it.
+    """A client of the gateway. It is cheap to make, and threads may share it.
 
-    `host` is "production", "sandbox" or a URL; `timeouts` are the seconds to connect within, and
-    those for the whole exchange. Only `account` needs the account's e-mail and API key.
+    `host` is "production", "sandbox" or a URL; `timeouts` are two numbers of seconds, to connect
+    and for the whole exchange. Only `account` needs the account's e-mail and API key.
 
     Raises:
         ValueError: the token or the host cannot be used.
@@ -87,11 +87,11 @@ class Client:
     def send(self, route: str, sms: SMS, callback: Mapping[str, Any] | None = None) -> SendResult:
         """Send one message, once.
 
-        A message that the gateway accepts is accepted, even if it is marked as blocklisted.
+        If the gateway accepts a message and marks it as blocklisted, it counts as accepted.
 
         Raises:
             SMSOutcomeUnknown: it may have been sent.
-            SMSError: any other certainly was not.
+            SMSError: of any other class; it certainly was not sent.
         """
         path = f"/{route}-messages"
         request = self._request(path, sms, callback)
@@ -130,7 +130,7 @@ class Client:
         return result
 
     def fetch_page(self, skip: int = 0, limit: int = 100) -> list[SendResult]:
-        """Return a page of the account's messages; how they are ordered is documented nowhere.
+        """Return a page of the account's messages. No document states their order.
 
         Pages move while messages arrive: take each provider id once.
 
@@ -149,8 +149,8 @@ class Client:
         """Return the result of a message that was accepted with the mark `blocklisted`.
 
         The specification's own example of an accepted message has the mark, and so has each answer
-        of a server made from it. Only the production host can fine, so only there the mark holds
-        other messages of the same text back, and fails a dry run.
+        of a mock server that is generated from it. Only the production host can fine. So only there
+        the mark holds other messages of the same text back, and fails a dry run.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
         if self.url != NAMED_HOSTS["production"]:
@@ -165,7 +165,7 @@ class Client:
             return self._host.request("POST", path, _message(sms, callback))
         except (TypeError, ValueError):
             pass
-        # Raised out here, where no content hangs on it.
+        # Raised outside of the handler, so that no content is in its context.
         raise InvalidSMS("The message holds what JSON cannot express")
 
 
@@ -196,10 +196,10 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """Return the result of a success with other words in it; those of the gateway are kept."""
+    """Raise the error of a success without a message, unless it tells of forbidden content."""
     if error.code not in FORBIDDEN:
         raise error
-    # The message may have been sent, and may have been fined, and so may the next of its text.
+    # The message may have been sent and fined, and so may the next one with this text.
     return SendResult(error=error, warning=ContentRefused(code=error.code, status=error.status))
 
 

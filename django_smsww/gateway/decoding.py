@@ -1,4 +1,4 @@
-"""Bodies that a proxy compressed, although every request asks for none of that."""
+"""Decompress bodies that a proxy compressed, although no request asks for that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def decoded(body: bytes, header: str, limit: int) -> bytes:
     """Return the body without the codings that the header `Content-Encoding` names.
 
     A body that cannot be decoded comes back as it is, and so does one that grows beyond the limit,
-    or to more than 200 times its size. Nobody can read it then, and its status alone counts.
+    or to more than 200 times its size. Then nobody can read it, and only the status counts.
     """
     names = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in names if name not in ("", "identity")]

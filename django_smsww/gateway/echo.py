@@ -1,4 +1,4 @@
-"""Whether a response of success is about the message that was sent.
+"""Check that a successful response is about the message that was sent.
 
 The gateway echoes the recipient and our reference, in `callback.custom` and in the header of the
 callback. A response that names another message belongs to another request.
@@ -19,8 +19,8 @@ _NUMBER = re.compile(r"[0-9\s()+.,/-]*")
 def answers_for(payload: Any, reference: UUID | None, recipient: str) -> bool | None:
     """Tell whether this message object is about this message, or None if it does not say.
 
-    An echoed reference decides. The recipient can only speak against it, since two messages may
-    go to one number.
+    An echoed reference decides. The recipient can only disprove it, since two messages may go to
+    one number.
     """
     references = _references_in(payload)
     if references:
@@ -39,6 +39,6 @@ def _references_in(payload: Any) -> set[UUID]:
 
 
 def _is_another_number(said: str, recipient: str) -> bool:
-    """Compare digits; a text that is no number, such as a masked one, speaks against nothing."""
+    """Compare digits; a text that is no number, such as a masked one, disproves nothing."""
     spoken = digits(said) if _NUMBER.fullmatch(said) else ""
     return bool(spoken) and spoken != digits(recipient)

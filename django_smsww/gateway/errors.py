@@ -1,7 +1,7 @@
-"""From the status and body of a response to our exception.
+"""Turn the status and the body of a response into our exception.
 
-The table is a white list: nothing was sent only where it says so. Without a row the outcome is
-unknown. SMSRefused and ContentRefused end the message, and the other classes spare it.
+Only the rows of the table prove that nothing was sent; without a row the outcome is unknown.
+SMSRefused and ContentRefused end the message. After the other classes it may be sent later.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
     ((402,), _TOKEN, InvalidToken),  # the older host says it of wrong tokens, too
     ((402,), _ANY, InsufficientCredit),
     ((429,), _ANY, SMSUnavailable),
-    ((417, 503), _ENVELOPE, SMSUnavailable),  # else it may be a proxy's, after the fact
+    ((417, 503), _ENVELOPE, SMSUnavailable),  # else a proxy may say it after the gateway accepted
     (_REFUSALS, "2020", AccountBlocklisted),
     (_REFUSALS, "2044", ContentRefused),
     (_REFUSALS, "2050", ContentRefused),
@@ -58,11 +58,11 @@ _UNREADABLE = _("The gateway's answer cannot be read: it may have been sent")
 _UNUSABLE = _("The gateway gave no usable answer")
 _HIDDEN = "***"
 _READ = 4000
-"""So much of an error page is read."""
+"""How many characters of an error page we read."""
 _PIECE = 8
-"""So many characters of a text, quoted in a row, are hidden."""
+"""How many characters in a row we take for a quotation of a text, and hide."""
 _RUN = 5
-"""So many digits of a number or a text, quoted in a row, are hidden."""
+"""How many digits in a row we take for a quotation of a number or a text, and hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class _Body:
     is_page: bool = False
 
     def fits(self, condition: str) -> bool:
-        """Tell whether a row with this code, or with one of the conditions above, is about it."""
+        """Tell whether the table's row with this code or condition is about this body."""
         if condition == _ENVELOPE:
             return self.is_envelope
         if condition == _PAGE:
@@ -95,8 +95,8 @@ def error_of(
 ) -> SMSError:
     """Return the error for a response that is no success.
 
-    Its `detail` holds none of the `private` texts. `unsure` is the class where the response does
-    not say whether the request was carried out; for a look-up, that does not matter.
+    Its `detail` holds none of the `private` texts. `unsure` is the class for a response that does
+    not say whether the host did what we asked. For a look-up it is SMSUnavailable.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
@@ -174,7 +174,7 @@ def without_content(text: str, private: Sequence[str]) -> str:
 
 
 def _mask(text: str, private: Iterable[str]) -> str:
-    """Return the text on one line, without the private texts and without digits like a number."""
+    """Return the text on one line, without private texts and long runs of digits."""
     text = _one_line(text)[:_READ]
     for secret in private:
         for form in _spellings(secret):
@@ -188,7 +188,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Return the text without the pieces of a secret that it quotes, from wherever in it."""
+    """Return the text without the pieces of a secret that it quotes."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)

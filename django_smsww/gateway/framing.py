@@ -39,7 +39,7 @@ class Exchange:
 
     Attributes:
         ends: the deadline, a time of `clock.elapsed()`.
-        began: whether a connection of ours has it.
+        began: whether one of our connections has started it.
         written: whether a byte of the request may have left.
         has_strays: whether more bytes than those of the response have come.
     """

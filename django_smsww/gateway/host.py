@@ -63,10 +63,7 @@ def messages_url(host: str) -> str:
 
 
 def account_url(messages: str) -> str:
-    """Return the URL of the account host beside this host of the messages.
-
-    A simulator plays both.
-    """
+    """Return the URL of the account host that belongs to this host; a simulator is both."""
     return _ACCOUNT_HOSTS.get(messages, messages)
 
 
@@ -96,7 +93,7 @@ class Host:
     def request(
         self, method: str, path: str, payload: Mapping[str, Any] | None = None, size: int = 1 << 20
     ) -> RawRequest:
-        """Return the request, which keeps credential and content out of sight.
+        """Return the request; its repr hides the credential and the content.
 
         Raises:
             ValueError, TypeError: the payload has no form in JSON.
@@ -178,7 +175,7 @@ def parse(response: RawResponse) -> Any:
 
 
 def unreadable(status: int | None = None) -> SMSUnavailable:
-    """Return the error for an answer to a look-up that makes no sense."""
+    """Return the error for an answer to a look-up that nobody can read."""
     return SMSUnavailable(_("The gateway's answer cannot be read"), status=status)
 
 

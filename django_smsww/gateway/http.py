@@ -1,11 +1,12 @@
 """One HTTP exchange: a request that is sent once, and its whole response or none.
 
-Nothing is ever sent again: no retry, and no redirect is followed. A connection is silent until a
-request is written on it, and then says one response. It is closed if it says more, since the rest
-must not answer the next request, and if it has idled for so long that the other side may close it.
+Nothing is ever sent again: no retry, and no redirect is followed. The host says nothing on a
+connection until we write a request, and then one response. If it says more, we close the
+connection, since the rest must not answer the next request. We also close it when it has idled for
+so long that the host may close it.
 
-The class of an exception does not say when it happened: a TLS error after the request was written
-has the class of one in the handshake. So the connection itself notes its first byte. Name
+The class of an exception does not say when the error happened: a TLS error after the request was
+written has the class of one in the handshake. So the connection itself notes its first byte. Name
 resolution, connecting, a proxy's CONNECT and the TLS handshake all come before.
 """
 
@@ -105,7 +106,7 @@ def exchange(request: RawRequest) -> RawResponse:
         return _read(response, request.max_size, ours)
     # All that counts is whether a byte had left before it broke.
     except Exception as exc:
-        # A test's own transport writes nothing that a connection of ours could note.
+        # A transport that a test has put in never writes on one of our connections.
         is_replaced = isinstance(exc, ReadTimeout) and not ours.began
         failure = ExchangeError(_name(exc), written=ours.written or is_replaced)
     finally:
@@ -168,7 +169,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether it may be used again, if `_prove_silence` agrees then."""
+        """Whether it may be used again; `_prove_silence` has the last word."""
         return self.sock is not None and elapsed() - self._last_used < _IDLE_SECONDS
 
     def connect(self) -> None:
@@ -314,7 +315,7 @@ class _Adapter(HTTPAdapter):
         return host, {"ssl_context": self._shared_context()}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the connection to the context, which verifies; a path would be loaded again."""
+        """Do nothing: the shared context verifies, and requests would load the CA file again."""
 
     def _shared_context(self) -> ssl.SSLContext:
         with self._lock:
@@ -338,5 +339,5 @@ def _session_for(url: str) -> _Session:
     return _sessions.get(key) or _sessions.setdefault(key, _Session(key[1]))
 
 
-# Besides the process id in the key: forks that do not run these hooks are only told by that.
+# Some forks do not run these hooks. For them the key holds the process id.
 os.register_at_fork(after_in_child=_sessions.clear)

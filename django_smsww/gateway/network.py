@@ -12,7 +12,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid")
 _FUTURE_PATCH = 900
-"""urllib3-future counts its patch releases from here, so that others can tell it."""
+"""The patch releases of urllib3-future have numbers from here on."""
 
 
 def is_loopback(name: str) -> bool:
@@ -27,7 +27,7 @@ def is_loopback(name: str) -> bool:
 
 
 def is_private(name: str) -> bool:
-    """Tell whether this host name can only be reached from near by."""
+    """Tell whether only this machine or a private network can reach this host name."""
     try:
         return not ip_address(name).is_global
     except ValueError:

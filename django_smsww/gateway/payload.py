@@ -1,7 +1,7 @@
 """Reads the provider's JSON, in responses and in callbacks: leniently, and within bounds.
 
-It holds nulls, unknown keys, numbers written as text and the reverse. A field that cannot be read
-is empty, and the others count all the same. Only `load_json` raises.
+That JSON holds nulls, unknown keys, numbers written as text and the reverse. A field that we cannot
+read stays empty, and does not spoil the others. Only `load_json` raises.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def read_money(value: Any, *, signed: bool = False) -> Decimal | None:
         return None
     # A float comes only from a parser that is not ours; its shortest form is the written one.
     amount = Decimal(repr(value) if isinstance(value, float) else value)
-    # copy_abs() and not abs(): the one of an immense amount overflows.
+    # copy_abs() and not abs(), which overflows for an immense amount.
     if not amount.is_finite() or amount.copy_abs() >= _MAX_AMOUNT or (amount < 0 and not signed):
         return None
     rounded = amount.quantize(_MICRO, context=_EXACT)
@@ -228,7 +228,7 @@ def _text(value: Any, limit: int) -> str:
 
 
 def _identifier(value: Any) -> str:
-    """Read an id; one that is too long is none, since a part of it would name another message."""
+    """Read an id; "" if it is too long, since a part of it would name another message."""
     identifier = _text(value, 65).strip()
     return identifier if len(identifier) <= 64 else ""
 
