@@ -1,4 +1,4 @@
-"""Sum one day up: its rows, and those that were pruned."""
+"""Sum up one day: its rows, and those that were pruned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..states import State
 
 KINDS = ("state", "country", "tag", "alias", "origin")
 SAMPLE = 2_000
-"""So many deliveries of a day are timed at most."""
+"""How many deliveries of a day are timed, at most."""
 
 
 class Sums(NamedTuple):

@@ -1,4 +1,4 @@
-"""Findings: the parts of a report that need a person, or that could not be told."""
+"""Findings: the parts of a report that need a person, or that nobody could read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
     """One problem.
 
     Attributes:
-        level: "attention" (a person is needed) or "unclear" (it could not be told).
+        level: "attention" (a person is needed) or "unclear" (something could not be read).
         code: a word that stays the same from version to version.
         text: the problem, and the remedy.
     """

@@ -78,7 +78,7 @@ def _due(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def _leased(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count the queued rows that a worker has, dead or alive, and until when nobody else may."""
+    """Count the queued rows under a lease, and return when the last lease ends."""
     leased = rows.queued().filter(lease_until__gte=now)
     return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
 
@@ -89,7 +89,7 @@ def _unknown(rows: MessageQuerySet) -> Data:
 
 
 def _overdue(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count accepted rows that the gateway tries to deliver no longer."""
+    """Count accepted rows that the gateway no longer tries to deliver."""
     open_rows = rows.filter(state__in=(State.NEW, State.PENDING))
     open_rows = open_rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
     return _span(open_rows.filter(left_at__lt=now - OVERDUE), "left_at")
@@ -134,7 +134,7 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first message of the last day left that must have had a callback by now."""
+    """Return when the first message left, in the last day, whose callback is overdue."""
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),
         claimed_at__lt=now - CALLBACK_WAIT,

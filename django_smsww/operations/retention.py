@@ -1,7 +1,7 @@
 """Scrub and delete old messages; erase or export the messages to one number.
 
-Messages under way and UNKNOWN ones are never touched. All of it runs in short transactions, and
-may be stopped at any time and run again, also by two processes at once.
+Messages under way and UNKNOWN ones stay as they are. All functions use short transactions. You may
+stop them at any time and run them again, also in two processes at once.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
     if features.has_select_for_update_skip_locked and features.has_select_for_update_of:
         mine = mine.select_for_update(skip_locked=True, of=("self",))
     else:
-        # SQLite ends a transaction with an error if it reads, another one writes, and it writes
-        # then. So this one begins with a write that changes nothing.
+        # SQLite ends a transaction with an error if it reads, another one writes, and then it
+        # writes. So this one begins with a write that changes nothing.
         mine.order_by().update(updated_at=F("updated_at"))
     return list(mine.values_list("pk", flat=True))
 

@@ -54,7 +54,7 @@ def collect(
     }
     levels = {finding["level"] for report in reports.values() for finding in report["findings"]}
     return {
-        # A finding that needs a person outweighs those that could not be told.
+        # "attention" outweighs "unclear".
         "status": next((level for level in (ATTENTION, UNCLEAR) if level in levels), "fine"),
         "generated_at": now,
         "aliases": reports,
@@ -75,7 +75,7 @@ def _report(
         "backend": f"{type(backend).__module__}.{type(backend).__name__}",
         "environment": backend.environment,
         "staging": _staging(backend),
-        # First, as the callback view writes its refusals down when a callback comes.
+        # First, since the callback view records its refusals when a callback comes.
         "probe": _probe(backend) if probe and not offline else None,
         "records": read_records(backend, using, now),
         "provider": None,

@@ -25,18 +25,18 @@ from .listing import PAGE, Listing
 from .report import Reason
 
 CONTROL_MARGIN = timedelta(minutes=2)
-"""A control is this far from a send at least, as neighbours may be listed the wrong way round."""
+"""The least time between a control and a send, since the list may swap neighbours."""
 
 CLOCK_SKEW = timedelta(minutes=15)
 """The provider's clock and ours may differ by so much."""
 
 FIRST_DAY = timedelta(days=1)
-"""A first message is judged by one that left so soon after it."""
+"""Only a control that left so soon after an alias's first message can prove its absence."""
 
 
 @dataclass(frozen=True, slots=True)
 class PossibleSend:
-    """A message that may have been sent, at some time between two of our clock."""
+    """A message that may have been sent, and the earliest and the latest time, by our clock."""
 
     message: Message
     earliest: datetime
@@ -71,15 +71,15 @@ class Control:
 
 @dataclass
 class Evidence:
-    """The entries of the list that say something of the messages searched for.
+    """The entries of the list that say something about the messages that a sync searches for.
 
     Attributes:
         controls: messages of this alias that the list shows with their references.
-        unreferenced: messages of this alias that it shows without.
+        unreferenced: messages of this alias that the list shows without references.
         ownerless: entries without a row, to a number that is searched for.
         contested: references whose entry in the list contradicts the row.
         shows_other_references: the list shows references of other deployments or aliases.
-        unlisted: when accepted messages were claimed that the list does not show.
+        unlisted: claim times of accepted messages that the list does not show.
         first_accepted: when the alias claimed the first message that was accepted.
     """
 
@@ -139,7 +139,7 @@ class Evidence:
         return self._doubt_between(send, before, after)
 
     def is_fresh(self, send: PossibleSend) -> bool:
-        """Within the grace period the request may still be under way, and arrive later."""
+        """Tell whether the request may still be under way, and arrive later."""
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
@@ -155,10 +155,10 @@ class Evidence:
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """Return the time before a first message as a control, if the list reaches back so far.
+        """Return a control for an alias's first message, if the list reaches back so far.
 
-        It needs no message of ours from before where none was accepted before. The list shows the
-        next ones then. More than a day between them, the account may have been another one.
+        No earlier message of ours can serve as the control. So the list must show the next one,
+        sent at most a day later: after a longer time the account may be another one.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -169,7 +169,7 @@ class Evidence:
         return Control(start, listed)
 
     def _may_be_cut(self, start: datetime) -> bool:
-        """A list without older messages, and with a round number of them, may be the newest N."""
+        """Tell whether the list may be cut: nothing older, and a multiple of the page size."""
         oldest, count = self.listing.oldest, len(self.listing.seen)
         return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
@@ -212,11 +212,11 @@ class Evidence:
         return pairs
 
     def _is_complete_around(self, send: PossibleSend) -> bool:
-        """An entry that is not read or not listed yet might fit as well."""
+        """Tell whether no other entry can fit: all of them are listed, and were read."""
         return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
     def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
-        """Number, text, sender and time must all fit, or the entry is another message."""
+        """Tell whether number, text, sender and time all fit the message."""
         first, last = self._window(send)
         return (
             entry.created_at is not None
@@ -258,12 +258,12 @@ def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySe
 
 
 def agrees(message: Message, entry: SendResult) -> bool:
-    """A reference with another number than the row's is a copied or forged one."""
+    """Tell whether the entry may be the row's: one with another number is copied or forged."""
     return not entry.recipient or not message.sent_to or _same_number(message, entry)
 
 
 def _may_be(message: Message, entry: SendResult) -> bool:
-    """In doubt, an ownerless entry is the message; a text that is missing in either fits all."""
+    """Tell whether an ownerless entry may be the message; a missing text fits every message."""
     if not _same_number(message, entry):
         return False
     # The fingerprint of a forgotten text differs once the SECRET_KEY has changed.

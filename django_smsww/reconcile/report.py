@@ -74,7 +74,7 @@ class SyncReport:
     Attributes:
         skipped: why the provider was not asked at all.
         held: rows that became UNKNOWN because a backup was restored.
-        looked: rows of which the provider sent its record.
+        looked: rows whose record the provider sent.
         adopted: rows that were found and now have the provider's id.
         moved: rows with a new state, adopted ones included.
         corrected: rows whose final state a single look-up corrected.

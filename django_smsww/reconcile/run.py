@@ -54,7 +54,7 @@ def sync(
         using: the database alias.
         after_restore: when the backup was made that has been restored; see `hold_after_restore`.
         grace: for how long after its claim a request may still be under way.
-        max_lookups: how many messages are looked up singly, if the list does not show them.
+        max_lookups: how many messages that the list does not show are looked up one by one.
         on_request: called after each request with the report so far.
     """
     if isinstance(backend, str):

@@ -1,4 +1,4 @@
-"""Verdicts: settle the UNKNOWN rows that the evidence decides, and write on the others why not."""
+"""Verdicts: settle the UNKNOWN rows that the evidence decides, and note on the others the doubt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settle(session: Session) -> None:
 
 
 def _settle_one(session: Session, send: PossibleSend) -> None:
-    """Only a proof without any doubt makes a row FAILED, since its key may be used again then."""
+    """Make the row FAILED only if there is no doubt, since its key may be used again then."""
     reason = _reason_to_doubt(session, send)
     if reason is not None:
         _keep_unknown(session, send, reason)
@@ -43,7 +43,7 @@ def _settle_one(session: Session, send: PossibleSend) -> None:
 
 
 def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
-    """Doubt, before the evidence counts, rows that were heard of or that the scan did not cover."""
+    """Return why the row stays UNKNOWN, or None. The evidence counts only after a complete scan."""
     message = send.message
     if message.provider_id or message.was_heard_of():
         return Reason.KNOWN
@@ -85,7 +85,7 @@ def _adopt_matches(session: Session) -> None:
 
 
 def _drop_owned_entries(session: Session) -> None:
-    """An entry with a row of another alias or deployment is neither a match nor a doubt."""
+    """Drop entries of another alias or deployment, which are neither matches nor doubts."""
     ownerless = session.evidence.ownerless
     # An adopted entry may belong to one of the rows that are searched for, all the same.
     rows = Message.objects.using(session.using).sent_here()
@@ -100,7 +100,7 @@ def _first_accepted(session: Session) -> datetime | None:
 
 
 def _unlisted(session: Session) -> Iterator[datetime]:
-    """Yield the claims of accepted messages that the list lacks: it may lack others as well."""
+    """Yield the claim times of accepted messages that the list lacks."""
     if not (controls := session.evidence.controls):
         return
     searched = [send.earliest for send in session.unknown.values()]

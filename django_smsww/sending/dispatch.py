@@ -30,7 +30,7 @@ WRITE_ROWS = 125
 READ_ROWS = 250
 """How many rows are read again at a time when they are done."""
 MOST_ROWS_AHEAD = 50_000
-"""How many rows may be done and wait for an earlier one, which the caller gets first."""
+"""How many finished rows may wait for an earlier one, which the caller gets first."""
 
 
 class Dispatch:
@@ -68,7 +68,7 @@ class Dispatch:
                 "Autocommit is off: send inside transaction.atomic(), which says when it commits."
             )
         pending = iter(blocks)
-        # Asked for each block, as the caller may leave its transaction between two of them.
+        # For each block anew: the caller may leave its transaction between two of them.
         return chain.from_iterable(
             self._send_now(chain([block], pending), resends)
             if self.writer.sends_now
@@ -103,7 +103,7 @@ class Dispatch:
         return sent
 
     def _is_plain(self, leaves_now: bool) -> bool:
-        """Whether a message may be written and sent without a look at anything else."""
+        """Whether a message may take the short way: no limits, and no transaction in its way."""
         if not can_send_alone(self.backend):
             return False
         if leaves_now:

@@ -16,7 +16,7 @@ COLUMNS = ("recipient", "body", "sender", "key", "tag")
 Row = tuple[int, Mapping[str, str]]
 """The number of a line, and its fields by the names of their columns."""
 
-# Spreadsheets put an apostrophe before a number that they shall not compute.
+# Spreadsheets put an apostrophe before a number that they must not compute.
 QUOTES = "\"' "
 _cells_of = re.compile(f"[{DELIMITERS}]").split
 _has_digit = re.compile(r"\d").search
@@ -64,9 +64,9 @@ def read_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
 def find_recipients(lines: Iterator[Line], *, is_typed: bool = False) -> Iterator[Cell]:
     """Yield the cells that should hold a number.
 
-    They stand in the column "recipient". Without that name they stand in the first column; and
-    where a file has no names of columns, further numbers that start with a plus sign count, too.
-    In typed text all cells with a digit count.
+    They are in the column "recipient" or, without that name, in the first column. If a file has no
+    column names, cells that start with a plus sign count, too. In typed text all cells with a digit
+    count.
     """
     first = next(lines, None)
     if first is None:

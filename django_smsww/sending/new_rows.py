@@ -37,7 +37,7 @@ class _Content(NamedTuple):
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether the message has the very same objects. Equal ones may not be valid: 1 == True."""
+        """Whether the message has the same objects. Equal ones may not be valid: 1 == True."""
         return all(map(is_, self.values, _content_of(sms)))
 
 
@@ -138,7 +138,7 @@ class RowMaker:
         return sms.replace(recipient=number) if number else sms
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return the message as `prepare()` would, as far as its row and its route need it."""
+        """Return the message as `prepare()` would, but only what the row and the route need."""
         if not self._has_routes:
             return sms
         return prepared.replace(recipient=sms.recipient, reference=sms.reference, key=sms.key)

@@ -104,7 +104,7 @@ class RowWriter(RowMaker):
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return the key with whether it is one of a dry run, which stands for dry runs alone."""
+        """Return the key, and whether it is a dry run's: such a key stands for dry runs alone."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
@@ -140,7 +140,7 @@ class RowWriter(RowMaker):
         return first.newest
 
     def _join(self, first: Message) -> Message:
-        """Return the row that has this key. If this call cannot send it, workers may do so."""
+        """Return the row that has this key. If this call cannot send it, let workers send it."""
         if first.state == State.QUEUED:
             undue = Message.objects.using(self.using).undue().filter(pk=first.pk)
             if self.sends_now:  # unless another call has leased it, which may be dead
@@ -199,7 +199,7 @@ class RowWriter(RowMaker):
         return row
 
     def _insert_refused(self, row: Message, error: DatabaseError) -> Message:
-        """Insert a FAILED row for one that the database refuses, unless it takes none at all."""
+        """Insert a FAILED row for one that the database refuses; raise if it refuses that, too."""
         kind = {"error": type(error).__name__}
         failed = _failed(row, InvalidSMS(_REFUSED, params=kind, code="not_stored"))
         try:
@@ -223,7 +223,7 @@ class RowWriter(RowMaker):
             return self._join(first)
         if first and row.key:
             row = _without_key(row)
-        row.reference = uuid4()  # the other one stands under another alias
+        row.reference = uuid4()  # the other one belongs to another alias
         row.save(using=self.using, force_insert=True)
         return row
 

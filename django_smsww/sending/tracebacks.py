@@ -1,4 +1,4 @@
-"""No number or text in error reports, which show the variables of each frame of a traceback."""
+"""Keep numbers and texts out of error reports, which show the variables of each frame."""
 
 from __future__ import annotations
 

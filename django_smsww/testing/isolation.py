@@ -10,7 +10,7 @@ import sys
 
 def start_afresh() -> None:
     """Forget the messages, refused callbacks and queue failures of earlier tests."""
-    # A module that is not imported has nothing to forget.
+    # A module that nobody has imported has nothing to forget.
     if locmem := sys.modules.get("django_smsww.backends.locmem"):
         locmem.outbox.clear()
     if refusals := sys.modules.get("django_smsww.callbacks.refusals"):

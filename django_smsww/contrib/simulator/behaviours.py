@@ -16,7 +16,7 @@ from .http import Request, Response, json_response, platform_error
 REDIRECTED = "redirected"
 
 Answer = Callable[[Request, Response], Response]
-"""Makes an answer out of a request and the true answer to it."""
+"""Makes an answer from a request and the true answer to it."""
 
 
 def _true(request: Request, true: Response) -> Response:

@@ -1,4 +1,4 @@
-"""The callbacks: planned for each change of a message, and posted until they get a 200.
+"""Plan callbacks for each change of a message, and post them until they get a 200.
 
 A callback ends at the answer 200, or after the attempts that its message asks for.
 """

@@ -36,7 +36,7 @@ class UnknownProfileError(ValueError):
 
 
 class Profiles:
-    """The active profiles. They are replaced together, so that no thread sees half a change."""
+    """The active profiles. `replace` changes all at once, so that no thread sees half a change."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._active: dict[str, float] = {}

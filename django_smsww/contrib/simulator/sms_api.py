@@ -103,7 +103,7 @@ class SMSEndpoints:
 
 
 def _check_content(context: Context, message: NewMessage) -> None:
-    """Refuse forbidden words; unless it is a dry run, fine and blocklist the account."""
+    """Refuse forbidden words, and fine and blocklist the account unless it is a dry run."""
     if not message.is_forbidden:
         return
     if not message.dry_run:

@@ -1,7 +1,7 @@
 """Read the body of a POST, and refuse it with the codes and texts of the specification 1.2.7.
 
 Nothing is normalised: a number with spaces is wrong here because it may be wrong at the gateway.
-UNDOCUMENTED stands where the gateway's own code is not known.
+UNDOCUMENTED replaces codes of the gateway that we do not know.
 """
 
 from __future__ import annotations
