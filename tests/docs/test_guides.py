@@ -38,7 +38,7 @@ def test_the_texts_in_the_guide_to_content_are_as_it_says(db, smsoutbox, setting
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     guides.run("content.md", day=date(2026, 3, 2))
     [sms] = smsoutbox
-    lines = ["Dear Ada & Søren, we see you on Lunedì 2 Marzo.", "Reply STOP to end."]
+    lines = ["Dear Ada & Søren, we see you on Lunedì 2 Marzo.", "To end: example.com/stop"]
     assert sms.body.splitlines() == lines
 
 

@@ -14,12 +14,12 @@ from django.urls import path
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 
-from django_smsww import State, send_sms, sms_backends
+from django_smsww import SMSOutcomeUnknown, State, send_sms, sms_backends
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.environ import sms_url
 from django_smsww.models import Message
 
-from ..conftest import NUMBER
+from ..conftest import NUMBER, raises
 from ..support import guides, sample_project
 
 GUIDE = "recipes.md"
@@ -67,15 +67,42 @@ def test_a_reminder_waits_for_its_time_and_is_made_once(appointment):
     assert message.send_at == appointment.starts_at - timedelta(days=1)
 
 
-def test_moving_and_calling_off_take_back_what_waits(appointment):
+def test_moving_an_appointment_there_and_back_leaves_one_reminder_for_its_time(appointment):
     recipe = block("clinic/reminders.py")
     first = recipe.remind(appointment)
-    appointment.starts_at += timedelta(hours=2)
-    second = recipe.remind(appointment)
-    first.refresh_from_db()
-    assert (first.state, second.state) == (State.CANCELLED, State.QUEUED)
+    for hours in (2, -2):
+        appointment.starts_at += timedelta(hours=hours)
+        last = recipe.remind(appointment)
+    assert recipe.remind(appointment).pk == last.pk != first.pk
+    assert last.send_at == first.send_at
+    assert [row.pk for row in Message.objects.queued()] == [last.pk]
+
+
+def test_an_appointment_that_moves_after_its_reminder_gets_another(appointment, smsoutbox):
+    recipe = block("clinic/reminders.py")
+    appointment.starts_at = timezone.now() + timedelta(hours=20)
+    sent = recipe.remind(appointment)
+    call_command("smsww_worker", "--once")
+    assert recipe.remind(appointment).pk == sent.pk
+    appointment.starts_at += timedelta(days=7)
+    assert recipe.remind(appointment).state == State.QUEUED
+    assert len(smsoutbox) == 1
+
+
+def test_an_appointment_that_is_called_off_has_no_reminder_until_it_is_made_again(appointment):
+    recipe = block("clinic/reminders.py")
+    recipe.remind(appointment)
     recipe.forget(appointment)
-    assert set(Message.objects.values_list("state", flat=True)) == {State.CANCELLED}
+    assert not Message.objects.queued().exists()
+    assert recipe.remind(appointment).state == State.QUEUED
+
+
+def test_an_appointment_in_an_hour_is_booked_without_a_reminder(appointment):
+    recipe = block("clinic/reminders.py")
+    recipe.remind(appointment)
+    appointment.starts_at = timezone.now() + timedelta(hours=1)
+    assert recipe.remind(appointment) is None
+    assert not Message.objects.queued().exists()
 
 
 def test_a_reminder_leaves_a_day_before_in_the_language_of_who_gets_it(appointment, smsoutbox):
@@ -192,14 +219,27 @@ def test_each_way_of_staging_is_an_entry_that_can_be_used():
 # From elsewhere
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_asynchronous_view_sends(settings, smsoutbox):
+@pytest.fixture
+def visit(settings):
     settings.ROOT_URLCONF = ModuleType("urls_of_the_recipe")
-    settings.ROOT_URLCONF.urlpatterns = [path("book/", block("bookings/views.py").book)]
-    visit = async_to_sync(AsyncClient().post)
-    answer = visit("/book/", {"phone": NUMBER}).json()
-    assert answer == {"reference": str(smsoutbox[0].reference)}
-    assert visit("/book/", {"phone": "nonsense"}).status_code == 400
+    view = block("bookings/views.py").book
+    settings.ROOT_URLCONF.urlpatterns = [path("book/<int:booking_id>/", view)]
+    return lambda number: async_to_sync(AsyncClient().post)("/book/1/", {"phone": number})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_asynchronous_view_sends_once(visit, smsoutbox):
+    answers = [visit(NUMBER).json() for _ in range(2)]
+    [sms] = smsoutbox
+    assert answers == [{"reference": str(sms.reference)}] * 2
+    assert visit("nonsense").status_code == 400
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_asynchronous_view_asks_nobody_to_try_again_while_the_outcome_is_unknown(visit, gateway):
+    gateway.answer = raises(SMSOutcomeUnknown())
+    assert visit(NUMBER).status_code == 200
+    assert Message.objects.get().state == State.UNKNOWN
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from django_smsww.contrib.code_limits import Guards
 from django_smsww.contrib.otp.conf import DEFAULTS
+from django_smsww.contrib.otp.models import SMSDevice
 from tests.support import guides
 
 
@@ -28,6 +29,13 @@ def test_its_settings_are_those_of_this_suite(guide):
 def test_its_device_logs_in(guide, user):
     user.phone = "+393331234567"
     guide["test_the_code_logs_in"](user)
+
+
+def test_its_user_keeps_one_device_when_the_number_changes(guide, user):
+    for user.phone in ("+393331234567", "+34612345678"):
+        guide["ask_for_a_code"](user)
+    [device] = SMSDevice.objects.filter(user=user)
+    assert device.number == user.phone
 
 
 def test_its_table_has_every_setting_with_its_default():
