@@ -47,7 +47,7 @@ class BaseSMSBackend:
     To write a backend, subclass this one and define `send(sms)`: hand over one message, and return
     the provider's answer or raise an SMSError (SMSUnavailable only if the message was certainly
     not sent; when in doubt SMSOutcomeUnknown). It runs in several threads at once, without the
-    database, and never tries a second time. If the provider can be asked later, define `fetch` and
+    database, and never tries a second time. If the provider offers look-ups, define `fetch` and
     `fetch_page` too. If it takes several messages in one request, define `send_messages` instead.
     Options of its own are keyword-only arguments of `__init__`, which passes the rest on::
 

@@ -30,7 +30,6 @@ class SMSBackend(LocalSMSBackend):
         self.stream = stream
 
     def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
-        """Write the message as text."""
         with _writing:
             self.write(_as_text(sms, provider_id, count))
 

@@ -77,7 +77,7 @@ class SMSBackend(BaseSMSBackend):
 
     @property
     def rate_scope(self) -> str:
-        """The gateway counts the requests of a token."""
+        """The name of the token, since the gateway counts requests by token."""
         return self.client.name
 
     def send(self, sms: SMS) -> SendResult:

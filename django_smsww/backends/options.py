@@ -112,7 +112,7 @@ POLICY: dict[str, Rule] = {
 def check_options(
     options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
 ) -> None:
-    """Raise InvalidSMSBackend for the first option that breaks its rule, without its value."""
+    """Raise InvalidSMSBackend for the first option that breaks its rule; hide its value."""
     for name, (accepts, wanted) in rules.items():
         if not accepts(options[name]):
             raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)

@@ -1,7 +1,7 @@
 """The system checks, and their registration.
 
-None asks the network. Aliases of a resolver are not checked, since its answers may come from the
-database.
+No check makes a request. The checks skip the aliases of a resolver, since its answers may come from
+the database.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OF_THE_DATABASE: tuple[Check, ...] = (
 
 
 def register_all() -> None:
-    """Register the checks; those under `--deploy` speak of production alone."""
+    """Register the checks; those under `--deploy` are about production alone."""
     for check in ALWAYS:
         checks.register(check, TAG)
     for check in ON_DEPLOY:

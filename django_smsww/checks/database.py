@@ -85,9 +85,9 @@ def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 
 
 def _character_sets(using: str) -> dict[str, str]:
-    """Return the character sets of texts and of the connection, where a database has several.
+    """Return the character sets of texts and of the connection, if the database has several.
 
-    Before the first migration there is no table, and it will have the database's.
+    Before the first migration there is no table, and the database's own one counts.
     """
     connection = connections[using]
     if connection.vendor != "mysql":

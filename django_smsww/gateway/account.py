@@ -58,7 +58,6 @@ class Account:
         return [_read_token(item) for item in found if isinstance(item, Mapping)]
 
     def wallet(self) -> Wallet:
-        """Return the credit."""
         wallet = mapping(self._ask("/wallet"))
         credit = read_money(wallet.get("credit"), signed=True)
         if credit is None:

@@ -186,7 +186,7 @@ def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
-    """Return the result of a response of success, or None if there is no message in it."""
+    """Return the result of a successful response, or None if there is no message in it."""
     result, is_ours = _result(response, sms)
     if result is None or is_ours:
         return result
@@ -206,7 +206,7 @@ def _odd(error: SMSError) -> SendResult:
 def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:
     """Return the message in this response, and whether it is the one that was sent.
 
-    A function of its own, since the frame that raises must not hold the payload.
+    It is a separate function, since the frame that raises must not hold the payload.
     """
     payload = parse(response)
     if not is_message(payload):

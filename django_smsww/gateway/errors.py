@@ -67,7 +67,7 @@ _RUN = 5
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """The parts of either of the provider's two envelopes, or any other text."""
+    """The parts of a body: one of the provider's two envelopes, or any other text."""
 
     text: str
     code: str = ""
@@ -226,7 +226,7 @@ def _digits(text: str) -> str:
 
 
 def _spellings(secret: str) -> list[str]:
-    """Return the ways in which an error page may spell it, the longest first."""
+    """Return the ways in which an error page may spell a secret, the longest first."""
     plain = _one_line(secret)
     spellings = {plain, html.escape(plain), json.dumps(secret)[1:-1]}
     if re.fullmatch(r"\+\d+", plain):

@@ -99,9 +99,9 @@ class StrictResponse(HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         """Read past interim responses, and return version, status and reason of the final one.
 
-        Proxies send 103 (Early Hints) and 102 unasked. `http.client` takes each but 100 for the
-        final one: then every message read the response to the one before it, and one was paid
-        twice.
+        Proxies send 103 (Early Hints) and 102 unasked. `http.client` takes all of them but 100 for
+        the final response. So once every message read the response to the one before it, and one
+        message was paid twice.
         """
         for _ in range(_MOST_INTERIM):
             version, status, reason = _read_status_line(self.fp)
@@ -120,7 +120,7 @@ class StrictResponse(HTTPResponse):
         return int(found[1], 16)
 
     def _close_conn(self) -> None:
-        """Note the bytes after the response, before the connection may be used again."""
+        """Note any bytes after the response, before another request may use the connection."""
         self._raw.exchange.has_strays |= self._has_strays()
         super()._close_conn()  # type: ignore[misc]
 

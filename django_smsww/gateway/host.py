@@ -41,7 +41,7 @@ def messages_url(host: str) -> str:
     """Return the URL of the host of the messages.
 
     Raises:
-        ValueError: it is no URL of such a host, or not encrypted although it leaves this machine.
+        ValueError: it is no URL of such a host, or it leads to another machine without https.
     """
     if not isinstance(host, str):
         raise ValueError(f"host is not text: {_HELP}.")
@@ -123,7 +123,7 @@ class Host:
         return response
 
     def read(self, path: str, query: Mapping[str, object] | None = None, *, label: str = "") -> Any:
-        """Return the JSON at this path, or None where the host says that there is no such thing.
+        """Return the JSON at this path, or None if the host says that it does not exist.
 
         Raises:
             SMSError: SMSUnavailable where the host gave no usable answer.
@@ -155,7 +155,7 @@ class Host:
         private: Iterable[str] = (),
         unsure: type[SMSError] = SMSOutcomeUnknown,
     ) -> SMSError:
-        """Return the error for this response, with the credential taken out of it."""
+        """Return the error for this response, without the credential."""
         # An error names no message. It is ours because nothing else was on its connection, neither
         # before our request nor after the response: with anything else there, it proves nothing.
         if not response.is_sole:

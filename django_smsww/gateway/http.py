@@ -89,7 +89,7 @@ def exchange(request: RawRequest) -> RawResponse:
     later addresses of a host on which connecting times out.
 
     Raises:
-        ExchangeError: it says whether the request can have arrived.
+        ExchangeError: its `written` says whether the request may have arrived.
     """
     connect_timeout, timeout = request.timeouts
     ours = Exchange(ends=elapsed() + timeout)
@@ -266,8 +266,8 @@ class _Session(Session):
     """The session of this process with one host, for any number of threads.
 
     It goes through the public door of `requests`, where tracers and mocks stand. But it follows no
-    redirect and keeps no cookie. A `.netrc` would put its own password in place of the token, so of
-    the environment it takes proxies and the CA bundle alone, once.
+    redirect and keeps no cookie. A `.netrc` would replace the token by its own password. So from
+    the environment the session takes only proxies and the CA bundle, once.
     """
 
     def __init__(self, url: str) -> None:
@@ -278,7 +278,7 @@ class _Session(Session):
         self.mount(url, _Adapter())
 
     def get_redirect_target(self, resp: Response) -> None:
-        """Find none: to look for the next request, `Session` would read a body of any length."""
+        """Return none: to find the next request, `Session` would read the whole body."""
 
 
 class _Adapter(HTTPAdapter):
@@ -332,7 +332,7 @@ _sessions: dict[tuple[int, str], _Session] = {}
 
 
 def _session_for(url: str) -> _Session:
-    """Return this process's session with the host of a URL; a forked child begins with its own."""
+    """Return this process's session with the host of a URL; a forked child makes its own."""
     parts = urlsplit(url)
     key = (os.getpid(), f"{parts.scheme}://{parts.netloc}")
     # Two threads may build one at once: it is cheap, and only one of them is kept.

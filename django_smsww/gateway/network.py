@@ -36,12 +36,12 @@ def is_private(name: str) -> bool:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the environment's proxies by scheme; none leads to this machine."""
+    """Return the environment's proxies by scheme; to this machine no proxy is used."""
     return {} if is_loopback(urlsplit(url).hostname or "") else get_environ_proxies(url)
 
 
 def check_network(url: str) -> None:
-    """Raise ValueError if no exchange with this host can succeed before a person acts."""
+    """Raise ValueError if the HTTP library or a proxy lets no request reach this host."""
     if _is_future(urllib3.__version__):
         raise ValueError(
             "urllib3-future stands in the place of urllib3, and does not send headers as they "

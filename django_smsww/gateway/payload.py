@@ -156,7 +156,7 @@ def read_message(payload: Any) -> SendResult:
 def read_custom(payload: Any) -> Mapping[str, Any]:
     """Return the object that we sent in `callback.custom`.
 
-    It comes back in several places. The outermost wins: beside the message, in a wrapper, in the
+    It comes back in several places. We take the outermost: beside the message, in a wrapper, in the
     message, in its `callback`.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):

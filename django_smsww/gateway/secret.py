@@ -11,7 +11,7 @@ _MASK = "'********************'"
 
 
 class Secret(str):
-    """A token or key, as a string that hides itself where things are shown for inspection.
+    """A token or key, as a string that hides itself from debug pages and error reports.
 
     Its `repr` is a mask, also inside containers: debug pages, error reporters and `diffsettings`
     show no more. As a string it has the text: in `str(secret)`, an f-string or an HTTP header.

@@ -2,8 +2,9 @@
 
 The gateway does not sign its callbacks. So each message carries a stamp, its own reference and our
 signature of it, and the callback brings the stamp back: once in its custom data and once in a
-header, since a proxy may drop the header. Nothing has to be configured, `SECRET_KEY_FALLBACKS`
-rotate the key, and a stamp that leaks speaks for a single message in a single environment.
+header, since a proxy may drop the header. You need not configure anything, and
+`SECRET_KEY_FALLBACKS` rotate the key. A stamp that leaks is valid for one message in one
+environment.
 """
 
 from __future__ import annotations

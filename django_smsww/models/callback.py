@@ -53,7 +53,7 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
         Callback.objects.using(self.db).bulk_create([entry], ignore_conflicts=True)
 
     def count_again(self, **changes: Any) -> int:
-        """Count these once more, and return their number."""
+        """Count these callbacks once more, and return how many rows there were."""
         return self.update(times=F("times") + 1, last_received_at=timezone.now(), **changes)
 
 

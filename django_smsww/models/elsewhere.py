@@ -22,7 +22,7 @@ ONE_DAY = timedelta(days=1)
 def add_from_elsewhere(
     entries: Sequence[SendResult], alias: str, environment: str, *, with_content: bool, using: str
 ) -> None:
-    """Store these entries as rows; one whose id a row of the alias has is left out.
+    """Store these entries as rows, except those whose id a row of the alias has already.
 
     Args:
         entries: each with its id and `created_at`, and with its number in E.164.
@@ -42,7 +42,7 @@ def add_from_elsewhere(
 
 
 def refresh_from_elsewhere(row: Message, entry: SendResult) -> None:
-    """Merge newer facts, and a state that follows on the row's, into a row from elsewhere."""
+    """Merge newer facts and a later state into a row from elsewhere."""
     rows = Message.objects.using(row._state.db).filter(pk=row.pk)
     rows.accept(entry, Cause.EVIDENCE)
 

@@ -46,12 +46,12 @@ MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "b
 
 
 def fingerprint(body: str) -> str:
-    """Return a digest that recognises a text after it was forgotten; it needs SECRET_KEY."""
+    """Return a digest of a text, by which we recognise it after we have deleted it."""
     return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
 
 
 class Message(Settlement):
-    """One message to one recipient; the row is there before its request leaves."""
+    """One message to one recipient. The row exists before its request leaves."""
 
     reference: Column[UUID] = models.UUIDField(
         _("reference"), unique=True, default=uuid4, editable=False
@@ -303,7 +303,7 @@ class Message(Settlement):
     # Moves. They do not change the instance: read the row again to see its new state.
 
     def accept(self, result: SendResult) -> Outcome:
-        """Record the provider's answer to the send: it has the message."""
+        """Record the answer by which the provider accepted the message."""
         rows = self._rows()
         outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
         if outcome is not Outcome.MISMATCH:
@@ -353,7 +353,7 @@ class Message(Settlement):
 
     @property
     def newest(self) -> Message:
-        """The last of the chain of resends that this row began."""
+        """The newest row of the chain of resends that begins with this row."""
         row = self
         while hasattr(row, "resent_as"):
             row = row.resent_as

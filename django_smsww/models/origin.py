@@ -10,7 +10,7 @@ FORGOTTEN = "…"
 
 
 class Origin(TextChoices):
-    """Rows from elsewhere are a record of the account alone: nothing sends or settles them."""
+    """Who sent a message. Rows from elsewhere are a mere record: nothing sends or settles them."""
 
     HERE = "here", _("This project")
     ELSEWHERE = "elsewhere", _("Elsewhere")

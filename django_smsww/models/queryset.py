@@ -125,7 +125,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Moves
 
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return all columns that a move to this state writes, these changes included.
+        """Return all columns that a move to this state writes, with these changes among them.
 
         A row forgets its sensitive text in the same UPDATE that ends the need for it.
         """
@@ -202,17 +202,17 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no row beside this one has the provider's id."""
+        """Return the condition that no other row has the provider's id."""
         # Without this the unique constraint would answer, and spoil the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
     def take_over(self, provider_id: str) -> bool:
-        """Delete the row from elsewhere that has an id which is the one row's here; return if so.
+        """Delete the row from elsewhere that has the id of our one row; return if it was there.
 
         # Note [Ids that come home]
         `smsww_sync --adopt` cannot recognise each message of ours in a list without references.
-        So it may have stored one as sent elsewhere, before our row learns its id from an answer, a
-        callback or a look-up. That row then has to go: our own row knows all that it knew.
+        So it may store one as sent elsewhere, before our row learns its id from an answer, a
+        callback or a look-up. Then we delete that row: our own row knows all that it knew.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:

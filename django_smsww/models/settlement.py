@@ -92,7 +92,7 @@ class Settlement(models.Model):
         return self._decide(State.UNKNOWN, Cause.RECORD, changes, columns, where=same_id)
 
     def last_attempt_at(self) -> datetime:
-        """Return the latest time at which it may have been sent, such as that of a restore."""
+        """Return the latest time at which it may have been sent: by its claim, or by a restore."""
         held = self.events.filter(kind=Event.Kind.HELD).aggregate(at=Max("created_at"))["at"]
         return max(filter(None, (self.claimed_at, held)), default=self.created_at)
 

@@ -1,4 +1,4 @@
-"""The row of one message: one statement makes it, and one makes it SENDING.
+"""The row of one message: one statement inserts it, and one makes it SENDING.
 
 # Note [What holds a message back]
 A row may become SENDING only if nothing holds its message back at that very moment. So one

@@ -190,7 +190,7 @@ def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
 def _returned(
     model: type[Row], sql: str, params: Sequence[Any], using: str, names: tuple[str, ...] = ()
 ) -> dict[str, Any] | None:
-    """Return these columns of the row that was written, or all; None if no row was."""
+    """Return these columns (or all) of the row that was written; None if none was written."""
     columns, *_ = _reading(model, using, names)
     values = _fetched(using, f"{sql} RETURNING {columns}", params)
     return None if values is None else _converted(model, values, using, names)
@@ -252,7 +252,7 @@ def _read(model: type[Row], primary_key: int, using: str) -> Row:
 
 
 def expression(sql: str, params: Sequence[Any] = (), field: Any = None) -> RawSQL:
-    """Return an expression of our own columns, as a value of the functions above."""
+    """Return SQL over our own columns, as a value for the functions above."""
     return RawSQL(sql, params, field)  # noqa: S611
 
 
@@ -270,7 +270,6 @@ def assignments(
 
 
 def field_of(model: type[Model], name: str) -> Field[Any, Any]:
-    """Return a column's field."""
     field: Any = model._meta.get_field(name)
     return cast("Field[Any, Any]", field)
 

@@ -1,8 +1,8 @@
-"""The moves that answers make: many rows in one transaction, and the answer that overrules.
+"""The moves that answers make: many rows in one transaction, and answers that overrule callbacks.
 
-Each move is one conditional UPDATE, and all of them are one round trip where the driver can do
-that. A row moves only if it is still SENDING under the worker's lease. So no move undoes one that
-a callback or another worker has made meanwhile.
+Each move is one conditional UPDATE, and the driver sends all of them in one round trip if it can. A
+row moves only if it is still SENDING under the worker's lease. So no move undoes one that a
+callback or another worker has made meanwhile.
 """
 
 from __future__ import annotations

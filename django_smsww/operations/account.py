@@ -35,7 +35,7 @@ def _host(url: str) -> str:
 
 
 def _token(backend: SMSBackend, errors: Errors) -> Data:
-    """Tell whether the host accepts the token, by one request alone: some refusals are charged."""
+    """Tell whether the host accepts the token; one request only, since some refusals cost money."""
     try:
         backend.fetch_page(0, 1)
     except InvalidToken:

@@ -16,7 +16,7 @@ from ..models import Message
 # are protected directly are left out by the query. A cascade may meet a protected row as well, and
 # a database may have a foreign key that Django does not follow: such a block is deleted in halves.
 def protectors(using: str) -> dict[str, Q]:
-    """Return the conditions that a relation of the project protects a row, by its name."""
+    """Return, for each protecting relation of the project, the condition that it protects a row."""
     conditions = {}
     for relation in Message._meta.get_fields(include_hidden=True):
         if getattr(relation, "on_delete", None) in (PROTECT, RESTRICT):

@@ -50,7 +50,7 @@ def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
 
 
 def read_refused(environment: str, using: str) -> dict[str, Data]:
-    """Return how often callbacks were refused, and when last, by reason."""
+    """Return how often callbacks were refused and when the last one was, by reason."""
     beats = Heartbeat.objects.using(using).filter(environment=environment)
     return {
         beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
@@ -134,7 +134,7 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first message left, in the last day, whose callback is overdue."""
+    """Return when the first message of the last day left whose callback is overdue."""
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),
         claimed_at__lt=now - CALLBACK_WAIT,

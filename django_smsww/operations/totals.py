@@ -58,7 +58,7 @@ def keep_up() -> None:
 
 
 class Period:
-    """The figures of some days: of those that were summed, by this process or before."""
+    """The figures of those days of a period that somebody has summed by now."""
 
     def __init__(self, first: date, last: date) -> None:
         self.using = router.db_for_write(DailyTotal)

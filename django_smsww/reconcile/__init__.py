@@ -2,9 +2,9 @@
 
 The gateway takes no idempotency key. So a sync searches the provider's list for messages whose
 answer was lost: by the reference that was sent along and, where the list brings no references
-back, by number, text, sender and time. A message that is found is adopted. That one never arrived
-is claimed only with positive controls: messages of ours that the list shows from before it and
-from after it. In every doubt the message stays UNKNOWN, and its row says why.
+back, by number, text, sender and time. A message that is found is adopted. A sync says that a
+message never arrived only with positive controls: the list must show messages of ours that left
+before it and after it. In every doubt the message stays UNKNOWN, and its row says why.
 """
 
 from .adoption import adopt_history

@@ -1,8 +1,8 @@
 """Reads the account's whole list, and stores the messages that were sent outside this project.
 
-A message of ours must never become a row from elsewhere: it would be counted twice. So an entry
-with a reference is left alone, whichever deployment wrote that, and so is one that could belong to
-a row whose outcome is unknown. If a row of ours gets the id later, see Note [Ids that come home].
+A message of ours must never become a row from elsewhere: it would be counted twice. So adoption
+skips each entry with a reference of any deployment, and each that could belong to a row whose
+outcome is unknown. If a row of ours gets the id later, see Note [Ids that come home].
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def adopt_history(
     Args:
         using: the database alias.
         since: read the list back to this time, and adopt no older message.
-        with_content: store numbers and texts, too; rows that are there do not get them later.
+        with_content: store numbers and texts, too; rows that exist already do not get them.
         dry_run: write nothing, and only count.
         on_page: called after each page with the counts so far, and the entries of the page.
     """
@@ -96,7 +96,7 @@ def adopt_history(
 
 
 def _patient(fetch_page: FetchPage) -> FetchPage:
-    """Ask again where the provider gives no page: one of ten thousand requests may well fail."""
+    """Ask again if the provider gives no page: of ten thousand requests one may well fail."""
 
     def fetch(skip: int, limit: int) -> Sequence[SendResult]:
         for wait in WAITS:
@@ -113,7 +113,7 @@ def _patient(fetch_page: FetchPage) -> FetchPage:
 
 @dataclass
 class _Run:
-    """One adoption for one alias; a page costs a handful of statements, and one for each news."""
+    """One adoption for one alias; each page costs a few statements, and one for each change."""
 
     backend: BaseSMSBackend
     using: str
@@ -154,7 +154,7 @@ class _Run:
         return is_dated and entry.created_at < self.since  # type: ignore[operator]
 
     def _is_strange(self, entry: SendResult) -> bool:
-        """Tell whether it may be another sender's, and count it otherwise."""
+        """Tell whether another sender may have sent the message; count it if not."""
         if RESERVED_CUSTOM_KEY in entry.custom:
             self.report.stamped += 1
         elif entry.created_at is None or not digits(entry.recipient):
@@ -166,12 +166,12 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages to these numbers that have no id, and may have one of the entries."""
+        """Return our messages to these numbers that have no id, and may own one of the entries."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 
     def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
-        """Return the rows with these ids, of all aliases: two may belong to one account."""
+        """Return the rows with these ids, of all aliases: two aliases may share one account."""
         ids = [entry.provider_id for entry in entries]
         rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
         return {row.provider_id or "": row for row in rows}
@@ -179,7 +179,7 @@ class _Run:
     def _is_new(
         self, entry: SendResult, rows: dict[str, Message], sends: Sequence[PossibleSend]
     ) -> bool:
-        """Tell whether to add the entry; update the row that it has, and count it otherwise."""
+        """Tell whether to add the entry. If it has a row, update that, or count the entry."""
         row = rows.get(entry.provider_id)
         if row is None:
             may_be_ours = any(_may_be(send, entry) for send in sends)

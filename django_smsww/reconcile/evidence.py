@@ -109,7 +109,7 @@ class Evidence:
     def order_controls(self) -> None:
         """Sort the controls, and drop those whose two times disagree.
 
-        A row with a wrong time was accepted at another one, so it proves nothing about its own.
+        A row whose time is wrong was accepted at another time, so it proves nothing about its own.
         """
         offset = self._clock_offset()
         trusted = [
@@ -122,7 +122,7 @@ class Evidence:
     # Absence
 
     def reason_to_doubt(self, send: PossibleSend) -> Reason | None:
-        """Return why the message may have arrived, or None: then its absence is proved."""
+        """Return why the message may have arrived, or None if that is disproved."""
         if self.is_fresh(send):
             return Reason.TOO_EARLY
         if send.message.reference in self.contested:
@@ -197,7 +197,7 @@ class Evidence:
     ) -> list[tuple[PossibleSend, SendResult]]:
         """Pair sends with ownerless entries that fit them alone, in both directions.
 
-        Of two equal messages one may have arrived: a guess would take the wrong one for it.
+        Of two equal messages only one may have arrived, and a guess might choose the wrong one.
 
         Args:
             rivals: all sends to which an ownerless entry could belong, these among them.
@@ -232,7 +232,7 @@ class Evidence:
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 
     def _clock_offset(self) -> timedelta:
-        """Return how far the provider's clock is ahead; the median, as single rows may be wrong."""
+        """Return how far the provider's clock is ahead: the median, as single rows may be wrong."""
         seconds = [
             (one.created_at - one.claimed_at).total_seconds()
             for one in (self.controls or self.unreferenced)[:1000]

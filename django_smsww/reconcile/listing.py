@@ -38,7 +38,7 @@ class Listing:
         has_ended: the last page brought nothing new, so the list was read to its end.
         is_whole: no gap was noticed, and every entry could be read.
         oldest: the time of the oldest message read.
-        max_pages: so many pages are read at most.
+        max_pages: how many pages are read, at most.
     """
 
     fetch_page: FetchPage

@@ -1,4 +1,4 @@
-"""Gives the provider's ids back to the rows whose references their records bear.
+"""Give the provider's ids back to the rows whose references the provider's records bear.
 
 A signed callback names its row, but the id in it may be any: see Note [Whose id it is]. The record
 that has this id bears the reference of the message that was sent, so it overrules the callback.
@@ -21,8 +21,8 @@ class Ownership:
     """Rows and entries of one sync whose ids and references disagree.
 
     Attributes:
-        misnamed: rows with an id that is another message's.
-        named: entries, with the rows that their references name and that lack this id.
+        misnamed: rows with the id of another message.
+        named: entries without a row of their id, each with the row that its reference names.
     """
 
     misnamed: list[Message] = field(default_factory=list)

@@ -33,10 +33,11 @@ class Adoption:
     """The counts of one adoption, without numbers and texts.
 
     Attributes:
-        is_dry_run: nothing was written; `added` and `updated` tell what would be.
+        is_dry_run: nothing was written; `added` and `updated` count the rows that a real run would
+            write.
         listed: entries that were read.
-        added: entries that are rows from elsewhere now.
-        updated: rows from elsewhere of which the list had news.
+        added: entries that are now stored as rows from elsewhere.
+        updated: rows from elsewhere that the list has changed.
         known: other entries with a row.
         stamped: entries with the reference of this deployment or another one.
         held_back: entries that may belong to a row whose outcome is not settled.
@@ -110,7 +111,7 @@ class SyncReport:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the provider could not be asked for all of it."""
+        """Whether the provider failed to answer, so that some work is left."""
         return bool(self.error or (self.adoption and self.adoption.error))
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Verdicts: settle the UNKNOWN rows that the evidence decides, and note on the others the doubt."""
+"""Verdicts: settle the UNKNOWN rows that the evidence decides, and note the doubt on the others."""
 
 from __future__ import annotations
 

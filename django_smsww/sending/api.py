@@ -79,13 +79,13 @@ def send_sms(
         using: the alias in the SMSWW setting.
         queue: True to leave it to `smsww_worker`, the dotted path of a task queue's function,
             False to send it now; None for the alias's default.
-        created_by: the user on whose behalf it is sent; an anonymous one is nobody.
-        key: your own idempotency key, unique per alias. A second call with it makes no second
-            row: it returns the first while that is under way or accepted, raises the same error
-            again if it was refused or its outcome is unknown, and tries the same row again if it
-            certainly was not sent. A row that a person cancelled is returned as it is; if one was
-            resent, the newest stands for it. The texts are not compared. A dry run's key stands for
-            dry runs alone.
+        created_by: the user on whose behalf it is sent; an anonymous user counts as None.
+        key: your own idempotency key, unique per alias. A second call with it makes no second row.
+            It returns the first row while that is under way or accepted. It raises the same error
+            again if the message was refused or its outcome is unknown. It tries the same row again
+            if that certainly was not sent. It returns a cancelled row as it is and, for a row that
+            was resent, the newest one. The texts are not compared. A dry run's key stands for dry
+            runs alone.
         dry_run: let the gateway validate it; nothing is sent and nothing is paid.
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.
@@ -97,8 +97,8 @@ def send_sms(
     Raises:
         InvalidSMS: before there is a row or a request.
         SMSLimited: a guard of the alias (`max_per_number` and the like) has no room for it.
-        SMSError: one of its kinds, only if the message has been tried when this returns; the row
-            is in its `message`, and nothing more happens to that row by itself.
+        SMSError: only if this call has tried the message; the subclass says what failed. The row is
+            in the error's `message`, and no worker tries it again.
     """
     dispatch = Dispatch(RowWriter(sms_backends[using], queue=queue, created_by=created_by))
     return _send_one(dispatch, _sms(body, recipient, sender, options))
@@ -161,7 +161,7 @@ def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> l
 
     The options are those of `iter_send`. Like `send_mass_sms`, this never raises for a single
     message, and a message that is not valid has a FAILED row. An SMS object stands for one
-    message: given again, it is not sent again, its row is returned, and a warning is logged.
+    message: if you give it again, nothing is sent, you get its row, and a warning is logged.
     """
     return list(iter_send(messages, **options))
 

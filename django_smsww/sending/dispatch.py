@@ -156,7 +156,7 @@ class Dispatch:
                 start, size = start + size, WRITE_ROWS
 
     def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
-        """Remove the rows at the front of the order that are done, and yield them as they are."""
+        """Remove the finished rows at the front of the order, and yield them as they are stored."""
         while order and order[0] not in unfinished:
             done = list(takewhile(lambda pk: pk not in unfinished, islice(order, READ_ROWS)))
             fresh = Message.objects.using(self.using).in_bulk(done)

@@ -83,8 +83,8 @@ class Mailing:
     Attributes:
         rows: returns the rows anew at each call: a line number and the fields of `files.COLUMNS`.
         template: the values for empty fields.
-        prefix: begins the keys that are made of a row's contents; "" makes none.
-        own_prefix: begins the keys that rows bring along.
+        prefix: the beginning of keys that we make from a row's contents; "" makes none.
+        own_prefix: the beginning of the keys that rows have of their own.
     """
 
     backend: BaseSMSBackend
@@ -121,7 +121,7 @@ class Mailing:
         return sms.replace(key=self._key(sms, fields.get("key", "").strip()))
 
     def _key(self, sms: SMS, own: str) -> str:
-        """Return the key of a line; a dry run has none, so that each one asks the gateway."""
+        """Return the key of a line; "" for a dry run, so that each dry run asks the gateway."""
         if sms.dry_run or not (own or self.prefix):
             return ""
         if own:

@@ -32,7 +32,7 @@ class Estimate:
     """The size of a resend, and its costs by the newest prices.
 
     Attributes:
-        unpriced: how many messages go where no price is known.
+        unpriced: how many messages go to countries without a known price.
     """
 
     messages: int = 0
@@ -43,7 +43,7 @@ class Estimate:
 
 
 def to_resend(rows: MessageQuerySet, *, delivered: bool = False) -> MessageQuerySet:
-    """Return those of the rows that a resend of many sends."""
+    """Return those of these rows that a mass resend sends."""
     rows = rows.resendable()
     return rows if delivered else rows.exclude(state=State.DELIVERED)
 
@@ -115,7 +115,7 @@ def _resend_block(
 
 
 def _newest_price(using: str, route: str, country: str) -> Decimal | None:
-    """Return what a segment cost lately on this route to this country, if that is known."""
+    """Return the newest price of a segment on this route to this country, or None."""
     rows = Message.objects.using(using).order_by("-pk")
     newest = rows.values_list("pk", flat=True).first() or 0
     known = rows.sent_here().filter(

@@ -65,7 +65,7 @@ class RowWriter(RowMaker):
             raise suppressed()
 
     def insert(self, row: Message) -> Message | None:
-        """Insert a row of `row_of`; return None if `write` must do so, which knows all cases."""
+        """Insert a row of `row_of`; return None in the rarer cases, which only `write` knows."""
         is_inside = in_transaction(self.using)
         # A conflict of keys would spoil the caller's transaction.
         has_savepoint = is_inside and bool(row.key)
@@ -94,12 +94,12 @@ class RowWriter(RowMaker):
         return [rows[name] for name in names]
 
     def _read(self, sms: SMS) -> SMS:
-        """Return the message with its number in E.164, as keys and the do-not-send list have it."""
+        """Return the message with its number in E.164, as in keys and on the do-not-send list."""
         number = self.backend.read_recipient(sms.recipient)
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return a name that is equal for two messages of one call that share a row."""
+        """Return a name that two messages of one call have in common if they share a row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
@@ -228,7 +228,7 @@ class RowWriter(RowMaker):
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log that a message was given to an earlier call; within one call it is sent once."""
+        """Log that an earlier call got this message; within one call a repetition is normal."""
         if first.created_at < self._began:
             logger.warning(
                 "Message %s was given to an earlier call: it is not sent again. Make a new SMS, or "
@@ -253,7 +253,7 @@ class RowWriter(RowMaker):
 
 
 def _is_same(first: Message, row: Message) -> bool:
-    """Whether the database takes the keys for equal, and both rows are for one recipient."""
+    """Whether both rows have the same key and, unless it was scrubbed, the same recipient."""
     return first.key == row.key and (first.scrubbed or first.recipient == row.recipient)
 
 

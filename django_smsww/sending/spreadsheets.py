@@ -39,7 +39,7 @@ class UnknownEncodingError(UnusableFileError):
 
 
 def read_lines(file: BinaryIO, encoding: str = "utf-8") -> Iterator[Line]:
-    """Yield the lines that hold something. A byte order mark beats the encoding.
+    """Yield the lines that are not empty. A byte order mark overrules `encoding`.
 
     Raises:
         UnusableFileError: the file cannot be read, or not any further.
@@ -53,7 +53,7 @@ def read_lines(file: BinaryIO, encoding: str = "utf-8") -> Iterator[Line]:
 
 
 def read_text(text: TextIO) -> Iterator[Line]:
-    """Yield the lines of a text in the form of CSV that hold something."""
+    """Yield the lines of a CSV text that are not empty."""
     return _filled(_split(text))
 
 

@@ -111,7 +111,6 @@ class Admission:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the whole alias is suspended."""
         return any(one.scope == "alias" for one in self._active_suspensions())
 
     def _stop_refused(self, block: Sequence[int], lease: Lease) -> None:
@@ -174,7 +173,7 @@ class Admission:
         return bool(outcomes) or lease.is_half_gone
 
     def _ours(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
-        """Return the rows of the block that are still leased; the claim ends expired ones."""
+        """Return the rows of the block that are still leased; the claim fails expired ones."""
         ours = self._unexpired(lease).filter(pk__in=block, **where)
         return list(ours.order_by(*CLAIM_ORDER))
 

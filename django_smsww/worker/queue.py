@@ -35,7 +35,7 @@ def deliver(
         using: the database alias.
         inline: a caller waits for the outcome, so a row that certainly was not sent becomes FAILED,
             and no worker tries it again.
-        committed: the rows are known to be committed, as in an on-commit hook.
+        committed: the caller knows that the rows are committed, as in an on-commit hook.
 
     Raises:
         TransactionManagementError: a transaction is open, and the backend sends to the outside:

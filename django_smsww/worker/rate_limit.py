@@ -1,8 +1,9 @@
 """The account's rate limit: requests begin evenly spaced, over all processes and hosts.
 
 All workers of an account share one timeline, which a counter in the database holds. A worker
-reserves the next piece of it, as long as its requests need at the account's rate. So two workers
-never have the same piece. A 429 moves the end of the timeline, and so every worker backs off.
+reserves the next piece of it, which is as long as its requests take at the account's rate. So two
+workers never have the same piece. A 429 moves the end of the timeline, and so every worker backs
+off.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class RateLimit:
             self._counters.put_off(self._scope, begins, ceil(until * TICKS_PER_SECOND))
 
     def _reserve(self, seconds: float) -> float:
-        """Reserve so many seconds; return in how many they begin, or the wait if that is long."""
+        """Reserve so many seconds; return in how many seconds they begin, or could begin."""
         now = database_now(self._using)
         begins, _ends = window_of(now, DAY_SECONDS)
         today = (now - begins).total_seconds()

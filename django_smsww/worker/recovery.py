@@ -86,5 +86,5 @@ def mark_refused(rows: MessageQuerySet) -> None:
 
 
 def _unsent(rows: MessageQuerySet) -> MessageQuerySet:
-    """Return the queued rows that sending failed for; rows after a 429 keep their back-off."""
+    """Return the queued rows whose sending failed, without those that a 429 delays."""
     return rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)

@@ -243,14 +243,14 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
 
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return one result for each text or account that its error stops."""
+    """Return the results that stop others, one for each text or account that they stop."""
     stops = [each for each in results if each.stop]
     found = {(type(each.stop), text): each for each in stops for text in each.stopped_texts}
     return list(found.values())
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results that found the gateway unavailable since the last one that did not."""
+    """Return the last results in a row that found the gateway unavailable."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

@@ -36,12 +36,12 @@ def retry_at(message: Message, error: SMSError, using: str, *, is_probe: bool = 
 
 
 def _failures(message: Message, error: SMSError, is_probe: bool) -> int:
-    """Count the failed attempts, but none that any other message would have failed too."""
+    """Count the failed attempts, except those in which any other message would have failed."""
     return 0 if is_probe or isinstance(error, ACCOUNT_ERRORS) else message.attempts
 
 
 def is_unavailable(error: SMSError | None) -> bool:
-    """Whether a request was made in vain, and neither the message nor the account is at fault."""
+    """Whether the request failed, and neither the message nor the account is at fault."""
     if not isinstance(error, SMSUnavailable) or isinstance(error, ACCOUNT_ERRORS):
         return False
     return error.status != 429 and error.code != "not_started"

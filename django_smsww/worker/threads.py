@@ -135,7 +135,7 @@ class SendingThreads:
         return found
 
     def raise_error(self) -> None:
-        """Raise the exception of a thread that is no error of a message, such as Ctrl-C."""
+        """Raise a thread's exception that belongs to no message, such as Ctrl-C."""
         if self.raised:
             raise self.raised[0]
 

@@ -48,8 +48,7 @@ class Worker:
     """One worker of a backend: `with Worker(…) as worker:`.
 
     Add rows and take steps in turns; only steps send. At the end no request is under way, even if
-    an error was raised: rows that did not leave are back in the queue or, where a caller waits for
-    them, FAILED.
+    an error was raised: unsent rows are back in the queue or, if a caller waits for them, FAILED.
 
     Attributes:
         inline: a caller waits, so a row that was not sent is FAILED instead of tried again.
@@ -180,7 +179,7 @@ class Worker:
         return self.must_pause()
 
     def must_pause(self) -> bool:
-        """Whether the rate limit makes rows wait for longer than a worker should."""
+        """Whether the rate limit makes rows wait for longer than a worker may wait."""
         return self._rate_limit.wait > LONGEST_PAUSE_SECONDS
 
     # Steps
@@ -221,7 +220,7 @@ class Worker:
                 self._results.add(self._threads.collect(seconds))
 
     def send(self, count: int) -> None:
-        """Move up to so many rows to SENDING and hand them to threads; wait for none of them."""
+        """Move up to `count` rows to SENDING and hand them to threads; wait for none of them."""
         self._refuse_transactions()
         self._threads.raise_error()
         if not count:
@@ -247,7 +246,7 @@ class Worker:
             self._leased.appendleft(self._probe.row)
 
     def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
-        """Move rows to SENDING; rows that a quota, their expiry or a person stopped are done."""
+        """Move rows to SENDING; drop those that a quota, their expiry or a person has stopped."""
         self._admission.reserve_quotas(block, lease)
         self._unstarted = Q(pk__in=block, lease_token=lease.token)
         messages = self.rows.claim(block, lease, redirects(self.backend))

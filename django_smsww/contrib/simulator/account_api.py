@@ -21,7 +21,6 @@ class AccountEndpoints:
         self._context = context
 
     def wallet(self, request: Request) -> Response:
-        """Answer GET /wallet."""
         self._context.authenticator.check_basic(request)
         wallet = self._context.wallet
         times = {"createdAt": iso(wallet.created), "updatedAt": iso(now())}
@@ -38,7 +37,6 @@ class AccountEndpoints:
         return json_response(detail)
 
     def tokens(self, request: Request) -> Response:
-        """Answer GET /tokens."""
         self._context.authenticator.check_basic(request)
         skip = request.number("skip", 0)
         limit = request.number("limit", _PAGE, maximum=_PAGE)

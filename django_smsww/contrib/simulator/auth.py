@@ -20,7 +20,7 @@ class Authenticator:
         self._store, self._token = store, token
 
     def check_bearer(self, request: Request) -> None:
-        """Require the configured token or one of POST /tokens; without a configured one, any."""
+        """Require the configured token or one of POST /tokens; if none is configured, take any."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or " " in token or not self._is_valid(token):
             raise platform_error(401, "Wrong Token")

@@ -173,5 +173,5 @@ TEST_NUMBERS: dict[str, Behaviour] = {
 
 
 def behaviour_of(ending: str) -> Behaviour:
-    """Return the behaviour of a test number; of other digits, the delivery."""
+    """Return the behaviour of a test number, or delivery for other digits."""
     return TEST_NUMBERS.get(ending, DELIVERED)

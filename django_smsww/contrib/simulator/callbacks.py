@@ -77,7 +77,7 @@ def _with_forged_signatures(custom: dict[str, Any]) -> dict[str, Any]:
 class CallbackSender:
     """Posts callbacks in threads; those of one message leave in the order of its changes.
 
-    ``wake`` is set when a callback was planned for a time: the lifecycle looks for due ones.
+    It sets ``wake`` when it has planned a callback, and the lifecycle then looks for due ones.
     """
 
     def __init__(self, store: SQLiteStore, profiles: Profiles, state_delay: float) -> None:

@@ -13,7 +13,6 @@ from .server import run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the simulator to a parser."""
     parser.add_argument("--port", type=int, default=8026, help="port to bind; 0 picks a free one")
     parser.add_argument("--store", default="", help="SQLite file to keep; default: a temporary one")
     parser.add_argument("--state-delay", type=float, default=0.5, help="seconds between two states")

@@ -56,7 +56,6 @@ class Context:
         self.armed: dict[str, deque[str]] = {}
 
     def start(self) -> None:
-        """Start the threads."""
         self.callbacks.start()
         self.lifecycle.start()
 

@@ -98,8 +98,8 @@ class ControlEndpoints:
     def arm(self, request: Request) -> Response:
         """Give the next requests the behaviour of a test number, for any recipient.
 
-        {"ending": "914", "times": 2, "method": "POST"}. The method GET is for the answers to
-        reading; CONNECT is for one of CONNECTION_FAULTS before a request is read.
+        {"ending": "914", "times": 2, "method": "POST"}. The method GET arms answers to look-ups.
+        CONNECT arms one of CONNECTION_FAULTS, which come before the server reads a request.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):

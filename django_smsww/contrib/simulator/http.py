@@ -67,7 +67,6 @@ class Response:
     manner: str = "whole"
 
     def head(self) -> bytes:
-        """Return the status line and the headers."""
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"Content-Length: {len(self.body)}",

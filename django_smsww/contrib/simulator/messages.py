@@ -1,4 +1,4 @@
-"""The gateway's message object: made at acceptance, changed with each state, shown by profiles.
+"""The gateway's message object. Acceptance makes it, each state changes it, profiles show it.
 
 The store has prices as decimal text; `show` makes JSON numbers of them.
 """

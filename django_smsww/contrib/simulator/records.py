@@ -153,6 +153,5 @@ class RequestLog:
         )
 
     def statement(self) -> list[dict[str, Any]]:
-        """List the requests, oldest first."""
         rows = self._store.rows("SELECT reference, outcome, status FROM requests ORDER BY seq")
         return [dict(row) for row in rows]

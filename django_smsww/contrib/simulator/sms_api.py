@@ -36,7 +36,6 @@ class SMSEndpoints:
             return refusal.response
 
     def list(self, request: Request) -> Response:
-        """Answer GET /messages."""
         profiles = self._context.profiles
         self._context.authenticator.check_bearer(request)
         largest = _SMALL_PAGE if "pages-of-50" in profiles else _PAGE

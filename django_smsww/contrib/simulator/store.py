@@ -51,18 +51,15 @@ class SQLiteStore:
             return self._open().execute(sql, values)
 
     def insert(self, table: str, **values: Any) -> int:
-        """Insert one row; return its number."""
         names, places = ", ".join(values), ", ".join("?" * len(values))
         sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  our own names
         return self.execute(sql, *values.values()).lastrowid or 0
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Return all rows of a query."""
         with self._lock:
             return self._open().execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
-        """Return the first row of a query."""
         return next(iter(self.rows(sql, *values)), None)
 
     @contextmanager
@@ -81,7 +78,6 @@ class SQLiteStore:
             self._leave(connection, "COMMIT")
 
     def clear(self) -> None:
-        """Delete all rows."""
         with self.transaction():
             for table in _TABLES:
                 self.execute(f"DELETE FROM {table}")  # noqa: S608  our own names

@@ -98,7 +98,7 @@ def _check_recipient(fields: dict[str, Any], route: str) -> tuple[str, str, str 
 
 
 def _check_sender(fields: dict[str, Any], country: str | None) -> str:
-    """Return the sender; null, an empty one and none become the default one."""
+    """Return the sender, or the default one if it is missing, null or empty."""
     sender = fields.get("sender") or DEFAULT_SENDER
     if not isinstance(sender, str) or not _SENDER.fullmatch(sender) or not sender.strip():
         raise _invalid("Sender alias must be between 3 and 11 alphanumeric characters.", 2021)
