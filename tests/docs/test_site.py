@@ -23,3 +23,12 @@ def test_the_readme_leads_to_every_page():
 def test_every_public_name_is_in_the_python_api():
     described = re.findall(r"^\.\. auto\w+:: (\w+)$", guides.text_of("python.md"), re.MULTILINE)
     assert set(described) >= set(django_smsww.__all__)
+
+
+def test_every_picture_is_shown_and_1280_wide():
+    documents = [*guides.DOCS.glob("*.md"), guides.DOCS.parent / "README.md"]
+    texts = [path.read_text("utf-8") for path in documents]
+    for picture in guides.DOCS.glob("*.png"):
+        assert any(f"{picture.name})" in text for text in texts), picture.name
+        # A PNG names its width in the bytes 16 to 19.
+        assert int.from_bytes(picture.read_bytes()[16:20]) == 1280, picture.name
