@@ -13,7 +13,7 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser
 from django.http.request import HttpHeaders
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed, UnsupportedMediaType
 from rest_framework.request import Request
 
 from ..gateway.payload import read_custom, read_message
@@ -50,7 +50,7 @@ class CallbackAuthentication(BaseAuthentication):
         stamp = read_header_stamp(header) if header else None
         by_header = _authentic(stamp) if header else None
         try:
-            payload = request.data
+            payload = _parse(request)
         except APIException as error:
             if by_header is None:
                 raise
@@ -61,11 +61,19 @@ class CallbackAuthentication(BaseAuthentication):
         return f'{HEADER} realm="SMS callbacks"'
 
 
+def _parse(request: Any) -> dict[str, Any]:
+    """Return the payload. It is kept nowhere: `request.data` has no number and no text."""
+    parser = request.negotiator.select_parser(request, request.parsers)
+    if parser is None:
+        raise UnsupportedMediaType(request.content_type)
+    return parser.parse(request.stream, request.content_type, request.parser_context)
+
+
 def _unread(name: Name, fault: type[APIException]) -> SignedCallback:
     return SignedCallback(*name, True, SendResult(), {"fault": fault.default_code}, fault)
 
 
-def _read(payload: Any, by_header: Name | None, stamp: Stamp | None) -> SignedCallback:
+def _read(payload: dict[str, Any], by_header: Name | None, stamp: Stamp | None) -> SignedCallback:
     by_custom = _named_by_custom(payload, stamp)
     name = by_header or by_custom
     if name is None:

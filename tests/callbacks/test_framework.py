@@ -40,11 +40,12 @@ class Echo(CallbackView):
         return Response({"callback": request.auth, "user": request.user, "data": request.data})
 
 
-def test_a_subclass_finds_the_callback_in_auth_and_the_payload_in_data(message):
+def test_a_subclass_finds_the_callback_in_auth_and_what_is_kept_of_it_in_data(message):
     said = answer_of(Echo, {"data": document(), "custom": mark(message)}).data
     assert isinstance(said["callback"], SignedCallback)
     assert (said["callback"].reference, said["user"].is_anonymous) == (message.reference, True)
     assert said["data"]["data"]["state"] == "DELIVERED"
+    assert "message" not in said["data"]["data"]
 
 
 def test_a_test_may_force_authentication(message):
