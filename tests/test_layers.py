@@ -49,6 +49,7 @@ DOUBLED_MODULES = {
     "account": "the account host, and what the status says of the account",
     "apps": "Django's word, one in each app",
     "base": "what the other modules of its room are built on",
+    "batch": "a model and its admin",
     "callback": "a model and its admin",
     "checks": "Django's word, one in each app that has some",
     "clock": "ours, and the simulator's, which tests move",

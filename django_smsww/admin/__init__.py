@@ -4,9 +4,10 @@ Each change is a POST with its own permission. `permissions.Viewer` decides whet
 numbers, texts and prices.
 """
 
+from .batch import BatchAdmin
 from .callback import CallbackAdmin
 from .message import MessageAdmin
 from .suppression import SuppressionAdmin
 from .suspension import SuspensionAdmin
 
-__all__ = ["CallbackAdmin", "MessageAdmin", "SuppressionAdmin", "SuspensionAdmin"]
+__all__ = ["BatchAdmin", "CallbackAdmin", "MessageAdmin", "SuppressionAdmin", "SuspensionAdmin"]

@@ -1,124 +1,177 @@
-"""The pages of a batch, the messages of one mass send: its progress, and a button that stops it."""
+"""The ModelAdmin of batches: the recent mass sends, and how far each of them is."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
-from django.db import router
-from django.db.models import Count, Max, Min, Sum
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import gettext, ngettext
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from ..models import Message, MessageQuerySet, Suspension
+from ..models import Batch, Message, Suspension
 from ..models.suspension import STOPPED
 from ..states import State
-from ..viewer import Viewer
-from ..worker.limits import stop_batch
-from .base import ReadOnlyAdmin
-from .formatting import badge, error_name, money, named_countries
-from .suspension import SIZE
+from ..viewer import HIDDEN, Viewer
+from .base import NewestFirst, ReadOnlyAdmin
+from .columns import excerpt_of
+from .formatting import link_url, moment, money
+from .search import as_reference
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
-MOST_REASONS = 50
+GONE_WRONG = frozenset({State.FAILED, State.UNKNOWN})
+NEVER_SENT = frozenset({State.CANCELLED, State.VALIDATED})
 
 
-def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
-    progress = _progress(_groups(Message.objects.filter(batch=batch)), Viewer.of(request))
-    is_stopped = Suspension.objects.filter(scope=f"batch:{batch}", error_code=STOPPED).exists()
-    may_stop = model_admin.allows(request, "cancel") and progress["waiting"] and not is_stopped
-    return model_admin.render_page(
-        request,
-        "batch/page.html",
-        title=gettext("Batch"),
-        batch=batch,
-        is_stopped=is_stopped,
-        may_stop=may_stop,
-        **progress,
-    )
+@dataclass
+class Figures:
+    """What the messages of a batch come to.
+
+    Attributes:
+        first: the first message, for the text.
+    """
+
+    states: Counter[str] = field(default_factory=Counter)
+    cost: Decimal = Decimal(0)
+    first: Message | None = None
+    is_stopped: bool = False
+
+    @property
+    def wrong(self) -> int:
+        return sum(self.states[state] for state in GONE_WRONG)
+
+    @property
+    def sent(self) -> int:
+        others = WAITING | GONE_WRONG | NEVER_SENT
+        return self.states.total() - sum(self.states[state] for state in others)
 
 
-def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
-    """Ask whether to cancel the waiting messages of a batch, and on POST cancel them."""
-    rows: MessageQuerySet = Message.objects.filter(batch=batch)
-    if not rows.exists():
-        raise Http404
-    if request.method != "POST":
-        waiting = rows.queued().aggregate(**SIZE)
-        return model_admin.render_page(
-            request, "batch/stop.html", title=gettext("Stop this batch?"), batch=batch, **waiting
-        )
-    count = _stop(request, batch, rows)
-    text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
-    model_admin.message_user(request, text, messages.SUCCESS)
-    model_admin.log_change(request, rows[0], f"Stopped the batch {batch}.")
-    return model_admin.redirect_to("batch", batch)
+class WithFigures(NewestFirst):
+    """Adds the figures to the batches of the shown page, with three queries."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows: list[Any] = list(self.result_list)
+        figures = figures_of(row.reference for row in rows)
+        for row in rows:
+            row.figures = figures[row.reference]
+        self.result_list = rows
 
 
-def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:
-    reason = request.POST.get("reason", "").strip()
-    using = router.db_for_write(Message)
-    parts = rows.order_by().values_list("alias", "environment").distinct()
-    return sum(
-        stop_batch(alias, environment, batch, using=using, by=request.user, reason=reason)
-        for alias, environment in list(parts)
-    )
+def figures_of(references: Iterable[UUID]) -> dict[UUID, Figures]:
+    """Return the figures of these batches."""
+    names, figures = list(references), defaultdict[UUID, Figures](Figures)
+    firsts: dict[UUID, int] = {}
+    groups: Any = Message.objects.filter(batch__in=names).order_by().values("batch", "state")
+    for group in groups.annotate(count=Count("pk"), paid=Sum("total_price"), begun=Min("pk")):
+        one = figures[group["batch"]]
+        one.states[group["state"]] += group["count"]
+        one.cost += group["paid"] or 0
+        firsts[group["batch"]] = min(group["begun"], firsts.get(group["batch"], group["begun"]))
+    rows = Message.objects.only("batch", "body", "scrubbed").in_bulk(list(firsts.values()))
+    for name, primary_key in firsts.items():
+        figures[name].first = rows.get(primary_key)
+    for name in stopped(names):
+        figures[name].is_stopped = True
+    return figures
 
 
-def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
-    # Group by all four at once: for one column alone, a database may walk through the index of
-    # that column, and read every message there is.
-    groups = rows.order_by().values("state", "country", "error", "error_code")
-    sums: Any = groups.annotate(
-        count=Count("pk"),
-        parts=Sum("segments"),
-        paid=Sum("total_price"),
-        fined=Sum("penalty"),
-        begun=Min("created_at"),
-        moved=Max("updated_at"),
-    )
-    return list(sums)
+def stopped(references: Iterable[UUID]) -> set[UUID]:
+    """Return those of these batches that somebody stopped."""
+    scopes = {f"batch:{name}": name for name in references}
+    stops = Suspension.objects.filter(scope__in=scopes, error_code=STOPPED)
+    return {scopes[scope] for scope in stops.values_list("scope", flat=True)}
 
 
-def _progress(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
-    if not groups:
-        raise Http404
-    states = count_by(groups, "state")
-    waiting = sum(states[state] for state in WAITING)
-    return {
-        "states": [(badge(state), states[state]) for state in State if state in states],
-        "countries": named_countries(count_by(groups, "country")),
-        "reasons": _reasons(groups),
-        "total": states.total(),
-        "waiting": waiting,
-        "gone": states.total() - waiting,
-        "segments": sum(each["parts"] or 0 for each in groups),
-        "begun": min(each["begun"] for each in groups),
-        "moved": max(each["moved"] for each in groups),
-        **(_costs(groups) if viewer.sees_costs else {}),
-    }
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin):
+    """Browse the batches. Each leads to its page, which belongs to the messages."""
 
+    list_display = ("created", "progress", "excerpt", "tag", "alias", "sent_by", "cost")
+    list_select_related = ("created_by",)
+    search_fields = ("reference",)  # shows the box; get_search_results() decides what it finds
+    search_help_text = _("The id of a batch, or a tag.")
 
-def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
-    paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))
-    fined = [each["fined"] for each in groups if each["fined"] is not None]
-    return {"cost": money(paid), "fined": money(sum(fined, Decimal(0))) if fined else ""}
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those see batches who may see messages."""
+        return request.user.has_perm("django_smsww.view_message")
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
 
-def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
-    """Count the messages by one column, or by the combinations of some."""
-    counts: Counter[Any] = Counter()
-    for each in groups:
-        counts[itemgetter(*names)(each)] += each["count"]
-    return counts
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WithFigures
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Leave out the cost, and mask the text, for users who may not see them."""
+        viewer = Viewer.of(request)
+        masked = {} if viewer.sees_content else {"excerpt": "hidden_text"}
+        names = [masked.get(name, name) for name in self.list_display]
+        return tuple(name for name in names if name != "cost" or viewer.sees_costs)
 
-def _reasons(groups: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """Return the errors with their codes and counts, the most frequent first."""
-    failed = count_by([each for each in groups if each["error"]], "error", "error_code")
-    ordered = sorted(failed.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
-    return [(error_name(error), code, count) for (error, code), count in ordered]
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        typed = search_term.strip()
+        reference = as_reference(typed)
+        named = Q(reference=reference) if reference else Q(tag=typed)
+        return queryset.filter(named) if typed else queryset, False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Lead to the page of the batch."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            batch = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        except ValueError:
+            raise Http404 from None
+        url = link_url(self.admin_site.name, Message, "batch", batch.reference)
+        return HttpResponseRedirect(url or self.view_url("changelist"))
+
+    @admin.display(description=_("created"))
+    def created(self, batch: Batch) -> SafeString:
+        return moment(batch.created_at)
+
+    @admin.display(description=_("progress"))
+    def progress(self, batch: Any) -> SafeString:
+        """Return how many have been sent, how many were not, and whether somebody stopped it."""
+        figures: Figures = batch.figures
+        count = {"sent": figures.sent, "size": batch.size}
+        said = format_html("{}", gettext("%(sent)d of %(size)d sent") % count)
+        if figures.wrong:
+            mark = '{} <span class="smsww-badge smsww-warn">{}</span>'
+            said = format_html(mark, said, gettext("%d failed or unknown") % figures.wrong)
+        if figures.is_stopped:
+            said = format_html('{} <span class="smsww-mark">{}</span>', said, gettext("stopped"))
+        return said
+
+    @admin.display(description=_("text"))
+    def excerpt(self, batch: Any) -> str | SafeString:
+        first: Message | None = batch.figures.first
+        return excerpt_of(first) if first else ""
+
+    @admin.display(description=_("text"))
+    def hidden_text(self, batch: Any) -> str:
+        return HIDDEN
+
+    @admin.display(description=_("created by"))
+    def sent_by(self, batch: Batch) -> str:
+        return str(batch.created_by or _("program"))
+
+    @admin.display(description=_("cost"))
+    def cost(self, batch: Any) -> str:
+        return money(batch.figures.cost)

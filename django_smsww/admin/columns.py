@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
 from ..viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
-from .formatting import badge, error_name, kept_text, moment, money, pretty, recipient_of
+from .formatting import badge, error_name, kept_text, link_url, moment, money, pretty, recipient_of
 from .text import visible
 
 EXCERPT = 60
@@ -52,7 +52,7 @@ MESSAGE = (
     "dry_run",
     "sensitive",
 )
-PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch")
+PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch_link")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
 PRICES = COST_FIELDS | {*COSTS}
@@ -110,8 +110,19 @@ def _filled(model_admin: Any, message: Message, names: tuple[str, ...]) -> list[
     return [name for name, value in values.items() if value is not False and value not in EMPTY]
 
 
+def excerpt_of(message: Message) -> SafeString:
+    """Return the beginning of a message's text."""
+    if message.scrubbed:
+        why = _("not stored") if message.is_from_elsewhere else _("forgotten")
+        return format_html("<em>{}</em>", why)
+    text = Truncator(message.body).chars(EXCERPT)
+    return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
+
+
 class MessageColumns:
     """The columns and facts that are more than a field."""
+
+    admin_site: admin.AdminSite
 
     @admin.display(description=_("created"))
     def created(self, message: Message) -> SafeString:
@@ -131,12 +142,8 @@ class MessageColumns:
         return format_html('{} <span class="smsww-country">{}</span>', number, country)
 
     @admin.display(description=_("text"))
-    def excerpt(self, message: Message) -> str | SafeString:
-        if message.scrubbed:
-            why = _("not stored") if message.is_from_elsewhere else _("forgotten")
-            return format_html("<em>{}</em>", why)
-        text = Truncator(message.body).chars(EXCERPT)
-        return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
+    def excerpt(self, message: Message) -> SafeString:
+        return excerpt_of(message)
 
     @admin.display(description=_("text"))
     def hidden_text(self, message: Message) -> str:
@@ -152,6 +159,13 @@ class MessageColumns:
             warning = '{} <span class="smsww-badge smsww-warn">{}</span>'
             said = format_html(warning, said, _("blocklisted"))
         return said
+
+    @admin.display(description=_("batch"))
+    def batch_link(self, message: Message) -> SafeString | str:
+        if not message.batch:
+            return ""
+        url = link_url(self.admin_site.name, Message, "batch", message.batch)
+        return format_html('<a href="{}">{}</a>', url, message.batch)
 
     @admin.display(description=_("total price"))
     def total(self, message: Message) -> str:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..states import State
 from ..viewer import Viewer
 from .base import ReadOnlyAdmin
-from .batch import count_by
+from .batch_page import count_by
 from .export_files import answer
 from .formatting import money, named_countries
 

@@ -17,7 +17,7 @@ from ..viewer import HIDDEN, Viewer
 from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
-from .batch import batch_view, stop_view
+from .batch_page import batch_view, stop_view
 from .columns import COLUMNS, MessageColumns, fact_groups, is_hidden, list_columns
 from .compose.views import compose_view
 from .detail.advice import advise

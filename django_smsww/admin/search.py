@@ -111,7 +111,7 @@ def begins_with(number: str, column: str = "recipient") -> Q:
 def _names(typed: str) -> Q:
     names = Q(provider_id=typed) | Q(key=typed)
     reference = as_reference(typed)
-    return names | Q(reference=reference) if reference else names
+    return names | Q(reference=reference) | Q(batch=reference) if reference else names
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import router
 from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -26,11 +28,12 @@ from ..exceptions import (
     error_kind,
 )
 from ..models import Heartbeat, Message, Suspension
+from ..models.suspension import STOPPED
 from ..operations.findings import RECENTLY
 from ..viewer import Viewer
 from ..worker.recovery import resume
 from .base import ReadOnlyAdmin
-from .formatting import alias_choices, error_name
+from .formatting import alias_choices, error_name, link_url
 from .search import as_reference
 
 LONGEST_REASON = 255
@@ -56,14 +59,22 @@ class SuspensionAdmin(ReadOnlyAdmin):
     fields = (*list_display, "times", "failures", "is_probed", "created_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suspension]:
-        """Return the suspensions, without those that only count failures so far."""
+        """Return what holds messages back.
+
+        Left out are suspensions that only count failures so far, and batches that were stopped
+        for good: nothing of them waits, and their pages say so.
+        """
         rows: QuerySet[Suspension] = super().get_queryset(request)
-        return rows.filter(times__gt=0)
+        return rows.filter(times__gt=0).exclude(error="", error_code=STOPPED)
 
     @admin.display(description=_("held back"))
-    def held(self, suspension: Suspension) -> str:
-        """Return the scope, without the fingerprint of a text."""
-        return suspension.held
+    def held(self, suspension: Suspension) -> SafeString | str:
+        """Return the scope: a batch with its link, a text without its fingerprint."""
+        kind, _colon, name = suspension.scope.partition(":")
+        if kind != "batch":
+            return suspension.held
+        url = link_url(self.admin_site.name, Message, "batch", name)
+        return format_html('{} <a href="{}">{}</a>', suspension.held, url, name)
 
     @admin.display(description=_("error"))
     def error_fact(self, suspension: Suspension) -> str:
@@ -86,8 +97,8 @@ class SuspensionAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     def get_change_context(self, request: HttpRequest, row: Suspension) -> dict[str, Any]:
-        """Offer to resume, unless a batch was stopped for good."""
-        return {"may_resume": self.has_pause_permission(request) and not row.is_stop}
+        """Offer to resume."""
+        return {"may_resume": self.has_pause_permission(request)}
 
 
 def pause_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
@@ -120,10 +131,7 @@ def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) ->
 def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
     """Ask whether to lift a suspension, and on POST lift it."""
     row: Suspension = get_object_or_404(model_admin.get_queryset(request), pk=object_id)
-    if row.is_stop:
-        text = _("It was stopped for good: what waited is cancelled.")
-        model_admin.message_user(request, text, messages.WARNING)
-    elif request.method == "POST":
+    if request.method == "POST":
         using = router.db_for_write(Suspension)
         if resume(row.alias, row.environment, scope=row.scope, using=using):
             model_admin.log_change(request, row, "Resumed.")

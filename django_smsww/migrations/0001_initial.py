@@ -20,6 +20,25 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='Batch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reference', models.UUIDField(verbose_name='reference')),
+                ('alias', models.CharField(max_length=64, verbose_name='alias')),
+                ('environment', models.CharField(blank=True, max_length=64, verbose_name='environment')),
+                ('tag', models.CharField(blank=True, max_length=64, verbose_name='tag')),
+                ('size', models.PositiveIntegerField(verbose_name='messages')),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
+                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+            ],
+            options={
+                'verbose_name': 'batch',
+                'verbose_name_plural': 'batches',
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('reference', 'alias', 'environment'), name='smsww_batch_reference')],
+            },
+        ),
+        migrations.CreateModel(
             name='Counter',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -4,6 +4,7 @@ Only this package writes `Message.state`. Every move is one conditional UPDATE, 
 in `states.py`. So late and repeated callbacks, and two workers on one row, do no harm.
 """
 
+from .batch import Batch
 from .callback import Callback, Outcome
 from .counters import Counter, Heartbeat
 from .event import Event
@@ -15,6 +16,7 @@ from .suspension import Suspension
 from .totals import DailyTotal
 
 __all__ = [
+    "Batch",
     "Callback",
     "Counter",
     "DailyTotal",

@@ -33,6 +33,7 @@ from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
 from ..models import (
+    Batch,
     Callback,
     Counter,
     DailyTotal,
@@ -217,7 +218,7 @@ def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
 
 
 def _delete_remains(using: str, before: datetime, size: int) -> None:
-    """Delete old callbacks, preflights and counters that belong to no message."""
+    """Delete old callbacks, batches, preflights and counters that belong to no message."""
     callbacks = Callback.objects.using(using)
 
     def delete_strays(keys: list[int]) -> int:
@@ -229,6 +230,8 @@ def _delete_remains(using: str, before: datetime, size: int) -> None:
     strays = callbacks.filter(message=None, received_at__lt=before)
     for keys in _batches(strays, size):
         delete_in_parts(keys, delete_strays, keep)
+    empty = ~Exists(Message.objects.filter(batch=OuterRef("reference")))
+    Batch.objects.using(using).filter(empty, created_at__lt=before).delete()
     Preflight.objects.using(using).filter(created_at__lt=before).delete()
     Counter.objects.using(using).filter(window__lt=before).delete()
 

@@ -21,7 +21,7 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
 from ..exceptions import InvalidSMS
-from ..models import Message, Suppression, single
+from ..models import Batch, Message, Suppression, single
 from ..models.bulk import insert_many, one_of
 from ..models.commit import in_transaction
 from ..models.message import RESENT_ALREADY, STILL_UNDER_WAY
@@ -90,7 +90,9 @@ class RowWriter(RowMaker):
                 row = self._new_row(sms, (resends or {}).get(sms.reference), unwanted)
                 first = known.get((row.key, row.dry_run))
                 rows[name] = self._reuse(first, row) if first else row
-        rows |= self._insert({name: row for name, row in rows.items() if row.pk is None})
+        new = {name: row for name, row in rows.items() if row.pk is None}
+        Batch.objects.using(self.using).note(list(new.values()))
+        rows |= self._insert(new)
         return [rows[name] for name in names]
 
     def _read(self, sms: SMS) -> SMS:

@@ -1,24 +1,29 @@
 """The page of a mass send, and the button that stops it."""
 
+from collections import deque
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.utils import timezone
 
-from django_smsww import State
+from django_smsww import SMS, State, send_mass_sms, send_messages
 from django_smsww.backends.handler import sms_backends
-from django_smsww.models import Message, Suspension
+from django_smsww.models import Batch, Message, Suspension
+from django_smsww.operations.retention import delete
 from django_smsww.worker.queue import deliver_due
 
 from ..conftest import NUMBER
-from ..support.people import LIST, admin_url, listed, missing, notices
+from ..support.people import LIST, admin_url, browser_of, listed, missing, notices, staff
 from ..support.plans import reads
 
 BATCH = uuid4()
 PAGE = admin_url("message_batch", BATCH)
 STOP = admin_url("message_batch_stop", BATCH)
+LONG_AGO = timezone.now() - timedelta(days=400)
 pytestmark = pytest.mark.django_db
 
 
@@ -33,7 +38,7 @@ def batch(make_message):
 
 
 def test_the_page_tells_how_far_it_is(browser, batch):
-    counts = ("3 of 6 are through", "12 segments", "IT (1)", "0.14 EUR")
+    counts = ("3 of 6 done", "12 segments", "IT (1)", "0.14 EUR")
     shown = (*counts, "refused the message", "2011", STOP, 'http-equiv="refresh"')
     assert not missing(browser.get(PAGE), *shown)
 
@@ -111,3 +116,71 @@ def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_m
 def test_the_log_names_the_batch_alone(browser, batch):
     browser.post(STOP, {"reason": f"{NUMBER} complained"})
     assert LogEntry.objects.get().change_message == f"Stopped the batch {BATCH}."
+
+
+# The list
+
+BATCHES = admin_url("batch_changelist")
+
+
+@pytest.fixture
+def sent(smsoutbox):
+    user, numbers = staff(name="zoe"), [NUMBER, "+393331234568", "bad"]
+    return send_mass_sms("Buy now", numbers, tag="sale", created_by=user)
+
+
+def test_a_mass_send_of_a_program_is_in_the_list(browser, sent):
+    shown = ("2 of 3 sent", "1 failed or unknown", "Buy now", "sale", "zoe")
+    assert not missing(browser.get(BATCHES), *shown)
+
+
+def test_a_batch_is_found_by_its_id_and_its_tag(browser, sent):
+    send_mass_sms("Other", [NUMBER])
+    for typed in (sent[0].batch, "sale"):
+        [found] = listed(browser.get(BATCHES, {"q": typed}))
+        assert Batch.objects.get(pk=found).reference == sent[0].batch
+    assert len(listed(browser.get(LIST, {"q": sent[0].batch}))) == 3
+
+
+def test_the_list_leads_to_the_page_and_a_message_to_its_batch(browser, sent):
+    page = admin_url("message_batch", sent[0].batch)
+    answer = browser.get(admin_url("batch_change", Batch.objects.get().pk), follow=True)
+    assert answer.redirect_chain == [(page, 302)]
+    assert not missing(answer, "Buy now", "sale")
+    assert not missing(browser.get(admin_url("message_change", sent[0].pk)), f'href="{page}"')
+
+
+def test_a_stopped_batch_says_so_in_the_list(browser, batch):
+    Batch.objects.create(reference=BATCH, alias="default", size=6)
+    browser.post(STOP)
+    assert not missing(browser.get(BATCHES), "1 of 6 sent", "stopped")
+
+
+def test_text_and_cost_of_a_batch_are_seen_with_the_permission_alone(sent):
+    Message.objects.update(total_price=Decimal("0.373737"))
+    for name, held in (("bob", ()), ("eve", ("view_message_content", "view_message_costs"))):
+        browser = browser_of(staff("view_message", *held, name=name))
+        hidden = missing(browser.get(BATCHES), "Buy now", "EUR")
+        assert hidden == ([] if held else ["Buy now", "EUR"])
+
+
+def test_the_list_takes_as_many_statements_for_many_batches(browser, django_assert_max_num_queries):
+    for n in range(20):
+        send_mass_sms(f"Text {n}", [NUMBER])
+    with django_assert_max_num_queries(9):
+        assert len(listed(browser.get(BATCHES))) == 20
+
+
+def test_a_batch_grows_by_blocks_and_goes_with_its_messages(db, monkeypatch, smsoutbox):
+    monkeypatch.setattr("django_smsww.sending.api.BLOCK_ROWS", 2)
+    rows = send_mass_sms("Hello", [f"+39333123456{n}" for n in range(5)])
+    assert Batch.objects.get().size == 5
+    Message.objects.update(finished_at=LONG_AGO, state=State.DELIVERED)
+    Batch.objects.update(created_at=LONG_AGO)
+    deque(delete("default", timezone.now()), maxlen=0)
+    assert (len(rows), Message.objects.count(), Batch.objects.count()) == (5, 0, 0)
+
+
+def test_messages_of_no_mass_send_have_no_batch(db, smsoutbox):
+    send_messages([SMS("Hello", NUMBER), SMS("Hello", NUMBER)])
+    assert not Batch.objects.exists()

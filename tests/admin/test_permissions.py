@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_smsww import InsufficientCredit, State
 from django_smsww.backends.locmem import SMSBackend
-from django_smsww.models import Callback, Event, Message, Suppression, Suspension
+from django_smsww.models import Batch, Callback, Event, Message, Suppression, Suspension
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, LIST, admin_url, browser_of, missing, staff, text_of
@@ -86,6 +86,7 @@ def history(make_message, monkeypatch):
         message=message,
         callback=callback,
         rows=rows,
+        batch=Batch.objects.create(reference=BATCH, alias="default", size=1),
         suspension=Suspension.objects.create(alias="other"),
         suppression=Suppression.objects.create(recipient=UNWANTED, reason=TEXT),
     )
@@ -99,12 +100,12 @@ def addresses(history):
         "resume": admin_url("suspension_resume", history.suspension.pk),
         "statistics": admin_url("message_statistics"),
         "compose": admin_url("message_compose"),
-        "batch": admin_url("message_batch", BATCH),
+        "progress": admin_url("message_batch", BATCH),
         "stop": admin_url("message_batch_stop", BATCH),
         "add": admin_url("suppression_add"),
         "delete": admin_url("suppression_delete", history.suppression.pk),
     }
-    for model in ("message", "callback", "suspension", "suppression"):
+    for model in ("message", "batch", "callback", "suspension", "suppression"):
         row = getattr(history, model)
         pages[f"{model}s"] = admin_url(f"{model}_changelist")
         pages[model] = admin_url(f"{model}_change", row.pk)
@@ -163,7 +164,7 @@ def test_every_address_of_the_admin_is_tried_here(history):
     tried = {resolve(urlsplit(each).path).url_name for each in addresses(history).values()}
     nobodys = {  # see test_nobody_adds_changes_or_deletes
         f"django_smsww_{model}_{view}"
-        for model in ("message", "callback", "suspension")
+        for model in ("message", "batch", "callback", "suspension")
         for view in ("add", "delete")
     }
     assert tried | nobodys == set(names_of(admin.site.urls[0]))
@@ -242,7 +243,12 @@ def test_an_action_is_offered_and_asked_by_whom_it_may(history, client, name):
 @each_set
 def test_a_link_is_there_for_whom_it_may(history, client, name):
     links = addresses(history)
-    shown = {"stop": "batch", "compose": "messages", "pause": "suspensions", "resume": "suspension"}
+    shown = {
+        "stop": "progress",
+        "compose": "messages",
+        "pause": "suspensions",
+        "resume": "suspension",
+    }
     pages = {link: links[page] for link, page in shown.items()}
     pages |= {each: links[each].replace(f"/{each}/", "/change/") for each in ACTIONS[:-1]}
     for link, page in pages.items():

@@ -14,7 +14,7 @@ from django_smsww.worker.limits import stop_batch
 
 from ..conftest import NUMBER
 from ..support.door import hear
-from ..support.people import LIST, admin_url, browser_of, missing, notices, page, staff
+from ..support.people import LIST, admin_url, browser_of, listed, missing, notices, page, staff
 
 SUSPENSIONS = admin_url("suspension_changelist")
 PAUSE = admin_url("suspension_pause")
@@ -84,12 +84,17 @@ def test_who_may_not_resume_sees_the_banner_without_the_link():
     assert missing(answer, "smsww-banner", *hidden) == hidden
 
 
-def test_what_was_stopped_for_good_is_not_resumed(browser, make_message):
+def test_a_stopped_batch_is_no_suspension(browser, make_message):
     stop_batch("default", "", uuid4(), using="default")
-    row = Suspension.objects.get()
-    answer = browser.post(resume_page(row), follow=True)
-    assert "stopped for good" in notices(answer)[0]
-    assert Suspension.objects.exists()
+    assert listed(browser.get(admin_url("suspension_changelist"))) == set()
+    assert browser.post(resume_page(Suspension.objects.get())).status_code == 404
+
+
+def test_a_paused_batch_has_a_link(browser, make_message):
+    message = make_message(batch=uuid4())
+    Suspension.objects.pause("default", "", scope=f"batch:{message.batch}")
+    link = admin_url("message_batch", message.batch)
+    assert not missing(browser.get(admin_url("suspension_changelist")), f'href="{link}"')
 
 
 @pytest.mark.parametrize(

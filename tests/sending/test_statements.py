@@ -60,10 +60,10 @@ def many_in_transaction(**options):
         (alone, {"key": "a"}, 3, 5),
         (in_transaction, {}, 5, 7),
         (alone, {"queue": True}, 1, 1),
-        (many, {}, 2, 4),
-        (many, {"key": "a"}, 3, 5),
+        (many, {}, 3, 5),
+        (many, {"key": "a"}, 4, 6),
         (different, {}, 2, 4),
-        (many_in_transaction, {}, 6, 6),
+        (many_in_transaction, {}, 7, 7),
     ],
 )
 def test_a_call_takes_few_statements(gateway, call, options, count, without_returning):

@@ -1,0 +1,75 @@
+"""Batch: one mass send, so that it can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .fields import user_field
+from .sql import Upsert, expression, table_of, upsert
+
+if TYPE_CHECKING:
+    from .message import Message
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def note(self, rows: Sequence[Message]) -> None:
+        """Note that these rows are about to be written: one statement for each batch in them."""
+        sizes: dict[UUID, int] = {}
+        for row in rows:
+            if row.batch:
+                sizes[row.batch] = sizes.get(row.batch, 0) + 1
+        first = {row.batch: row for row in reversed(rows)}
+        for reference, size in sizes.items():
+            self._add(first[reference], size)
+
+    def _add(self, row: Message, size: int) -> None:
+        names = ("alias", "environment", "tag", "created_at", "created_by_id")
+        values = {name.removesuffix("_id"): getattr(row, name) for name in names}
+        entry = Upsert(
+            self.model,
+            values | {"reference": row.batch, "size": size},
+            unique=("reference", "alias", "environment"),
+            again={"size": expression(f"{table_of(self.model, self.db)}.size + %s", [size])},
+        )
+        upsert(entry, self.db)
+
+
+class Batch(models.Model):
+    """A mass send of one alias: its row is written before the first of its messages.
+
+    It has no text. How far it is and what it cost, its messages say.
+
+    Attributes:
+        reference: the `batch` of its messages.
+        size: how many messages were written.
+    """
+
+    reference = models.UUIDField(_("reference"))
+    alias = models.CharField(_("alias"), max_length=64)
+    environment = models.CharField(_("environment"), max_length=64, blank=True)
+    tag = models.CharField(_("tag"), max_length=64, blank=True)
+    size = models.PositiveIntegerField(_("messages"))
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    created_by = user_field(_("created by"))
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        # Who may see messages may see their batches.
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference", "alias", "environment"], name="smsww_batch_reference"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.reference)
