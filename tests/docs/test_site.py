@@ -32,3 +32,14 @@ def test_every_picture_is_shown_and_1280_wide():
         assert any(f"{picture.name})" in text for text in texts), picture.name
         # A PNG names its width in the bytes 16 to 19.
         assert int.from_bytes(picture.read_bytes()[16:20]) == 1280, picture.name
+
+
+OTHER_WORDS = r"\b(blacklist\w*|bulk|caps?|doors?|mailings?|opt-out|webhooks?|delivery reports?)\b"
+
+
+def test_the_documents_use_the_words_of_the_glossary():
+    explain_other_words = {"changelog", "choosing", "glossary"}
+    texts = {page: guides.text_of(f"{page}.md") for page in PAGES - explain_other_words}
+    texts |= {name: guides.text_of(f"../{name}.md") for name in ("README", "CONTRIBUTING")}
+    found = {name: re.findall(OTHER_WORDS, text, re.I) for name, text in texts.items()}
+    assert {name: words for name, words in found.items() if words} == {}
