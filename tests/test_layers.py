@@ -54,6 +54,7 @@ DOUBLED_MODULES = {
     "checks": "Django's word, one in each app that has some",
     "clock": "ours, and the simulator's, which tests move",
     "console": "a backend's public name, and what commands share",
+    "exceptions": "Python's word, and REST framework's",
     "http": "what is sent to the gateway, and what the simulator makes of it",
     "message": "a model and its admin",
     "preflight": "the worker's dry runs, and the rows of their verdicts",

@@ -210,8 +210,11 @@ def _blocks(messages: Iterable[SMS], size: int) -> Iterator[list[SMS]]:
 
 
 @without_private_frames
-def resend(message: Message, *, created_by: Any = None) -> Message:
+def resend(message: Message, *, created_by: Any = None, key: str = "") -> Message:
     """Send a message once more, as a new row that points to this one, and return the new row.
+
+    Args:
+        key: an unused key, for the new row.
 
     Raises:
         InvalidSMS: the message must not be resent as it is; the text says why.
@@ -228,7 +231,7 @@ def resend(message: Message, *, created_by: Any = None) -> Message:
     writer = RowWriter(sms_backends[first.alias], using=using, created_by=created_by)
     dispatch = Dispatch(writer)
     sms = first.as_sms().replace(
-        recipient=first.recipient, reference=uuid4(), priority=first.priority
+        recipient=first.recipient, reference=uuid4(), priority=first.priority, key=key
     )
     return _send_one(dispatch, sms, resend_of=first)
 

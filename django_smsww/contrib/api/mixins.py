@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
+from django.db import Error as StorageError
 from django.db import connections, transaction
+from django.urls import NoReverseMatch
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.response import Response
 
+from django_smsww.backends.handler import sms_backends
+from django_smsww.exceptions import InvalidSMS, InvalidSMSBackend
+from django_smsww.states import State
+
+from .exceptions import NotSent, as_field_errors
 from .pagination import NewestFirstPagination
 from .permissions import HasActionPermissions
+
+logger = logging.getLogger("django_smsww")
+
+UNSETTLED = frozenset({State.QUEUED, State.SENDING, State.UNKNOWN})
+"""The states of messages that the gateway has not answered for."""
 
 
 class HistoryMixin:
@@ -37,3 +52,39 @@ class HistoryMixin:
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
+
+
+class SendingMixin(HistoryMixin):
+    """Actions that send; see Note [Statuses that are not repeated]."""
+
+    def get_aliases(self) -> Collection[str]:
+        """Return the aliases that the user may send with: all of the settings.
+
+        A project whose aliases belong to tenants returns those of the user's tenant.
+        """
+        return list(sms_backends)
+
+    def get_valid_serializer(self) -> Any:
+        serializer = self.get_serializer(data=self.request.data)  # type: ignore[attr-defined]
+        serializer.is_valid(raise_exception=True)
+        return serializer
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer 503 where the database, or the configuration, keeps a message from being sent."""
+        is_fault = isinstance(exc, StorageError | InvalidSMSBackend)
+        if is_fault and self.request.method == "POST":  # type: ignore[attr-defined]
+            # The text of the error may quote what was to be stored.
+            kind = type(exc).__name__
+            logger.error("Nothing was sent over the API: %s", kind, extra={"reason": kind})
+            exc = NotSent()
+        if isinstance(exc, InvalidSMS):
+            exc = as_field_errors(exc, self.get_serializer().fields)  # type: ignore[attr-defined]
+        return super().handle_exception(exc)  # type: ignore[misc]
+
+    def answer(self, data: Any, states: Collection[str], **location: Any) -> Response:
+        """Answer with rows that exist: 202 if the gateway has not answered for one, or else 201."""
+        status = 202 if UNSETTLED.intersection(states) else 201
+        headers = {}
+        with suppress(NoReverseMatch):  # the message is sent, wherever its page is
+            headers["Location"] = self.reverse_action("detail", kwargs=location)  # type: ignore[attr-defined]
+        return Response(data, status=status, headers=headers)

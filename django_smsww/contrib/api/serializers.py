@@ -1,13 +1,16 @@
-"""What the API shows of rows."""
+"""What the API shows of rows, and what it takes for a new message."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from django_smsww.backends.handler import DEFAULT_ALIAS
 from django_smsww.models import Callback, Event, Message
+from django_smsww.sms import SMS
 from django_smsww.viewer import CONTENT_FIELDS, COST_FIELDS, Viewer
 
 ERROR_FIELDS = ("error_code", "error_status", "error_text")
@@ -137,3 +140,50 @@ class MessageDetailSerializer(MessageSerializer):
 
     class Meta(MessageSerializer.Meta):
         fields = (*MessageSerializer.Meta.fields, "resend_of", "resent_as", "callbacks", "events")
+
+
+class TextSerializer(serializers.Serializer):
+    """The fields of an SMS that a client may set; the alias's own rules come on top."""
+
+    alias: Any = serializers.CharField(default=DEFAULT_ALIAS, max_length=64)
+    body: Any = serializers.CharField(trim_whitespace=False)
+    sender: Any = serializers.CharField(default="", allow_blank=True, max_length=11)
+    dry_run: Any = serializers.BooleanField(
+        default=None, allow_null=True, help_text=_("Let the gateway validate it; nothing is sent.")
+    )
+    fail_on_multiple_messages: Any = serializers.BooleanField(default=None, allow_null=True)
+    custom: Any = serializers.DictField(default=None, allow_null=True)
+    tag: Any = serializers.CharField(default="", allow_blank=True, max_length=64)
+    sensitive: Any = serializers.BooleanField(default=False)
+    send_at: Any = serializers.DateTimeField(default=None, allow_null=True)
+    expires_at: Any = serializers.DateTimeField(default=None, allow_null=True)
+    priority: Any = serializers.IntegerField(default=0, min_value=-32768, max_value=32767)
+
+    def validate_alias(self, value: str) -> str:
+        """Refuse an alias that the view does not offer."""
+        if value not in self.context["view"].get_aliases():
+            raise serializers.ValidationError(_("There is no such alias."), "invalid_choice")
+        return value
+
+    def as_sms(self, key: str) -> SMS:
+        """Return the valid message with this key."""
+        fields = self.validated_data
+        return SMS(**{name: fields[name] for name in fields if name != "alias"}, key=key)
+
+
+class SMSSerializer(TextSerializer):
+    """A message to one number."""
+
+    recipient: Any = serializers.CharField(
+        max_length=100, help_text=_("With the country code: +393331234567.")
+    )
+
+
+class ResendSerializer(serializers.Serializer):
+    delivered: Any = serializers.BooleanField(
+        default=False, help_text=_("Resend it even if it was delivered.")
+    )
+
+
+class CancelSerializer(serializers.Serializer):
+    reason: Any = serializers.CharField(default="", allow_blank=True, max_length=255)

@@ -1,0 +1,133 @@
+"""A request that is repeated with its `Idempotency-Key` sends nothing twice.
+
+# Note [The keys of clients]
+The key of the row is a digest of the user and the header. So no client reaches, or occupies, a key
+of the project or of another user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from django.db import router
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import NotAuthenticated, ValidationError
+from rest_framework.request import Request
+
+from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.exceptions import (
+    InvalidSMS,
+    SMSError,
+    SMSLimited,
+    SMSOutcomeUnknown,
+    SMSUnavailable,
+    error_kind,
+)
+from django_smsww.models import Message, MessageQuerySet, fingerprint
+from django_smsww.numbers import is_e164
+from django_smsww.sending.api import send_sms
+from django_smsww.sms import SMS, SMSOptions
+from django_smsww.states import State
+
+from .exceptions import KeyUsed, Limited, NotSent
+
+HEADER = "Idempotency-Key"
+LONGEST = 255
+
+
+def key_of(request: Request) -> str:
+    """Return the key of the rows that this request sends; see Note [The keys of clients].
+
+    Raises:
+        ValidationError: the request has no usable header.
+    """
+    if not (request.user and request.user.is_authenticated):
+        raise NotAuthenticated
+    given = request.headers.get(HEADER, "").strip()
+    if not 0 < len(given) <= LONGEST:
+        text = _(
+            "Send this header with a value of your own, such as a UUID, of at most %d characters. "
+            "Repeat the request with the same value if you got no answer."
+        )
+        raise ValidationError({HEADER: [text % LONGEST]}, code="required")
+    return f"api:{_digest([str(request.user.pk), given])}"
+
+
+def batch_of(key: str, *content: Any) -> UUID:
+    """Return the batch of a mass send: it stands for the key and for what was asked for."""
+    return uuid5(NAMESPACE_OID, f"{key}:{_digest(content)}")
+
+
+def rows_of(key: str) -> MessageQuerySet:
+    """Return the rows that a request with this key has made."""
+    return Message.objects.using(router.db_for_write(Message)).filter(key=key)
+
+
+def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
+    """Send a message, or return the row that its key has already.
+
+    Raises:
+        InvalidSMS: there is no row.
+        KeyUsed: the key stands for another message.
+        Limited, NotSent: nothing was sent; the same key tries again.
+    """
+    sms = backend.prepare(sms)
+    known = _known(sms, backend)
+    if known and not (known.state == State.QUEUED or may_try_again(known)):
+        return known.newest
+    options: Any = {name: getattr(sms, name) for name in SMSOptions.__annotations__}
+    try:
+        row = send_sms(
+            sms.body, sms.recipient, sms.sender, using=backend.alias, created_by=user, **options
+        )
+    except SMSError as error:
+        row = _tried(error, sms, backend)
+    if row.key == sms.key and not _is_for(row, sms, backend):
+        raise KeyUsed  # by another request, at the same time
+    return row
+
+
+def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
+    """Return the row of a message that ended with this error, or raise what there is no row for."""
+    row = error.message
+    if isinstance(error, SMSLimited):
+        raise Limited(error) from None
+    if row and not may_try_again(row):
+        return row
+    if isinstance(error, InvalidSMS):
+        _known(sms, backend)  # another request may have used the key at the same time
+        raise error
+    raise NotSent(error) from None
+
+
+def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
+    """Return the row that has this key; the key of a dry run stands for dry runs alone."""
+    rows = list(rows_of(sms.key))
+    if any(not _is_for(row, sms, backend) for row in rows):
+        raise KeyUsed
+    return next((row for row in rows if row.dry_run == sms.dry_run), None)
+
+
+def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
+    # Old rows have forgotten their numbers, sensitive ones their texts, and erased ones both.
+    is_number = row.recipient == sms.recipient or not is_e164(row.recipient)
+    known = row.body or row.fingerprint
+    is_text = known in ("", sms.body, fingerprint(sms.body))
+    return is_number and is_text and (row.alias, row.batch) == (backend.alias, sms.batch)
+
+
+def may_try_again(row: Message) -> bool:
+    """Whether nothing was sent, and a call with the key of the row tries again."""
+    kind = error_kind(row.error)
+    is_unsent = issubclass(kind, SMSUnavailable | SMSLimited)
+    is_lost_dry_run = row.dry_run and issubclass(kind, SMSOutcomeUnknown)
+    is_failed = row.state == State.FAILED and (is_unsent or is_lost_dry_run)
+    return is_failed and not hasattr(row, "resent_as")
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
