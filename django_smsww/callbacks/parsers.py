@@ -94,7 +94,7 @@ class CallbackJSONParser(BaseParser):
         return payload
 
     def load(self, body: bytes) -> Any:
-        """Return the value in the body, or raise ValueError."""
+        """Return the value in the body, or raise ValueError if it cannot be read."""
         return load_json(body)
 
 
@@ -104,7 +104,21 @@ class CallbackFormParser(CallbackJSONParser):
     media_type = _FORM
 
     def load(self, body: bytes) -> Any:
-        return read_form(body)
+        """Return the JSON object in the field `data`, or in the only field with an object.
+
+        The field `custom` beside it becomes a part of the object. A form without an object is the
+        object itself, and JSON that is only declared as a form is read all the same.
+        """
+        text = body.decode("utf-8-sig")
+        if text.lstrip().startswith(("{", "[")):
+            return load_json(body)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        fields = {name: open_wraps(value) for name, value in pairs}
+        if len(fields) != len(pairs):
+            raise ValueError("a field is repeated")
+        payload = _only_object(fields)
+        custom = fields.get("custom")
+        return payload | ({"custom": custom} if isinstance(custom, dict) and custom else {})
 
 
 def _read(stream: Any) -> bytes:
@@ -134,27 +148,6 @@ def _unwrapped(value: Any) -> Any:
     for _ in range(_MAX_WRAPS):
         value = value[0] if isinstance(value, list) and len(value) == 1 else parse_text(value)
     return value
-
-
-def read_form(body: bytes) -> Any:
-    """Return the JSON object in a form: in its field `data`, or in the only field with an object.
-
-    The field `custom` beside it becomes a part of the object. A form without an object is the
-    object itself, and JSON that is only declared as a form is read all the same.
-
-    Raises:
-        ValueError: a field is repeated, or the form cannot be read.
-    """
-    text = body.decode("utf-8-sig")
-    if text.lstrip().startswith(("{", "[")):
-        return load_json(body)
-    pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
-    fields = {name: open_wraps(value) for name, value in pairs}
-    if len(fields) != len(pairs):
-        raise ValueError("a field is repeated")
-    payload = _only_object(fields)
-    custom = fields.get("custom")
-    return payload | ({"custom": custom} if isinstance(custom, dict) and custom else {})
 
 
 def _only_object(fields: dict[str, Any]) -> dict[str, Any]:
