@@ -186,7 +186,7 @@ class _Connection(HTTPConnection):
         super()._tunnel()
         if current_exchange.get().has_strays:  # the proxy said more than its response
             raise UnprovenAnswerError
-        self.sock.settimeout(self.timeout)  # looking for strays does not wait, a handshake does
+        self.sock.settimeout(self.timeout)  # `_has_strays` set it to 0
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Write headers and body together: one packet, and half of the system calls."""

@@ -203,7 +203,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def free_id(self, provider_id: str) -> Q:
         """Return the condition that no other row has the provider's id."""
-        # Without this the unique constraint would answer, and spoil the transaction.
+        # Without this the unique constraint would raise, and spoil the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
     def take_over(self, provider_id: str) -> bool:

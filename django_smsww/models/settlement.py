@@ -56,7 +56,7 @@ class Settlement(models.Model):
         """
         if not reason.strip():
             raise InvalidSMS(
-                _("Give a reason: what says that it was sent, or was not."), code="no_reason"
+                _("Give a reason: how do you know that it was sent, or was not?"), code="no_reason"
             )
         if database_now(self._rows().db) < self.last_attempt_at() + grace:
             text = _("It is too early: its request may still be under way.")

@@ -38,9 +38,9 @@ class Sums(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The seconds that half of the deliveries took at most, and 95 % of them.
+    """How many seconds deliveries took: the median, and the 95th percentile.
 
-    `sample` deliveries were timed, one of each `thinned`.
+    They come from `sample` deliveries, which are every `thinned`-th one of the day.
     """
 
     median: float

@@ -44,7 +44,7 @@ def delete_in_parts(
 
 
 def _is_of_foreign_key(error: IntegrityError) -> bool:
-    # Django's own two say it by their classes, and each database in its text.
+    # We know Django's own two errors by their classes, and those of a database by their text.
     is_django = isinstance(error, ProtectedError | RestrictedError)
     return is_django or "foreign key" in str(error).lower()
 

@@ -239,7 +239,7 @@ def _delete_remains(using: str, before: datetime, size: int) -> None:
 def _add_up(rows: MessageQuerySet) -> None:
     """Add these rows to the sums of their days."""
     groups = grouped(rows.annotate(day=created_day()), *GROUP)
-    # In one order everywhere, so that two of these never wait for each other.
+    # Always in this order, so that two processes never wait for each other.
     for group in list(groups.order_by(*GROUP)):
         DailyTotal.objects.using(rows.db).add(dict(zip(GROUP + SUMS, group, strict=True)))
 

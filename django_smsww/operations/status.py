@@ -87,7 +87,7 @@ def _report(
 
 
 def _staging(backend: BaseSMSBackend) -> Data:
-    """Return whether messages are redirected, and how many numbers get their own; None for all."""
+    """Return if messages are redirected, and how many numbers get their own (None: all do)."""
     allowed = backend.allowed_recipients
     return {
         "redirected": bool(backend.redirect_to),

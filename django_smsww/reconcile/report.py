@@ -18,7 +18,7 @@ class Reason(Enum):
     TOO_EARLY = _("Not settled: its request may still be under way")
     KNOWN = _("Not settled: the provider knows it, but did not say what became of it")
     CONTESTED = _("Not settled: the message with its reference contradicts this row")
-    NOT_ECHOED = _("Not settled: the provider's list shows no references, and no one match")
+    NOT_ECHOED = _("Not settled: the provider's list shows no references, and no match is certain")
     TWIN = _("Not settled: a message of unknown origin has its number and text")
     NO_CONTROL_BEFORE = _("Not settled: the list shows no message of ours from before it")
     NO_CONTROL_AFTER = _("Not settled: the list shows no message of ours from after it")

@@ -36,7 +36,7 @@ class Checked:
 
     Attributes:
         lines: how many lines can be sent.
-        problems: the problems of the others with their places, by the number of the line.
+        problems: what is wrong with the other lines, and where; by the number of the line.
         repeated: how many lines repeat another one; they are sent once.
         known: how many lines were sent before, with the same keys.
         strange: how many lines have a number that no numbering plan has.

@@ -21,7 +21,7 @@ def text_columns(body: str) -> dict[str, Any]:
 
 
 def storable_columns(sms: SMS) -> dict[str, Any]:
-    """Return the columns of a message that is not valid, without what no database can store."""
+    """Return the columns of an invalid message, in a form that every database can store."""
     return {
         "key": _storable(sms.key, 255) or None,
         "recipient": _storable("" if sms.recipient is None else str(sms.recipient), 32),

@@ -104,7 +104,9 @@ class Admission:
 
     def _lift(self, over: Sequence[Suspension]) -> None:
         now, known = database_now(self.using), Suspension.objects.using(self.using)
-        ended = known.filter(pk__in=[one.pk for one in over]).over(now)  # none imposed since
+        ended = known.filter(pk__in=[one.pk for one in over]).over(
+            now
+        )  # not one that was imposed since
         if ended.delete()[0] and any(one.times for one in over):
             send_soon(self.rows, now)
             mark_refused(self.rows)

@@ -349,5 +349,5 @@ class Worker:
 
 
 def can_send_alone(backend: BaseSMSBackend) -> bool:
-    """Whether one statement can admit a message: the alias has no limits and is no staging one."""
+    """Whether one statement can admit a message: the alias has no limits, and is no staging one."""
     return not (has_limits(backend) or backend.is_staging)
