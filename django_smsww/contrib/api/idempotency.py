@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+from django.db import Error as StorageError
 from django.db import router
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotAuthenticated, ValidationError
@@ -28,14 +30,17 @@ from django_smsww.exceptions import (
 )
 from django_smsww.models import Message, MessageQuerySet, fingerprint
 from django_smsww.numbers import is_e164
-from django_smsww.sending.api import send_sms
+from django_smsww.sending.api import send_messages, send_sms
 from django_smsww.sms import SMS, SMSOptions
 from django_smsww.states import State
+from django_smsww.worker.preflight import NUMBERS_ENOUGH
 
 from .exceptions import KeyUsed, Limited, NotSent
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
+MOST_AT_ONCE = 20
+"""More messages go into the queue: a proxy would not wait for their answers."""
 
 
 def key_of(request: Request) -> str:
@@ -54,11 +59,6 @@ def key_of(request: Request) -> str:
         )
         raise ValidationError({HEADER: [text % LONGEST]}, code="required")
     return f"api:{_digest([str(request.user.pk), given])}"
-
-
-def batch_of(key: str, *content: Any) -> UUID:
-    """Return the batch of a mass send: it stands for the key and for what was asked for."""
-    return uuid5(NAMESPACE_OID, f"{key}:{_digest(content)}")
 
 
 def rows_of(key: str) -> MessageQuerySet:
@@ -101,6 +101,52 @@ def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
         _known(sms, backend)  # another request may have used the key at the same time
         raise error
     raise NotSent(error) from None
+
+
+def send_many(
+    sms: SMS, numbers: Sequence[str], backend: BaseSMSBackend, user: Any
+) -> tuple[UUID, list[Message]]:
+    """Send one text to many numbers, or to those that its key has not reached; return the batch.
+
+    The first row has the key, and the batch stands for all that was asked for. No row is returned
+    if the database goes away after some were written.
+
+    Raises:
+        InvalidSMS: there is no row.
+        KeyUsed: the key stands for another request.
+    """
+    sms = backend.prepare(sms)
+    content = {name: getattr(sms, name) for name in ("body", "sender", *SMSOptions.__annotations__)}
+    batch = uuid5(NAMESPACE_OID, _digest([backend.alias, content, list(numbers)]))
+    known = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
+    if known is None:
+        backend.validate_content(sms)
+    elif known.batch != batch:
+        raise KeyUsed
+    keys = [sms.key, *(f"{sms.key}:{_digest(number)[:32]}" for number in numbers[1:])]
+    messages = [
+        sms.replace(recipient=number, key=key, batch=batch, reference=uuid4())
+        for number, key in zip(numbers, keys, strict=True)
+    ]
+    options: Any = {"queue": _queue_for(len(numbers), backend), "created_by": user}
+    options |= {"using": backend.alias, "preflight": len(numbers) >= NUMBERS_ENOUGH}
+    try:
+        return batch, send_messages(messages, **options)
+    except StorageError:
+        if not _may_have_rows(batch):
+            raise
+        return batch, []
+
+
+def _queue_for(count: int, backend: BaseSMSBackend) -> bool | str | None:
+    return None if count <= MOST_AT_ONCE else backend.queue or True
+
+
+def _may_have_rows(batch: UUID) -> bool:
+    try:
+        return Message.objects.using(router.db_for_write(Message)).filter(batch=batch).exists()
+    except StorageError:
+        return True
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:

@@ -55,7 +55,7 @@ class HistoryMixin:
 
 
 class SendingMixin(HistoryMixin):
-    """Actions that send; see Note [Statuses that are not repeated]."""
+    """Actions that send, and what they answer; see Note [Statuses that are not repeated]."""
 
     def get_aliases(self) -> Collection[str]:
         """Return the aliases that the user may send with: all of the settings.

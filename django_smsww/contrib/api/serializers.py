@@ -7,13 +7,17 @@ from typing import Any
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.validators import UniqueValidator
 
-from django_smsww.backends.handler import DEFAULT_ALIAS
-from django_smsww.models import Callback, Event, Message
+from django_smsww.backends.handler import DEFAULT_ALIAS, region_of, sms_backends
+from django_smsww.exceptions import InvalidSMS
+from django_smsww.models import Batch, Callback, Event, Message, Suppression
+from django_smsww.numbers import read_number
 from django_smsww.sms import SMS
 from django_smsww.viewer import CONTENT_FIELDS, COST_FIELDS, Viewer
 
 ERROR_FIELDS = ("error_code", "error_status", "error_text")
+MOST_NUMBERS = 10_000
 MOST_NESTED = 100
 """A message shows so many callbacks and events, the newest."""
 
@@ -30,6 +34,8 @@ class HistorySerializer(serializers.ModelSerializer):
         hideable = {*CONTENT_FIELDS, *COST_FIELDS, *ERROR_FIELDS}
         options = super().get_extra_kwargs()
         for name in self.Meta.fields:
+            if name in getattr(self.Meta, "writable", ()):
+                continue
             options.setdefault(name, {})["read_only"] = True
             if name in hideable:
                 options[name]["allow_null"] = True
@@ -142,6 +148,51 @@ class MessageDetailSerializer(MessageSerializer):
         fields = (*MessageSerializer.Meta.fields, "resend_of", "resent_as", "callbacks", "events")
 
 
+class BatchSerializer(HistorySerializer):
+    class Meta:
+        model = Batch
+        fields: tuple[str, ...] = (
+            "reference",
+            "alias",
+            "tag",
+            "size",
+            "created_at",
+            "created_by",
+        )
+
+
+class BatchDetailSerializer(BatchSerializer):
+    """A mass send with the number of its messages in each state."""
+
+    states: Any = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+
+    class Meta(BatchSerializer.Meta):
+        fields = (*BatchSerializer.Meta.fields, "states")
+
+
+class PhoneNumberField(serializers.CharField):
+    """A number as people write it; its value is E.164."""
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return read_number(super().to_internal_value(data), region_of())
+        except InvalidSMS as error:
+            raise serializers.ValidationError(error.explain(), "invalid") from None
+
+
+class SuppressionSerializer(HistorySerializer):
+    """A number on the do-not-send list."""
+
+    recipient: Any = PhoneNumberField(
+        max_length=100, validators=[UniqueValidator(Suppression.objects.all())]
+    )
+
+    class Meta:
+        model = Suppression
+        fields = ("id", "recipient", "reason", "created_at", "created_by")
+        writable = ("recipient", "reason")
+
+
 class TextSerializer(serializers.Serializer):
     """The fields of an SMS that a client may set; the alias's own rules come on top."""
 
@@ -177,6 +228,39 @@ class SMSSerializer(TextSerializer):
     recipient: Any = serializers.CharField(
         max_length=100, help_text=_("With the country code: +393331234567.")
     )
+
+
+class MassSMSSerializer(TextSerializer):
+    """A message to many numbers."""
+
+    recipients: Any = serializers.ListField(
+        child=serializers.CharField(max_length=100), min_length=1, max_length=MOST_NUMBERS
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Read every number as the alias does, and name the positions of the wrong ones."""
+        backend = sms_backends[attrs["alias"]]
+        numbers: list[str] = []
+        problems: Any = {}
+        for position, given in enumerate(attrs["recipients"]):
+            number = backend.read_recipient(given)
+            try:
+                backend.validate_recipient(number)
+            except InvalidSMS as error:
+                problems[position] = [error.explain()]
+            numbers.append(number)
+        if problems:
+            raise serializers.ValidationError({"recipients": problems})
+        return attrs | {"recipients": list(dict.fromkeys(numbers))}
+
+    def as_sms(self, key: str) -> SMS:
+        """Return the message without its number."""
+        fields = self.validated_data
+        return SMS(
+            recipient="",
+            **{name: fields[name] for name in fields.keys() - {"alias", "recipients"}},
+            key=key,
+        )
 
 
 class ResendSerializer(serializers.Serializer):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from rest_framework.routers import SimpleRouter
 
-from .viewsets import MessageViewSet
+from .viewsets import BatchViewSet, MessageViewSet, SuppressionViewSet
 
 app_name = "smsww_api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("messages", MessageViewSet, "message")
+router.register("batches", BatchViewSet, "batch")
+router.register("suppressions", SuppressionViewSet, "suppression")
 
 urlpatterns = router.urls

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import IntegrityError
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 from rest_framework.decorators import action
-from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.exceptions import ValidationError
+from rest_framework.mixins import (
+    CreateModelMixin,
+    DestroyModelMixin,
+    ListModelMixin,
+    RetrieveModelMixin,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
-from django_smsww.models import Message
+from django_smsww.models import Batch, Message, Suppression
 from django_smsww.sending.api import resend
 from django_smsww.states import State
+from django_smsww.worker.limits import stop_batch
 
 from .exceptions import Conflict, KeyUsed, Limited, NotSent
-from .filtersets import MessageFilterSet
-from .idempotency import key_of, rows_of, send_once
-from .mixins import SendingMixin
+from .filtersets import MessageFilterSet, SuppressionFilterSet
+from .idempotency import key_of, rows_of, send_many, send_once
+from .mixins import HistoryMixin, SendingMixin
 from .serializers import (
+    BatchDetailSerializer,
+    BatchSerializer,
     CancelSerializer,
+    MassSMSSerializer,
     MessageDetailSerializer,
     MessageSerializer,
     ResendSerializer,
     SMSSerializer,
+    SuppressionSerializer,
 )
 
 VIEW = ("view_message",)
@@ -124,3 +137,110 @@ def _resent(error: SMSError, message: Message, key: str) -> Message:
     if isinstance(error, InvalidSMS):
         raise Conflict(error.explain()) from None
     raise NotSent(error) from None
+
+
+class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet):
+    """Mass sends, the newest first."""
+
+    queryset = Batch.objects.all()
+    serializer_class = BatchSerializer
+    serializer_classes = {
+        "create": MassSMSSerializer,
+        "retrieve": BatchDetailSerializer,
+        "stop": CancelSerializer,
+    }
+    lookup_field = "reference"
+    lookup_value_converter = "uuid"
+    action_permissions = {
+        "metadata": VIEW,
+        "list": VIEW,
+        "retrieve": VIEW,
+        "create": (*VIEW, "send_message", "mass_send_message"),
+        "stop": (*VIEW, "cancel_message"),
+    }
+
+    def get_serializer_class(self) -> type[Any]:
+        return self.serializer_classes.get(self.action, self.serializer_class)
+
+    def get_object(self) -> Any:
+        """Return the batch; a project may have sent one through several aliases."""
+        try:
+            return super().get_object()
+        except Batch.MultipleObjectsReturned:
+            raise Conflict(_("Several aliases have this batch: see it in the admin.")) from None
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        """Return a batch with the number of its messages in each state."""
+        return Response(self.represent(self.get_object()))
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Send one text to many numbers; more than 20 wait for `smsww_worker`."""
+        key, serializer = key_of(request), self.get_valid_serializer()
+        fields, sms = serializer.validated_data, serializer.as_sms(key)
+        backend = sms_backends[fields["alias"]]
+        reference, rows = send_many(sms, fields["recipients"], backend, request.user)
+        batch = Batch(
+            reference=reference,
+            alias=backend.alias,
+            tag=sms.tag,
+            size=len(fields["recipients"]),
+            created_by_id=request.user.pk,
+        )
+        states = Counter(str(row.state) for row in rows)
+        # Without rows nobody knows how many were written.
+        outcome = states or {State.UNKNOWN}
+        return self.answer(self.represent(batch, states), outcome, reference=reference)
+
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, **kwargs: Any) -> Response:
+        """Cancel the messages of a batch that wait to be sent."""
+        serializer, batch = self.get_valid_serializer(), self.get_object()
+        stop_batch(
+            batch.alias,
+            batch.environment,
+            batch.reference,
+            using=batch._state.db,
+            by=request.user,
+            reason=serializer.validated_data["reason"],
+        )
+        return Response(self.represent(batch))
+
+    def represent(self, batch: Any, states: Counter[str] | None = None) -> Any:
+        """Return a batch with these states, or those of its rows."""
+        batch.states = dict(_states_of(batch) if states is None else states)
+        return BatchDetailSerializer(batch, context=self.get_serializer_context()).data
+
+
+def _states_of(batch: Batch) -> Any:
+    rows = Message.objects.using(batch._state.db).of(batch.alias, batch.environment)
+    groups = rows.filter(batch=batch.reference).order_by().values_list("state")
+    return groups.annotate(Count("pk"))
+
+
+class SuppressionViewSet(
+    HistoryMixin,
+    CreateModelMixin,
+    ListModelMixin,
+    RetrieveModelMixin,
+    DestroyModelMixin,
+    GenericViewSet,
+):
+    """The do-not-send list. Nobody changes an entry into another, as in the admin."""
+
+    queryset = Suppression.objects.all()
+    serializer_class = SuppressionSerializer
+    filterset_class = SuppressionFilterSet
+    lookup_value_converter = "int"
+    action_permissions = {
+        "metadata": ("view_suppression",),
+        "list": ("view_suppression",),
+        "retrieve": ("view_suppression",),
+        "create": ("view_suppression", "add_suppression"),
+        "destroy": ("view_suppression", "delete_suppression"),
+    }
+
+    def perform_create(self, serializer: Any) -> None:
+        try:
+            serializer.save(created_by=self.request.user)
+        except IntegrityError:  # another request was faster
+            raise ValidationError({"recipient": [_("It is on the list already.")]}) from None
