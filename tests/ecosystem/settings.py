@@ -1,5 +1,7 @@
 """A project with the packages that this one joins."""
 
+from importlib.util import find_spec
+
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
 
@@ -28,3 +30,21 @@ LOGIN_URL = "two_factor:login"
 LOGIN_REDIRECT_URL = "two_factor:profile"
 TWO_FACTOR_SMS_GATEWAY = "django_smsww.contrib.two_factor.SMSGateway"
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+
+# These are extras of the developers. Without one of them its tests are skipped.
+if find_spec("allauth"):
+    INSTALLED_APPS += ["allauth", "allauth.account"]
+    MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
+    AUTHENTICATION_BACKENDS = [
+        "django.contrib.auth.backends.ModelBackend",
+        "allauth.account.auth_backends.AuthenticationBackend",
+    ]
+if find_spec("debug_toolbar"):
+    INSTALLED_APPS += ["debug_toolbar"]
+    MIDDLEWARE = ["debug_toolbar.middleware.DebugToolbarMiddleware", *MIDDLEWARE]
+    DEBUG_TOOLBAR_CONFIG = {
+        "IS_RUNNING_TESTS": False,
+        "SHOW_TOOLBAR_CALLBACK": lambda request: "X-Toolbar" in request.headers,
+    }
+if find_spec("drf_standardized_errors"):
+    INSTALLED_APPS += ["drf_standardized_errors"]

@@ -1,6 +1,12 @@
+from importlib.util import find_spec
+
 from django.urls import include, path
 from two_factor.urls import urlpatterns as two_factor_urls
 
 from tests.urls import urlpatterns as plain
 
 urlpatterns = [*plain, path("", include(two_factor_urls))]
+
+for prefix, module in {"accounts/": "allauth", "__debug__/": "debug_toolbar"}.items():
+    if find_spec(module):
+        urlpatterns += [path(prefix, include(f"{module}.urls"))]
