@@ -59,7 +59,6 @@ class RecentIds(set[str]):
 def adopt_history(
     backend: BaseSMSBackend,
     *,
-    using: str | None = None,
     since: datetime | None = None,
     with_content: bool = False,
     dry_run: bool = False,
@@ -71,7 +70,6 @@ def adopt_history(
     time, and repeat it: a message that is known is only updated.
 
     Args:
-        using: the database alias.
         since: read the list back to this time, and adopt no older message.
         with_content: store numbers and texts, too; rows that exist already do not get them.
         dry_run: write nothing, and only count.
@@ -81,7 +79,7 @@ def adopt_history(
     if not backend.supports_fetch_page:
         report.skipped = "its backend cannot list messages."
         return report
-    run = _Run(backend, using or router.db_for_write(Message), report, with_content, since)
+    run = _Run(backend, router.db_for_write(Message), report, with_content, since)
     listing = Listing(_patient(backend.fetch_page), RecentIds(), max_pages=sys.maxsize)
     with backend:
         try:

@@ -38,7 +38,6 @@ MAX_FAILURES = 3
 def sync(
     backend: BaseSMSBackend | str = "default",
     *,
-    using: str | None = None,
     after_restore: datetime | None = None,
     grace: timedelta = GRACE,
     max_lookups: int = MAX_LOOKUPS,
@@ -51,7 +50,6 @@ def sync(
 
     Args:
         backend: the backend, or its alias.
-        using: the database alias.
         after_restore: when the backup was made that has been restored; see `hold_after_restore`.
         grace: for how long after its claim a request may still be under way.
         max_lookups: how many messages that the list does not show are looked up one by one.
@@ -59,13 +57,13 @@ def sync(
     """
     if isinstance(backend, str):
         backend = sms_backends[backend]
-    using = using or router.db_for_write(Message)
+    using = router.db_for_write(Message)
     report = SyncReport(backend.alias, backend.environment)
     rows = Message.objects.using(using).of(backend.alias, backend.environment)
     rows.end_interrupted()
     rows.abandon()
     if after_restore:
-        report.held = hold_after_restore(backend, after_restore, using=using)
+        report.held = hold_after_restore(backend, after_restore)
     if not (backend.supports_fetch or backend.supports_fetch_page):
         report.skipped = "its backend can neither list messages nor look one up."
         return report
@@ -91,9 +89,7 @@ def _run(session: Session, max_lookups: int) -> None:
     settle(session)
 
 
-def hold_after_restore(
-    backend: BaseSMSBackend, since: datetime, *, using: str | None = None
-) -> int:
+def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
     """Make rows UNKNOWN that may have left since a restored backup; return how many.
 
     A row that is QUEUED or SENDING in the backup may have been sent since, so a worker would send
@@ -104,7 +100,7 @@ def hold_after_restore(
     """
     if timezone.is_naive(since):
         raise ValueError("since must be an aware datetime, such as 2030-01-31T12:00:00+00:00.")
-    using = using or router.db_for_write(Message)
+    using = router.db_for_write(Message)
     could_leave = Q(state=State.QUEUED, expires_at__gt=project_time(since))
     could_leave &= Q(send_at=None) | Q(send_at__lte=database_now(using))
     rows = Message.objects.using(using).of(backend.alias, backend.environment)

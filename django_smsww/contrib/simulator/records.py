@@ -112,9 +112,9 @@ class Ledger:
             skip,
         )
 
-    def due(self, moment: float, limit: int = 200) -> list[AcceptedMessage]:
-        """Return the messages that are due for their next state."""
-        return self._select("WHERE due <= ? ORDER BY due LIMIT ?", moment, limit)
+    def due(self, moment: float) -> list[AcceptedMessage]:
+        """Return some messages that are due for their next state."""
+        return self._select("WHERE due <= ? ORDER BY due LIMIT 200", moment)
 
     def resume(self) -> None:
         """Continue the messages that were changing when the process ended."""
