@@ -27,7 +27,7 @@ from ..states import State
 from ..viewer import HIDDEN, Viewer
 from .base import NewestFirst, ReadOnlyAdmin
 from .columns import excerpt_of
-from .formatting import link_url, moment, money
+from .formatting import link_url, money, short_moment
 from .search import as_reference
 
 WAITING = frozenset({State.QUEUED, State.SENDING})
@@ -144,7 +144,7 @@ class BatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("created"))
     def created(self, batch: Batch) -> SafeString:
-        return moment(batch.created_at)
+        return short_moment(batch.created_at)
 
     @admin.display(description=_("progress"))
     def progress(self, batch: Any) -> SafeString:

@@ -5,7 +5,7 @@ A method named `hidden_…` stands in for one that the viewer may not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -17,22 +17,23 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
 from ..viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
-from .formatting import badge, error_name, kept_text, link_url, moment, money, pretty, recipient_of
+from .formatting import (
+    badge,
+    error_name,
+    exact_moment,
+    kept_text,
+    link_url,
+    money,
+    pretty,
+    recipient_of,
+    short_moment,
+)
 from .text import visible
 
 EXCERPT = 60
 
-COLUMNS = (
-    "created",
-    "number",
-    "state_badge",
-    "excerpt",
-    "segments",
-    "total",
-    "tag",
-    "alias",
-    "sent_by",
-)
+COLUMNS = ("state_badge", "created", "number", "excerpt", "size", "alias", "sent_by")
+LINKED = ("created", "number", "hidden_number")
 MASKS = {
     "number": "hidden_number",
     "recipient": "hidden_number",
@@ -52,11 +53,12 @@ MESSAGE = (
     "dry_run",
     "sensitive",
 )
+MASKED_COSTS = {"size": "segments"}
 PROVIDER = ("reference", "provider_id", "route", "encoding", "characters", "segments", "batch_link")
 ERROR = ("error_fact", "error_code", "error_status")
 COSTS = ("unit_price", "total", "fine")
 PRICES = COST_FIELDS | {*COSTS}
-TIMES = (
+TIME_FIELDS = (
     "created_at",
     "send_at",
     "claimed_at",
@@ -66,15 +68,17 @@ TIMES = (
     "expires_at",
     "checked_at",
     "provider_updated_at",
-    "attempts",
 )
+TIMES = (*(f"{name}_fact" for name in TIME_FIELDS), "attempts")
 EMPTY = ("", None)
 
 
 def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
     """Return the columns, with content masked and costs left out as this viewer's rights ask."""
-    if not viewer.sees_content:
-        columns = [MASKS.get(column, column) for column in columns]
+    masks = {} if viewer.sees_content else MASKS
+    if not viewer.sees_costs:
+        masks = masks | MASKED_COSTS
+    columns = [masks.get(column, column) for column in columns]
     return tuple(column for column in columns if not is_hidden(column, viewer))
 
 
@@ -119,6 +123,11 @@ def excerpt_of(message: Message) -> SafeString:
     return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
 
 
+def _tagged(text: Any, message: Message) -> SafeString:
+    mark = format_html(' <span class="smsww-tag">{}</span>', message.tag) if message.tag else ""
+    return format_html("{}{}", text, mark)
+
+
 class MessageColumns:
     """The columns and facts that are more than a field."""
 
@@ -126,7 +135,7 @@ class MessageColumns:
 
     @admin.display(description=_("created"))
     def created(self, message: Message) -> SafeString:
-        return moment(message.created_at)
+        return short_moment(message.created_at)
 
     @admin.display(description=_("recipient"))
     def number(self, message: Message) -> SafeString:
@@ -143,11 +152,12 @@ class MessageColumns:
 
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> SafeString:
-        return excerpt_of(message)
+        """Return the beginning of the text, and the tag."""
+        return _tagged(excerpt_of(message), message)
 
     @admin.display(description=_("text"))
-    def hidden_text(self, message: Message) -> str:
-        return HIDDEN
+    def hidden_text(self, message: Message) -> SafeString:
+        return _tagged(HIDDEN, message)
 
     @admin.display(description=_("state"))
     def state_badge(self, message: Message) -> SafeString:
@@ -167,6 +177,13 @@ class MessageColumns:
         url = link_url(self.admin_site.name, Message, "batch", message.batch)
         return format_html('<a href="{}">{}</a>', url, message.batch)
 
+    @admin.display(description=_("segments"))
+    def size(self, message: Message) -> SafeString:
+        """Return the number of segments, and what all of them cost."""
+        segments = "" if message.segments is None else message.segments
+        price = money(message.total_price)
+        return format_html('{} <span class="smsww-whole">{}</span>', segments, price)
+
     @admin.display(description=_("total price"))
     def total(self, message: Message) -> str:
         return money(message.total_price)
@@ -179,7 +196,7 @@ class MessageColumns:
     def fine(self, message: Message) -> str:
         return money(message.penalty)
 
-    @admin.display(description=_("created by"))
+    @admin.display(description=_("by"))
     def sent_by(self, message: Message) -> str:
         """Return the user who asked for the message, "program", or "elsewhere"."""
         return self.origin_fact(message) or str(message.created_by or _("program"))
@@ -199,3 +216,19 @@ class MessageColumns:
     @admin.display(description=_("custom data"))
     def custom_fact(self, message: Message) -> SafeString | str:
         return pretty(message.custom) if message.custom else ""
+
+
+def _time_fact(name: str) -> Callable[[MessageColumns, Message], SafeString | str]:
+    field: Any = Message._meta.get_field(name)
+
+    @admin.display(description=field.verbose_name)
+    def fact(self: MessageColumns, message: Message) -> SafeString | str:
+        at = getattr(message, name)
+        return exact_moment(at) if at else ""
+
+    return fact
+
+
+# As the timeline writes them.
+for _name in TIME_FIELDS:
+    setattr(MessageColumns, f"{_name}_fact", _time_fact(_name))

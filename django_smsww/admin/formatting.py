@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
-from django.utils.formats import localize, number_format
+from django.utils import timezone
+from django.utils.formats import date_format, localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
@@ -66,6 +67,31 @@ def moment(at: datetime) -> SafeString:
         '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
         localize(local_time(at).date()),
         localize(local_time(at).time()),
+    )
+
+
+def short_moment(at: datetime) -> SafeString:
+    """Return the day and the time, without the year if it is this one; the title has all of it."""
+    local = local_time(at)
+    is_this_year = local.year == local_time(timezone.now()).year
+    day = date_format(local, "j M" if is_this_year else "j M Y")
+    return format_html(
+        '<time datetime="{}" title="{}"><span class="smsww-whole">{}</span> {}</time>',
+        at.isoformat(),
+        localize(local),
+        day,
+        date_format(local, "H:i"),
+    )
+
+
+def exact_moment(at: datetime) -> SafeString:
+    """Return a time to the second."""
+    local = local_time(at)
+    return format_html(
+        '<time datetime="{}"><span class="smsww-whole">{}</span> {}</time>',
+        at.isoformat(),
+        localize(local.date()),
+        date_format(local, "H:i:s"),
     )
 
 

@@ -18,13 +18,13 @@ from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
 from .batch_page import batch_view, stop_view
-from .columns import COLUMNS, MessageColumns, fact_groups, is_hidden, list_columns
+from .columns import COLUMNS, LINKED, MessageColumns, fact_groups, is_hidden, list_columns
 from .compose.views import compose_view
 from .detail.advice import advise
 from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
-from .formatting import badge, pretty, recipient_of
+from .formatting import alias_choices, badge, pretty, recipient_of
 from .search import find
 from .statistics.views import statistics_view
 from .suspension import banner
@@ -92,7 +92,11 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return list_columns(self.list_display, Viewer.of(request))
+        """Leave out the alias where there is one alone, and what the viewer may not see."""
+        columns: Any = self.list_display
+        if columns is COLUMNS and len(alias_choices()) == 1:
+            columns = [column for column in columns if column != "alias"]
+        return list_columns(columns, Viewer.of(request))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Leave out filters by hidden values, and add the one that the page of a batch links to."""
@@ -102,8 +106,9 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
         """Link the time and the number to the change view, or the columns of a subclass."""
-        chosen = self.list_display_links
-        return tuple(list_display[:2]) if chosen == () else chosen  # type: ignore[return-value]
+        if self.list_display_links != ():
+            return self.list_display_links  # type: ignore[return-value]
+        return tuple(name for name in list_display if name in LINKED) or tuple(list_display[:1])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

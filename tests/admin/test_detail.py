@@ -11,7 +11,7 @@ from django_smsww.admin.text import MarkedText
 from django_smsww.models import Callback, Event
 
 from ..conftest import NUMBER
-from ..support.people import admin_url, browser_of, missing, page, staff, text_of
+from ..support.people import browser_of, missing, page, staff, text_of
 
 BEGIN = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -208,7 +208,7 @@ def test_durations_are_told_as_people_do(seconds, said):
 @pytest.mark.parametrize(("state", "is_said"), [("QUEUED", True), ("NEW", True), ("FAILED", False)])
 def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_message, state, is_said):
     message = make_message(alias="left", state=state)
-    assert not missing(browser.get(admin_url("message_changelist")), ">left<")
+    assert not missing(browser.get(page(message)), ">left<")
     said = not missing(browser.get(page(message)), "alias is not in the settings any more")
     assert said is is_said
 

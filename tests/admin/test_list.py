@@ -1,6 +1,6 @@
 """The lists of the admin: columns, filters, pages and search."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -28,8 +28,21 @@ def test_the_list_shows_what_support_asks_for(browser, make_message):
     make_message(
         state=State.DELIVERED, country="IT", segments=3, total_price=Decimal("0.210000"), tag="otp"
     )
-    shown = (NUMBER, "IT", "Hello", "Delivered", ">3<", "0.21 EUR", "otp", "default")
+    shown = (NUMBER, "IT", "Hello", "Delivered", ">3 <", "0.21 EUR", "otp")
     assert not missing(browser.get(LIST), *shown)
+
+
+def test_the_list_names_aliases_if_there_are_two(browser, make_message, settings):
+    make_message(alias="shop")
+    assert missing(browser.get(LIST), "field-alias") == ["field-alias"]
+    settings.SMSWW = dict.fromkeys(("default", "shop"), settings.SMSWW["default"])
+    assert not missing(browser.get(LIST), "field-alias", "shop")
+
+
+def test_the_list_shows_the_day_and_its_title_the_whole_time(browser, make_message):
+    at = datetime(2025, 3, 1, 12, 30, tzinfo=UTC)
+    make_message(created_at=at)
+    assert not missing(browser.get(LIST), 'title="March 1, 2025, 1:30 p.m."', "1 Mar 2025", "13:30")
 
 
 def test_a_redirected_message_says_so_in_the_list_and_on_its_page(browser, make_message):

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.html import escape
 
 from django_smsww import State
 from django_smsww.admin.statistics import views as statistics
@@ -22,12 +23,13 @@ from django_smsww.admin.statistics.plots import (
     nice_step,
     stacked,
 )
+from django_smsww.clock import day_of
 from django_smsww.models import DailyTotal
 from django_smsww.operations import days
 from django_smsww.operations.days import Sums
 from django_smsww.operations.totals import read_days
 
-from ..support.people import browser_of, staff, text_of
+from ..support.people import LIST, browser_of, listed, missing, staff, text_of
 
 PAGE = reverse("admin:django_smsww_message_statistics")
 FIRST, LAST = date(2030, 3, 29), date(2030, 4, 2)
@@ -328,3 +330,12 @@ def test_messages_from_elsewhere_count_and_are_told_apart(browser, make_message)
         "here": 1,
         "elsewhere": 1,
     }
+
+
+def test_a_tag_leads_to_its_messages_of_the_period(browser, make_message):
+    made = [make_message(tag=tag, country="IT") for tag in ("a&b", "other")]
+    day = day_of(timezone.now())
+    answer = browser.get(PAGE, {"since": day, "until": day})
+    link = f"since={day}&until={day}&tag=a%26b"
+    assert not missing(answer, escape(link), f"{escape(f'since={day}&until={day}')}&amp;country=IT")
+    assert listed(browser.get(f"{LIST}?{link}")) == {made[0].pk}

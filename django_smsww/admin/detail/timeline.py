@@ -16,7 +16,16 @@ from django.utils.translation import gettext_lazy as _
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
 from ...viewer import HIDDEN, Viewer
-from ..formatting import admin_url, badge, duration, error_name, kept_text, link_url, money
+from ..formatting import (
+    admin_url,
+    badge,
+    duration,
+    error_name,
+    exact_moment,
+    kept_text,
+    link_url,
+    money,
+)
 from ..text import visible
 
 MOST_SHOWN = 100
@@ -41,6 +50,10 @@ class Entry:
     by: str = ""
     link: tuple[str, Text] | None = None
     after: str = ""
+
+    @property
+    def moment(self) -> str:
+        return exact_moment(self.at)
 
 
 def timeline(message: Message, viewer: Viewer, site: str) -> list[Entry]:

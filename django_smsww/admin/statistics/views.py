@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
@@ -83,33 +84,44 @@ def _quick(days: int) -> str:
 
 def drawn(period: Period, viewer: Viewer) -> dict[str, Any]:
     kinds = {"country": _("By country"), "tag": _("By tag"), "alias": _("By alias")}
-    ranks = [(title, period.by(kind)) for kind, title in kinds.items()]
+    dates = {"since": str(period.wanted[0]), "until": str(period.wanted[-1])}
+    ranks = [_rank(title, period.by(kind), viewer, kind, dates) for kind, title in kinds.items()]
     by_origin = period.by("origin")
     if Origin.ELSEWHERE in by_origin:
         named = {str(Origin(name).label): sums for name, sums in by_origin.items()}
-        ranks.append((_("By origin"), named))
+        ranks.append(_rank(_("By origin"), named, viewer))
     return {
         "plots": plots(period, with_costs=viewer.sees_costs),
-        "ranks": [_rank(title, sums, viewer) for title, sums in ranks],
+        "ranks": ranks,
         "totals": _shown(Sums.of(period.by("state").values()), viewer),
         "as_of": period.as_of,
     }
 
 
-def _rank(title: Any, sums: dict[str, Sums], viewer: Viewer) -> dict[str, Any]:
+def _rank(
+    title: Any,
+    sums: dict[str, Sums],
+    viewer: Viewer,
+    kind: str = "",
+    dates: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return a table of these sums; if there is a filter of this kind, each name links to it."""
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
-    shown = ordered[:MOST_NAMES]
-    if len(ordered) > MOST_NAMES:
-        shown.append((gettext("others"), Sums.of(one for _n, one in ordered[MOST_NAMES:])))
-    most = max((one.messages for _name, one in shown), default=1) or 1
-    return {
-        "title": title,
-        "lines": [
-            {"name": name or gettext("none"), "width": round(100 * one.messages / most, 1)}
-            | _shown(one, viewer)
-            for name, one in shown
-        ],
-    }
+    most = max((one.messages for _name, one in ordered), default=1) or 1
+    lines = [
+        {
+            "name": name or gettext("none"),
+            "query": urlencode({**(dates or {}), kind: name}) if kind and name else "",
+            "width": round(100 * one.messages / most, 1),
+        }
+        | _shown(one, viewer)
+        for name, one in ordered[:MOST_NAMES]
+    ]
+    if rest := ordered[MOST_NAMES:]:
+        others = Sums.of(one for _name, one in rest)
+        width = min(100, round(100 * others.messages / most, 1))
+        lines.append({"name": gettext("others"), "width": width} | _shown(others, viewer))
+    return {"title": title, "lines": lines}
 
 
 def _shown(sums: Sums, viewer: Viewer) -> dict[str, Any]:
