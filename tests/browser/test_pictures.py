@@ -71,6 +71,15 @@ def month(make_message):
 
 
 @pytest.fixture
+def without_side_bar(driver):
+    """The bar of Django's navigation is folded: the pictures show ours."""
+    name = "django.admin.navSidebarIsOpen"
+    driver.execute_script(f"localStorage.setItem('{name}', 'false')")
+    yield
+    driver.execute_script(f"localStorage.removeItem('{name}')")
+
+
+@pytest.fixture
 def delivered(sms_callback):
     message = send_sms(CURVED, "+393471234567", tag="booking", custom={"booking": 42})
     sms_callback(message, "PENDING")
@@ -91,7 +100,9 @@ def size(picture):
     return struct.unpack(">II", picture.read_bytes()[16:24])
 
 
-def test_each_picture_can_be_made_and_is_1280_wide(driver, live_server, show, month, delivered):
+def test_each_picture_can_be_made_and_is_1280_wide(
+    driver, live_server, show, month, delivered, without_side_bar
+):
     user = staff(*EVERYTHING)
     log_in(driver, live_server)
     pages = {
