@@ -3,6 +3,8 @@
 import re
 
 import django_smsww
+from django_smsww import State
+from django_smsww.models.lease import SECONDS
 
 from ..support import guides
 
@@ -43,3 +45,10 @@ def test_the_documents_use_the_words_of_the_glossary():
     texts |= {name: guides.text_of(f"../{name}.md") for name in ("README", "CONTRIBUTING")}
     found = {name: re.findall(OTHER_WORDS, text, re.I) for name, text in texts.items()}
     assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_the_explanation_draws_every_state_and_the_length_of_a_lease():
+    text = guides.text_of("explanation.md")
+    assert {state for state in State if state not in text} == set()
+    whole, half = (f"{seconds // 60}:{seconds % 60:02}" for seconds in (SECONDS, SECONDS // 2))
+    assert re.search(rf"time ----> .* {half} .* {whole}$", text, re.MULTILINE)
