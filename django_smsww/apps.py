@@ -25,6 +25,7 @@ class SMSWWConfig(AppConfig):
         if apps.is_installed("drf_spectacular"):
             # By its name: what is in contrib rests on the core, and not the other way round.
             import_module("django_smsww.contrib.spectacular")
+            import_module("django_smsww.contrib.api.schema")
 
 
 def _let_rows_be_resent() -> None:

@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "django_smsww.contrib.otp",
     "two_factor",
     "two_factor.plugins.phonenumber",
+    "django_filters",
     "drf_spectacular",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,80 @@
+"""What drf-spectacular cannot read from the viewsets; loaded where that app is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+
+_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="A value of the request's own: repeated with it, the request sends nothing twice.",
+)
+_WAIT = "Nothing was sent. Wait for Retry-After, and repeat with the same Idempotency-Key."
+_REFUSALS = {
+    400: "It is not valid; nothing was sent.",
+    401: "Log in.",
+    403: "A permission is missing.",
+    404: "There is no such row.",
+    409: "The state of the message does not allow it.",
+    422: "The Idempotency-Key was used for another request.",
+    429: _WAIT,
+    503: _WAIT,
+}
+
+
+def _refusals(*statuses: int) -> dict[int, OpenApiResponse]:
+    return {each: OpenApiResponse(OpenApiTypes.OBJECT, _REFUSALS[each]) for each in statuses}
+
+
+def _sends(serializer: Any, *others: int) -> Any:
+    told = {
+        201: OpenApiResponse(serializer, "There is a row; read its state and its error."),
+        202: OpenApiResponse(serializer, "It waits, is under way, or its outcome is unknown."),
+    }
+    refusals = _refusals(400, 401, 403, *others, 422, 429, 503)
+    return extend_schema(parameters=[_KEY], responses=told | refusals)
+
+
+def _changes(serializer: Any) -> Any:
+    return extend_schema(responses={200: serializer} | _refusals(400, 401, 403, 404, 409, 429, 503))
+
+
+class MessageExtension(OpenApiViewExtension):
+    target_class = "django_smsww.contrib.api.viewsets.MessageViewSet"
+    match_subclasses = True
+
+    def view_replacement(self) -> type[Any]:
+        """Return the viewset with the header and the answers of the actions that send."""
+        from .serializers import MessageSerializer  # models are there by now
+
+        describe = extend_schema_view(
+            create=_sends(MessageSerializer),
+            resend=_sends(MessageSerializer, 404, 409),
+            cancel=_changes(MessageSerializer),
+        )
+        return describe(type(self.target.__name__, (self.target,), {}))
+
+
+class BatchExtension(OpenApiViewExtension):
+    target_class = "django_smsww.contrib.api.viewsets.BatchViewSet"
+    match_subclasses = True
+
+    def view_replacement(self) -> type[Any]:
+        """Return the viewset with the header and the answers of the actions that send."""
+        from .serializers import BatchDetailSerializer
+
+        describe = extend_schema_view(
+            create=_sends(BatchDetailSerializer), stop=_changes(BatchDetailSerializer)
+        )
+        return describe(type(self.target.__name__, (self.target,), {}))
