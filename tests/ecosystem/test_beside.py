@@ -110,7 +110,6 @@ def test_errors_of_the_api_have_the_standardized_form(
     standardized, settings, user, address, kind, code, status
 ):
     settings.ROOT_URLCONF = "tests.contrib.api.urls"
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django_filters"]
     client = APIClient()
     if user is not None:
         client.force_authenticate(staff(*user))
