@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -30,6 +31,20 @@ def _number(name: str, value: str) -> str:
         raise ValidationError({name: [error.explain()]}) from None
 
 
+class TimesFilter(filters.IsoDateTimeFromToRangeFilter):
+    """A period, in UTC: PostgreSQL refuses times whose offset is 16 hours or more."""
+
+    def filter(self, qs: QuerySet[Any], value: slice | None) -> Any:
+        return super().filter(qs, value and slice(_in_utc(value.start), _in_utc(value.stop)))
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    try:
+        return at and at.astimezone(UTC)
+    except OverflowError:  # at the end of all years
+        return at and at.replace(tzinfo=UTC)
+
+
 class HistoryFilterSet(filters.FilterSet):
     """Refuse a filter by a field that the user may not see: it would reveal the field."""
 
@@ -44,7 +59,7 @@ class HistoryFilterSet(filters.FilterSet):
 
 class MessageFilterSet(HistoryFilterSet):
     recipient = NumberFilter()
-    created_at = filters.IsoDateTimeFromToRangeFilter()
+    created_at = TimesFilter()
 
     class Meta:
         model = Message
