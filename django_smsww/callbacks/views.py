@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as StorageError
-from django.db import connections, router, transaction
+from django.db import router
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import APIException
@@ -24,6 +24,7 @@ from rest_framework.views import APIView, exception_handler
 
 from ..gateway.signature import HEADER, PROBE
 from ..models import Message, Outcome
+from ..models.commit import outside_transactions
 from ..tracing import annotate_span
 from . import refusals
 from .authentication import CallbackAuthentication
@@ -73,9 +74,7 @@ class CallbackView(APIView):
         Reports of a fault show none of its variables: they hold numbers and texts.
         """
         view = login_not_required(sensitive_variables()(super().as_view(**initkwargs)))
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return outside_transactions(view)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return CallbackRequest(

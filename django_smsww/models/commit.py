@@ -1,4 +1,4 @@
-"""Whether a transaction is open, and calls that follow its commit."""
+"""Whether a transaction is open, calls that follow its commit, and views outside of one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ def in_transaction(using: str) -> bool:
     """Whether a rollback could still undo a statement: a block is open, or autocommit is off."""
     connection = connections[using]
     return connection.in_atomic_block or not connection.get_autocommit()
+
+
+def outside_transactions(view: Any) -> Any:
+    """Return a view that runs outside the transactions of requests, of every database.
+
+    In one, what the view writes would be undone by a later error, and a message would leave only
+    after the answer was made.
+    """
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
 
 
 def after_commit(using: str, function: Callable[..., Any], *args: Any) -> None:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.db import Error as StorageError
-from django.db import connections, transaction
 from django.urls import NoReverseMatch
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django_filters.rest_framework import DjangoFilterBackend
@@ -16,6 +15,7 @@ from rest_framework.response import Response
 
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMS, InvalidSMSBackend
+from django_smsww.models.commit import outside_transactions
 from django_smsww.states import State
 
 from .exceptions import NotSent, as_field_errors
@@ -44,14 +44,10 @@ class HistoryMixin:
     def as_view(cls, *args: Any, **kwargs: Any) -> Any:
         """Return the view, outside the transactions that a project opens for its requests.
 
-        In one, a message would leave at its end, after the answer was made. Reports of a fault
-        show none of its variables: they hold numbers and texts.
+        Reports of a fault show none of its variables: they hold numbers and texts.
         """
         view = super().as_view(*args, **kwargs)  # type: ignore[misc]
-        view = sensitive_post_parameters()(sensitive_variables()(view))
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return outside_transactions(sensitive_post_parameters()(sensitive_variables()(view)))
 
 
 class SendingMixin(HistoryMixin):
