@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
+from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..exceptions import SMSError
 from ..models import Message, single
@@ -31,6 +32,14 @@ READ_ROWS = 250
 """How many rows are read again at a time when they are done."""
 MOST_ROWS_AHEAD = 50_000
 """How many finished rows may wait for an earlier one, which the caller gets first."""
+
+MOST_AT_ONCE = 20
+"""More messages of one request go into the queue: nobody waits so long for a page or an answer."""
+
+
+def queue_for(count: int, backend: BaseSMSBackend) -> bool | str | None:
+    """Return the option `queue` for so many messages of one request."""
+    return None if count <= MOST_AT_ONCE else backend.queue or True
 
 
 class Dispatch:

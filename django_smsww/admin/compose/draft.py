@@ -17,14 +17,12 @@ from ...exceptions import InvalidSMS
 from ...models import Heartbeat, Message, Suppression, fingerprint
 from ...numbers import country_of, is_known, read_number
 from ...segments import count_segments
+from ...sending.dispatch import MOST_AT_ONCE
 from ...sending.files import Cell, masked
 from ...sms import SMS
 from ...states import UNFINISHED, State
 
 MOST_NUMBERS = 10_000
-MOST_AT_ONCE = 20
-"""More messages go into the queue: a person waits for the page."""
-
 MOST_PROBLEMS = 100
 SWEPT_LATELY = timedelta(minutes=10)
 

@@ -17,12 +17,13 @@ from ...exceptions import SMSError
 from ...models import Message
 from ...segments import tables
 from ...sending.api import send_mass_sms, send_sms
+from ...sending.dispatch import MOST_AT_ONCE, queue_for
 from ...states import State
 from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import badge, money, named_countries
 from ..text import MarkedText
-from .draft import MOST_AT_ONCE, MOST_PROBLEMS, Draft
+from .draft import MOST_PROBLEMS, Draft
 from .forms import ComposeForm
 
 TRY, SEND, EDIT = "_try", "_send", "_edit"
@@ -120,7 +121,7 @@ class ComposePage:
             if len(draft.numbers) == 1:
                 row = send_sms(sms.body, draft.numbers[0], sms.sender, **options)
                 return self._sent(row)
-            options["queue"] = _queue(draft)
+            options["queue"] = queue_for(len(draft.numbers), draft.backend)
             return self._sent_many(send_mass_sms(sms.body, draft.numbers, sms.sender, **options))
         except SMSError as error:
             if error.message is not None:
@@ -158,13 +159,6 @@ def _hidden_fields(data: dict[str, Any], draft: Draft) -> list[tuple[str, Any]]:
         ("sensitive", "on" if data["sensitive"] else ""),
         ("send_at", f"{local_time(send_at):%Y-%m-%dT%H:%M}" if send_at else ""),
     ]
-
-
-def _queue(draft: Draft) -> bool | str | None:
-    """Return the queue for many messages; a task queue of the project takes them as well."""
-    if len(draft.numbers) <= MOST_AT_ONCE or isinstance(draft.backend.queue, str):
-        return None
-    return True
 
 
 def _refusal(draft: Draft) -> str:

@@ -31,6 +31,7 @@ from django_smsww.exceptions import (
 from django_smsww.models import Message, MessageQuerySet, fingerprint
 from django_smsww.numbers import is_e164
 from django_smsww.sending.api import send_messages, send_sms
+from django_smsww.sending.dispatch import queue_for
 from django_smsww.sms import SMS, SMSOptions
 from django_smsww.states import State
 from django_smsww.worker.preflight import NUMBERS_ENOUGH
@@ -39,8 +40,6 @@ from .exceptions import KeyUsed, Limited, NotSent
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
-MOST_AT_ONCE = 20
-"""More messages go into the queue: a proxy would not wait for their answers."""
 
 
 def key_of(request: Request) -> str:
@@ -128,7 +127,7 @@ def send_many(
         sms.replace(recipient=number, key=key, batch=batch, reference=uuid4())
         for number, key in zip(numbers, keys, strict=True)
     ]
-    options: Any = {"queue": _queue_for(len(numbers), backend), "created_by": user}
+    options: Any = {"queue": queue_for(len(numbers), backend), "created_by": user}
     options |= {"using": backend.alias, "preflight": len(numbers) >= NUMBERS_ENOUGH}
     try:
         return batch, send_messages(messages, **options)
@@ -136,10 +135,6 @@ def send_many(
         if not _may_have_rows(batch):
             raise
         return batch, []
-
-
-def _queue_for(count: int, backend: BaseSMSBackend) -> bool | str | None:
-    return None if count <= MOST_AT_ONCE else backend.queue or True
 
 
 def _may_have_rows(batch: UUID) -> bool:
