@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -20,20 +20,18 @@ if TYPE_CHECKING:
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
         """Note that these rows are about to be written: one statement for each batch in them."""
-        sizes: dict[UUID, int] = {}
-        for row in rows:
-            if row.batch:
-                sizes[row.batch] = sizes.get(row.batch, 0) + 1
+        sizes = Counter(row.batch for row in rows if row.batch)
         first = {row.batch: row for row in reversed(rows)}
         for reference, size in sizes.items():
             self._add(first[reference], size)
 
     def _add(self, row: Message, size: int) -> None:
-        names = ("alias", "environment", "tag", "created_at", "created_by_id")
-        values = {name.removesuffix("_id"): getattr(row, name) for name in names}
+        names = ("alias", "environment", "tag", "created_at")
+        values = {name: getattr(row, name) for name in names}
+        values |= {"reference": row.batch, "created_by": row.created_by_id, "size": size}
         entry = Upsert(
             self.model,
-            values | {"reference": row.batch, "size": size},
+            values,
             unique=("reference", "alias", "environment"),
             again={"size": expression(f"{table_of(self.model, self.db)}.size + %s", [size])},
         )

@@ -53,6 +53,13 @@ class HistoryMixin:
 class SendingMixin(HistoryMixin):
     """Actions that send, and what they answer; see Note [Statuses that are not repeated]."""
 
+    serializer_classes: ClassVar[Mapping[str, type[Any]]]
+    """The serializers of actions that have another one than `serializer_class`."""
+
+    def get_serializer_class(self) -> type[Any]:
+        default = super().get_serializer_class()  # type: ignore[misc]
+        return self.serializer_classes.get(self.action, default)  # type: ignore[attr-defined]
+
     def get_aliases(self) -> Collection[str]:
         """Return the aliases that the user may send with: all of the settings.
 

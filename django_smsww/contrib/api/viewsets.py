@@ -74,9 +74,6 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         is_one = self.action == "retrieve"
         return rows.select_related("resend_of", "resent_as") if is_one else rows
 
-    def get_serializer_class(self) -> type[Any]:
-        return self.serializer_classes.get(self.action, self.serializer_class)
-
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Send one message."""
         key, serializer = key_of(request), self.get_valid_serializer()
@@ -158,9 +155,6 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
         "create": (*VIEW, "send_message", "mass_send_message"),
         "stop": (*VIEW, "cancel_message"),
     }
-
-    def get_serializer_class(self) -> type[Any]:
-        return self.serializer_classes.get(self.action, self.serializer_class)
 
     def get_object(self) -> Any:
         """Return the batch; a project may have sent one through several aliases."""
