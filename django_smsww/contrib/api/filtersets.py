@@ -41,7 +41,7 @@ class TimesFilter(filters.IsoDateTimeFromToRangeFilter):
 def _in_utc(at: datetime | None) -> datetime | None:
     try:
         return at and at.astimezone(UTC)
-    except OverflowError:  # at the end of all years
+    except OverflowError:  # on the first or the last day of all
         return at and at.replace(tzinfo=UTC)
 
 

@@ -130,6 +130,18 @@ def test_a_period_finds_its_messages(reader, make_message):
     assert listed(reader.get(MESSAGES, {"created_at_before": noon})) == references(old)
 
 
+@pytest.mark.parametrize(
+    ("at", "count"),
+    [
+        ("0078-03-23T02:08:04-23:39", 1),  # PostgreSQL takes no such offset
+        ("0001-01-01T00:00:00+23:59", 1),
+        ("9999-12-31T23:59:59-23:59", 0),
+    ],
+)
+def test_a_period_may_have_any_offset(reader, message, at, count):
+    assert len(listed(reader.get(MESSAGES, {"created_at_after": at}))) == count
+
+
 @pytest.mark.parametrize("name", ["recipient", "key"])
 def test_no_filter_reveals_what_the_user_may_not_see(client_of, message, name):
     response = client_of("view_message").get(MESSAGES, {name: PRIVATE[name]})
