@@ -117,16 +117,18 @@ class Member:
         os.kill(self.pid, signal.SIGCONT)
 
     def wait_until_stopped(self) -> None:
-        """Wait until it has stopped itself."""
-        await_true(lambda: _state_of(self.pid) == "T", self.output.read_text)
+        """Wait until each of its threads has stopped: they do so one after the other."""
+        await_true(lambda: _states_of(self.pid) == {"T"}, self.output.read_text)
 
     def wait_until_it_says(self, word: str) -> None:
         await_true(lambda: word in self.output.read_text(), self.output.read_text)
 
 
-def _state_of(pid: int) -> str:
-    asked = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True)
-    return asked.stdout.strip()[:1]
+def _states_of(pid: int) -> set[str]:
+    asked = subprocess.run(
+        ["ps", "-L", "-o", "state=", "-p", str(pid)], capture_output=True, text=True
+    )
+    return set(asked.stdout.split())
 
 
 # The parent of the workers

@@ -103,7 +103,10 @@ def test_after_a_true_lease_ran_out_at_any_moment(scene, profile):
 
 
 def stop_without_lock(worker, database):
-    """Stop it at any moment but while it keeps all others from writing, on SQLite."""
+    """Stop it at any moment but while it keeps all others from writing, on SQLite.
+
+    A reader that is stopped in the middle does so too: nobody can commit while it reads.
+    """
     while True:
         worker.stop()
         worker.wait_until_stopped()
@@ -116,10 +119,21 @@ def stop_without_lock(worker, database):
 def is_free(path):
     with closing(sqlite3.connect(path, timeout=0)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
             return False
         return True
+
+
+def test_a_database_is_not_free_while_somebody_reads(tmp_path):
+    path = tmp_path / "database"
+    with closing(sqlite3.connect(path)) as reader:
+        reader.executescript("CREATE TABLE numbers (n); INSERT INTO numbers VALUES (1), (2)")
+        unfinished = reader.execute("SELECT n FROM numbers")
+        assert unfinished.fetchone() == (1,)
+        assert not is_free(path)
+        unfinished.close()
+        assert is_free(path)
 
 
 @pytest.mark.slow
