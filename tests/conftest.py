@@ -16,7 +16,7 @@ from django_smsww.models import Message
 from django_smsww.testing import real_sms
 
 from .support import databases
-from .support.backends import ScriptedBackend
+from .support.backends import KnowingBackend, ScriptedBackend
 
 NUMBER = "+393331234567"
 
@@ -96,6 +96,15 @@ def gateway(settings, monkeypatch):
     ScriptedBackend.configure = staticmethod(configure)
     configure()
     return ScriptedBackend
+
+
+@pytest.fixture
+def provider(settings, monkeypatch):
+    """Look messages up at a backend that knows `provider.known` and lists `provider.listed`."""
+    for name, empty in (("known", {}), ("listed", []), ("asked", [])):
+        monkeypatch.setattr(KnowingBackend, name, empty)
+    settings.SMSWW = {"default": {"BACKEND": "tests.support.backends.KnowingBackend"}}
+    return KnowingBackend
 
 
 def raises(error):

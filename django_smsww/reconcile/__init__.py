@@ -8,15 +8,19 @@ before it and after it. In every doubt the message stays UNKNOWN, and its row sa
 """
 
 from .adoption import adopt_history
+from .refreshing import Refreshed, refresh, why_not_refreshable
 from .report import Adoption, Reason, SyncReport
 from .run import hold_after_restore, look_up, sync
 
 __all__ = [
     "Adoption",
     "Reason",
+    "Refreshed",
     "SyncReport",
     "adopt_history",
     "hold_after_restore",
     "look_up",
+    "refresh",
     "sync",
+    "why_not_refreshable",
 ]

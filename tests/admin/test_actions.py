@@ -8,42 +8,12 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from django_smsww import SendResult, SMSUnavailable, State
-from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.models import Event
 from django_smsww.reconcile.report import Reason
 
 from ..support.people import LIST, admin_url, missing, notices, page, selection, text_of
 
 pytestmark = pytest.mark.django_db
-
-
-class KnowingBackend(BaseSMSBackend):
-    """Answer look-ups from a dict, and list what is in `listed`."""
-
-    known: dict[str, SendResult] = {}
-    listed: list[SendResult] = []
-    asked: list[str] = []
-
-    def fetch(self, provider_id):
-        self.asked.append(provider_id)
-        answer = self.known.get(provider_id)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def fetch_page(self, skip, limit):
-        self.asked.append("list")
-        return self.listed[skip : skip + limit]
-
-
-@pytest.fixture
-def provider(settings, monkeypatch):
-    for name, empty in (("known", {}), ("listed", []), ("asked", [])):
-        monkeypatch.setattr(KnowingBackend, name, empty)
-    settings.SMSWW = {
-        "default": {"BACKEND": "tests.admin.test_actions.KnowingBackend", "OPTIONS": {}}
-    }
-    return KnowingBackend
 
 
 def action_page(name, message=None):

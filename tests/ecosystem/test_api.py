@@ -36,6 +36,7 @@ def test_every_address_is_described_without_warnings(schema):
         "/api/messages/": ["get", "post"],
         "/api/messages/{reference}/": ["get"],
         "/api/messages/{reference}/cancel/": ["post"],
+        "/api/messages/{reference}/refresh/": ["post"],
         "/api/messages/{reference}/resend/": ["post"],
         "/api/suppressions/": ["get", "post"],
         "/api/suppressions/{id}/": ["delete", "get"],

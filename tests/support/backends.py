@@ -1,4 +1,4 @@
-"""A backend that reaches outside, as far as anyone can tell, and answers as a test says."""
+"""Backends that reach outside, as far as anyone can tell, and answer as a test says."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ class ScriptedBackend(BaseSMSBackend):
         with self.lock:
             self.sent.append(sms)
         return type(self).answer(sms)
+
+
+class KnowingBackend(BaseSMSBackend):
+    """Answer look-ups from a dict, and list what is in `listed`."""
+
+    known: dict[str, SendResult | Exception] = {}
+    listed: list[SendResult] = []
+    asked: list[str] = []
+
+    def fetch(self, provider_id: str) -> SendResult | None:
+        self.asked.append(provider_id)
+        answer = self.known.get(provider_id)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def fetch_page(self, skip: int, limit: int) -> list[SendResult]:
+        self.asked.append("list")
+        return self.listed[skip : skip + limit]
 
 
 SMSWW = {"default": {"BACKEND": "tests.support.backends.ScriptedBackend"}}

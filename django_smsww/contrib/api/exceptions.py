@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException, Throttled, ValidationError
 
-from django_smsww.exceptions import InvalidSMS, SMSError
+from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 
 SECONDS = 60
 """After an error of the account, one message a minute tries for all."""
@@ -54,6 +54,11 @@ class Limited(Throttled):
         # Not the detail of its base, which speaks of a limit of requests.
         APIException.__init__(self, error.explain(), error.code)
         self.wait = _seconds(error)
+
+
+def no_answer(error: SMSError) -> Limited | NotSent:
+    """Return the answer to a request that ended with this error, and has no row to show."""
+    return Limited(error) if isinstance(error, SMSLimited) else NotSent(error)
 
 
 def _seconds(error: SMSError | None) -> int:

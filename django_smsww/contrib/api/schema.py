@@ -46,8 +46,9 @@ def _sends(serializer: Any, *others: int) -> Any:
     return extend_schema(parameters=[_KEY], responses=told | refusals)
 
 
-def _changes(serializer: Any) -> Any:
-    return extend_schema(responses={200: serializer} | _refusals(400, 401, 403, 404, 409, 429, 503))
+def _changes(serializer: Any, **options: Any) -> Any:
+    refusals = _refusals(400, 401, 403, 404, 409, 429, 503)
+    return extend_schema(responses={200: serializer} | refusals, **options)
 
 
 class MessageExtension(OpenApiViewExtension):
@@ -62,6 +63,7 @@ class MessageExtension(OpenApiViewExtension):
             create=_sends(MessageSerializer),
             resend=_sends(MessageSerializer, 404, 409),
             cancel=_changes(MessageSerializer),
+            refresh=_changes(MessageSerializer, request=None),
         )
         return describe(type(self.target.__name__, (self.target,), {}))
 

@@ -23,11 +23,12 @@ from rest_framework.viewsets import GenericViewSet
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 from django_smsww.models import Batch, Message, Suppression
+from django_smsww.reconcile import refresh, why_not_refreshable
 from django_smsww.sending.api import resend
 from django_smsww.states import State
 from django_smsww.worker.limits import stop_batch
 
-from .exceptions import Conflict, KeyUsed, Limited, NotSent
+from .exceptions import Conflict, KeyUsed, no_answer
 from .filtersets import MessageFilterSet, SuppressionFilterSet
 from .idempotency import key_of, rows_of, send_many, send_once
 from .mixins import HistoryMixin, SendingMixin
@@ -67,6 +68,7 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         "create": (*VIEW, "send_message"),
         "resend": (*VIEW, "resend_message"),
         "cancel": (*VIEW, "cancel_message"),
+        "refresh": (*VIEW, "refresh_message"),
     }
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -108,6 +110,19 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
             raise Conflict(_("It does not wait to be sent."))
         return Response(self.represent(message))
 
+    @action(detail=True, methods=["post"])
+    def refresh(self, request: Request, **kwargs: Any) -> Response:
+        """Ask the gateway what became of a message. It costs nothing, and sends nothing."""
+        message = self.get_object()
+        if reason := why_not_refreshable(message):
+            raise Conflict(_(reason))
+        [answer] = refresh([message])
+        if answer.error is not None:
+            raise no_answer(answer.error)
+        if answer.is_missing:
+            raise Conflict(_("The gateway has no such message."))
+        return Response(self.represent(message))
+
     def represent(self, row: Message) -> Any:
         """Return a row as the list shows it."""
         return MessageSerializer(row, context=self.get_serializer_context()).data
@@ -127,13 +142,12 @@ def _resent(error: SMSError, message: Message, key: str) -> Message:
     """Return the row of a resend that ended with this error, or refuse it."""
     if error.message:
         return error.message
-    if isinstance(error, SMSLimited):
-        raise Limited(error) from None
-    if known := rows_of(key).first():  # a repeated request was faster
+    known = None if isinstance(error, SMSLimited) else rows_of(key).first()
+    if known:  # a repeated request was faster
         return _same_resend(known, message)
     if isinstance(error, InvalidSMS):
         raise Conflict(error.explain()) from None
-    raise NotSent(error) from None
+    raise no_answer(error) from None
 
 
 class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import NoReverseMatch, get_resolver, reverse
 
-from django_smsww import send_mass_sms
+from django_smsww import SendResult, send_mass_sms
 from django_smsww.contrib.api.urls import router
 from django_smsww.models import Suppression
 from tests.conftest import NUMBER
@@ -28,14 +28,18 @@ CELLS = [
 
 
 @pytest.fixture
-def rows(make_message):
+def rows(make_message, gateway, monkeypatch):
+    delivered = SendResult(provider_id="p-1", state="DELIVERED")
+    monkeypatch.setattr(gateway, "fetch", lambda self, provider_id: delivered)
     message = make_message(state="FAILED", error="SMSRefused")
     queued = make_message(state="QUEUED")
+    known = make_message(state="PENDING", provider_id="p-1")
     batch = send_mass_sms("Hello", [NUMBER], queue=True)[0].batch
     entry = Suppression.objects.create(recipient="+4915112345678")
     return {
         "message": {"reference": message.reference},
         "message-cancel": {"reference": queued.reference},
+        "message-refresh": {"reference": known.reference},
         "batch": {"reference": batch},
         "suppression": {"pk": entry.pk},
     }
@@ -57,9 +61,7 @@ def ask(client, basename, name, rows):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("basename", "name", "missing"), CELLS)
-def test_an_action_asks_for_each_of_its_permissions(
-    gateway, client_of, rows, basename, name, missing
-):
+def test_an_action_asks_for_each_of_its_permissions(client_of, rows, basename, name, missing):
     [viewset] = [kind for base, kind, one in ACTIONS if (base, one) == (basename, name)]
     client = client_of(*(set(viewset.action_permissions[name]) - {missing}))
     status = ask(client, basename, name, rows)

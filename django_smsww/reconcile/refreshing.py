@@ -1,0 +1,68 @@
+"""Ask the gateway about messages that somebody chose, in the admin or over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.utils.translation.trans_null import gettext_noop as _
+
+from ..backends.handler import sms_backends
+from ..exceptions import InvalidSMSBackend, SMSError
+from ..models import Message
+from ..states import State
+from .run import look_up, sync
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What the gateway answered about one message.
+
+    Attributes:
+        message: the row, with its new state.
+        error: why the gateway gave no answer.
+        is_missing: whether the gateway has no message with the id of the row.
+    """
+
+    message: Message
+    error: SMSError | None = None
+    is_missing: bool = False
+
+
+def why_not_refreshable(message: Message) -> str:
+    """Return why the gateway cannot be asked about this message, or "".
+
+    The text is English; `gettext` translates it for a page.
+    """
+    if not message.provider_id and message.state != State.UNKNOWN:
+        return _("The gateway does not know it.")
+    try:
+        backend = sms_backends[message.alias]
+    except InvalidSMSBackend:
+        return _("Its alias cannot be used as it is configured now.")
+    if message.environment != backend.environment:
+        return _("It belongs to another deployment.")
+    can = backend.supports_fetch if message.provider_id else backend.supports_fetch_page
+    return "" if can else _("Its backend cannot look messages up.")
+
+
+def refresh(messages: Iterable[Message]) -> Iterator[Refreshed]:
+    """Read the list once for all messages without a provider id, and look up the others.
+
+    Each of the others is looked up when you take its answer: stop after an error.
+    """
+    rows = list(messages)
+    lost = {row.alias for row in rows if not row.provider_id}
+    errors = {alias: sync(alias, max_lookups=0).error for alias in sorted(lost)}
+    for row in rows:
+        answer = _look_up(row) if row.provider_id else Refreshed(row, errors[row.alias])
+        if answer.error is None:
+            row.refresh_from_db()
+        yield answer
+
+
+def _look_up(message: Message) -> Refreshed:
+    try:
+        return Refreshed(message, is_missing=look_up(message) is None)
+    except SMSError as error:
+        return Refreshed(message, error)
