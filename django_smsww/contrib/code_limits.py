@@ -1,4 +1,4 @@
-"""Limits on one-time codes, on by default wherever a form can ask for codes.
+"""One-time codes, within limits that are on by default wherever a form can ask for codes.
 
 Fraudsters make such forms send to numbers that they earn from. These limits come on top of those
 of the alias, and count across all hosts when a code is asked for.
@@ -7,7 +7,7 @@ of the alias, and count across all hosts when a code is asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +18,11 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import database_now, window_of
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
 from django_smsww.models import Counter, Message
+from django_smsww.sending.api import send_sms
 from django_smsww.states import State
 from django_smsww.worker.limits import Cap, cost_nothing, digest_of
 
@@ -87,6 +89,37 @@ class Guards:
                 most, seconds = limit
                 scope = f"code:{option}:{backend.environment}:{digest_of(str(name))}"
                 yield Cap(backend.alias, option, scope, *window_of(now, seconds), most)
+
+
+def send_code(
+    write: Callable[[], str],
+    recipient: str,
+    *,
+    using: str,
+    guards: Guards,
+    tag: str,
+    expires_at: datetime,
+    user: Any = None,
+) -> Message:
+    """Send a one-time code within the limits, and return its row, which does not keep the text.
+
+    Args:
+        write: returns the text. It is called when no limit is in the way, so it may store the code.
+        expires_at: the code is not sent later.
+
+    Raises:
+        SMSError: as `send_sms` does, or because a limit is used up.
+    """
+    with guards.count(recipient, user, backend=sms_backends[using], tag=tag):
+        return send_sms(
+            write(),
+            recipient,
+            using=using,
+            tag=tag,
+            sensitive=True,
+            expires_at=expires_at,
+            created_by=user,
+        )
 
 
 def reason(error: SMSError) -> str:

@@ -144,6 +144,14 @@ def test_a_number_gets_five_codes_an_hour_whoever_asks(device, django_user_model
     assert_sms_sent(count=5)
 
 
+def test_a_limit_leaves_the_last_code_valid(device, settings):
+    settings.OTP_SMSWW_MAX_PER_NUMBER = (1, 3600)
+    code = ask(device)
+    end_cooldown(device)
+    assert re.fullmatch(LIMITED, device.generate_challenge())
+    assert device.verify_token(code)
+
+
 def test_a_user_gets_ten_codes_an_hour_wherever_to(user):
     numbers = [f"+3933312345{n}" for n in range(10, 21)]
     devices = [SMSDevice.objects.create(user=user, name="x", number=each) for each in numbers]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import models
@@ -15,10 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import CooldownMixin, SideChannelDevice, ThrottlingMixin, TimestampMixin
 from django_otp.util import random_number_token
 
-from django_smsww.backends.handler import sms_backends
-from django_smsww.contrib.code_limits import Guards, reason
+from django_smsww.contrib.code_limits import Guards, reason, send_code
 from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
-from django_smsww.sending.api import send_sms
 from django_smsww.sending.rendering import render_sms
 
 from .conf import settings
@@ -111,35 +110,30 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
     # Sending
 
     def _send(self, context: dict[str, Any]) -> None:
-        backend = sms_backends[settings.OTP_SMSWW_USING]
+        expires_at = timezone.now() + timedelta(seconds=settings.OTP_SMSWW_TOKEN_VALIDITY)
         guards = Guards(
             cooldown=0,  # the device has its own
             max_per_number=settings.OTP_SMSWW_MAX_PER_NUMBER,
             max_per_user=settings.OTP_SMSWW_MAX_PER_USER,
         )
-        with guards.count(self.number, self.user, backend=backend, tag=TAG):
-            self._send_code(context)
-
-    def _send_code(self, context: dict[str, Any]) -> None:
-        code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
-        validity = settings.OTP_SMSWW_TOKEN_VALIDITY
-        names = {"token": code, "minutes": validity // 60, "device": self, **context}
-        body = render_sms(settings.OTP_SMSWW_BODY_TEMPLATE_PATH, names)
-        self._store_code(code)
-        send_sms(
-            body,
+        send_code(
+            partial(self._new_code, expires_at, context),
             self.number,
             using=settings.OTP_SMSWW_USING,
+            guards=guards,
             tag=TAG,
-            sensitive=True,
-            expires_at=self.valid_until,
-            created_by=self.user,
+            expires_at=expires_at,
+            user=self.user,
         )
 
-    def _store_code(self, code: str) -> None:
-        """Make this the valid code; earlier codes are no longer valid."""
-        validity = timedelta(seconds=settings.OTP_SMSWW_TOKEN_VALIDITY)
-        self._store(token=self._digest(code), valid_until=timezone.now() + validity)
+    def _new_code(self, expires_at: datetime, context: dict[str, Any]) -> str:
+        """Return the text with a new code; earlier codes are no longer valid."""
+        code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
+        minutes = settings.OTP_SMSWW_TOKEN_VALIDITY // 60
+        names = {"token": code, "minutes": minutes, "device": self, **context}
+        body = render_sms(settings.OTP_SMSWW_BODY_TEMPLATE_PATH, names)
+        self._store(token=self._digest(code), valid_until=expires_at)
+        return body
 
     def _digest(self, code: str) -> str:
         plain = code.strip().encode("ascii", "backslashreplace").decode()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.utils import timezone
 from two_factor.middleware.threadlocals import get_current_request
 
-from django_smsww.backends.handler import sms_backends
-from django_smsww.contrib.code_limits import Guards, reason
+from django_smsww.contrib.code_limits import Guards, reason, send_code
 from django_smsww.exceptions import SMSError
-from django_smsww.sending.api import send_sms
 from django_smsww.sending.rendering import render_sms
 
 logger = logging.getLogger("django_smsww")
@@ -51,19 +50,15 @@ class SMSGateway:
 
     def deliver(self, device: Any, token: str) -> None:
         """Send the code; raise SMSError if that fails or a limit is reached."""
-        recipient, user = device.number.as_e164, device.user
-        body = self.render(device, token)
-        backend = sms_backends[self.using]
-        with self.guards.count(recipient, user, backend=backend, tag=self.tag):
-            send_sms(
-                body,
-                recipient,
-                using=self.using,
-                tag=self.tag,
-                sensitive=True,
-                expires_at=timezone.now() + timedelta(seconds=self.validity),
-                created_by=user,
-            )
+        send_code(
+            partial(self.render, device, token),
+            device.number.as_e164,
+            using=self.using,
+            guards=self.guards,
+            tag=self.tag,
+            expires_at=timezone.now() + timedelta(seconds=self.validity),
+            user=device.user,
+        )
 
     def render(self, device: Any, token: str) -> str:
         """Return the text in the active language."""
