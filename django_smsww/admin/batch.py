@@ -18,7 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Batch, Message, Suspension
@@ -26,7 +26,7 @@ from ..models.suspension import STOPPED
 from ..states import State
 from ..viewer import HIDDEN, Viewer
 from .base import NewestFirst, ReadOnlyAdmin
-from .columns import excerpt_of
+from .columns import excerpt_of, without_lone_alias
 from .formatting import link_url, money, short_moment
 from .search import as_reference
 
@@ -48,14 +48,30 @@ class Figures:
     first: Message | None = None
     is_stopped: bool = False
 
+    def count(self, states: Iterable[str]) -> int:
+        return sum(self.states[state] for state in states)
+
     @property
-    def wrong(self) -> int:
-        return sum(self.states[state] for state in GONE_WRONG)
+    def waiting(self) -> int:
+        return self.count(WAITING)
 
     @property
     def sent(self) -> int:
-        others = WAITING | GONE_WRONG | NEVER_SENT
-        return self.states.total() - sum(self.states[state] for state in others)
+        return self.states.total() - self.count(WAITING | GONE_WRONG | NEVER_SENT)
+
+    def in_words(self, size: int) -> SafeString:
+        """Return how many of so many have been sent, were not, and wait, as badges and marks."""
+        sent = gettext("%(sent)d of %(size)d sent") % {"sent": self.sent, "size": size}
+        said = format_html("{}", sent)
+        if wrong := self.count(GONE_WRONG):
+            mark = '{} <span class="smsww-badge smsww-warn">{}</span>'
+            said = format_html(mark, said, gettext("%d failed or unknown") % wrong)
+        if self.waiting:
+            waits = ngettext("%d waits", "%d wait", self.waiting) % self.waiting
+            said = format_html('{} <span class="smsww-mark">{}</span>', said, waits)
+        if self.is_stopped:
+            said = format_html('{} <span class="smsww-mark">{}</span>', said, gettext("stopped"))
+        return said
 
 
 class WithFigures(NewestFirst):
@@ -115,10 +131,10 @@ class BatchAdmin(ReadOnlyAdmin):
         return WithFigures
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Leave out the cost, and mask the text, for users who may not see them."""
+        """Leave out a lone alias, and what the viewer may not see."""
         viewer = Viewer.of(request)
         masked = {} if viewer.sees_content else {"excerpt": "hidden_text"}
-        names = [masked.get(name, name) for name in self.list_display]
+        names = [masked.get(name, name) for name in without_lone_alias(self.list_display)]
         return tuple(name for name in names if name != "cost" or viewer.sees_costs)
 
     def get_search_results(
@@ -150,14 +166,7 @@ class BatchAdmin(ReadOnlyAdmin):
     def progress(self, batch: Any) -> SafeString:
         """Return how many have been sent, how many were not, and whether somebody stopped it."""
         figures: Figures = batch.figures
-        count = {"sent": figures.sent, "size": batch.size}
-        said = format_html("{}", gettext("%(sent)d of %(size)d sent") % count)
-        if figures.wrong:
-            mark = '{} <span class="smsww-badge smsww-warn">{}</span>'
-            said = format_html(mark, said, gettext("%d failed or unknown") % figures.wrong)
-        if figures.is_stopped:
-            said = format_html('{} <span class="smsww-mark">{}</span>', said, gettext("stopped"))
-        return said
+        return figures.in_words(batch.size)
 
     @admin.display(description=_("text"))
     def excerpt(self, batch: Any) -> str | SafeString:

@@ -19,7 +19,7 @@ from ..states import State
 from ..viewer import HIDDEN, Viewer
 from ..worker.limits import stop_batch
 from .base import ReadOnlyAdmin
-from .batch import WAITING, stopped
+from .batch import Figures, stopped
 from .columns import excerpt_of
 from .formatting import badge, error_name, money, named_countries
 from .suspension import SIZE
@@ -29,19 +29,25 @@ MOST_REASONS = 50
 
 def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
     viewer, rows = Viewer.of(request), Message.objects.filter(batch=batch)
-    progress = _progress(_groups(rows), viewer)
-    is_stopped = batch in stopped([batch])
-    may_stop = model_admin.allows(request, "cancel") and progress["waiting"] and not is_stopped
+    groups = _groups(rows)
+    if not groups:
+        raise Http404
+    figures = Figures(count_by(groups, "state"), is_stopped=batch in stopped([batch]))
+    made = Batch.objects.filter(reference=batch).select_related("created_by").first()
+    size = made.size if made else figures.states.total()
+    may_stop = model_admin.allows(request, "cancel") and figures.waiting
     return model_admin.render_page(
         request,
         "batch/page.html",
         title=gettext("Batch"),
         batch=batch,
-        is_stopped=is_stopped,
-        may_stop=may_stop,
-        made=Batch.objects.filter(reference=batch).select_related("created_by").first(),
+        figures=figures,
+        size=size,
+        progress=figures.in_words(size),
+        may_stop=may_stop and not figures.is_stopped,
+        made=made,
         text=_text(rows, viewer),
-        **progress,
+        **_sums(groups, viewer),
     )
 
 
@@ -93,18 +99,12 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
     return list(sums)
 
 
-def _progress(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
-    if not groups:
-        raise Http404
+def _sums(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
     states = count_by(groups, "state")
-    waiting = sum(states[state] for state in WAITING)
     return {
         "states": [(badge(state), states[state]) for state in State if state in states],
         "countries": named_countries(count_by(groups, "country")),
         "reasons": _reasons(groups),
-        "total": states.total(),
-        "waiting": waiting,
-        "gone": states.total() - waiting,
         "segments": sum(each["parts"] or 0 for each in groups),
         "begun": min(each["begun"] for each in groups),
         "moved": max(each["moved"] for each in groups),

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Message
 from ..viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
 from .formatting import (
+    alias_choices,
     badge,
     error_name,
     exact_moment,
@@ -71,6 +72,12 @@ TIME_FIELDS = (
 )
 TIMES = (*(f"{name}_fact" for name in TIME_FIELDS), "attempts")
 EMPTY = ("", None)
+
+
+def without_lone_alias(columns: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the columns; the alias is one of them only if the settings name two or more."""
+    is_alone = len(alias_choices()) == 1
+    return tuple(column for column in columns if column != "alias" or not is_alone)
 
 
 def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:

@@ -18,13 +18,21 @@ from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
 from .batch_page import batch_view, stop_view
-from .columns import COLUMNS, LINKED, MessageColumns, fact_groups, is_hidden, list_columns
+from .columns import (
+    COLUMNS,
+    LINKED,
+    MessageColumns,
+    fact_groups,
+    is_hidden,
+    list_columns,
+    without_lone_alias,
+)
 from .compose.views import compose_view
 from .detail.advice import advise
 from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
-from .formatting import alias_choices, badge, pretty, recipient_of
+from .formatting import badge, pretty, recipient_of
 from .search import find
 from .statistics.views import statistics_view
 from .suspension import banner
@@ -94,8 +102,8 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Leave out the alias where there is one alone, and what the viewer may not see."""
         columns: Any = self.list_display
-        if columns is COLUMNS and len(alias_choices()) == 1:
-            columns = [column for column in columns if column != "alias"]
+        if columns is COLUMNS:
+            columns = without_lone_alias(columns)
         return list_columns(columns, Viewer.of(request))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:

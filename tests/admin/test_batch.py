@@ -38,7 +38,7 @@ def batch(make_message):
 
 
 def test_the_page_tells_how_far_it_is(browser, batch):
-    counts = ("3 of 6 done", "12 segments", "IT (1)", "0.14 EUR")
+    counts = ("1 of 6 sent", "2 failed or unknown", "3 wait", "12 segments", "IT (1)", "0.14 EUR")
     shown = (*counts, "refused the message", "2011", STOP, 'http-equiv="refresh"')
     assert not missing(browser.get(PAGE), *shown)
 
@@ -132,6 +132,19 @@ def sent(smsoutbox):
 def test_a_mass_send_of_a_program_is_in_the_list(browser, sent):
     shown = ("2 of 3 sent", "1 failed or unknown", "Buy now", "sale", "zoe")
     assert not missing(browser.get(BATCHES), *shown)
+
+
+def test_the_list_and_the_page_say_the_same_of_a_batch(browser, sent):
+    page = admin_url("message_batch", sent[0].batch)
+    for address in (BATCHES, page):
+        assert not missing(browser.get(address), "2 of 3 sent", "1 failed or unknown")
+        assert missing(browser.get(address), "done") == ["done"]
+
+
+def test_the_list_names_aliases_if_there_are_two(browser, sent, settings):
+    assert missing(browser.get(BATCHES), "field-alias") == ["field-alias"]
+    settings.SMSWW = dict.fromkeys(("default", "shop"), settings.SMSWW["default"])
+    assert not missing(browser.get(BATCHES), "field-alias")
 
 
 def test_a_batch_is_found_by_its_id_and_its_tag(browser, sent):

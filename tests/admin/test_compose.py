@@ -158,6 +158,7 @@ def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
 def test_a_time_in_the_future_waits_for_it(browser, smsoutbox, sweeper):
     later = timezone.localtime(timezone.now() + timedelta(days=1))
     question = press("_check", browser, send_at=f"{later:%Y-%m-%dT%H:%M}")
+    assert missing(question, f"{later:%H:%M}</time>.", "m..") == ["m.."]
     assert notices(confirm(browser, question)) == ["It waits to be sent."]
     message = Message.objects.get()
     assert message.send_at == later.replace(second=0, microsecond=0)

@@ -196,6 +196,10 @@ def test_the_numbers_stand_below_each_plot(browser, history):
     assert text.count("<details") == 5
 
 
+def test_a_sentence_that_ends_in_a_time_ends_in_one_full_stop(settled, browser, history):
+    assert missing(browser.get(DAYS), "m..") == ["m.."]
+
+
 def test_without_the_permission_no_cost_is_on_the_page(history):
     text = text_of(browser_of(staff("view_message", "view_message_content")).get(DAYS))
     assert "EUR" not in text

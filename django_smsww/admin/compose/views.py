@@ -21,7 +21,7 @@ from ...sending.dispatch import MOST_AT_ONCE, queue_for
 from ...states import State
 from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
-from ..formatting import badge, money, named_countries
+from ..formatting import badge, money, named_countries, short_moment
 from ..text import MarkedText
 from .draft import MOST_PROBLEMS, Draft
 from .forms import ComposeForm
@@ -99,6 +99,7 @@ class ComposePage:
             earlier=draft.earlier() if Viewer.of(self.request).sees_content else {},
             text=MarkedText.of(draft.sms.body),
             countries=named_countries(draft.countries()),
+            not_before=short_moment(draft.sms.send_at) if draft.sms.send_at else "",
             encoding=form.encoding,
             problems=draft.problems[:MOST_PROBLEMS],
             more_problems=len(draft.problems[MOST_PROBLEMS:]),

@@ -19,7 +19,7 @@ from ...operations.days import Sums
 from ...operations.totals import MOST_DAYS, Period, read_days
 from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
-from ..formatting import money
+from ..formatting import money, short_moment
 from .figures import plots
 
 USUAL_DAYS = 30
@@ -94,7 +94,7 @@ def drawn(period: Period, viewer: Viewer) -> dict[str, Any]:
         "plots": plots(period, with_costs=viewer.sees_costs),
         "ranks": ranks,
         "totals": _shown(Sums.of(period.by("state").values()), viewer),
-        "as_of": period.as_of,
+        "as_of": short_moment(period.as_of),
     }
 
 
