@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+OTHERS = ["jazzmin", "unfold"]
 
 
 def run(suite, marks, **environment):
@@ -28,15 +29,18 @@ def run(suite, marks, **environment):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", ["ecosystem", "task_queues"])
-def test_the_suite_of_such_a_project_passes(suite, request):
-    run(suite, request.config.option.markexpr)
+def test_the_suite_of_such_a_project_passes(suite):
+    run(suite, "not external")
 
 
 @pytest.mark.parametrize(
     "marks", ["not external", pytest.param("browser", marks=pytest.mark.browser)]
 )
-@pytest.mark.parametrize("theme", ["grappelli", "jazzmin", "unfold"])
+@pytest.mark.parametrize(
+    "theme", ["grappelli", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+)
 def test_the_admin_works_under_another_theme(theme, marks):
     if not find_spec(theme):
         pytest.skip(f"{theme} is not installed: it is among the extras of the developers")

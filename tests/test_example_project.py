@@ -131,6 +131,7 @@ def busy_port():
         yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_every_message_as_expected(manage):
     done = manage("demo", "--once")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -63,6 +63,7 @@ def reference_split(text: str) -> tuple[str, int, list[str]]:
     return encoding, sum(costs), segments
 
 
+@pytest.mark.slow
 def test_every_code_point_has_the_encoding_and_cost_of_the_standard():
     assert len(BASIC) == 127
     gsm7, wrong = BASIC | EXTENDED, []
@@ -187,6 +188,7 @@ def letters(text: str) -> str:
     return "".join(c for c in composed if unicodedata.category(c)[0] in "LMN")
 
 
+@pytest.mark.slow
 def test_no_code_point_that_is_a_letter_a_mark_or_a_digit_is_changed():
     points = map(chr, range(sys.maxunicode + 1))
     changed = [(c, new) for c in points if (new := replace_characters(c)) != c]

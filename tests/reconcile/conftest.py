@@ -1,8 +1,11 @@
 """Rows that left some minutes ago, and what the provider's list says of them."""
 
-import pytest
+from itertools import count
 
-from django_smsww.models import fingerprint
+import pytest
+from django.utils import timezone
+
+from django_smsww.models import Message, fingerprint
 
 from ..conftest import NUMBER
 from ..support.provider_list import LINE, ListedBackend, ago, entry
@@ -25,33 +28,36 @@ def reasons(report):
     return list(report.still_unknown.values())
 
 
+def columns_of(state, minutes, **columns):
+    """Return the columns of a row that was claimed so many minutes ago."""
+    columns = {
+        "environment": LINE,
+        "claimed_at": ago(minutes),
+        "created_at": ago(minutes),
+        "recipient": OTHER,
+        "body": "Another text",
+    } | columns
+    return {"state": state, "fingerprint": fingerprint(columns["body"])} | columns
+
+
+IDS = count()
+
+
+def accepted_columns(minutes, state="DELIVERED", **columns):
+    columns = {"provider_id": f"a{next(IDS)}", "total_price": 1} | columns
+    return columns_of(state, minutes, **columns)
+
+
 @pytest.fixture
 def row(make_message):
     """Return a function that stores a row that was claimed so many minutes ago."""
-
-    def make(state, minutes, **columns):
-        columns = {
-            "environment": LINE,
-            "claimed_at": ago(minutes),
-            "created_at": ago(minutes),
-            "recipient": OTHER,
-            "body": "Another text",
-        } | columns
-        return make_message(state=state, fingerprint=fingerprint(columns["body"]), **columns)
-
-    return make
+    return lambda *words, **columns: make_message(**columns_of(*words, **columns))
 
 
 @pytest.fixture
-def accepted(row):
+def accepted(make_message):
     """Return a function that stores a row that the provider accepted so many minutes ago."""
-    count = iter(range(10_000))
-
-    def make(minutes, state="DELIVERED", **columns):
-        columns = {"provider_id": f"a{next(count)}", "total_price": 1} | columns
-        return row(state, minutes, **columns)
-
-    return make
+    return lambda *words, **columns: make_message(**accepted_columns(*words, **columns))
 
 
 @pytest.fixture
@@ -69,10 +75,13 @@ def bracket(accepted):
 
 
 @pytest.fixture
-def many(accepted):
+def many(db):
     """Return a function: the entries of accepted messages, a minute apart, the newest first."""
 
-    def make(count, newest=10):
-        return [entry(accepted(newest + number)) for number in range(count)]
+    def make(size, newest=10):
+        ages = range(newest, newest + size)
+        more = {"alias": "default", "expires_at": timezone.now()}
+        rows = [Message(**more, **accepted_columns(age)) for age in ages]
+        return [entry(message) for message in Message.objects.bulk_create(rows)]
 
     return make

@@ -348,6 +348,7 @@ def test_a_page_costs_a_bounded_number_of_statements():
     assert (many - few) / 10 <= 12
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_however_long_the_list_is():
     tracemalloc.start()
     report = adopt_history(EndlessBackend(12_000), dry_run=True)

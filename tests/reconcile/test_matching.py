@@ -12,6 +12,7 @@ from django_smsww.sms import SendResult
 
 from ..conftest import NUMBER
 from ..support.provider_list import ListedBackend, ago, entry, stamp
+from ..support.sampling import slow_unless
 from .conftest import OTHER, listed, reasons, state_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -214,7 +215,7 @@ def test_unfinished_messages_are_refreshed_from_the_list(accepted):
 
 
 @pytest.mark.parametrize("price", [None, 0])
-@pytest.mark.parametrize("newer", [0, 350])
+@pytest.mark.parametrize("newer", slow_unless((0).__eq__, [0, 350]))
 def test_a_late_price_is_found_however_many_messages_are_newer(accepted, price, newer):
     message = accepted(600, total_price=price)
     entries = [entry(accepted(n / 10 + 1), total_price=1) for n in range(newer)]
@@ -225,7 +226,13 @@ def test_a_late_price_is_found_however_many_messages_are_newer(accepted, price, 
     assert report.requests <= 3
 
 
-@pytest.mark.parametrize(("columns", "most"), [({"state": "PENDING"}, 9), ({"total_price": 0}, 8)])
+@pytest.mark.parametrize(
+    ("columns", "most"),
+    [
+        ({"state": "PENDING"}, 9),
+        pytest.param({"total_price": 0}, 8, marks=pytest.mark.slow),
+    ],
+)
 def test_a_missing_fact_is_asked_for_during_30_days_in_few_requests(accepted, columns, most):
     message = accepted(0, **columns)
     backend = ListedBackend()

@@ -75,7 +75,7 @@ def send_all(using="default"):
         send(ending, using=using)
 
 
-def sync_until_settled(count, seconds=3):
+def sync_until_settled(count, seconds=20):
     """Sync until no more than `count` rows are UNKNOWN, as a list that is late may need."""
     deadline = time.monotonic() + seconds
     while True:
