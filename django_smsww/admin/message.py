@@ -33,7 +33,7 @@ from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
 from .formatting import badge, pretty, recipient_of
-from .search import find
+from .search import as_number, find
 from .statistics.views import statistics_view
 from .suspension import banner
 from .text import MarkedText
@@ -97,7 +97,11 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = banner(request) | {"may_send": self.allows(request, "send")}
-        return super().changelist_view(request, context | (extra_context or {}))
+        answer = super().changelist_view(request, context | (extra_context or {}))
+        shown = getattr(answer, "context_data", None) or {}  # none for the page of an action
+        if (changelist := shown.get("cl")) and changelist.query and not changelist.result_count:
+            shown |= _search_note(Viewer.of(request), changelist, request.GET)
+        return answer
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Leave out the alias where there is one alone, and what the viewer may not see."""
@@ -153,6 +157,22 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         """Return the text as on a phone, the advice, the timeline and the buttons."""
         content = _message_context(row, Viewer.of(request), self.admin_site.name)
         return content | banner(request) | {"buttons": buttons(self, request, row)}
+
+
+def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
+    """Return why a search that found nothing may have missed what the user looks for."""
+    if not viewer.sees_content:
+        note = _(
+            "You may not see numbers and texts. So a search finds a complete number with its "
+            "country code, a reference, a provider id or a key, and no part of them."
+        )
+        return {"search_note": note}
+    if as_number(changelist.query) or is_short_period(parameters):
+        return {}
+    return {
+        "search_note": _("A search for a part of a text needs a period of up to 31 days."),
+        "with_period": changelist.get_query_string({"period": "30"}, ["since", "until"]),
+    }
 
 
 def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:

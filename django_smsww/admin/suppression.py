@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -73,6 +74,17 @@ class SuppressionAdmin(ReadOnlyAdmin):
             return queryset, False
         return queryset.filter(recipient=as_number(search_term)), False
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Add the number and the reason to each name on the question, if the user may see them."""
+        names, *others = super().get_deleted_objects(objs, request)
+        if Viewer.of(request).sees_content:
+            entries = iter(objs)  # between them stand lists of rows that point to them
+            names = [
+                name if isinstance(name, list) else _with_number(name, next(entries))
+                for name in names
+            ]
+        return (names, *others)
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.created_by = request.user
         super().save_model(request, obj, form, change)
@@ -97,6 +109,10 @@ class SuppressionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("by"))
     def added_by(self, suppression: Suppression) -> str:
         return str(suppression.created_by or "")
+
+
+def _with_number(name: str, entry: Suppression) -> SafeString:
+    return format_html("{}: {} {}", name, phone_number(entry.recipient), entry.reason)
 
 
 def _shown(request: HttpRequest) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from ..operations.findings import RECENTLY
 from ..viewer import Viewer
 from ..worker.recovery import resume
 from .base import ReadOnlyAdmin
-from .formatting import alias_choices, error_name, link_url
+from .formatting import alias_choices, error_name, link_url, short_moment
 from .search import as_reference
 
 LONGEST_REASON = 255
@@ -161,7 +161,11 @@ def banner(request: HttpRequest) -> dict[str, Any]:
     And return whether callbacks came in the last day that tell no state that we know.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
-    paused = [(row, error_name(row.error)) for row in rows if row.error != UNREAD_BEAT]
+    paused = [
+        (row, error_name(row.error), short_moment(row.until) if row.until else "")
+        for row in rows
+        if row.error != UNREAD_BEAT
+    ]
     may_pause = request.user.has_perms(
         ["django_smsww.pause_message", "django_smsww.view_suspension"]
     )

@@ -256,7 +256,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'do-not-send entry',
-                'verbose_name_plural': 'do-not-send list',
+                'verbose_name_plural': 'entries of the do-not-send list',
             },
         ),
         migrations.CreateModel(

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation.trans_null import gettext_noop
 
+from ..clock import local_time
 from ..exceptions import InvalidSMS
 from .bulk import one_of
 from .fields import NumberField, user_field
@@ -43,7 +45,9 @@ class Suppression(models.Model):
 
     class Meta:
         verbose_name = _("do-not-send entry")
-        verbose_name_plural = _("do-not-send list")
+        verbose_name_plural = _("entries of the do-not-send list")
 
     def __str__(self) -> str:
-        return str(self.pk)
+        # Log entries keep it, so it has neither the number nor the reason, which may name a person.
+        named = {"number": self.pk, "day": local_time(self.created_at).date()}
+        return gettext("entry %(number)s of %(day)s") % named

@@ -1,5 +1,7 @@
 """The lists of the admin: columns, filters, pages and search."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -296,6 +298,40 @@ def test_a_search_reads_messages_twice(browser, make_message, monkeypatch, query
 def test_a_text_is_found_within_a_short_period(browser, make_message, query, count):
     today = timezone.localtime(make_message().created_at).date()
     assert len(listed(browser.get(f"{LIST}?{query.format(today=today)}"))) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("q=world", "needs a period of up to 31 days"),
+        ("q=world&since=2001-01-01", "needs a period of up to 31 days"),
+        ("q=hell&period=7", None),
+        ("q=world&period=7", None),
+        ("q=4567", None),
+        ("", None),
+    ],
+)
+def test_a_search_for_a_text_says_that_it_needs_a_period(browser, make_message, query, said):
+    make_message()
+    answer = browser.get(f"{LIST}?{query}")
+    assert bool(missing(answer, "smsww-search-note", said or "")) is (said is None)
+
+
+def test_one_click_chooses_the_period_of_a_search(browser, make_message):
+    make_message()
+    answer = browser.get(f"{LIST}?q=hell&since=2001-01-01&tag=")
+    [link] = re.findall('smsww-search-note.*?href="(.*?)"', text_of(answer), re.DOTALL)
+    assert html.unescape(link) == "?period=30&q=hell&tag="
+    assert len(listed(browser.get(LIST + html.unescape(link)))) == 1
+
+
+def test_who_may_not_see_numbers_is_told_what_a_search_finds(make_message):
+    message = make_message()
+    browser = browser_of(staff("view_message"))
+    assert not missing(browser.get(f"{LIST}?q=4567"), "You may not see numbers and texts")
+    answer = browser.get(LIST, {"q": NUMBER})
+    assert listed(answer) == {message.pk}
+    assert missing(answer, "smsww-search-note")
 
 
 def test_a_forgotten_number_is_found_by_no_digit(browser, make_message):

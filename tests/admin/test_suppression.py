@@ -2,11 +2,12 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
 from django_smsww.models import Suppression
 
 from ..conftest import NUMBER
-from ..support.people import admin_url, browser_of, missing, staff
+from ..support.people import admin_url, browser_of, missing, notices, staff
 
 LIST = admin_url("suppression_changelist")
 ADD = admin_url("suppression_add")
@@ -42,9 +43,35 @@ def test_what_is_no_number_is_explained(editor, typed):
 
 def test_a_number_is_taken_off(editor, entry):
     address = admin_url("suppression_delete", entry.pk)
-    assert missing(editor.get(address), NUMBER[1:])
+    assert not missing(editor.get(address), f"entry {entry.pk} of 20", NUMBER, "Mario asked")
     editor.post(address, {"post": "yes"})
     assert not Suppression.objects.exists()
+
+
+def choose(*entries, **answer):
+    keys = [entry.pk for entry in entries]
+    return {"action": "delete_selected", "_selected_action": keys, **answer}
+
+
+def test_selected_numbers_are_taken_off(editor, entry):
+    other = Suppression.objects.create(recipient="+34600000000", reason="Ann asked")
+    assert not missing(editor.get(LIST), "Delete selected entries of the do-not-send list")
+    question = editor.post(LIST, choose(entry, other))
+    assert not missing(question, NUMBER, "Mario asked", "+34600000000", "Ann asked")
+    answer = editor.post(LIST, choose(entry, other, post="yes"), follow=True)
+    assert notices(answer) == ["Successfully deleted 2 entries of the do-not-send list."]
+    assert not Suppression.objects.exists()
+
+
+def test_the_name_of_an_entry_shows_neither_its_number_nor_its_reason(entry):
+    name = f"entry {entry.pk} of {timezone.localdate()}"
+    browser = browser_of(staff("view_suppression", "delete_suppression"))
+    hidden = [NUMBER[1:], "Mario"]
+    address = admin_url("suppression_delete", entry.pk)
+    for question in (browser.get(address), browser.post(LIST, choose(entry))):
+        assert missing(question, name, *hidden) == hidden
+    browser.post(address, {"post": "yes"})
+    assert LogEntry.objects.get().object_repr == name
 
 
 def test_an_entry_is_not_changed_into_another(editor, entry):
@@ -72,6 +99,5 @@ def test_a_search_tells_nothing_without_the_permission(entry):
 
 def test_the_action_that_deletes_has_a_permission_of_its_own(entry):
     browser = browser_of(staff("view_suppression", "add_suppression", "view_message_content"))
-    chosen = {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}
-    browser.post(LIST, chosen)
+    browser.post(LIST, choose(entry, post="yes"))
     assert Suppression.objects.exists()

@@ -77,6 +77,13 @@ def test_what_is_over_or_holds_back_less_than_an_alias_has_no_banner(browser):
     assert missing(browser.get(LIST), "smsww-banner")
 
 
+def test_the_banner_says_when_sending_goes_on(browser):
+    until = timezone.now() + timedelta(hours=1)
+    Suspension.objects.create(alias="default", until=until)
+    answer = browser.get(LIST)
+    assert not missing(answer, f"{timezone.localtime(until):%H:%M}</time>.")
+
+
 def test_who_may_not_resume_sees_the_banner_without_the_link():
     row = Suspension.objects.create(alias="default", reason=EVIL)
     answer = browser_of(staff("view_message", "pause_message")).get(LIST)
