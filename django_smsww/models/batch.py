@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +25,14 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         first = {row.batch: row for row in reversed(rows)}
         for reference, size in sizes.items():
             self._add(first[reference], size)
+
+    def forget(self, rows: Sequence[Message]) -> None:
+        """Take back what `note()` counted of rows that were not written."""
+        sizes = Counter((row.batch, row.alias, row.environment) for row in rows if row.batch)
+        for (reference, alias, environment), size in sizes.items():
+            batch = self.filter(reference=reference, alias=alias, environment=environment)
+            batch.update(size=F("size") - size)
+            batch.filter(size=0).delete()
 
     def _add(self, row: Message, size: int) -> None:
         names = ("alias", "environment", "tag", "created_at")

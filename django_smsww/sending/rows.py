@@ -47,6 +47,7 @@ class RowWriter(RowMaker):
     def __init__(self, backend: BaseSMSBackend, **options: Any) -> None:
         super().__init__(backend, **options)
         self._began = self.now
+        self._batches = Batch.objects.using(self.using)
 
     def validate(self, sms: SMS) -> None:
         """Raise InvalidSMS if this message, or a second use of its key, is not valid.
@@ -77,6 +78,24 @@ class RowWriter(RowMaker):
                 raise  # that transaction is spoiled
             return None
 
+    def claim(self, sms: SMS) -> Message:
+        """Return the row that has the key of this message: a new one or an older one.
+
+        Nothing is sent yet. Of several calls with one key only one gets a row of its own.
+        """
+        sms = self._read(sms)
+        row, batches = self._new_row(sms, None, self._suppressed([sms])), self._batches
+        batches.note([row])
+        try:
+            with transaction.atomic(using=self.using):
+                row.save(using=self.using, force_insert=True)
+        except IntegrityError:
+            batches.forget([row])
+            if first := self._known([sms]).get(self._key(sms)):
+                return first
+            raise
+        return row
+
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
         """Return the rows of these messages: new ones, or the rows that have their keys."""
         self.begin_block()
@@ -91,9 +110,17 @@ class RowWriter(RowMaker):
                 first = known.get((row.key, row.dry_run))
                 rows[name] = self._reuse(first, row) if first else row
         new = {name: row for name, row in rows.items() if row.pk is None}
-        Batch.objects.using(self.using).note(list(new.values()))
-        rows |= self._insert(new)
+        rows |= self._insert_noted(new)
         return [rows[name] for name in names]
+
+    def _insert_noted(self, rows: dict[object, Message]) -> dict[object, Message]:
+        """Note the batches of these rows, and insert the rows."""
+        self._batches.note(list(rows.values()))
+        try:
+            return self._insert(rows)
+        except InvalidSMS:  # one of them was resent meanwhile
+            self._batches.forget([row for row in rows.values() if row.pk is None])
+            raise
 
     def _read(self, sms: SMS) -> SMS:
         """Return the message with its number in E.164, as in keys and on the do-not-send list."""
@@ -222,6 +249,7 @@ class RowWriter(RowMaker):
         elif first := rows.filter(reference=row.reference).first():
             self._warn_of_repetition(first)
         if first and _is_same(first, row):
+            self._batches.forget([row])
             return self._join(first)
         if first and row.key:
             row = _without_key(row)

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_smsww import SendResult, SMSBackendDoesNotExist, State
-from django_smsww.models import Message, Suppression
+from django_smsww.models import Batch, Message, Suppression
 from django_smsww.sending.api import resend
 from django_smsww.sending.rows import RowWriter
 
@@ -105,6 +105,7 @@ def test_what_another_resends_meanwhile_is_not_sent_twice(failed, monkeypatch, f
     monkeypatch.setattr(RowWriter, "_insert", late)
     report = Message.objects.filter(state="FAILED").resend()
     assert (report.queued, report.skipped) == (4, 1)
+    assert Batch.objects.get(reference=report.batch).size == 4
     assert sorted(new_rows().values_list("resend_of", flat=True)) == [row.pk for row in olds]
 
 

@@ -63,7 +63,7 @@ class MessageFilterSet(HistoryFilterSet):
 
     class Meta:
         model = Message
-        fields = ("state", "tag", "batch", "dry_run", "provider_id", "key")
+        fields = ("state", "tag", "batch", "origin", "dry_run", "provider_id", "key")
 
 
 class SuppressionFilterSet(HistoryFilterSet):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -28,10 +29,11 @@ from django_smsww.exceptions import (
     SMSUnavailable,
     error_kind,
 )
-from django_smsww.models import Message, MessageQuerySet, fingerprint
+from django_smsww.models import Batch, Message, MessageQuerySet, fingerprint
 from django_smsww.numbers import is_e164
 from django_smsww.sending.api import send_messages, send_sms
 from django_smsww.sending.dispatch import queue_for
+from django_smsww.sending.rows import RowWriter
 from django_smsww.sms import SMS, SMSOptions
 from django_smsww.states import State
 from django_smsww.worker.preflight import NUMBERS_ENOUGH
@@ -104,7 +106,7 @@ def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
 
 def send_many(
     sms: SMS, numbers: Sequence[str], backend: BaseSMSBackend, user: Any
-) -> tuple[UUID, list[Message]]:
+) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers, or to those that its key has not reached; return the batch.
 
     The first row has the key, and the batch stands for all that was asked for. No row is returned
@@ -116,25 +118,43 @@ def send_many(
     """
     sms = backend.prepare(sms)
     content = {name: getattr(sms, name) for name in ("body", "sender", *SMSOptions.__annotations__)}
-    batch = uuid5(NAMESPACE_OID, _digest([backend.alias, content, list(numbers)]))
-    known = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
-    if known is None:
-        backend.validate_content(sms)
-    elif known.batch != batch:
-        raise KeyUsed
+    reference = uuid5(NAMESPACE_OID, _digest([backend.alias, content, list(numbers)]))
     keys = [sms.key, *(f"{sms.key}:{_digest(number)[:32]}" for number in numbers[1:])]
     messages = [
-        sms.replace(recipient=number, key=key, batch=batch, reference=uuid4())
+        sms.replace(recipient=number, key=key, batch=reference, reference=uuid4())
         for number, key in zip(numbers, keys, strict=True)
     ]
     options: Any = {"queue": queue_for(len(numbers), backend), "created_by": user}
-    options |= {"using": backend.alias, "preflight": len(numbers) >= NUMBERS_ENOUGH}
+    options["preflight"] = len(numbers) >= NUMBERS_ENOUGH
+    _claim(messages[0], backend, options)
     try:
-        return batch, send_messages(messages, **options)
+        rows = send_messages(messages, using=backend.alias, **options)
     except StorageError:
-        if not _may_have_rows(batch):
+        if not _may_have_rows(reference):
             raise
-        return batch, []
+        rows = []
+    size = len(numbers)
+    batch = Batch(reference=reference, tag=sms.tag, size=size, created_by_id=user.pk)
+    return _stored(batch, backend), rows
+
+
+def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
+    """Write the first row of a mass send, before any other: only one request can have its key."""
+    first = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
+    if first is None:
+        backend.validate_content(sms)
+        first = RowWriter(backend, **options).claim(sms)
+    if first.batch != sms.batch:
+        raise KeyUsed
+
+
+def _stored(batch: Batch, backend: BaseSMSBackend) -> Batch:
+    """Return the row of a batch, or the batch as it is if the database went away meanwhile."""
+    batch.alias, batch.environment = backend.alias, backend.environment
+    rows = Batch.objects.using(router.db_for_write(Message))
+    with suppress(StorageError, Batch.DoesNotExist):
+        return rows.get(reference=batch.reference, alias=batch.alias, environment=batch.environment)
+    return batch
 
 
 def _may_have_rows(batch: UUID) -> bool:

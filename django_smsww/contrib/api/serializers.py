@@ -110,6 +110,7 @@ class MessageSerializer(WithErrorSerializer):
             "batch",
             "custom",
             "key",
+            "origin",
             "created_by",
             "dry_run",
             "sensitive",

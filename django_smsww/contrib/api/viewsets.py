@@ -186,18 +186,11 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
         key, serializer = key_of(request), self.get_valid_serializer()
         fields, sms = serializer.validated_data, serializer.as_sms(key)
         backend = sms_backends[fields["alias"]]
-        reference, rows = send_many(sms, fields["recipients"], backend, request.user)
-        batch = Batch(
-            reference=reference,
-            alias=backend.alias,
-            tag=sms.tag,
-            size=len(fields["recipients"]),
-            created_by_id=request.user.pk,
-        )
+        batch, rows = send_many(sms, fields["recipients"], backend, request.user)
         states = Counter(str(row.state) for row in rows)
         # Without rows nobody knows how many were written.
         outcome = states or {State.UNKNOWN}
-        return self.answer(self.represent(batch, states), outcome, reference=reference)
+        return self.answer(self.represent(batch, states), outcome, reference=batch.reference)
 
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, **kwargs: Any) -> Response:

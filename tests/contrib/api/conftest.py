@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from threading import Barrier, Thread
+
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from tests.support.people import staff
@@ -37,3 +40,24 @@ def reader(client_of):
 
 def page_of(message):
     return f"{MESSAGES}{message.reference}/"
+
+
+def at_once(user, *requests):
+    """Make these requests at one moment, each in a thread with a client; return the answers."""
+    start, answers = Barrier(len(requests)), [None] * len(requests)
+
+    def ask(number, request):
+        client = APIClient()
+        client.force_authenticate(user)
+        start.wait()
+        try:
+            answers[number] = request(client)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=ask, args=each) for each in enumerate(requests)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers

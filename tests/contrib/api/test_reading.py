@@ -47,6 +47,17 @@ def test_a_reader_sees_a_message_with_its_callbacks_and_events(reader, message):
     assert [each["reason"] for each in shown["events"]] == [f"{NUMBER} called"]
 
 
+def test_a_viewer_sees_who_sent_a_message(client_of, make_message):
+    client = client_of("view_message")
+    make_message(origin="elsewhere")
+    make_message(created_by=client.user)
+    shown = client.get(MESSAGES).data["results"]
+    assert [(row["origin"], row["created_by"]) for row in shown] == [
+        ("here", client.user.pk),
+        ("elsewhere", None),
+    ]
+
+
 @pytest.mark.parametrize("path", [MESSAGES, page_of])
 def test_numbers_texts_and_prices_are_hidden_without_their_permissions(client_of, message, path):
     response = client_of("view_message").get(path(message) if callable(path) else path)
@@ -112,6 +123,7 @@ def test_a_cursor_that_is_none_of_ours_is_not_found(reader, cursor):
         ({"tag": "otp"}, {"tag": "otp"}),
         ({"batch": BATCH}, {"batch": str(BATCH)}),
         ({"dry_run": True}, {"dry_run": "true"}),
+        ({"origin": "elsewhere"}, {"origin": "elsewhere"}),
         ({"provider_id": "p-7"}, {"provider_id": "p-7"}),
         ({"key": "order-7"}, {"key": "order-7"}),
         ({"recipient": "+34612345678"}, {"recipient": "+34 612 345 678"}),

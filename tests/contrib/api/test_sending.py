@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Thread
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, connection
@@ -20,7 +20,7 @@ from django_smsww.exceptions import ContentRefused, InvalidToken
 from django_smsww.models import Event, Message, Suppression, Suspension
 from tests.conftest import NUMBER, raises
 
-from .conftest import MESSAGES, READS, page_of
+from .conftest import MESSAGES, READS, at_once, page_of
 
 pytestmark = pytest.mark.django_db(transaction=True)  # messages leave on commit
 
@@ -308,23 +308,26 @@ def test_a_key_of_a_send_does_not_resend(sender, make_message):
 def test_of_two_requests_at_once_one_sends(sender, gateway, make_message, action):
     message = make_message(state="FAILED", error="SMSRefused")
     path, data = (MESSAGES, HELLO) if action == "send" else (resend_path(message), {})
-    start, answers = Barrier(4), []
-
-    def ask(key):
-        client = APIClient()
-        client.force_authenticate(sender.user)
-        start.wait()
-        answers.append(post(client, data, key=key, path=path))
-        connection.close()
-
-    for number in range(10):
-        threads = [Thread(target=ask, args=(f"k-{number}",)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if action == "resend":
-            break
+    answers = []
+    for number in range(10 if action == "send" else 1):
+        ask = partial(post, data=data, key=f"k-{number}", path=path)
+        answers += at_once(sender.user, *[ask] * 4)
     assert {answer.status_code for answer in answers} <= {201, 202}
     assert len(gateway.sent) == len({answer.data["reference"] for answer in answers})
     assert len(gateway.sent) == (10 if action == "send" else 1)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("change", [{"recipient": OTHER}, {"body": "Bye"}])
+def test_of_two_different_requests_with_one_key_one_sends(sender, gateway, change):
+    for number in range(10):
+        gateway.sent.clear()
+        asks = [partial(post, data=HELLO | each, key=f"k-{number}") for each in ({}, change)]
+        answers = at_once(sender.user, *asks)
+        [lost] = [each for each in answers if each.status_code == 422]
+        [won] = [each for each in answers if each is not lost]
+        assert won.status_code in (201, 202)
+        assert [(sms.recipient, sms.body) for sms in gateway.sent] == [
+            (won.data["recipient"], won.data["body"])
+        ]
+    assert Message.objects.count() == 10
