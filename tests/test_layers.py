@@ -31,12 +31,10 @@ FLOORS = """
     states exceptions signals segments test_runs clock
     sms numbers
     gateway models environ
-    tracing
     backends callbacks
     worker reconcile operations checks testing urls viewer
     sending
-    admin management
-    apps
+    admin management apps
 """
 ROOMS = FLOORS.split()
 EXCEPTIONS = {

@@ -23,9 +23,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
 from ..gateway.signature import HEADER, PROBE
+from ..gateway.tracing import annotate_span
 from ..models import Message, Outcome
 from ..models.commit import outside_transactions
-from ..tracing import annotate_span
 from . import refusals
 from .authentication import CallbackAuthentication
 from .parsers import CallbackFormParser, CallbackJSONParser, CallbackRequest

@@ -18,10 +18,10 @@ from threading import Event
 from ..backends.base import BaseSMSBackend, stopped_by
 from ..clock import elapsed
 from ..exceptions import AccessRefused, SMSError, SMSRefused
+from ..gateway.tracing import trace_sending
 from ..models import Message
 from ..models.lease import Lease
 from ..sms import SendResult
-from ..tracing import trace_sending
 
 REFUSED_BEFORE = "refused_before"
 """The error code of a row that was refused in a pause which another message has ended."""
@@ -179,7 +179,12 @@ class SendingThreads:
         try:
             deadline = self._deadline(lease, start)
             attempt = partial(self._backend.attempt, message.as_sms(), deadline, stopped)
-            result = trace_sending(message, attempt)
+            result = trace_sending(
+                attempt,
+                reference=str(message.reference),
+                alias=message.alias,
+                segments=message.segments or 0,
+            )
         except BaseException as error:
             self._results.put(error)
         else:

@@ -75,6 +75,6 @@ def test_a_callback_names_its_message_on_the_span_of_its_request(spans):
 
 
 def test_it_is_not_loaded_for_our_sake():
-    code = "import django_smsww.tracing, sys; print('opentelemetry' in sys.modules)"
+    code = "import django_smsww.gateway.tracing, sys; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .models import Message
-    from .sms import SendResult
+    from ..sms import SendResult
 
 
-def trace_sending(message: Message, send: Callable[[], SendResult]) -> SendResult:
-    """Call `send` in a span of this message, and return its result."""
+def trace_sending(send: Callable[[], SendResult], **attributes: str | int) -> SendResult:
+    """Call `send` in a span with these attributes of its message, and return its result."""
     if (trace := _api()) is None:
         return send()
-    attributes = {
-        "smsww.reference": str(message.reference),
-        "smsww.alias": message.alias,
-        "smsww.segments": message.segments or 0,
-    }
     tracer = trace.get_tracer("django_smsww")
-    with tracer.start_as_current_span("send SMS", attributes=attributes) as span:
+    with tracer.start_as_current_span("send SMS", attributes=_named(attributes)) as span:
         result = send()
         span.set_attributes(
             {"error.type": type(result.error).__name__}
@@ -34,8 +28,11 @@ def trace_sending(message: Message, send: Callable[[], SendResult]) -> SendResul
 def annotate_span(**attributes: str) -> None:
     """Set attributes of the current span, such as that of the request."""
     if trace := _api():
-        named = {f"smsww.{name}": value for name, value in attributes.items()}
-        trace.get_current_span().set_attributes(named)
+        trace.get_current_span().set_attributes(_named(attributes))
+
+
+def _named(attributes: Mapping[str, str | int]) -> dict[str, str | int]:
+    return {f"smsww.{name}": value for name, value in attributes.items()}
 
 
 def _api() -> Any:
