@@ -87,7 +87,7 @@ class _Merging:
     def __init__(self, model: type[Model], result: SendResult, using: str) -> None:
         self.model = model
         self.connection = connections[using]
-        self.updated_at = result.updated_at
+        self.updated_at = self._adapted("provider_updated_at", result.updated_at)
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
         """Write the value if the field is empty or the condition is true."""
@@ -107,7 +107,7 @@ class _Merging:
             name,
             value,
             f"OR provider_updated_at IS NULL OR provider_updated_at < %s {otherwise}",
-            self._adapted("provider_updated_at", self.updated_at),
+            self.updated_at,
         )
 
     def penalty(self, result: SendResult) -> RawSQL:

@@ -1,0 +1,60 @@
+"""Statements that are written by hand, beside the same changes of the ORM."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_smsww.models import Message
+from django_smsww.models.sql import adapted, expression, field_of, update_each
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+CHANGED = {
+    "sent_at": [NOON, NOON + timedelta(seconds=1), None],
+    "delivered_at": [NOON],
+    "tag": ["a", "'%s'", ""],
+    "segments": [1, 2, None],
+    "price": [Decimal("0.05"), Decimal(1), None],
+    "dry_run": [True, False],
+    "lease_token": [UUID(int=1), UUID(int=2)],
+    "attempts": [1],
+}
+
+
+def update_all(values):
+    """Change each of these rows by `update_each`; values are by primary key."""
+    changes = ", ".join(f"{name} = %s" for name in CHANGED)
+    rows = [
+        [*(adapted(field_of(Message, name), row[name], connection) for name in CHANGED), pk]
+        for pk, row in values.items()
+    ]
+    return update_each(Message, changes, "id = %s", rows, "default")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_updates_write_the_values_of_each_row(make_message, seed):
+    rng = random.Random(seed)
+    chosen = {name: rng.sample(some, rng.randint(1, len(some))) for name, some in CHANGED.items()}
+    keys = [make_message().pk for _ in range(rng.randint(1, 6))]
+    values = {pk: {name: rng.choice(some) for name, some in chosen.items()} for pk in keys}
+    assert update_all(values) == len(keys)
+    for row in Message.objects.filter(pk__in=keys):
+        assert {name: getattr(row, name) for name in CHANGED} == values[row.pk]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_a_value_of_all_rows_goes_to_the_database_once(make_message):
+    same = {name: some[0] for name, some in CHANGED.items()}
+    with CaptureQueriesContext(connection) as queries:
+        update_all({make_message().pk: same for _ in range(3)})
+    assert queries[-1]["sql"].count("2026-07-01") == 1  # both columns have the same time
+
+
+def test_an_expression_makes_no_field_of_its_own():
+    assert expression("1").output_field is expression("2").output_field
