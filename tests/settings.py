@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "django_smsww",
+    "django_smsww.contrib.verification",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -55,6 +55,7 @@ DOUBLED_MODULES = {
     "exceptions": "Python's word, and REST framework's",
     "http": "what is sent to the gateway, and what the simulator makes of it",
     "message": "a model and its admin",
+    "models": "Django's word, one in each app of contrib that has some",
     "preflight": "the worker's dry runs, and the rows of their verdicts",
     "records": "what the rows say, and the simulator's",
     "segments": "public, and the simulator's second opinion",

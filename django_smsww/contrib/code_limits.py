@@ -20,7 +20,7 @@ from django.utils.translation import gettext, ngettext
 from django_smsww.backends.base import BaseSMSBackend
 from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import database_now, window_of
-from django_smsww.exceptions import SMSError, SMSLimited, SMSOutcomeUnknown
+from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited, SMSOutcomeUnknown
 from django_smsww.models import Counter, Message
 from django_smsww.sending.api import send_sms
 from django_smsww.states import State
@@ -100,6 +100,7 @@ def send_code(
     tag: str,
     expires_at: datetime,
     user: Any = None,
+    key: str = "",
 ) -> Message:
     """Send a one-time code within the limits, and return its row, which does not keep the text.
 
@@ -110,7 +111,10 @@ def send_code(
     Raises:
         SMSError: as `send_sms` does, or because a limit is used up.
     """
-    with guards.count(recipient, user, backend=sms_backends[using], tag=tag):
+    backend = sms_backends[using]
+    recipient = backend.read_recipient(recipient)
+    backend.validate_recipient(recipient)
+    with guards.count(recipient, user, backend=backend, tag=tag):
         return send_sms(
             write(),
             recipient,
@@ -119,6 +123,7 @@ def send_code(
             sensitive=True,
             expires_at=expires_at,
             created_by=user,
+            key=key,
         )
 
 
@@ -131,6 +136,11 @@ def reason(error: SMSError) -> str:
             "No other code was sent. You can ask for one in %(seconds)d seconds.",
             seconds,
         ) % {"seconds": seconds}
+    if isinstance(error, InvalidSMS):
+        return gettext(
+            "No code can be sent to this number. Write it with the plus sign and the country code: "
+            "+393331234567."
+        )
     if isinstance(error, SMSOutcomeUnknown):
         return gettext("The code may not arrive. If it does not, ask for another one.")
     return gettext("The code could not be sent. Try again later.")
