@@ -107,7 +107,7 @@ def browser(session: nox.Session) -> None:
     """Run the tests of the admin in Chromium; CHROMIUM and CHROMEDRIVER name other paths."""
     _need_program(session, os.environ.get("CHROMIUM", "/usr/bin/chromium"))
     _need_program(session, os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver"))
-    session.install("-e", ".[test]", "selenium>=4.20")
+    session.install("-e", ".[test]", "selenium>=4.20", "axe-playwright-python>=0.1.8")
     session.run("pytest", "-q", "-n", "0", "-m", "browser and not wheel", *session.posargs)
 
 

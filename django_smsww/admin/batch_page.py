@@ -46,6 +46,7 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         progress=figures.in_words(size),
         may_stop=may_stop and not figures.is_stopped,
         made=made,
+        is_live=figures.waiting and "still" not in request.GET,
         text=_text(rows, viewer),
         **_sums(groups, viewer),
     )

@@ -39,7 +39,7 @@ def batch(make_message):
 
 def test_the_page_tells_how_far_it_is(browser, batch):
     counts = ("1 of 6 sent", "2 failed or unknown", "3 wait", "12 segments", "IT (1)", "0.14 EUR")
-    shown = (*counts, "refused the message", "2011", STOP, 'http-equiv="refresh"')
+    shown = (*counts, "refused the message", "2011", STOP, "reload.js", "?still")
     assert not missing(browser.get(PAGE), *shown)
 
 
@@ -50,10 +50,11 @@ def test_its_messages_are_one_click_away(browser, batch):
 
 def test_a_finished_batch_neither_reloads_nor_stops(browser, make_message):
     make_message(batch=BATCH, state=State.DELIVERED)
-    assert missing(browser.get(PAGE), 'http-equiv="refresh"', STOP) == [
-        'http-equiv="refresh"',
-        STOP,
-    ]
+    assert missing(browser.get(PAGE), "reload.js", STOP) == ["reload.js", STOP]
+
+
+def test_a_reader_stops_the_reloads(browser, batch):
+    assert missing(browser.get(PAGE, {"still": ""}), "reload.js", 'href="?"') == ["reload.js"]
 
 
 def test_stop_counts_what_waits_and_then_cancels_it(browser, batch):

@@ -1,12 +1,24 @@
 """A real browser, in front of a real server. Where there is no browser, these tests fail."""
 
 import os
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.conf import settings as django_settings
+from django.utils import timezone
 
+from django_smsww import State
+from django_smsww.models import Batch, Callback, Event, Suppression, Suspension
+
+from ..support.people import EVERYTHING, admin_url, page, staff
 from .chromium import start
+from .steps import log_in
+
+BATCH = UUID("6f1d0a52-0000-4000-8000-000000000002")
+BODY = "“Nice to see you” – \u202eFDP.exe\u202c 🎂 مرحبا " + "Bring it along, please. " * 7
 
 
 @pytest.fixture(scope="session")
@@ -66,10 +78,85 @@ def show(driver, live_server, tmp_path):
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", prefer)
         driver.set_window_size(width, height)
         driver.get(live_server.url + address)
-        path = folder / f"{name}-{width}-{theme}.png"
-        assert driver.save_screenshot(str(path))
-        return path
+        open_page.save = lambda name: save(f"{name}-{width}-{theme}.png")
+        return open_page.save(name)
+
+    def save(name):
+        assert driver.save_screenshot(str(folder / name))
+        return folder / name
 
     yield open_page
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     driver.set_window_size(1280, 900)
+
+
+@pytest.fixture
+def pages(make_message):
+    """Return the addresses of all our pages, by name, with rows of every state behind them."""
+    rows = [_row(make_message, number, state) for number, state in enumerate([*State] * 2)]
+    story = rows[State.names.index("FAILED")]
+    Event.objects.create(message=story, kind="attempt", state="QUEUED", error="SMSUnavailable")
+    callback = Callback.objects.create(
+        message=story,
+        reference=story.reference,
+        state="NEW",
+        outcome="stood",
+        payload={"id": "5f1c2a", "totalPrice": 0.07, "custom": {"order": "A" * 90}},
+    )
+    Batch.objects.create(reference=BATCH, alias="default", tag="reminder", size=len(rows))
+    entry = Suppression.objects.create(recipient="+393330000001", reason="asked us to stop")
+    pause = Suspension.objects.create(alias="default", reason="maintenance of the gateway")
+    unknown, queued = (rows[State.names.index(name)] for name in ("UNKNOWN", "QUEUED"))
+    pages = {
+        "message": page(story),
+        "queued": page(queued),
+        "long": page(make_message(body="x" * 300, error_text="x" * 200, tag="x" * 64)),
+        "callback": admin_url("callback_change", callback.pk),
+        "suppressed": admin_url("suppression_change", entry.pk),
+        "forgotten": admin_url("suppression_delete", entry.pk),
+        "suspension": admin_url("suspension_change", pause.pk),
+        "resume": admin_url("suspension_resume", pause.pk),
+        "resend": admin_url("message_resend", story.pk),
+        "settle": admin_url("message_settle", unknown.pk),
+        "cancel": admin_url("message_cancel", queued.pk),
+        "batch": admin_url("message_batch", BATCH),
+        "stop": admin_url("message_batch_stop", BATCH),
+    }
+    names = ("message_compose", "message_statistics", "suspension_pause")
+    lists = [
+        f"{name}_changelist"
+        for name in ("message", "batch", "callback", "suspension", "suppression")
+    ]
+    others = {name: admin_url(f"{name}") for name in (*names, *lists)}
+    return pages | others | {"suppression": admin_url("suppression_add")}
+
+
+def _row(make_message, number, state):
+    began = timezone.now() - timedelta(hours=7 * number)
+    return make_message(
+        recipient=f"+39333000{number:04}",
+        body=BODY,
+        state=state,
+        batch=BATCH,
+        created_at=began,
+        claimed_at=began,
+        delivered_at=began + timedelta(seconds=9) if state == State.DELIVERED else None,
+        country="IT",
+        encoding="UCS-2",
+        segments=4,
+        total_price=Decimal("0.28"),
+        penalty=Decimal(1) if state == State.REJECTED else None,
+        tag="reminder",
+        dry_run=state == State.VALIDATED,
+        error="SMSRefused" if state == State.FAILED else "",
+        error_text="Sender not approved for country" if state == State.FAILED else "",
+    )
+
+
+@pytest.fixture
+def staffed(driver, live_server, db):
+    """Return the browser of somebody who may do everything."""
+    permissions = ("view_suppression", "add_suppression", "delete_suppression")
+    staff(*EVERYTHING, *permissions)
+    log_in(driver, live_server)
+    return driver

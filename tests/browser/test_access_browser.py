@@ -1,92 +1,21 @@
 """Everybody can work with the admin: by keyboard, by ear, in the dark, on a phone, in Arabic."""
 
-from datetime import timedelta
-from decimal import Decimal
-from uuid import UUID
-
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from django_smsww import State, send_sms
-from django_smsww.models import Callback, Event, Suspension
+from django_smsww import send_sms
 
-from ..support.people import EVERYTHING, LIST, admin_url, page, staff
-from .test_admin_browser import log_in, luminance, overflows, press
+from ..support.people import LIST, admin_url
+from .conftest import BODY
+from .steps import overflows, press
+from .test_admin_browser import luminance
 from .test_compose_browser import write
 from .test_phones_browser import simulator as calling_simulator  # noqa: F401 - a fixture
 
-BATCH = UUID("6f1d0a52-0000-4000-8000-000000000002")
-BODY = "“Nice to see you” – \u202eFDP.exe\u202c 🎂 مرحبا " + "Bring it along, please. " * 7
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def pages(make_message):
-    """Return the addresses of all our pages, by name, with rows of every state behind them."""
-    rows = [_row(make_message, number, state) for number, state in enumerate([*State] * 2)]
-    story = rows[State.names.index("FAILED")]
-    Event.objects.create(message=story, kind="attempt", state="QUEUED", error="SMSUnavailable")
-    callback = Callback.objects.create(
-        message=story,
-        reference=story.reference,
-        state="NEW",
-        outcome="stood",
-        payload={"id": "5f1c2a", "totalPrice": 0.07, "custom": {"order": "A" * 90}},
-    )
-    pause = Suspension.objects.create(alias="default", reason="maintenance of the gateway")
-    unknown, queued = (rows[State.names.index(name)] for name in ("UNKNOWN", "QUEUED"))
-    pages = {
-        "message": page(story),
-        "queued": page(queued),
-        "long": page(make_message(body="x" * 300, error_text="x" * 200, tag="x" * 64)),
-        "callback": admin_url("callback_change", callback.pk),
-        "suspension": admin_url("suspension_change", pause.pk),
-        "resume": admin_url("suspension_resume", pause.pk),
-        "resend": admin_url("message_resend", story.pk),
-        "settle": admin_url("message_settle", unknown.pk),
-        "cancel": admin_url("message_cancel", queued.pk),
-        "batch": admin_url("message_batch", BATCH),
-        "stop": admin_url("message_batch_stop", BATCH),
-    }
-    names = ("message_compose", "message_statistics", "suspension_pause")
-    lists = [f"{name}_changelist" for name in ("message", "callback", "suspension", "suppression")]
-    others = {name: admin_url(f"{name}") for name in (*names, *lists)}
-    return pages | others | {"suppression": admin_url("suppression_add")}
-
-
-def _row(make_message, number, state):
-    began = timezone.now() - timedelta(hours=7 * number)
-    return make_message(
-        recipient=f"+39333000{number:04}",
-        body=BODY,
-        state=state,
-        batch=BATCH,
-        created_at=began,
-        claimed_at=began,
-        delivered_at=began + timedelta(seconds=9) if state == State.DELIVERED else None,
-        country="IT",
-        encoding="UCS-2",
-        segments=4,
-        total_price=Decimal("0.28"),
-        penalty=Decimal(1) if state == State.REJECTED else None,
-        tag="reminder",
-        dry_run=state == State.VALIDATED,
-        error="SMSRefused" if state == State.FAILED else "",
-        error_text="Sender not approved for country" if state == State.FAILED else "",
-    )
-
-
-@pytest.fixture
-def staffed(driver, live_server, db):
-    """Return the browser of somebody who may do everything."""
-    permissions = ("view_suppression", "add_suppression", "delete_suppression")
-    staff(*EVERYTHING, *permissions)
-    log_in(driver, live_server)
-    return driver
 
 
 def speak(driver, language):

@@ -20,6 +20,7 @@ from django_smsww.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, LIST, admin_url, staff
+from .steps import log_in, press
 
 TEXTS = (
     "Your code is 4711.",
@@ -117,29 +118,11 @@ def past(make_message):
         )
 
 
-def log_in(driver, live_server):
-    driver.get(live_server.url + LIST)
-    driver.find_element(By.ID, "id_username").send_keys("ann")
-    driver.find_element(By.ID, "id_password").send_keys("secret")
-    press(driver, "#login-form [type=submit]")
-
-
 def find(driver, typed):
     box = driver.find_element(By.ID, "searchbar")
     box.clear()
     box.send_keys(typed)
     press(driver, "#changelist-search [type=submit]")
-
-
-def press(driver, selector):
-    """Click on something that leads to another page, and wait for that."""
-    driver.execute_script("window.isLeft = true")
-    driver.find_element(By.CSS_SELECTOR, selector).click()
-    # Between two pages the driver may have no answer at all.
-    has_come = "return !window.isLeft && document.readyState == 'complete'"
-    WebDriverWait(driver, 10, ignored_exceptions=[WebDriverException]).until(
-        lambda _: driver.execute_script(has_come)
-    )
 
 
 def page(message):
@@ -148,13 +131,6 @@ def page(message):
 
 def shown(driver):
     return driver.find_element(By.ID, "content").text
-
-
-def overflows(driver):
-    """Tell whether the page is wider than the window."""
-    return driver.execute_script(
-        "return document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
-    )
 
 
 def test_find_read_and_resend_with_a_double_click(

@@ -8,7 +8,8 @@ from django_smsww.models import Heartbeat, Message
 from django_smsww.segments import count_segments, replace_characters
 
 from ..support.people import EVERYTHING, admin_url, staff
-from .test_admin_browser import log_in, press, shown
+from .steps import log_in, press
+from .test_admin_browser import shown
 
 COMPOSE = admin_url("message_compose")
 TEXTS = (

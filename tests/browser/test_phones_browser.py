@@ -4,8 +4,10 @@ import time
 
 import pytest
 from django.urls import reverse
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from django_smsww import State, send_sms
 from django_smsww.contrib.simulator.process import SimulatorProcess
@@ -13,7 +15,8 @@ from django_smsww.models import Message
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, staff
-from .test_admin_browser import log_in, page, press, shown
+from .steps import log_in, press
+from .test_admin_browser import page, shown
 
 PAGE = reverse("smsww_phones")
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -82,4 +85,7 @@ def test_messages_go_on_by_themselves(phones, live_server, simulator):
     phones.get(live_server.url + PAGE)
     assert "Delivered: received" in shown(phones)
     press(phones, f"a[href='{PAGE}?live']")
-    assert phones.find_elements(By.CSS_SELECTOR, "meta[http-equiv=refresh]")
+    phones.execute_script("window.isOld = true")
+    WebDriverWait(phones, 10, ignored_exceptions=[WebDriverException]).until(
+        lambda _: not phones.execute_script("return window.isOld")
+    )

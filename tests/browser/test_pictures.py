@@ -22,7 +22,7 @@ from django_smsww.models import Message
 
 from ..support import guides
 from ..support.people import EVERYTHING, LIST, admin_url, browser_of, staff
-from .test_admin_browser import log_in
+from .steps import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
