@@ -83,6 +83,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Rows of this project's own messages; `smsww_sync --adopt` adds those of others."""
         return self.filter(origin=Origin.HERE)
 
+    def with_keys(self, primary_keys: Sequence[int]) -> MessageQuerySet:
+        """Rows with these primary keys, which PostgreSQL takes as one array.
+
+        The ORM checks and writes each as a parameter of its own, and the server parses each.
+        """
+        if not primary_keys or connections[self.db].vendor != "postgresql":
+            return self.filter(pk__in=primary_keys)
+        are_named = f"{table_of(self.model, self.db)}.id = ANY(%s)"
+        return self.filter(Q(expression(are_named, [list(primary_keys)], models.BooleanField())))
+
     def final(self) -> MessageQuerySet:
         return self.filter(state__in=FINAL)
 
@@ -237,10 +247,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def lease(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
         """Lease those of these rows that are still free, and return their primary keys."""
-        self.free(database_now(self.db)).filter(pk__in=primary_keys).update(
-            lease_token=lease.token, lease_until=lease.until
-        )
-        mine = self.queued().filter(pk__in=primary_keys, lease_token=lease.token)
+        named = self.with_keys(primary_keys)
+        named.free(database_now(self.db)).update(lease_token=lease.token, lease_until=lease.until)
+        mine = named.queued().filter(lease_token=lease.token)
         return list(mine.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
 
     def lease_due(self, lease: Lease, limit: int) -> list[int]:
@@ -282,7 +291,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
             redirected_to: the numbers that get the messages in place of the recipients, if any.
         """
         now = database_now(self.db)
-        ours = self.filter(pk__in=primary_keys, lease_token=lease.token, lease_until__gt=now)
+        leased = self.with_keys(primary_keys).filter(lease_token=lease.token)
+        ours = leased.filter(lease_until__gt=now)
         moved = ours.exclude(ours.unwanted(now)).move(
             State.SENDING,
             Cause.SENDING,
@@ -294,11 +304,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         if moved < len(primary_keys):
             ours.give_up(now)
         # By the time, too: rows of an earlier claim of this lease may be under way.
-        claimed = self.filter(
-            pk__in=primary_keys, lease_token=lease.token, state=State.SENDING, claimed_at=now
-        )
+        claimed = leased.filter(state=State.SENDING, claimed_at=now)
         messages: list[Message] = list(claimed.order_by(*CLAIM_ORDER))
-        self.filter(pk__in=[message.pk for message in messages]).announce(State.SENDING)
+        self.with_keys([message.pk for message in messages]).announce(State.SENDING)
         return messages
 
     def cancel(self, *, by: Any = None, reason: str = "") -> int:

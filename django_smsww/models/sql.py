@@ -336,13 +336,13 @@ def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], lis
         if len(kinds) != 1 or not kinds <= _KINDS.keys():
             return None
         kind = kinds.pop()  # 1 and True are equal, too
-        if (kind, column) not in names:
-            name = names[kind, column] = f"p{len(names)}"
-            is_same = column.count(column[0]) == len(column)
+        is_same = column.count(column[0]) == len(column)
+        name = names.setdefault((kind, column[:1] if is_same else column), f"p{len(names)}")
+        if len(names) > len(selected):
             mark = f"%s::{_KINDS[kind]}" if is_same else f"unnest(%s::{_KINDS[kind]}[])"
             selected.append(f"{mark} AS {name}")
             params.append(column[0] if is_same else list(column))
-        marks.append(f"new.{names[kind, column]}")
+        marks.append(f"new.{name}")
     return selected, params, marks
 
 

@@ -118,7 +118,7 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
         _note_attempts([move for move in moves if move.error is not None], using)
         for target in {move.target for move in moves}:
             moved = [move.message.pk for move in moves if move.target is target]
-            rows.filter(pk__in=moved).announce(target, is_first=True)
+            rows.with_keys(moved).announce(target, is_first=True)
 
 
 def move_alone(move: Move, token: UUID, using: str) -> Message:

@@ -168,7 +168,8 @@ class Dispatch:
         """Remove the finished rows at the front of the order, and yield them as they are stored."""
         while order and order[0] not in unfinished:
             done = list(takewhile(lambda pk: pk not in unfinished, islice(order, READ_ROWS)))
-            fresh = Message.objects.using(self.using).in_bulk(done)
+            rows = Message.objects.using(self.using).with_keys(done)
+            fresh = {row.pk: row for row in rows}
             for primary_key in done:
                 order.popleft()
                 yield fresh[primary_key]

@@ -55,7 +55,7 @@ class Admission:
     def add(self, primary_keys: Sequence[int]) -> None:
         """Note which of these leased rows need a preflight."""
         if self.backend.supports_dry_run and primary_keys:
-            rows = self.rows.filter(pk__in=primary_keys, preflight=True, dry_run=False)
+            rows = self.rows.with_keys(primary_keys).filter(preflight=True, dry_run=False)
             self._need_preflight.update(rows.values_list("pk", flat=True))
 
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
@@ -176,7 +176,7 @@ class Admission:
 
     def _ours(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
         """Return the rows of the block that are still leased; the claim fails expired ones."""
-        ours = self._unexpired(lease).filter(pk__in=block, **where)
+        ours = self._unexpired(lease).with_keys(block).filter(**where)
         return list(ours.order_by(*CLAIM_ORDER))
 
     def _unexpired(self, lease: Lease) -> MessageQuerySet:

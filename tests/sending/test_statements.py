@@ -1,12 +1,16 @@
 """How many statements each door makes: what Django logs, BEGIN, COMMIT and savepoints included."""
 
+import re
+
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_smsww import SMS, send_mass_sms, send_messages, send_sms
+from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import database_now
 from django_smsww.signals import message_failed, message_sent, message_state_changed
+from django_smsww.worker.queue import deliver_due
 
 from ..support.door import ENVIRONMENT, hear
 
@@ -91,3 +95,16 @@ def test_a_callback_takes_few_statements(make_message, words, count, elsewhere):
     with CaptureQueriesContext(connection) as queries:
         hear(message, last)
     assert len(queries) == (count if connection.vendor == "postgresql" else elsewhere)
+
+
+def drain():
+    many()
+    assert deliver_due(sms_backends["default"], using="default") == len(NUMBERS)
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+@pytest.mark.parametrize("call", [drain, lambda: send_mass_sms("Hello", NUMBERS)])
+def test_rows_are_named_by_one_parameter(gateway, call):
+    with CaptureQueriesContext(connection) as queries:
+        call()
+    assert not [query["sql"] for query in queries if re.search(r"IN \(\d+, \d+", query["sql"])]
