@@ -15,9 +15,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 
 from ..models import Batch, Message, MessageQuerySet
+from ..models.batch import stop_batch
 from ..states import State
 from ..viewer import HIDDEN, Viewer
-from ..worker.limits import stop_batch
 from .base import ReadOnlyAdmin
 from .batch import Figures, stopped
 from .columns import excerpt_of

@@ -19,7 +19,7 @@ from ..exceptions import (
 from ..sms import SMS, SendResult
 from .account import Account, Token
 from .echo import answers_for
-from .errors import FORBIDDEN
+from .errors import CONTENT_CODES
 from .host import NAMED_HOSTS, Host, account_url, messages_url, parse, unreadable
 from .http import ExchangeError, RawRequest, RawResponse
 from .payload import is_message, read_message, unwrap_list
@@ -197,7 +197,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 def _odd(error: SMSError) -> SendResult:
     """Raise the error of a success without a message, unless it tells of forbidden content."""
-    if error.code not in FORBIDDEN:
+    if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.
     return SendResult(error=error, warning=ContentRefused(code=error.code, status=error.status))

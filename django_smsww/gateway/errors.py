@@ -33,7 +33,7 @@ from .payload import clean_text, load_json
 
 _ANY, _ENVELOPE, _TOKEN = "any body", "an envelope of the gateway", "the word token"
 _PAGE = "a page of HTML"
-FORBIDDEN = ("2044", "2050")
+CONTENT_CODES = ("2044", "2050")
 """The codes of forbidden content."""
 
 _REFUSALS = tuple(status for status in range(400, 500) if status not in (408, 417))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_NAMES = re.compile("token|key|secret|pass", re.IGNORECASE)
+_NAMES = re.compile("token|key|secret|pass|auth|credential", re.IGNORECASE)
 _MASK = "'********************'"
 
 

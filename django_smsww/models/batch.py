@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F
@@ -12,10 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .fields import user_field
+from .message import Message
 from .sql import Upsert, expression, table_of, upsert
-
-if TYPE_CHECKING:
-    from .message import Message
+from .suspension import STOPPED, Suspension
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
@@ -80,3 +80,17 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return str(self.reference)
+
+
+def stop_batch(
+    alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
+) -> int:
+    """Cancel the QUEUED messages of a mass send, leased or not, and return their number.
+
+    If the call is still writing rows, workers cancel those when they lease them.
+    """
+    Suspension.objects.using(using).pause(
+        alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
+    )
+    rows = Message.objects.using(using).of(alias, environment).filter(batch=batch)
+    return rows.cancel(by=by, reason=reason)

@@ -157,7 +157,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Move the rows that this cause may move, and return their number.
 
-        Only this statement and `transitions.move_together` write `state`.
+        Each statement that writes `state` is in this package, with the old states in its WHERE.
         """
         movable = self.filter(state__in=sources(target, cause))
         return update(movable, self.columns_of(target, changes))

@@ -1,4 +1,4 @@
-"""Admission: fail or postpone the rows that a suspension, a failed preflight or a quota stops.
+"""Admission: fail, cancel or postpone rows that a suspension, a preflight or a quota stops.
 
 A worker asks here before each block that it sends. So a suspension that a person or another
 process has just made stops every worker from its next block on.

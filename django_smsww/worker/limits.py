@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -21,9 +20,8 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now, day_bounds, day_of, window_of
 from ..exceptions import ContentRefused, SMSError, SMSLimited, SMSOutcomeUnknown
-from ..models import Counter, Message, Suspension
+from ..models import Counter, Message
 from ..models.counters import CounterQuerySet
-from ..models.suspension import STOPPED
 from ..numbers import country_of
 from ..sms import SMS
 
@@ -159,20 +157,6 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
 def cost_nothing(error: SMSError | None) -> bool:
     """Whether a message with this error was certainly neither sent nor fined."""
     return error is not None and not isinstance(error, SMSOutcomeUnknown | ContentRefused)
-
-
-def stop_batch(
-    alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
-) -> int:
-    """Cancel the QUEUED messages of a mass send, leased or not, and return their number.
-
-    If the call is still writing rows, workers cancel those when they lease them.
-    """
-    Suspension.objects.using(using).pause(
-        alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by
-    )
-    rows = Message.objects.using(using).of(alias, environment).filter(batch=batch)
-    return rows.cancel(by=by, reason=reason)
 
 
 def _by_cap(

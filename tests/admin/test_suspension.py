@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from django_smsww import AccountBlocklisted, ContentRefused, SMSUnavailable, send_sms
 from django_smsww.models import Heartbeat, Suspension
+from django_smsww.models.batch import stop_batch
 from django_smsww.states import State
-from django_smsww.worker.limits import stop_batch
 
 from ..conftest import NUMBER
 from ..support.door import hear

@@ -17,6 +17,7 @@ from django.views.debug import ExceptionReporter
 
 from django_smsww import InvalidSMSBackend, Secret, send_sms, sms_backends
 from django_smsww.environ import sms_url
+from django_smsww.gateway.secret import masked
 
 from ..conftest import NUMBER
 from ..support.sample_project import ROOT
@@ -113,6 +114,13 @@ def test_a_secret_stays_one_when_it_is_copied(copied):
     again = copied({"token": Secret(TOKEN)})["token"]
     assert (type(again), again) == (Secret, TOKEN)
     assert TOKEN not in f"{again!r} {[again]} {pprint.pformat({1: again})}"
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "api_key", "client_secret", "passwd", "auth", "credential"]
+)
+def test_an_option_is_masked_by_its_name(name):
+    assert TOKEN not in repr(masked({"OPTIONS": {name: TOKEN, "timeout": 5}}))
 
 
 def test_a_secret_is_used_like_any_text():

@@ -26,8 +26,8 @@ from django_smsww import (
 )
 from django_smsww.backends.handler import sms_backends
 from django_smsww.models import Event, Heartbeat, Message, Suspension
+from django_smsww.models.batch import stop_batch
 from django_smsww.signals import message_state_changed
-from django_smsww.worker.limits import stop_batch
 from django_smsww.worker.queue import deliver, deliver_due
 
 from ..conftest import NUMBER, raises

@@ -23,10 +23,10 @@ from rest_framework.viewsets import GenericViewSet
 from django_smsww.backends.handler import sms_backends
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 from django_smsww.models import Batch, Message, Suppression
+from django_smsww.models.batch import stop_batch
 from django_smsww.reconcile import refresh, why_not_refreshable
 from django_smsww.sending.api import resend
 from django_smsww.states import State
-from django_smsww.worker.limits import stop_batch
 
 from .exceptions import Conflict, KeyUsed, no_answer
 from .filtersets import MessageFilterSet, SuppressionFilterSet

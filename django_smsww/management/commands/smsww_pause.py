@@ -10,7 +10,7 @@ from django.db import router
 
 from django_smsww.management.console import find_backend
 from django_smsww.models import Suspension
-from django_smsww.worker.limits import stop_batch
+from django_smsww.models.batch import stop_batch
 
 
 class Command(BaseCommand):
