@@ -34,12 +34,17 @@ REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 
 # These are extras of the developers. Without one of them its tests are skipped.
 if find_spec("allauth"):
-    INSTALLED_APPS += ["allauth", "allauth.account"]
+    INSTALLED_APPS += ["allauth", "allauth.account", "tests.ecosystem.people"]
     MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
     AUTHENTICATION_BACKENDS = [
         "django.contrib.auth.backends.ModelBackend",
         "allauth.account.auth_backends.AuthenticationBackend",
     ]
+    INSTALLED_APPS += ["allauth.headless"]
+    ACCOUNT_ADAPTER = "tests.ecosystem.people.adapter.AccountAdapter"
+    ACCOUNT_LOGIN_METHODS = {"phone", "username"}
+    ACCOUNT_SIGNUP_FIELDS = ["phone", "username*", "password1*", "password2*"]
+    ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 if find_spec("debug_toolbar"):
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE = ["debug_toolbar.middleware.DebugToolbarMiddleware", *MIDDLEWARE]

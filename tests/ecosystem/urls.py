@@ -7,6 +7,10 @@ from tests.urls import urlpatterns as plain
 
 urlpatterns = [*plain, path("", include(two_factor_urls))]
 
-for prefix, module in {"accounts/": "allauth", "__debug__/": "debug_toolbar"}.items():
-    if find_spec(module):
+for prefix, module in {
+    "accounts/": "allauth",
+    "_allauth/": "allauth.headless",
+    "__debug__/": "debug_toolbar",
+}.items():
+    if find_spec(module.partition(".")[0]):
         urlpatterns += [path(prefix, include(f"{module}.urls"))]
