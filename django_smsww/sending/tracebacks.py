@@ -26,15 +26,17 @@ def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
     hold the same values. Other exceptions keep everything; without DEBUG their values are hidden.
     """
 
-    @sensitive_variables()
+    hiding = sensitive_variables()(function)
+
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         handled = sys.exception()
         try:
-            return function(*args, **kwargs)
+            return hiding(*args, **kwargs)
         except (SMSError, DatabaseError) as error:
             cleaned = _cleaned(error, handled)
-        del args, kwargs, handled
+        finally:  # this frame is in each report, and Sentry does not know `sensitive_variables`
+            del args, kwargs, handled
         raise cleaned
 
     return call
@@ -66,15 +68,17 @@ class _Steps(Iterator[R]):
 def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Do the same for a coroutine function."""
 
-    @sensitive_variables()
+    hiding = sensitive_variables()(function)
+
     @wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         handled = sys.exception()
         try:
-            return await function(*args, **kwargs)
+            return await hiding(*args, **kwargs)
         except (SMSError, DatabaseError) as error:
             cleaned = _cleaned(error, handled)
-        del args, kwargs, handled
+        finally:
+            del args, kwargs, handled
         raise cleaned
 
     return call

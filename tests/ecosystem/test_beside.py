@@ -13,7 +13,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from django_smsww import send_mass_sms
+from django_smsww import SMSLimited, SMSUnavailable, send_mass_sms
+from tests.conftest import raises
 from tests.support.door import ENVIRONMENT, hear, post, signed
 from tests.support.people import EVERYTHING, LIST, browser_of, staff, text_of
 
@@ -116,6 +117,40 @@ def test_errors_of_the_api_have_the_standardized_form(
     answer = client.get(address)
     body = answer.json()
     assert (answer.status_code, body["type"], body["errors"][0]["code"]) == (status, kind, code)
+
+
+HELLO = {"recipient": "+393331234567", "body": "Hello"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("answer", "data", "status", "kind", "error"),
+    [
+        (None, HELLO | {"recipient": "nobody"}, 400, "validation_error", ("invalid", "recipient")),
+        (None, {"body": "Hello"}, 400, "validation_error", ("required", "recipient")),
+        (None, HELLO | {"body": "Bye"}, 422, "client_error", ("key_used", None)),
+        (SMSLimited(retry_after=5), HELLO, 429, "client_error", ("limited", None)),
+        (SMSUnavailable(retry_after=5), HELLO, 503, "server_error", ("unavailable", None)),
+    ],
+)
+def test_refusals_to_send_have_the_standardized_form(
+    standardized, settings, gateway, answer, data, status, kind, error
+):
+    settings.ROOT_URLCONF = "tests.contrib.api.urls"
+    client = APIClient(raise_request_exception=False)  # the package announces a 503
+    client.force_authenticate(staff("view_message", "send_message"))
+    if answer:
+        gateway.answer = raises(answer)
+    elif status == 422:
+        client.post("/api/messages/", HELLO, format="json", headers={"Idempotency-Key": "k-1"})
+    response = client.post(
+        "/api/messages/", data, format="json", headers={"Idempotency-Key": "k-1"}
+    )
+    body = response.json()
+    [told] = body["errors"]
+    assert (response.status_code, body["type"]) == (status, kind)
+    assert (told["code"], told["attr"]) == error
+    assert ("Retry-After" in response.headers) == (status in (429, 503))
 
 
 def test_the_door_answers_as_ever_whatever_form_errors_have(standardized, message):
