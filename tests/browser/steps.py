@@ -30,3 +30,18 @@ def overflows(driver):
     return driver.execute_script(
         "return document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
     )
+
+
+CUT = """
+const isCut = one => one.scrollWidth > one.clientWidth + 1
+    && getComputedStyle(one).overflowX !== "visible"
+    && one.checkVisibility()
+    && !one.matches(".visually-hidden, .smsww-scroll:has(> svg)");
+return [...document.querySelectorAll("#content *")].filter(isCut)
+    .map(one => one.outerHTML.slice(0, 200));
+"""
+
+
+def cut(driver):
+    """Return the parts of the page that are wider than their frames. A plot may be scrolled."""
+    return driver.execute_script(CUT)
