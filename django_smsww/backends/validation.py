@@ -103,7 +103,7 @@ def check_allowed(recipient: str, allowed: frozenset[str]) -> None:
         raise InvalidSMS(
             _(
                 "recipient is not among the allowed_recipients of this alias. Add the number to "
-                "them, or give the alias redirect_to, a number that gets the messages to others."
+                "them, or set redirect_to: that number gets the messages to all other recipients."
             )
         )
 

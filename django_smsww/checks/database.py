@@ -56,7 +56,7 @@ def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> M
     return [
         Warning(
             f"The database {using!r} does not know the time zone "
-            f"{timezone.get_default_timezone_name()!r}, so it can sum up no day: pruning fails, "
+            f"{timezone.get_default_timezone_name()!r}, so it cannot sum up days: pruning fails, "
             "and statistics lack days.",
             hint="Load the time zones: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql "
             "(with MySQL: mysql_tzinfo_to_sql, and mysql).",

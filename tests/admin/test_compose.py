@@ -218,7 +218,7 @@ def test_lines_are_checked_one_by_one(browser, smsoutbox):
 
 def test_a_number_that_no_plan_has_is_shown_and_sent_to(browser, smsoutbox):
     answer = press("_check", browser, "+999 1234567", NUMBER)
-    assert not missing(answer, "2 messages", "No numbering plan has 1 of these numbers")
+    assert not missing(answer, "2 messages", "1 of these numbers is in no numbering plan")
     confirm(browser, answer)
     assert {sms.recipient for sms in smsoutbox} == {"+9991234567", NUMBER}
 
@@ -266,7 +266,7 @@ def test_many_are_refused_where_nothing_delivers_the_queue(browser, smsoutbox):
         if beat:
             Heartbeat.objects.create(name="sweep:default", beat_at=beat)
         answer = press("_send", browser, *numbers(21), count="21")
-        assert missing(answer, "nothing delivers that", 'name="_send"') == ['name="_send"']
+        assert missing(answer, "no worker runs", 'name="_send"') == ['name="_send"']
     assert not Message.objects.exists()
 
 

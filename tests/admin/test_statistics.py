@@ -145,7 +145,7 @@ def test_of_many_deliveries_some_are_looked_at(make_message, monkeypatch, browse
     times = read_days(FIRST, LAST).days[FIRST].times
     assert times.thinned == 4
     assert 8 <= times.sample <= 9
-    assert "Of one in 4 deliveries." in text_of(browser.get(DAYS))
+    assert "A sample: one in 4 deliveries." in text_of(browser.get(DAYS))
 
 
 # The page

@@ -26,7 +26,7 @@ class Refresh(Action):
     title = _("Ask the gateway what became of this message?")
     title_selected = _("Ask the gateway what became of these messages?")
     leaving = ngettext_lazy("%d message is looked up:", "%d messages are looked up:")
-    staying = _("These are not asked for")
+    staying = _("The gateway is not asked about these")
     done = ngettext_lazy("%d message was looked up.", "%d messages were looked up.")
     warning = _("It costs nothing, and sends nothing.")
 

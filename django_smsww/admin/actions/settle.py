@@ -45,8 +45,8 @@ class Settle(Action):
     staying = _("These are not settled")
     done = ngettext_lazy("%d message was settled.", "%d messages were settled.")
     warning = _(
-        "Refresh first: the gateway often knows. What is settled as not sent, and was, "
-        "reaches its recipient twice if it is sent again."
+        "Refresh first: the gateway often knows. If you settle a message as not sent although it "
+        "was sent, a resend reaches its recipient a second time."
     )
 
     def why_not(self, message: Message) -> Text:

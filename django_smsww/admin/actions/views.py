@@ -124,7 +124,7 @@ class ActionPage:
         skipped = Counter(str(reason) for _row, reason in reasons if reason)
         results = list(self._results(ready, answers))
         if left := len(ready) - len(results):
-            skipped[gettext("The gateway could not take the one before.")] += left
+            skipped[gettext("The gateway could not take the message before it.")] += left
         skipped.update(str(result.problem) for result in results if result.row is None)
         self._report([result for result in results if result.row], skipped)
 
@@ -147,7 +147,7 @@ class ActionPage:
         if done := len(results) - len(failed):
             self._say(self.action.done % done, messages.SUCCESS)
         if failed:
-            text = gettext("Tried, and not fine: {}")
+            text = gettext("Tried, with an error: {}")
             self._say(format_html(text, self._links(failed)), messages.WARNING)
         for reason, times in skipped.items():
             text = ngettext("%(n)d was skipped: %(why)s", "%(n)d were skipped: %(why)s", times)
@@ -191,7 +191,7 @@ def _newest(message: Message) -> Message:
 
 
 def _keys(request: HttpRequest) -> set[int]:
-    """Return the confirmed primary keys, without values that are none."""
+    """Return the confirmed primary keys; leave out other values."""
     sent = request.POST.getlist(ACTION_CHECKBOX_NAME)
     return {int(key) for key in sent if key.isascii() and key.isdigit() and len(key) < 19}
 

@@ -165,7 +165,7 @@ def _hidden_fields(data: dict[str, Any], draft: Draft) -> list[tuple[str, Any]]:
 def _refusal(draft: Draft) -> str:
     if draft.is_queued and not draft.is_delivered:
         return gettext(
-            "It would wait in the queue, and nothing delivers that: "
+            "It would wait in the queue, and no worker runs: "
             "have “manage.py smsww_worker” started first."
         )
     return ""

@@ -54,7 +54,7 @@ def delivery_rate(day: Day) -> float | None:
 
 
 def _rates(days: list[Day]) -> list[Series]:
-    return [Series("first", _("Delivered of what has ended"), [*map(delivery_rate, days)])]
+    return [Series("first", _("Delivered, of the finished messages"), [*map(delivery_rate, days)])]
 
 
 def _times(days: list[Day]) -> list[Series]:
@@ -67,7 +67,7 @@ def _times(days: list[Day]) -> list[Series]:
 
 def _sample(days: list[Day]) -> str:
     thinned = max((day.times.thinned for day in days if day.times), default=1)
-    return gettext("Of one in %d deliveries.") % thinned if thinned > 1 else ""
+    return gettext("A sample: one in %d deliveries.") % thinned if thinned > 1 else ""
 
 
 def _costs(days: list[Day]) -> list[Series]:

@@ -41,7 +41,7 @@ class PeriodForm(forms.Form):
         data = super().clean() or {}
         last = data.get("until") or today()
         if not 1970 < last.year < 9999:
-            raise forms.ValidationError(_("That is no day of ours."))
+            raise forms.ValidationError(_("Choose days in the years 1971 to 9998."))
         first = data.get("since") or last - timedelta(days=USUAL_DAYS - 1)
         if first > last:
             raise forms.ValidationError(_("The first day must not be after the last."))
