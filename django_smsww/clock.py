@@ -31,7 +31,7 @@ _answers: dict[str, tuple[datetime, float, float]] = {}
 
 
 def elapsed() -> float:
-    """Return seconds since some moment in the past, which no change of the system clock moves.
+    """Return the seconds since a fixed moment, even if somebody sets the system clock.
 
     On Linux `time.monotonic()` stops while the machine is suspended. A worker that woke up would
     believe that its lease had just begun, while others took its rows over long ago. So this clock

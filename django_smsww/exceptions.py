@@ -141,7 +141,7 @@ class InvalidToken(SMSUnavailable):
 class AccessRefused(SMSUnavailable):
     """The gateway, or a firewall before it, refuses this configuration, and not this message.
 
-    Such as a token without the scope, a wrong path in the host, or a page of a firewall.
+    Causes are a token without the scope, a wrong path in the host, or a firewall.
     """
 
     code = "access_refused"

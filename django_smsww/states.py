@@ -26,7 +26,7 @@ class State(TextChoices):
 
 
 class Cause(Enum):
-    """On whose word a message moves; it decides which moves are legal."""
+    """The reason of a move. It decides from which states a message may move."""
 
     SENDING = "our own sending, under a lease"
     KEY = "a repeated call with the same key"
@@ -114,5 +114,5 @@ MOVES: dict[Cause, dict[State, frozenset[State]]] = {
 
 
 def sources(target: State, cause: Cause) -> frozenset[State]:
-    """Return the states from which a message may move to `target` on that cause's word."""
+    """Return the states from which a message may move to `target` for this cause."""
     return MOVES[cause].get(target, frozenset())

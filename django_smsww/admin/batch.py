@@ -37,7 +37,7 @@ NEVER_SENT = frozenset({State.CANCELLED, State.VALIDATED})
 
 @dataclass
 class Figures:
-    """What the messages of a batch come to.
+    """The counts of the messages of a batch.
 
     Attributes:
         first: the first message, for the text.
@@ -60,7 +60,7 @@ class Figures:
         return self.states.total() - self.count(WAITING | GONE_WRONG | NEVER_SENT)
 
     def in_words(self, size: int) -> SafeString:
-        """Return how many of so many have been sent, were not, and wait, as badges and marks."""
+        """Return how many messages were sent, failed and wait, as text with badges."""
         sent = gettext("%(sent)d of %(size)d sent") % {"sent": self.sent, "size": size}
         said = format_html("{}", sent)
         if wrong := self.count(GONE_WRONG):
@@ -121,7 +121,7 @@ class BatchAdmin(ReadOnlyAdmin):
     search_help_text = _("The id of a batch, or a tag.")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let those see batches who may see messages."""
+        """Let users see batches if they may see messages."""
         return request.user.has_perm("django_smsww.view_message")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -131,7 +131,7 @@ class BatchAdmin(ReadOnlyAdmin):
         return WithFigures
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Leave out a lone alias, and what the viewer may not see."""
+        """Leave out the alias if there is only one, and columns that the viewer may not see."""
         viewer = Viewer.of(request)
         masked = {} if viewer.sees_content else {"excerpt": "hidden_text"}
         names = [masked.get(name, name) for name in without_lone_alias(self.list_display)]

@@ -181,9 +181,9 @@ def _text(value: Any) -> str:
 
 
 def safe(text: str) -> str:
-    """Return a cell without formulas: an apostrophe stands before each.
+    """Put an apostrophe before each text that a spreadsheet would take for a formula.
 
-    That holds in readers that take semicolons, tabs or line breaks for the ends of cells, too.
+    So it does behind a semicolon, a tab or a line break, where some spreadsheets begin a cell.
     """
     if _is_number(text):
         return text

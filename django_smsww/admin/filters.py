@@ -167,7 +167,7 @@ class TypedFilter(ListFilter):
 
 
 def _is_in_form(model_admin: Any) -> bool:
-    """Whether a theme puts all filters into one form, in which HTML allows no other."""
+    """Whether a theme puts all filters into one form: HTML allows no form within a form."""
     submits = getattr(model_admin, "list_filter_submit", False)  # an option of django-unfold
     return submits or apps.is_installed("jazzmin")
 

@@ -39,7 +39,7 @@ TONES: dict[str, str] = {
 
 
 def badge(word: str) -> SafeString:
-    """Return a state in words on its colour; the provider may send states that are none of ours."""
+    """Return a state in words on its colour; the provider may send states that we do not know."""
     is_known = word in State
     tone = TONES.get(word, "way" if is_known else "quiet")
     label = State(word).label if is_known else word
@@ -71,7 +71,7 @@ def moment(at: datetime) -> SafeString:
 
 
 def short_moment(at: datetime) -> SafeString:
-    """Return the day and the time, without the year if it is this one; the title has all of it."""
+    """Return the day and the time, without the current year; the title has the whole time."""
     local = local_time(at)
     is_this_year = local.year == local_time(timezone.now()).year
     day = date_format(local, "j M" if is_this_year else "j M Y")

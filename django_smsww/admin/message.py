@@ -104,7 +104,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return answer
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Leave out the alias where there is one alone, and what the viewer may not see."""
+        """Leave out the alias if there is only one, and columns that the viewer may not see."""
         columns: Any = self.list_display
         if columns is COLUMNS:
             columns = without_lone_alias(columns)

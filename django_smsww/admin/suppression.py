@@ -75,7 +75,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return queryset.filter(recipient=as_number(search_term)), False
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Add the number and the reason to each name on the question, if the user may see them."""
+        """Add number and reason to each name on the confirmation page, if the user may see them."""
         names, *others = super().get_deleted_objects(objs, request)
         if Viewer.of(request).sees_content:
             entries = iter(objs)  # between them stand lists of rows that point to them

@@ -59,10 +59,10 @@ class SuspensionAdmin(ReadOnlyAdmin):
     fields = (*list_display, "times", "failures", "is_probed", "created_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suspension]:
-        """Return what holds messages back.
+        """Return the suspensions that hold messages back.
 
         Left out are suspensions that only count failures so far, and batches that were stopped
-        for good: nothing of them waits, and their pages say so.
+        for good: no message of them waits, and their pages say so.
         """
         rows: QuerySet[Suspension] = super().get_queryset(request)
         return rows.filter(times__gt=0).exclude(error="", error_code=STOPPED)
@@ -158,7 +158,7 @@ def _ask_to_resume(
 def banner(request: HttpRequest) -> dict[str, Any]:
     """Return the active suspensions of whole aliases, and whether the user may lift them.
 
-    And return whether callbacks came in the last day that tell no state that we know.
+    Also return whether callbacks without a known state came in the last day.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [

@@ -187,7 +187,7 @@ class BaseSMSBackend:
         self.check_recipient(recipient)
 
     def check_recipient(self, recipient: str) -> None:
-        """Raise InvalidSMS if the number is not allowed, and no other gets its messages."""
+        """Raise InvalidSMS if the number is not allowed and its messages are not redirected."""
         if self.allowed_recipients is not None and not self.redirect_to:
             check_allowed(recipient, self.allowed_recipients)
 

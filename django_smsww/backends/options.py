@@ -189,7 +189,7 @@ def require_phonenumbers(option: str, *, alias: str | None) -> Any:
 
 
 def per_second(rate: object) -> float | None:
-    """Return the count for a second of a rate such as "10000/m", or None if it is no rate."""
+    """Return the requests a second of a rate such as "10000/m", or None if it is no rate."""
     found = re.fullmatch(r"([1-9][0-9]{0,6})/([sm])", rate) if isinstance(rate, str) else None
     return int(found[1]) / {"s": 1, "m": 60}[found[2]] if found else None
 

@@ -69,9 +69,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the kept callback that counts one that moved nothing; None if it is kept itself.
+    """Return the key of the row that counts a callback without effect; None if it gets a new row.
 
-    A callback that moves its row is always kept: the states allow few of them.
+    A callback that moves its message always gets a new row: the states allow few of them.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None
@@ -79,7 +79,7 @@ def _counted_by(callback: SignedCallback, using: str) -> int | None:
 
 
 def _known(reference: UUID, using: str) -> dict[str, int]:
-    """Return the primary keys of the kept callbacks of a message, by digest."""
+    """Return the primary keys of the stored callbacks of a message, by digest."""
     values = {"reference": reference, "source": Callback.Source.CALLBACK}
     return dict(statements.select(Callback, ["digest", "id"], values, using))
 

@@ -16,7 +16,7 @@ from .signed import SignedCallback
 
 
 def apply_result(name: UUID | str, result: SendResult, *, using: str = "default") -> Outcome:
-    """Move a message as a callback of the gateway would, and keep the report in the ledger.
+    """Move a message as a callback of the gateway would, and store the report as a callback.
 
     Call it in a view for your provider's callbacks, once you know that the provider has posted
     them. It may be called twice, late and in any order. The report is kept without number, text

@@ -35,7 +35,7 @@ class SignedCallback:
         agrees: False if the header and the payload, both authentic, name different messages.
         result: the provider's facts about the message.
         payload: the payload without personal data and secrets.
-        fault: the error that answers it if it tells no state; None if it tells one.
+        fault: the error to answer with if the callback has no state; None if it has one.
     """
 
     reference: UUID

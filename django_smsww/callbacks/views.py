@@ -69,7 +69,7 @@ class CallbackView(APIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, outside the transactions and log-ins that a project asks of its own.
+        """Return the view, outside the transactions and log-ins that the project's own views need.
 
         Reports of a fault show none of its variables: they hold numbers and texts.
         """
@@ -86,7 +86,7 @@ class CallbackView(APIView):
         )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse other methods before the signature: a browser comes without one."""
+        """Refuse other methods before the signature is checked: a browser has none."""
         if request.method != "POST":
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
@@ -138,9 +138,9 @@ def answer_probe(callback: SignedCallback, request: Request) -> Response:
 
 
 def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
-    """Count and log an authentic callback that tells no state that we know.
+    """Count and log an authentic callback without a state that we know.
 
-    An unknown state is answered with 200: posted again, it would say the same.
+    The answer to an unknown state is 200: a repetition would bring the same state.
     """
     refusals.count(refusals.UNREAD)
     refusals.write(callback.environment, at_once=True)
@@ -155,7 +155,7 @@ def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
 
 
 def answer_refusal(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer a refused request and count it. Any other error is a fault of ours, and stays one."""
+    """Answer a refused request and count it. Any other error is a fault of ours, and is raised."""
     if not isinstance(error, APIException):
         return None
     reason = str(error.get_codes())

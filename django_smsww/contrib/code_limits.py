@@ -44,7 +44,7 @@ class Guards:
     def count(
         self, recipient: str, user: Any, *, backend: BaseSMSBackend, tag: str
     ) -> Iterator[None]:
-        """Count one code to this number, and not if it certainly was not sent in the block.
+        """Count one code to this number, unless the block certainly has not sent it.
 
         Raises:
             SMSLimited: a limit is used up; `retry_after` says for how many seconds.

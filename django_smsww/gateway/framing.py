@@ -61,7 +61,7 @@ current_exchange: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class _DeadlineReader(RawIOBase):
-    """Reads a socket with the seconds left, so that a dripping response does not renew them.
+    """Reads a socket within the seconds left, which a dripping response does not renew.
 
     Attributes:
         waits: False to read only the bytes that have come by now.

@@ -278,7 +278,7 @@ class _Session(Session):
         self.mount(url, _Adapter())
 
     def get_redirect_target(self, resp: Response) -> None:
-        """Return none: to find the next request, `Session` would read the whole body."""
+        """Return None, or `Session` would read the whole body to find the next request."""
 
 
 class _Adapter(HTTPAdapter):

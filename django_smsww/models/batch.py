@@ -27,7 +27,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             self._add(first[reference], size)
 
     def forget(self, rows: Sequence[Message]) -> None:
-        """Take back what `note()` counted of rows that were not written."""
+        """Subtract the rows that `note()` has counted and that were not written."""
         sizes = Counter((row.batch, row.alias, row.environment) for row in rows if row.batch)
         for (reference, alias, environment), size in sizes.items():
             batch = self.filter(reference=reference, alias=alias, environment=environment)
@@ -50,7 +50,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 class Batch(models.Model):
     """A mass send of one alias: its row is written before the first of its messages.
 
-    It has no text. How far it is and what it cost, its messages say.
+    It has no text. Its progress and its cost are computed from its messages.
 
     Attributes:
         reference: the `batch` of its messages.

@@ -99,7 +99,7 @@ def _unnest(
 def _json_each(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Do the same as `_unnest`."""
+    """Do the same as `_unnest` for SQLite, which has JSON in place of arrays."""
     marks = [f"json_extract(new.value, '$[{number}]')" for number in range(len(arrays))]
     rows = list(zip(*arrays.values(), strict=True))
     return "json_each(%s) AS new", marks, [json.dumps(rows, ensure_ascii=False, default=str)]

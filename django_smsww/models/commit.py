@@ -18,7 +18,7 @@ def in_transaction(using: str) -> bool:
 def outside_transactions(view: Any) -> Any:
     """Return a view that runs outside the transactions of requests, of every database.
 
-    In one, what the view writes would be undone by a later error, and a message would leave only
+    In one, a later error would undo the rows that the view wrote, and a message would leave only
     after the answer was made.
     """
     for alias in connections:

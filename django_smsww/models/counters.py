@@ -53,7 +53,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
                 return begins
 
     def put_off(self, scope: str, window: datetime, until: int) -> None:
-        """Let the next piece of the window's timeline begin no earlier than this."""
+        """Let the next reservation in this window begin no earlier than `until`."""
         row = self.filter(scope=scope, window=window)
         self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
         row.filter(used__lt=until).update(used=until)

@@ -256,7 +256,7 @@ class Message(Settlement):
         return self.redirected_to or self.recipient
 
     def as_sms(self) -> SMS:
-        """Return the message of this row as a backend sends it now."""
+        """Return the SMS that a backend sends for this row; its number may be redirected."""
         values = {name: getattr(self, name) for name in _SENT_FIELDS}
         return SMS(**values | {"custom": self.custom or None, "recipient": self.sent_to})
 

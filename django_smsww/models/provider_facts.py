@@ -51,7 +51,7 @@ def merge(model: type[Model], result: SendResult, using: str) -> dict[str, Any]:
 
 
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return the values for `update()` that put the facts of this result in place of all others."""
+    """Return the values for `update()` that replace all facts of a row by those of this result."""
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}

@@ -126,9 +126,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """QUEUED rows that no worker sends, only the call that wrote them.
 
         # Note [Undue rows]
-        If a call that sends at once raises, its message must not leave later. But a database that
-        goes away after the INSERT lets nobody write that down. So the row is never due before it
-        expires. The call leases it by its primary key, and so does a call that repeats its key.
+        If a call that sends at once raises, its message must not leave later. But if the database
+        goes away after the INSERT, nobody can mark the row FAILED. So the row is never due before
+        it expires. The call leases it by its primary key, and so does a call that repeats its key.
         """
         return self.queued().filter(next_attempt_at=F("expires_at"), error="")
 

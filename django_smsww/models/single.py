@@ -57,7 +57,7 @@ def claim(row: Message, token: UUID, timeline: str, using: str) -> Message | Non
     """Make the QUEUED row of a message SENDING, unless something holds it back.
 
     Args:
-        timeline: as above.
+        timeline: as for `insert_sending`.
     """
     values = _sending(row, token, using) | {"attempts": expression("attempts + 1")}
     changes, params = assignments(type(row), values, connections[using])

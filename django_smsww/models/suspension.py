@@ -179,7 +179,7 @@ def _longest(error: SMSError) -> int:
 
 
 class Suspension(models.Model):
-    """A pause: no message leaves of an alias, of one batch of it, or of one text of it."""
+    """A pause of an alias, of one of its batches or of one text: their messages do not leave."""
 
     alias = models.CharField(_("alias"), max_length=64)
     environment = models.CharField(_("environment"), max_length=64, blank=True)

@@ -125,7 +125,7 @@ def move_alone(move: Move, token: UUID, using: str) -> Message:
     """Make a move that notes no event, outside a transaction; return the row as it is stored.
 
     Raises:
-        OvertakenError: as above.
+        OvertakenError: as for `move_together`.
     """
     rows = MessageQuerySet(type(move.message), using=using)
     changes, where, params = _update(move, token, rows)

@@ -73,7 +73,7 @@ def _span(rows: MessageQuerySet, name: str) -> Data:
 
 
 def _due(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count the rows that could have left by now, and since when the first could."""
+    """Count the due rows, and return since when the first of them is due."""
     return _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at")
 
 
@@ -134,7 +134,7 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first message of the last day left whose callback is overdue."""
+    """Return when the first message with an overdue callback left, of those of the last day."""
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),
         claimed_at__lt=now - CALLBACK_WAIT,

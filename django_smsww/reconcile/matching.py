@@ -43,7 +43,7 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return how far back the UNKNOWN rows need the list; None if they do not need it."""
+    """Return back to what time the list must be read; None if no UNKNOWN row needs it."""
     sends, since = session.unknown.values(), session.restored_to
     sent = [one.earliest for one in sends if not session.has_given_up(one)]
     sent += session.nameless.values()

@@ -50,7 +50,7 @@ def sync(
 
     Args:
         backend: the backend, or its alias.
-        after_restore: when the backup was made that has been restored; see `hold_after_restore`.
+        after_restore: when the restored backup was made; see `hold_after_restore`.
         grace: for how long after its claim a request may still be under way.
         max_lookups: how many messages that the list does not show are looked up one by one.
         on_request: called after each request with the report so far.

@@ -86,10 +86,10 @@ class Session:
     """One sync of one alias.
 
     Attributes:
-        restored_to: when the backup was made that has been restored, if one was.
-        now: the database's time at the start; verdicts speak of this moment.
-        unknown: possible sends of UNKNOWN rows that are not found yet, by reference.
-        candidates: accepted rows of which the provider may have news, by its id.
+        restored_to: when the restored backup was made, or None.
+        now: the database's time at the start; rows are judged as of this moment.
+        unknown: UNKNOWN rows not found yet, with the times of their sending, by reference.
+        candidates: accepted rows that the provider may know more about, by its id.
         nameless: accepted rows without the provider's id, and when they were claimed.
         ownership: rows and entries whose ids and references disagree.
         disputed: rows whose final state the list contradicts.

@@ -84,8 +84,7 @@ def send_sms(
             It returns the first row while that is under way or accepted. It raises the same error
             again if the message was refused or its outcome is unknown. It tries the same row again
             if that certainly was not sent. It returns a cancelled row as it is and, for a row that
-            was resent, the newest one. The texts are not compared. A dry run's key stands for dry
-            runs alone.
+            was resent, the newest one. The texts are not compared. Dry runs have keys of their own.
         dry_run: let the gateway validate it; nothing is sent and nothing is paid.
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.

@@ -25,9 +25,10 @@ def render_sms(
 ) -> str:
     """Return the text that a template makes of a context, for `send_sms` to send.
 
-    Nothing is escaped, as there is no HTML in a message. (Another engine than Django's does as it
-    is configured.) Each line stays a line, without the spaces at its ends; several spaces become
-    one, and empty lines go. Spaces that do not break become plain where that saves a segment.
+    Nothing is escaped, as there is no HTML in a message. (Other engines than Django's escape as
+    they are configured.) Each line stays a line, without the spaces at its ends; several spaces
+    become one, and empty lines go. Spaces that do not break become plain where that saves a
+    segment.
 
     Args:
         language: the recipient's; None for the one that is active.

@@ -133,7 +133,7 @@ class RowWriter(RowMaker):
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return the key, and whether it is a dry run's: such a key stands for dry runs alone."""
+        """Return the key, and whether it is a dry run's: dry runs have keys of their own."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 

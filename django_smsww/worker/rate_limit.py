@@ -86,7 +86,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """For so many seconds of a day, requests may begin that were reserved on the day before."""
+        """For how many seconds of a day requests may begin that were reserved the day before."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

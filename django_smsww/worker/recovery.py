@@ -71,7 +71,7 @@ def resume(alias: str, environment: str, *, scope: str = "alias", using: str) ->
 
 
 def send_soon(rows: MessageQuerySet, now: datetime) -> None:
-    """Make the rows due now that failed before or during a pause which has just been lifted."""
+    """Make rows due now if they failed before or during a pause that has just been lifted."""
     _unsent(rows).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 

@@ -85,7 +85,7 @@ class Worker:
 
     @cached_property
     def rows(self) -> MessageQuerySet:
-        """The rows of this deployment: another one with a copy of the database sends none."""
+        """The rows of this deployment, which no deployment with a copy of the database sends."""
         rows: MessageQuerySet = Message.objects.using(self.using)
         return rows.of(self.backend.alias, self.backend.environment)
 

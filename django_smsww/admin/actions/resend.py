@@ -17,7 +17,7 @@ from .base import Action, Result, Text
 
 
 class Resend(Action):
-    """Send messages once more, as new ones; delivered ones after a second question."""
+    """Send messages once more, as new ones; delivered ones only if the user ticks a box."""
 
     name = "resend"
     button = _("Resend…")
@@ -35,13 +35,13 @@ class Resend(Action):
         return gettext(reason) if reason else ""
 
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
-        """Skip delivered messages, unless the second question was answered."""
+        """Skip delivered messages, unless the user has ticked their box."""
         if message.state == State.DELIVERED and not answers.get("again"):
             return _("It was delivered.")
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Ask a second time about delivered messages."""
+        """Add the box for delivered messages, if there are any."""
         form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
         if delivered:

@@ -118,7 +118,7 @@ class Draft:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
     def strange(self) -> int:
-        """Count the numbers that no numbering plan has."""
+        """Count the numbers that are in no numbering plan."""
         return sum(not is_known(number) for number in self.numbers)
 
     def countries(self) -> Counter[str]:

@@ -116,7 +116,7 @@ class ComposeForm(forms.Form):
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
-    """Return the recipients, and some too many if there are too many."""
+    """Return the recipients; one above the limit shows that there are too many."""
     try:
         return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
     except UnknownEncodingError:

@@ -92,7 +92,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the row of a message that ended with this error, or raise what there is no row for."""
+    """Return the row of a message that ended with this error; raise the error if it has no row."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -165,7 +165,7 @@ def _may_have_rows(batch: UUID) -> bool:
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
-    """Return the row that has this key; the key of a dry run stands for dry runs alone."""
+    """Return the row that has this key; dry runs have keys of their own."""
     rows = list(rows_of(sms.key))
     if any(not _is_for(row, sms, backend) for row in rows):
         raise KeyUsed

@@ -20,7 +20,7 @@ class NewestFirstPagination(CursorPagination):
     max_page_size = 500
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Refuse a cursor that is none of ours; it would be compared with primary keys."""
+        """Refuse a cursor that we did not make; it would be compared with primary keys."""
         cursor: Any = super().decode_cursor(request)
         position = cursor.position if cursor else None
         if position and not (position.isdecimal() and len(position) <= MOST_DIGITS):

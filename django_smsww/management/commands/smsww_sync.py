@@ -113,7 +113,7 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias, then adopt if asked to: unsettled rows would hold entries back."""
+        """Sync the alias, then adopt if asked to: first settle the rows that could own entries."""
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
         else:
