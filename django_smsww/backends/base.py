@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -329,8 +329,11 @@ def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
 
 def environment_of(callback_url: Any) -> str:
     """Return the host of a callback URL, which names the environment by default."""
-    if not isinstance(callback_url, str):
-        return ""
+    return _host_of(callback_url) if isinstance(callback_url, str) else ""
+
+
+@lru_cache(maxsize=256)
+def _host_of(callback_url: str) -> str:
     try:
         return (urlsplit(callback_url).hostname or "").encode("idna").decode()
     except ValueError:  # no URL, or no host that could be called

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hmac import compare_digest
 from time import monotonic
 from typing import Any
@@ -45,6 +46,12 @@ def messages_url(host: str) -> str:
     """
     if not isinstance(host, str):
         raise ValueError(f"host is not text: {_HELP}.")
+    return _url_of(host)
+
+
+@lru_cache(maxsize=256)
+def _url_of(host: str) -> str:
+    """Read the URL once: each call of a project makes a backend anew."""
     url = NAMED_HOSTS.get(host.strip(), host.strip()).rstrip("/")
     try:
         parts = urlsplit(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ _FUTURE_PATCH = 900
 """The patch releases of urllib3-future have numbers from here on."""
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Tell whether this host name can only be this machine."""
     name = name.rstrip(".")

@@ -33,7 +33,7 @@ REFUSALS = (IntegrityError, DataError)
 
 def insert_queued(row: Message, using: str) -> Message | None:
     """Insert the QUEUED row of a message, unless its number is unwanted or its key is used."""
-    return insert_one(row, _columns(row), _all(_is_new(row, using)), using)
+    return insert_one(row, {}, _all(_is_new(row, using)), using)
 
 
 def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Message | None:
@@ -42,13 +42,13 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
     Args:
         timeline: the scope of the counter that a 429 of the account moves; "" if there is none.
     """
-    values = _columns(row) | _sending(row, token, using) | {"attempts": 1}
+    changes = _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
     expires_at = expression("%s", [adapted(field, row.expires_at, connections[using])])
     in_time = _is_in_time(expires_at, using)
     where = _all([in_time, *_is_new(row, using), *_is_free(row, timeline, using)])
     try:
-        return insert_one(row, values, where, using)
+        return insert_one(row, changes, where, using)
     except REFUSALS:
         return None
 
@@ -67,11 +67,6 @@ def claim(row: Message, token: UUID, timeline: str, using: str) -> Message | Non
     in_time = _is_in_time(expression("expires_at"), using)
     where = _all([nobodys, in_time, _is_wanted(row, using), *_is_free(row, timeline, using)])
     return update_one(row, changes, where.sql, [*params, *where.params], using)
-
-
-def _columns(row: Message) -> dict[str, Any]:
-    fields = [field for field in row._meta.concrete_fields if not field.primary_key]
-    return {field.name: field.pre_save(row, add=True) for field in fields}
 
 
 def _sending(row: Message, token: UUID, using: str) -> dict[str, Any]:

@@ -29,6 +29,13 @@ def test_message_goes_out_and_its_result_comes_back():
     assert body["callback"]["custom"]["_smsww"]["reference"] == str(HELLO.reference)
 
 
+def test_a_second_backend_reads_no_url_anew(monkeypatch):
+    backend(host="https://once.example", callback_url=CALLBACK)
+    monkeypatch.setattr("django_smsww.gateway.host.urlsplit", None)
+    monkeypatch.setattr("django_smsww.backends.base.urlsplit", None)
+    backend(host="https://once.example", callback_url=CALLBACK)
+
+
 def test_messages_are_sent_at_once_over_few_connections():
     with RawServer(answers(201, b'{"id": "1"}')) as server:
         one = backend(host=server.url, concurrency=4)

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django_smsww import SMS, send_mass_sms, send_messages, send_sms
 from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import database_now
+from django_smsww.models import Message
 from django_smsww.signals import message_failed, message_sent, message_state_changed
 from django_smsww.worker.queue import deliver_due
 
@@ -100,6 +101,25 @@ def test_a_callback_takes_few_statements(make_message, words, count, elsewhere):
 def drain():
     many()
     assert deliver_due(sms_backends["default"], using="default") == len(NUMBERS)
+
+
+def test_a_queued_call_gives_the_driver_few_parameters(gateway):
+    counts = []
+
+    def count(execute, sql, params, many, context):
+        counts.append(len(params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count):
+        alone(queue=True)
+    # A value for a column that is neither empty nor a boolean, and one for the do-not-send list.
+    assert counts == [19]
+
+
+def test_a_call_makes_no_model_to_learn_its_defaults(gateway, monkeypatch):
+    alone(queue=True)
+    monkeypatch.setattr(Message, "__init__", None)
+    alone(queue=True)
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'")
