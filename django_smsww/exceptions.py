@@ -129,6 +129,11 @@ class SMSUnavailable(SMSError):
         "One message a minute tests the gateway. If this lasts, check the gateway and the network."
     )
 
+    def __init__(self, text: str = "", *, status: int | None = None, **facts: Any) -> None:
+        if status and not text and type(self) is SMSUnavailable:  # it was reached, as it answered
+            text = _("The gateway did not take the message; nothing was sent")
+        super().__init__(text, status=status, **facts)
+
 
 class InvalidToken(SMSUnavailable):
     """The token was refused: wrong, expired, or one of the other environment."""

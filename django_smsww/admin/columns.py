@@ -29,6 +29,7 @@ from .formatting import (
     recipient_of,
     short_moment,
 )
+from .reasons import short_reason
 from .text import visible
 
 EXCERPT = 60
@@ -168,13 +169,15 @@ class MessageColumns:
 
     @admin.display(description=_("state"))
     def state_badge(self, message: Message) -> SafeString:
-        """Return the state, with a mark for dry runs and a warning of forbidden content."""
+        """Return the state and its reason, with marks for dry runs and forbidden content."""
         said = badge(message.state)
         if message.dry_run:
             said = format_html('{} <span class="smsww-mark">{}</span>', said, _("dry run"))
         if message.blocklisted:
             warning = '{} <span class="smsww-badge smsww-warn">{}</span>'
             said = format_html(warning, said, _("blocklisted"))
+        if reason := short_reason(message):
+            said = format_html('{} <span class="smsww-reason">{}</span>', said, reason)
         return said
 
     @admin.display(description=_("batch"))
@@ -214,7 +217,7 @@ class MessageColumns:
 
     @admin.display(description=_("error"))
     def error_fact(self, message: Message) -> str:
-        return error_name(message.error)
+        return error_name(message.error, message.error_status)
 
     @admin.display(description=_("error text"))
     def error_text_fact(self, message: Message) -> SafeString | str:

@@ -15,13 +15,14 @@ from django.apps import apps
 from django.contrib.admin import ListFilter, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ..clock import local_time, midnight
+from ..models import Message
 from ..models.origin import Origin
 from ..reconcile.session import OVERDUE
 from ..states import State
@@ -69,8 +70,8 @@ class AttentionFilter(ChoiceFilter):
     offered = (("yes", _("Failed, unknown or overdue")), ("overdue", _("Overdue")))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        late = overdue(timezone.now())
-        return queryset.filter(late if value == "overdue" else late | Q(state__in=NEEDS_ATTENTION))
+        condition = overdue if value == "overdue" else needs_attention
+        return queryset.filter(condition(timezone.now()))
 
 
 class AliasFilter(ChoiceFilter):
@@ -231,6 +232,12 @@ def overdue(now: datetime) -> Q:
     long_ago = now - OVERDUE
     left = Q(claimed_at__lt=long_ago) | Q(claimed_at=None, created_at__lt=long_ago)
     return Q(state__in=(State.NEW, State.PENDING), origin=Origin.HERE) & left
+
+
+def needs_attention(now: datetime) -> Q:
+    """Return the condition for overdue, failed and unknown rows that nobody has resent."""
+    resends = Message.objects.filter(resend_of=OuterRef("pk"))
+    return (overdue(now) | Q(state__in=NEEDS_ATTENTION)) & ~Q(Exists(resends))
 
 
 def chosen_dates(parameters: Any) -> tuple[date | None, date | None]:

@@ -123,9 +123,9 @@ def duration(time: timedelta) -> str:
     return " ".join(unit % number for number, unit in shown if number)
 
 
-def error_name(kept: str) -> str:
-    """Return the words for the class of an error in a row, or "" for none."""
-    return gettext(error_kind(kept).summary) if kept else ""
+def error_name(kept: str, status: int | None = None) -> str:
+    """Return the words for the class of an error in a row and its HTTP status, or "" for none."""
+    return error_kind(kept)(status=status).explain() if kept else ""
 
 
 def kept_text(kept: str) -> SafeString | str:

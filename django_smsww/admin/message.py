@@ -15,7 +15,7 @@ from ..models import Callback, Message
 from ..states import State
 from ..viewer import HIDDEN, Viewer
 from .actions.resend_all import resend_all
-from .actions.views import ACTIONS, action_view, admin_action, buttons, selected_action_view
+from .actions.views import ACTIONS, action_view, admin_action, offers, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin
 from .batch_page import batch_view, stop_view
 from .columns import (
@@ -156,7 +156,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_change_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
         """Return the text as on a phone, the advice, the timeline and the buttons."""
         content = _message_context(row, Viewer.of(request), self.admin_site.name)
-        return content | banner(request) | {"buttons": buttons(self, request, row)}
+        return content | banner(request) | offers(self, request, row)
 
 
 def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
@@ -177,6 +177,7 @@ def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, 
 
 def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
     """Return the parts of the change view that are no facts in fieldsets."""
+    newer = getattr(message, "resent_as", None)
     return {
         "number": recipient_of(message, is_shown=viewer.sees_content),
         "text": MarkedText.of(message.body) if viewer.sees_content and message.body else None,
@@ -185,6 +186,7 @@ def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, A
         "is_from_elsewhere": message.is_from_elsewhere,
         "state_badge": badge(message.state),
         "tone": "warn" if message.state in (State.FAILED, State.UNKNOWN) else "plain",
+        "resent_as": newer and {"row": newer, "badge": badge(newer.state)},
         "advice": advise(message),
         "timeline": timeline(message, viewer, site),
         "answer": _answer(message, viewer),

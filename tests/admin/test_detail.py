@@ -1,17 +1,20 @@
 """The page of a message: its text as it travels, and everything that happened to it."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from django.utils.html import strip_tags
 
-from django_smsww import State
+from django_smsww import State, send_sms
 from django_smsww.admin.formatting import duration
 from django_smsww.admin.text import MarkedText
-from django_smsww.models import Callback, Event
+from django_smsww.models import Callback, Event, Suppression
 
 from ..conftest import NUMBER
-from ..support.people import browser_of, missing, page, staff, text_of
+from ..support.people import browser_of, missing, notices, page, resend_page, staff, text_of
 
 BEGIN = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -136,7 +139,7 @@ def test_everything_that_happened_is_told_in_its_order(browser, told):
 
 def test_the_timeline_names_errors_prices_and_people(browser, told):
     details = [[str(part) for part in entry.details] for entry in entries(browser, told)]
-    assert details[1] == ["The gateway could not be reached; nothing was sent", "HTTP 503"]
+    assert details[1] == ["The gateway did not take the message; nothing was sent", "HTTP 503"]
     assert details[2] == ["Attempt 2"]
     assert details[4] == ["Moved the state", "Price: 0 EUR"]
     assert details[6] == ["Moved the state", "5 times", "Price: 0 EUR → 0.07 EUR"]
@@ -211,6 +214,115 @@ def test_a_message_whose_alias_is_gone_is_shown_and_says_so(browser, make_messag
     assert not missing(browser.get(page(message)), ">left<")
     said = not missing(browser.get(page(message)), "alias is not in the settings any more")
     assert said is is_said
+
+
+# The advice
+
+
+def of_error(error, code="", state=State.FAILED, **columns):
+    return {"state": state, "error": error, "error_code": code, **columns}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (of_error("InvalidSMS", "invalid"), "It was not valid"),
+        (of_error("InvalidSMS", "suppressed"), "on the do-not-send list when it was to be sent"),
+        (of_error("SMSUnavailable"), "The gateway could not be reached; nothing was sent."),
+        (of_error("SMSUnavailable", "1000", error_status=503), "could not take it (HTTP 503)"),
+        (of_error("SMSUnavailable", "suspended"), "Sending was paused"),
+        (of_error("SMSUnavailable", "interrupted"), "before it was its turn"),
+        (of_error("SMSUnavailable", "settled_unsent"), "A person settled it as not sent"),
+        (of_error("SMSUnavailable", "proved_absent"), "proves that it never arrived"),
+        (of_error("SMSUnavailable", "expired_unsent"), "before it expired"),
+        (of_error("SMSLimited", "max_per_number"), "“max_per_number”"),
+        (of_error("SMSOutcomeUnknown", "", State.UNKNOWN), "no answer came"),
+        (of_error("SMSOutcomeUnknown", "worker_lost", State.UNKNOWN), "worker died"),
+        (of_error("SMSOutcomeUnknown", "restored", State.UNKNOWN), "backup was restored"),
+    ],
+)
+def test_the_advice_is_that_of_the_cause(browser, make_message, columns, said):
+    assert said in advice(browser.get(page(make_message(**columns))))
+
+
+def advice(answer):
+    return text_of(answer).partition('class="smsww-advice')[2].partition("</section>")[0]
+
+
+def test_an_answer_of_503_is_not_said_to_be_none(browser, make_message):
+    message = make_message(**of_error("SMSUnavailable", error_status=503))
+    assert missing(browser.get(page(message)), "could not be reached") == ["could not be reached"]
+
+
+def test_what_a_person_settled_as_sent_says_so(browser, make_message):
+    message = make_message(state=State.UNKNOWN, claimed_at=timezone.now() - timedelta(hours=1))
+    message.settle(True, by=staff(name="bob"), reason="the customer has it")
+    assert not missing(browser.get(page(message)), "A person settled it as sent")
+
+
+def test_what_was_resent_leads_to_the_new_message(browser, make_message):
+    message = make_message(**of_error("InsufficientCredit"))
+    newer = make_message(resend_of=message, state=State.DELIVERED)
+    said = advice(browser.get(page(message)))
+    assert "Resent as" in said
+    assert page(newer) in said
+    assert "resend it" not in said
+
+
+# A resend that our own rules refuse
+
+
+def refused(browser, message):
+    """Return why the page says that a resend is refused; it must not be offered then."""
+    answer = browser.get(page(message))
+    is_offered = not missing(answer, resend_page(message))
+    why = re.findall(r"It cannot be resent: (.*)</p>", text_of(answer))
+    assert bool(why) is not is_offered
+    return html.unescape("".join(why))
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "said"),
+    [
+        ({}, {}, ""),
+        ({"recipient": "123"}, {}, "recipient must start with"),
+        ({"alias": "gone"}, {}, "Its alias cannot be used"),
+        ({"scrubbed": True}, {}, "Its text was forgotten."),
+        ({}, {"allowed_recipients": ["+34600000000"]}, "allowed_recipients"),
+        ({}, {"max_segments": 1}, "max_segments"),
+    ],
+)
+def test_a_resend_that_is_refused_is_not_offered(
+    browser, make_message, gateway, columns, options, said
+):
+    gateway.configure(**options)
+    message = make_message(**{"state": State.FAILED, "body": "x" * 200} | columns)
+    assert said in refused(browser, message)
+
+
+def test_a_number_on_the_do_not_send_list_is_not_offered_a_resend(browser, make_message, smsoutbox):
+    message = make_message(**of_error("InvalidSMS", "suppressed"))
+    assert refused(browser, message) == ""
+    Suppression.objects.create(recipient=NUMBER)
+    assert "do-not-send list" in refused(browser, message)
+    answer = browser.post(resend_page(message), follow=True)
+    assert "do-not-send list" in notices(answer)[0]
+    assert smsoutbox == []
+
+
+def test_a_resend_over_a_limit_is_not_offered(browser, make_message, settings, smsoutbox):
+    options = {"max_per_number": (1, 3600)}
+    settings.SMSWW = {
+        "default": {"BACKEND": "django_smsww.backends.locmem.SMSBackend", "OPTIONS": options}
+    }
+    send_sms("Hello", NUMBER)
+    assert "max_per_number (1) is used up" in refused(browser, make_message(state=State.FAILED))
+
+
+def test_who_may_not_resend_is_not_told_why_it_is_refused(make_message):
+    browser = browser_of(staff("view_message"))
+    answer = browser.get(page(make_message(state=State.FAILED, alias="gone")))
+    assert missing(answer, "It cannot be resent")
 
 
 def test_the_page_of_a_message_from_elsewhere_says_so_and_offers_no_resend(browser, make_message):

@@ -132,6 +132,37 @@ def test_filters_narrow_the_list_down(browser, make_message, query, found):
     assert listed(browser.get(f"{LIST}?{query}")) == {rows[name].pk for name in found}
 
 
+def test_what_was_resent_needs_no_attention(browser, make_message):
+    old = make_message(state=State.FAILED)
+    newer = make_message(state=State.FAILED, resend_of=old)
+    assert listed(browser.get(f"{LIST}?attention=yes")) == {newer.pk}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"error": "InvalidSMS", "error_code": "suppressed"}, "on the do-not-send list"),
+        ({"error": "InvalidSMS", "error_code": "invalid"}, "not valid"),
+        ({"error": "SMSRefused", "error_code": "2011"}, "refused (2011)"),
+        ({"error": "SMSUnavailable"}, "gateway not reached"),
+        ({"error": "SMSUnavailable", "error_status": 503}, "gateway answered 503"),
+        ({"error": "SMSUnavailable", "error_code": "settled_unsent"}, "settled as not sent"),
+        ({"error": "SMSLimited", "error_code": "max_per_user"}, "limit max_per_user"),
+        ({"error": "SMSOutcomeUnknown", "state": "UNKNOWN"}, "no answer"),
+        ({"error": "InsufficientCredit", "state": "QUEUED"}, "wallet too low"),
+    ],
+)
+def test_the_list_says_why(browser, make_message, columns, said):
+    make_message(**{"state": State.FAILED} | columns)
+    [reason] = re.findall('class="smsww-reason">(.*?)<', text_of(browser.get(LIST)))
+    assert reason == said
+
+
+def test_the_list_gives_no_reason_for_what_is_well(browser, make_message):
+    make_message(state=State.DELIVERED)
+    assert missing(browser.get(LIST), "smsww-reason")
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 
-from django_smsww.admin.filters import NEEDS_ATTENTION, overdue
+from django_smsww.admin.filters import needs_attention
 from django_smsww.admin.search import find
 from django_smsww.models import Callback, Event, Message
 from django_smsww.operations.days import created_day
@@ -141,7 +141,7 @@ OTHERS = {
     "smsww_message_state": [
         newest(of_messages(state=State.UNKNOWN)),
         lambda history: Message.objects.filter(state=State.FAILED).order_by()[:10_001],
-        lambda history: Message.objects.filter(overdue(NOW) | Q(state__in=NEEDS_ATTENTION)),
+        lambda history: Message.objects.filter(needs_attention(NOW)),
     ],
     "smsww_message_tag": [newest(of_messages(tag="otp"))],
     "smsww_message_batched": [of_messages(batch=BATCH)],

@@ -72,7 +72,7 @@ def pages(rows, settings):
     settings.SMSWW = {"default": {"BACKEND": backend, "OPTIONS": options}}
     pause = Suspension.objects.create(alias="default", reason="X", error="InvalidToken")
     Suspension.objects.create(alias="default", scope="text:1", error="ContentRefused")
-    entry = Suppression.objects.create(recipient="+393331234567", reason="X")
+    entry = Suppression.objects.create(recipient="+34600000000", reason="X")
     callback = Callback.objects.first()
     failed, unknown, queued = (
         next(row for row in rows if row.state == state)

@@ -74,6 +74,13 @@ class Action:
         """Return why the action refuses this message, or ""."""
         raise NotImplementedError
 
+    def why_refused(self, message: Message, user: Any) -> Text:
+        """Return why the action on this one message would be refused now, or "".
+
+        Unlike `why_not()`, it may ask the database.
+        """
+        return self.why_not(message)
+
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
         """Return why the answered form leaves out this one of several messages, or ""."""
         return self.why_not(message)

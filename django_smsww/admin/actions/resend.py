@@ -9,11 +9,15 @@ from django.db.models import Model
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMSBackend, SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ...models import Message
 from ...sending.api import resend
+from ...sending.rows import RowWriter
 from ...states import State
 from .base import Action, Result, Text
+
+ALIAS_UNUSABLE = _("Its alias cannot be used as it is configured now.")
 
 
 class Resend(Action):
@@ -34,6 +38,9 @@ class Resend(Action):
         reason = message.why_not_resendable()
         return gettext(reason) if reason else ""
 
+    def why_refused(self, message: Message, user: Any) -> Text:
+        return self.why_not(message) or _why_refused(message, user)
+
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
         """Skip delivered messages, unless the user has ticked their box."""
         if message.state == State.DELIVERED and not answers.get("again"):
@@ -53,7 +60,7 @@ class Resend(Action):
         try:
             row = resend(message, created_by=user)
         except InvalidSMSBackend:
-            return Result(problem=gettext("Its alias cannot be used as it is configured now."))
+            return Result(problem=ALIAS_UNUSABLE)
         except SMSError as error:
             return _failure(message, error)
         if row.state == State.QUEUED:
@@ -61,6 +68,18 @@ class Resend(Action):
         else:
             text = _("It was sent once more. This is the new message.")
         return Result(row, text, log=_log(message, row))
+
+
+def _why_refused(message: Message, user: Any) -> Text:
+    """Return why our own rules refuse a resend now, such as the do-not-send list or a limit."""
+    try:
+        writer = RowWriter(sms_backends[message.alias], using=message._state.db, created_by=user)
+        writer.validate(message.as_sms().replace(recipient=message.recipient))
+    except InvalidSMSBackend:
+        return ALIAS_UNUSABLE
+    except SMSError as error:
+        return error.explain()
+    return ""
 
 
 def _again() -> forms.BooleanField:

@@ -19,6 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 
 from ...models import Message
+from ...states import RESENDABLE
 from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import badge, money, named_countries, recipient_of
@@ -28,22 +29,29 @@ from .refresh import Refresh
 from .resend import Resend
 from .settle import Settle
 
-ACTIONS: tuple[Action, ...] = (Resend(), Refresh(), Cancel(), Settle())
+RESEND = Resend()
+ACTIONS: tuple[Action, ...] = (RESEND, Refresh(), Cancel(), Settle())
 
 
-def buttons(
-    model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message
-) -> list[dict[str, Any]]:
-    """Return the actions that this user may use on this message."""
-    return [
+def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -> dict[str, Any]:
+    """Return the actions that this user may use on this message, and why not to resend it."""
+    reasons = {
+        action: action.why_refused(message, request.user)
+        for action in ACTIONS
+        if model_admin.allows(request, action.name)
+    }
+    buttons = [
         {
             "name": action.name,
             "label": action.button,
             "page": model_admin.view_url(action.name, message.pk),
         }
-        for action in ACTIONS
-        if model_admin.allows(request, action.name) and not action.why_not(message)
+        for action, reason in reasons.items()
+        if not reason
     ]
+    # Of a message that has not ended, or was resent, the page says enough.
+    is_over = message.state in RESENDABLE and not hasattr(message, "resent_as")
+    return {"buttons": buttons, "no_resend": reasons.get(RESEND, "") if is_over else ""}
 
 
 # Note [Leave before the page is made]
@@ -89,7 +97,7 @@ class ActionPage:
         """Ask about one message; act on it if the form is valid."""
         rows = self.model_admin.get_queryset(self.request)
         message = get_object_or_404(rows, pk=object_id)
-        if reason := self.action.why_not(message):
+        if reason := self.action.why_refused(message, self.request.user):
             self._say(reason, messages.WARNING)
             return self.model_admin.redirect_to("change", _newest(message).pk)
         data = self.request.POST if self.request.method == "POST" else None

@@ -21,12 +21,44 @@ from ...exceptions import (
     SMSUnavailable,
     error_kind,
 )
-from ...models import Message
+from ...models import Event, Message
+from ...models.queryset import WORKER_LOST
+from ...models.settlement import PROVED_ABSENT, SETTLED_UNSENT
 from ...states import UNFINISHED, State
+
+BY_CODE: dict[str, Promise] = {
+    "suppressed": _(
+        "Its number was on the do-not-send list when it was to be sent; nothing was sent."
+    ),
+    "expired_unsent": _("It was not sent before it expired; nothing was sent. It can be resent."),
+    "suspended": _(
+        "Sending was paused when it was its turn; nothing was sent. Resend it when sending goes on."
+    ),
+    "interrupted": _(
+        "The program that sends ended before it was its turn; nothing was sent. It can be resent."
+    ),
+    "too_fast": _("The rate limit left it no time; nothing was sent. It can be resent."),
+    "preflight_unanswered": _(
+        "The preflight of its text got no answer; nothing was sent. It can be resent."
+    ),
+    SETTLED_UNSENT: _(
+        "A person settled it as not sent, and gave a reason, which the timeline shows. "
+        "It can be resent."
+    ),
+    PROVED_ABSENT: _("The gateway’s list proves that it never arrived. It can be resent."),
+    WORKER_LOST: _(
+        "The worker died while it sent the message, which may have been sent. "
+        "Do not send it again before the gateway was asked what became of it."
+    ),
+    "restored": _(
+        "A backup was restored, and the message may have been sent after the backup was made. "
+        "Do not send it again before the gateway was asked what became of it."
+    ),
+}
+"""For codes of our own, which say more than the class of the error."""
 
 BY_ERROR: dict[type[SMSError], Promise] = {
     InvalidSMS: _("It was not valid, so it never left. Correct it and send it as a new message."),
-    SMSLimited: _("A limit of this site held it back; nothing was sent. Resend it later."),
     ContentRefused: _(
         "The gateway found forbidden content in it, which may have cost a penalty. "
         "It cannot be resent as it is: write another text."
@@ -50,10 +82,17 @@ BY_ERROR: dict[type[SMSError], Promise] = {
         "The gateway has blocked the account; nothing was sent. "
         "Only the provider’s support can lift that."
     ),
-    SMSUnavailable: _("The gateway could not take it; nothing was sent. It can be resent."),
+    SMSUnavailable: _("The gateway could not be reached; nothing was sent. It can be resent."),
     SMSOutcomeUnknown: _("No answer came. As a dry run sends nothing, it can be repeated."),
 }
-EXPIRED_UNSENT = _("It was not sent before it expired; nothing was sent. It can be resent.")
+LIMITED = _(
+    "It was over the limit “{code}” of this site; nothing was sent. Resend it when the limit has "
+    "room again."
+)
+ANSWERED = _(
+    "The gateway answered that it could not take it (HTTP {status}); nothing was sent. "
+    "It can be resent."
+)
 
 BLOCKLISTED = _(
     "The gateway found forbidden content in it, which may cost a penalty. Write other texts."
@@ -67,6 +106,11 @@ ALIAS_GONE = _(
 FROM_ELSEWHERE = _(
     "It was sent outside this project, and is only recorded here: no callback tells of it, and "
     "it cannot be resent."
+)
+
+SETTLED_AS_SENT = _(
+    "A person settled it as sent, and gave a reason, which the timeline shows. A callback may "
+    "still tell what became of it."
 )
 
 BY_STATE: dict[str, Promise] = {
@@ -94,9 +138,24 @@ def advise(message: Message) -> Promise | str:
         return FROM_ELSEWHERE
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
-    if message.state != State.FAILED:
-        said = BY_STATE.get(message.state, "")
-        return format_lazy("{} {}", said, BLOCKLISTED) if message.blocklisted else said
-    if message.error_code == "expired_unsent":
-        return EXPIRED_UNSENT
-    return BY_ERROR.get(error_kind(message.error), "")
+    if message.state in (State.FAILED, State.UNKNOWN) and message.error_code in BY_CODE:
+        return BY_CODE[message.error_code]
+    if message.state == State.FAILED:
+        return _of_error(message)
+    said = SETTLED_AS_SENT if _is_settled_as_sent(message) else BY_STATE.get(message.state, "")
+    return format_lazy("{} {}", said, BLOCKLISTED) if message.blocklisted else said
+
+
+def _of_error(message: Message) -> Promise | str:
+    kind, status = error_kind(message.error), message.error_status
+    if kind is SMSLimited:
+        return format_lazy(LIMITED, code=message.error_code)
+    if kind is SMSUnavailable and status:
+        return format_lazy(ANSWERED, status=status)
+    return BY_ERROR.get(kind, "")
+
+
+def _is_settled_as_sent(message: Message) -> bool:
+    if message.state != State.PENDING or message.provider_id:  # the gateway said so itself
+        return False
+    return message.events.filter(kind=Event.Kind.SETTLED).exists()

@@ -107,7 +107,7 @@ def _from_events(message: Message, viewer: Viewer) -> Iterator[Entry]:
 
 def _event_details(event: Event, viewer: Viewer) -> Iterator[Text]:
     if event.error:
-        yield error_name(event.error)
+        yield error_name(event.error, event.error_status)
     if not viewer.may_read_error(event):
         return
     status = f"HTTP {event.error_status}" if event.error_status else ""
