@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from tests.ecosystem.conftest import NUMBER
 from tests.support.people import EVERYTHING, staff
 
-SENDS = ["/api/messages/", "/api/messages/{reference}/resend/", "/api/batches/"]
+SENDS = [
+    "/api/messages/",
+    "/api/messages/{reference}/resend/",
+    "/api/batches/",
+    "/api/verifications/",
+]
 
 
 @pytest.fixture
@@ -40,6 +45,8 @@ def test_every_address_is_described_without_warnings(schema):
         "/api/messages/{reference}/resend/": ["post"],
         "/api/suppressions/": ["get", "post"],
         "/api/suppressions/{id}/": ["delete", "get"],
+        "/api/verifications/": ["post"],
+        "/api/verifications/check/": ["post"],
     }
 
 
@@ -60,7 +67,13 @@ def test_what_a_user_may_not_see_may_be_null(schema):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 def test_a_fuzzer_finds_no_fault_of_the_server(schema, make_message, mode):
-    staff(*EVERYTHING, "view_suppression", "add_suppression", "delete_suppression")
+    staff(
+        *EVERYTHING,
+        "view_suppression",
+        "add_suppression",
+        "delete_suppression",
+        "smsww_verification.verify_number",
+    )
     make_message(state="FAILED", error="SMSRefused")
     api = schemathesis.openapi.from_dict(schema)
     api.app = get_wsgi_application()

@@ -25,8 +25,9 @@ EVERYTHING = (
 def staff(*permissions, name="ann"):
     """Return a new member of staff with these permissions of the app."""
     user = get_user_model().objects.create_user(name, password="secret", is_staff=True)
+    names = [each.rpartition(".")[2] for each in permissions]
     known = Permission.objects.filter(
-        content_type__app_label="django_smsww", codename__in=permissions
+        content_type__app_label__in=("django_smsww", "smsww_verification"), codename__in=names
     )
     assert len(known) == len(permissions)
     user.user_permissions.set(known)

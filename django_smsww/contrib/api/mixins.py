@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as StorageError
 from django.urls import NoReverseMatch
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -14,7 +15,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.response import Response
 
 from django_smsww.backends.handler import sms_backends
-from django_smsww.exceptions import InvalidSMS, InvalidSMSBackend
+from django_smsww.exceptions import InvalidSMS
 from django_smsww.models.commit import outside_transactions
 from django_smsww.states import State
 
@@ -74,7 +75,7 @@ class SendingMixin(HistoryMixin):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer 503 where the database, or the configuration, keeps a message from being sent."""
-        is_fault = isinstance(exc, StorageError | InvalidSMSBackend)
+        is_fault = isinstance(exc, StorageError | ImproperlyConfigured)
         if is_fault and self.request.method == "POST":  # type: ignore[attr-defined]
             # The text of the error may quote what was to be stored.
             kind = type(exc).__name__

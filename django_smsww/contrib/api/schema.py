@@ -80,3 +80,20 @@ class BatchExtension(OpenApiViewExtension):
             create=_sends(BatchDetailSerializer), stop=_changes(BatchDetailSerializer)
         )
         return describe(type(self.target.__name__, (self.target,), {}))
+
+
+class VerificationExtension(OpenApiViewExtension):
+    target_class = "django_smsww.contrib.api.verification.VerificationViewSet"
+    match_subclasses = True
+
+    def view_replacement(self) -> type[Any]:
+        """Return the viewset with the header and the answers of its actions."""
+        from .verification import NumberSerializer, VerificationSerializer
+
+        describe = extend_schema_view(
+            create=_sends(VerificationSerializer),
+            check=extend_schema(
+                responses={200: NumberSerializer} | _refusals(400, 401, 403, 429, 503)
+            ),
+        )
+        return describe(type(self.target.__name__, (self.target,), {}))

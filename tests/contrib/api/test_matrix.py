@@ -7,6 +7,7 @@ from django.urls import NoReverseMatch, get_resolver, reverse
 
 from django_smsww import SendResult, send_mass_sms
 from django_smsww.contrib.api.urls import router
+from django_smsww.contrib.verification import start_verification
 from django_smsww.models import Suppression
 from tests.conftest import NUMBER
 
@@ -14,6 +15,8 @@ BODIES = {
     "message-create": {"recipient": NUMBER, "body": "Hello"},
     "batch-create": {"recipients": [NUMBER], "body": "Hello"},
     "suppression-create": {"recipient": "+34612345678"},
+    "verification-create": {"number": NUMBER},
+    "verification-check": {"number": "+393330000000", "code": "123456"},
 }
 ACTIONS = [
     (basename, viewset, name)
@@ -28,7 +31,9 @@ CELLS = [
 
 
 @pytest.fixture
-def rows(make_message, gateway, monkeypatch):
+def rows(make_message, gateway, monkeypatch, settings):
+    settings.SMSWW_VERIFICATION = {"test_numbers": {"+393330000000": "123456"}}
+    start_verification("+393330000000")
     delivered = SendResult(provider_id="p-1", state="DELIVERED")
     monkeypatch.setattr(gateway, "fetch", lambda self, provider_id: delivered)
     message = make_message(state="FAILED", error="SMSRefused")
@@ -42,6 +47,7 @@ def rows(make_message, gateway, monkeypatch):
         "message-refresh": {"reference": known.reference},
         "batch": {"reference": batch},
         "suppression": {"pk": entry.pk},
+        "verification": {},
     }
 
 
