@@ -12,6 +12,8 @@ from django.db import Error as StorageError
 from django.urls import NoReverseMatch
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from django_smsww.backends.handler import sms_backends
@@ -49,6 +51,14 @@ class HistoryMixin:
         """
         view = super().as_view(*args, **kwargs)  # type: ignore[misc]
         return outside_transactions(sensitive_post_parameters()(sensitive_variables()(view)))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is nested too deep; REST framework would answer 500."""
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        try:
+            _ = request.data
+        except RecursionError:
+            raise ParseError from None
 
 
 class SendingMixin(HistoryMixin):

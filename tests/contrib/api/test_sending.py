@@ -331,3 +331,13 @@ def test_of_two_different_requests_with_one_key_one_sends(sender, gateway, chang
             (won.data["recipient"], won.data["body"])
         ]
     assert Message.objects.count() == 10
+
+
+@pytest.mark.parametrize("path", [MESSAGES, "/api/batches/", "/api/suppressions/"])
+def test_a_body_that_is_nested_too_deep_is_not_valid(gateway, client_of, path):
+    client = client_of(*SENDS, "mass_send_message", "view_suppression", "add_suppression")
+    body = f'{{"recipient": "{NUMBER}", "custom": {"[" * 100_000}{"]" * 100_000}}}'
+    headers = {"Idempotency-Key": "k-1"}
+    response = client.post(path, body, content_type="application/json", headers=headers)
+    assert (response.status_code, response.data["detail"].code) == (400, "parse_error")
+    assert gateway.sent == []
