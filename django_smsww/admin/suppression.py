@@ -19,7 +19,7 @@ from ..models import Suppression
 from ..numbers import read_number
 from ..viewer import HIDDEN, Viewer
 from .base import ReadOnlyAdmin
-from .formatting import moment, phone_number
+from .formatting import phone_number, short_moment
 from .search import as_number
 
 
@@ -104,7 +104,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("since"))
     def since(self, suppression: Suppression) -> SafeString:
-        return moment(suppression.created_at)
+        return short_moment(suppression.created_at)
 
     @admin.display(description=_("by"))
     def added_by(self, suppression: Suppression) -> str:

@@ -50,4 +50,4 @@ class Suppression(models.Model):
     def __str__(self) -> str:
         # Log entries keep it, so it has neither the number nor the reason, which may name a person.
         named = {"number": self.pk, "day": local_time(self.created_at).date()}
-        return gettext("entry %(number)s of %(day)s") % named
+        return gettext("no. %(number)s of %(day)s") % named
