@@ -19,7 +19,8 @@ Row = tuple[int, Mapping[str, str]]
 # Spreadsheets put an apostrophe before a number that they must not compute.
 QUOTES = "\"' "
 _cells_of = re.compile(f"[{DELIMITERS}]").split
-_has_digit = re.compile(r"\d").search
+has_digit = re.compile(r"\d").search
+has_delimiter = re.compile(f"[{DELIMITERS}]").search
 _starts_with_plus = re.compile(f"[{QUOTES}]*[+＋]").match
 
 
@@ -72,13 +73,13 @@ def find_recipients(lines: Iterator[Line], *, is_typed: bool = False) -> Iterato
     if first is None:
         return
     names = [name.strip().lower() for name in first[1]]
-    if "recipient" in names or not any(map(_has_digit, names)):
+    if "recipient" in names or not any(map(has_digit, names)):
         index = names.index("recipient") if "recipient" in names else 0
         for line, values in lines:
             if value := clean_number("".join(values[index : index + 1])):
                 yield Cell(line, names[index] or str(index + 1), value)
         return
-    is_number = _has_digit if is_typed else _starts_with_plus
+    is_number = has_digit if is_typed else _starts_with_plus
     yield from _numbers_of(first, is_number)
     for each in lines:
         yield from _numbers_of(each, is_number)

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
+from django.utils.html import escape
 
 from django_smsww import SendResult, SMSOutcomeUnknown, SMSUnavailable, State
 from django_smsww.models import Heartbeat, Message, Suppression, fingerprint
@@ -144,8 +145,7 @@ def test_a_message_that_fails_shows_its_row(browser, gateway, error):
 def test_a_number_that_staging_does_not_allow_is_a_problem(browser, gateway):
     gateway.configure(allowed_recipients=[NUMBER])
     answer = press("_check", browser, "+34600000000", NUMBER)
-    assert not missing(answer, "allowed_recipients of this alias")
-    assert dict(answer.context["hidden"])["recipients"] == NUMBER
+    assert not missing(answer, "1 message", "allowed_recipients of this alias")
 
 
 def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
@@ -191,6 +191,47 @@ def test_a_try_that_is_refused_says_why(browser, gateway):
 def test_a_try_keeps_what_was_uploaded(browser, smsoutbox):
     file = SimpleUploadedFile("numbers.csv", b"recipient;name\n+393330000001;Ann\n")
     assert not missing(press("_try", browser, recipients="", file=file), "+393330000001")
+
+
+BAD = ["+39 333 000-0001", "", "12", "Ann; +39 333 000-0002", "+39 333 000-0009"]
+PROBLEMS = ("Line 3, column 1, “••”: recipient must", "Line 4, column 1, “xxx”", "Line 5, column 1")
+
+
+@pytest.mark.parametrize("button", ["_try", "_edit"])
+def test_what_was_typed_stays_with_a_problem_beside_each_bad_line(browser, smsoutbox, button):
+    Suppression.objects.create(recipient="+393330000009")
+    answer = press(button, browser, *BAD)
+    assert not missing(answer, escape("\n".join(BAD)), *PROBLEMS)
+    corrected = press(button, browser, *BAD[:2])
+    assert missing(corrected, "smsww-problems")
+
+
+def test_back_from_the_question_brings_each_line_back(browser):
+    question = press("_check", browser, *BAD)
+    hidden = dict(question.context["hidden"])
+    assert hidden["recipients"] == "\n".join(BAD)
+    assert not missing(browser.post(COMPOSE, hidden | {"_edit": "1"}), *PROBLEMS[:2])
+
+
+def test_each_line_has_its_problem_where_none_is_good(browser, smsoutbox):
+    answer = press("_check", browser, "12", "13")
+    assert not missing(answer, "12\n13", "Line 1, column 1", "Line 2, column 1", "No line has a")
+
+
+@pytest.mark.parametrize(
+    ("content", "typed"),
+    [
+        (b"+393330000001\n12\n", "+393330000001\n12\n"),
+        (b"name;recipient\nAnn;Bob\nAnn;+393330000001\n", "recipient\nBob\n+393330000001\n"),
+        (b'recipient\n"1,2"\n+393330000001\n', 'recipient\n"1,2"\n+393330000001\n'),
+    ],
+)
+def test_the_lines_of_a_file_go_on_as_if_they_had_been_typed(browser, smsoutbox, content, typed):
+    file = SimpleUploadedFile("numbers.csv", content)
+    answer = press("_try", browser, recipients="", file=file)
+    assert not missing(answer, escape(typed), "Line 2, column")
+    again = press("_check", browser, recipients=typed)
+    assert not missing(again, "1 message<", "Line 2, column")
 
 
 def test_back_to_the_text_brings_it_back(browser):
@@ -299,10 +340,23 @@ def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_question_names_the_price_that_a_try_found(browser, gateway):
+    before = "The cost is known once the gateway has them"
+    assert not missing(press("_check", browser, *numbers(3)), before)
+    gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
+    press("_try", browser, *numbers(3))
+    question = press("_check", browser, *numbers(3))
+    assert missing(question, "0.21 EUR for the first number", "about 0.63 EUR", before) == [before]
+    other = press("_check", browser, *numbers(3), body="Another text")
+    assert missing(other, "0.21 EUR", before) == ["0.21 EUR"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_without_the_permission_no_cost_is_told(gateway):
     gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
     client = browser_of(staff("view_message", "send_message"))
     assert missing(press("_try", client), "Nothing was sent", "0.21") == ["0.21"]
+    assert missing(press("_check", client), "1 message", "0.21", "cost") == ["0.21", "cost"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from operator import itemgetter
+from typing import Any
 
 from django.db import router
 from django.utils import timezone
@@ -25,6 +27,7 @@ from ...states import UNFINISHED, State
 MOST_NUMBERS = 10_000
 MOST_PROBLEMS = 100
 SWEPT_LATELY = timedelta(minutes=10)
+TRIED_LATELY = timedelta(hours=1)
 
 
 @dataclass
@@ -113,6 +116,17 @@ class Draft:
             for number, state in rows.values_list("recipient", "state"):
                 found[states[State(state)]].add(number)
         return {name: len(numbers) for name, numbers in found.items()}
+
+    def price_tried(self, user: Any) -> Decimal | None:
+        """Return the price that this user's last try of this very text has found lately."""
+        tries = Message.objects.filter(
+            created_by=user,
+            dry_run=True,
+            alias=self.backend.alias,
+            fingerprint=fingerprint(self.sms.body),
+            created_at__gte=timezone.now() - TRIED_LATELY,
+        )
+        return tries.order_by("-pk").values_list("total_price", flat=True).first()
 
     def _is_later(self) -> bool:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from io import BytesIO, StringIO
 from itertools import islice
@@ -13,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMS, InvalidSMSBackend
-from ...sending.files import Cell, find_recipients
+from ...sending.files import Cell, find_recipients, has_delimiter, has_digit
 from ...sending.spreadsheets import (
     Line,
     UnknownEncodingError,
@@ -26,6 +27,7 @@ from ..formatting import alias_choices
 from .draft import MOST_NUMBERS, Draft
 
 MOST_BYTES = 1024 * 1024
+FEWEST_ROWS, MOST_ROWS = 3, 15
 
 
 class ComposeForm(forms.Form):
@@ -34,7 +36,8 @@ class ComposeForm(forms.Form):
     recipients = forms.CharField(
         label=_("Recipients"),
         required=False,
-        widget=forms.Textarea({"rows": 3, "dir": "ltr", "autocomplete": "off"}),
+        strip=False,  # or the numbers of the lines would not be those of the page
+        widget=forms.Textarea({"dir": "ltr", "autocomplete": "off"}),
         help_text=_("One in a line, with the plus sign and the country code: +39 333 123 4567."),
     )
     file = forms.FileField(
@@ -76,6 +79,9 @@ class ComposeForm(forms.Form):
     def __init__(self, *args: Any, many: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.many = many
+        self.problems: list[tuple[int, str]] = []
+        lines = self.data.get("recipients", "").count("\n") + 1
+        self.fields["recipients"].widget.attrs["rows"] = min(max(FEWEST_ROWS, lines), MOST_ROWS)
         if not many:
             del self.fields["file"]
             self.fields["recipients"].label = _("Recipient")
@@ -98,7 +104,7 @@ class ComposeForm(forms.Form):
             return _cells(read_lines(BytesIO(content), self.encoding))
 
     def clean(self) -> dict[str, Any]:
-        """Check every line, and put the result into `draft`."""
+        """Check every line, and put the result into `draft` and `problems`."""
         data = super().clean() or {}
         if self.errors:
             return data
@@ -109,10 +115,17 @@ class ComposeForm(forms.Form):
             text = _("At most %d numbers at once.") if self.many else _("One number only.")
             raise forms.ValidationError(text % MOST_NUMBERS if self.many else text)
         draft = _draft(data, cells)
+        self.problems = draft.problems
+        if not cells:
+            raise forms.ValidationError(_("Write at least one number."))
         if not draft.numbers:
-            nothing = gettext("Write at least one number.")
-            raise forms.ValidationError(draft.problems[0][1] if draft.problems else nothing)
+            raise forms.ValidationError(_("No line has a number that can be written to."))
         return data | {"draft": draft}
+
+    @property
+    def typed(self) -> str:
+        """The recipients as they were typed, wrong ones among them; a file as if it was typed."""
+        return _as_lines(self.cleaned_data.get("file")) or self.data["recipients"]
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
@@ -123,6 +136,17 @@ def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
         raise
     except UnusableFileError as error:
         raise forms.ValidationError(error.explain()) from None
+
+
+def _as_lines(cells: list[Cell] | None) -> str:
+    """Return the recipients of a file in lines that `clean_recipients()` reads alike."""
+    values = [cell.value for cell in cells or ()]
+    # A first line without a digit would be read as a name of columns, and a delimiter part a value.
+    if values and (not has_digit(values[0]) or any(map(has_delimiter, values))):
+        values.insert(0, "recipient")
+    lines = StringIO()
+    csv.writer(lines, lineterminator="\n").writerows([value] for value in values)
+    return lines.getvalue()
 
 
 def _draft(data: dict[str, Any], cells: list[Cell]) -> Draft:

@@ -54,7 +54,7 @@ class ComposePage:
             return self._show(form)
         draft = form.cleaned_data["draft"]
         if TRY in self.request.POST:
-            return self._try(form, draft)
+            return self._try(self._retyped(form), draft)
         if SEND in self.request.POST and self._is_confirmed(draft) and not _refusal(draft):
             return self._send(form, draft)
         return self._ask(form, draft)
@@ -63,14 +63,21 @@ class ComposePage:
         many = self.request.user.has_perm("django_smsww.mass_send_message")
         return ComposeForm(*data, many=many, **options)
 
+    def _retyped(self, form: ComposeForm) -> ComposeForm:
+        """Return the form as if the numbers of its file were typed: browsers upload none twice."""
+        if not form.cleaned_data.get("file"):
+            return form
+        retyped = self._form(self.request.POST.dict() | {"recipients": form.typed})
+        retyped.is_valid()
+        return retyped
+
     def _show(self, form: ComposeForm, **context: Any) -> HttpResponse:
         context |= {"title": _("Write a message"), "form": form, "tables": tables()}
+        context |= _problems(form)
         return self.model_admin.render_page(self.request, "compose/form.html", **context)
 
     def _try(self, form: ComposeForm, draft: Draft) -> HttpResponse:
         """Make a dry run for the first number, and show the gateway's answer above the form."""
-        # Browsers upload no file twice: its numbers go on as if a person had typed them.
-        form.data = self.request.POST.dict() | {"recipients": "\n".join(draft.numbers)}
         options = self._options(draft) | {"dry_run": True, "queue": False}
         try:
             row = send_sms(draft.sms.body, draft.numbers[0], draft.sms.sender, **options)
@@ -90,23 +97,25 @@ class ComposePage:
 
     def _ask(self, form: ComposeForm, draft: Draft) -> HttpResponse:
         """Show the checked message; a large batch asks for its count to be typed in."""
+        viewer = Viewer.of(self.request)
         return self.model_admin.render_page(
             self.request,
             "compose/ask.html",
             title=_("Send this message?"),
             draft=draft,
             # Other users would learn from it which number got which text.
-            earlier=draft.earlier() if Viewer.of(self.request).sees_content else {},
+            earlier=draft.earlier() if viewer.sees_content else {},
+            sees_costs=viewer.sees_costs,
+            **(_prices(draft, self.request.user) if viewer.sees_costs else {}),
             text=MarkedText.of(draft.sms.body),
             countries=named_countries(draft.countries()),
             not_before=short_moment(draft.sms.send_at) if draft.sms.send_at else "",
             encoding=form.encoding,
-            problems=draft.problems[:MOST_PROBLEMS],
-            more_problems=len(draft.problems[MOST_PROBLEMS:]),
+            **_problems(form),
             refusal=_refusal(draft),
             must_type=len(draft.numbers) > MOST_AT_ONCE,
             is_unanswered=SEND in self.request.POST,
-            hidden=_hidden_fields(form.cleaned_data, draft),
+            hidden=_hidden_fields(form),
         )
 
     def _is_confirmed(self, draft: Draft) -> bool:
@@ -150,11 +159,27 @@ class ComposePage:
         return self.model_admin.redirect_to("batch", rows[0].batch)
 
 
-def _hidden_fields(data: dict[str, Any], draft: Draft) -> list[tuple[str, Any]]:
-    """Return the checked form once more, for the button of the confirmation."""
+def _problems(form: ComposeForm) -> dict[str, Any]:
+    """Return the lines that are left out, and why, for the page."""
+    return {
+        "problems": form.problems[:MOST_PROBLEMS],
+        "more_problems": len(form.problems[MOST_PROBLEMS:]),
+    }
+
+
+def _prices(draft: Draft, user: Any) -> dict[str, str]:
+    """Return the price that a try has found for one number, and what all would cost by it."""
+    price = draft.price_tried(user)
+    whole = price * len(draft.numbers) if price is not None else None
+    return {"price": money(price), "whole_price": money(whole)}
+
+
+def _hidden_fields(form: ComposeForm) -> list[tuple[str, Any]]:
+    """Return the checked form once more, for the buttons of the confirmation."""
+    data = form.cleaned_data
     send_at = data["send_at"]
     return [
-        ("recipients", "\n".join(draft.numbers)),
+        ("recipients", form.typed),
         ("body", data["body"]),
         *((name, data[name]) for name in ("alias", "sender", "tag", "token")),
         ("sensitive", "on" if data["sensitive"] else ""),
