@@ -106,8 +106,9 @@ def update_and_upsert(
 ) -> tuple[Row, Any] | None:
     """Update the row that the condition names and upsert the entry, or do neither of them.
 
-    Return the row as it is stored, and the value that its column `old` had before. This is for
-    PostgreSQL. Its portable twin is an UPDATE and then `upsert()`, in a transaction.
+    Return the row as it is stored, and the value that its column `old` had before. Expressions
+    among the values of the entry may name columns of the row. This is for PostgreSQL. Its portable
+    twin is an UPDATE and then `upsert()`, in a transaction.
     """
     # The lock comes first: if another connection is changing the row, PostgreSQL waits and looks
     # again. So `old` is the value that the UPDATE replaces, and of two equal callbacks one moves.
