@@ -25,6 +25,6 @@ def check_test_numbers(app_configs: Any = None, **kwargs: Any) -> list[CheckMess
     """W031: no number has a fixed code, which whoever knows it can use."""
     if check_options() or not (count := len(VerificationOptions.read().test_numbers)):
         return []
-    text = f"SMSWW_VERIFICATION['test_numbers'] has {count} numbers with fixed codes."
+    text = f"SMSWW_VERIFICATION['test_numbers'] gives {count} of the numbers a fixed code."
     hint = "Remove them, unless somebody reviews the app. Whoever knows a code verifies its number."
     return [Warning(text, hint=hint, id="smsww.W031")]
