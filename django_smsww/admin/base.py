@@ -8,10 +8,13 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
@@ -153,8 +156,29 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def view_url(self, view: str, *args: Any) -> str:
         return admin_url(self.admin_site.name, self.model, view, *args)
 
-    def redirect_to(self, view: str, *args: Any) -> HttpResponseRedirect:
-        return HttpResponseRedirect(self.view_url(view, *args))
+    def filtered_url(self, request: HttpRequest, view: str, *args: Any) -> str:
+        """Return the address of a view that leads back to the filtered changelist."""
+        kept: Any = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
+        return add_preserved_filters(kept, self.view_url(view, *args))
+
+    def redirect_to(self, request: HttpRequest, view: str, *args: Any) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.filtered_url(request, view, *args))
+
+    def log(
+        self, request: HttpRequest, row: Model, deed: str, *, name: Any = "", flag: int = CHANGE
+    ) -> None:
+        """Log what was done to a row, or to what `name` names, such as its batch.
+
+        Django's list of recent actions shows names alone, so the name says what was done.
+        """
+        LogEntry.objects.create(
+            user_id=request.user.pk,  # type: ignore[misc]
+            content_type_id=get_content_type_for_model(row).pk,
+            object_id=row.pk,
+            object_repr=f"{deed} · {name or row}"[:200],
+            action_flag=flag,
+            change_message=deed,
+        )
 
     def render_page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
         """Render a page of ours in the admin's frame.
@@ -166,6 +190,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "media": self.media,
+            "preserved_filters": self.get_preserved_filters(request),
             **context,
         }
         return TemplateResponse(request, f"admin/django_smsww/{template}", context)

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db import router
 from django.db.models import Count, Max, Min, Sum
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext, ngettext
 
 from ..models import Batch, Message, MessageQuerySet
@@ -71,8 +71,8 @@ def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> 
     count = _stop(request, batch, rows)
     text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
     model_admin.message_user(request, text, messages.SUCCESS)
-    model_admin.log_change(request, rows[0], f"Stopped the batch {batch}.")
-    return model_admin.redirect_to("batch", batch)
+    model_admin.log(request, rows[0], gettext("Stopped a batch"), name=batch)
+    return HttpResponseRedirect(model_admin.view_url("batch", batch))
 
 
 def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:

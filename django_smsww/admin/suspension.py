@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import ADDITION
 from django.db import router
 from django.db.models import Count, Q, QuerySet, Sum, Value
 from django.http import HttpRequest, HttpResponse
@@ -105,7 +106,7 @@ def pause_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse
     """Ask for an alias, and on POST pause sending through it."""
     form = PauseForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and _pause(model_admin, request, form):
-        return model_admin.redirect_to("changelist")
+        return model_admin.redirect_to(request, "changelist")
     return model_admin.render_page(
         request,
         "suspension/pause.html",
@@ -123,7 +124,7 @@ def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) ->
         form.add_error("alias", gettext("It cannot be used as it is configured now."))
         return False
     row = Suspension.objects.pause(alias, environment, reason=reason, by=request.user)
-    model_admin.log_addition(request, row, "Paused.")
+    model_admin.log(request, row, gettext("Paused"), flag=ADDITION)
     model_admin.message_user(request, gettext("Nothing is sent through “%s” now.") % alias)
     return True
 
@@ -134,11 +135,11 @@ def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int
     if request.method == "POST":
         using = router.db_for_write(Suspension)
         if resume(row.alias, row.environment, scope=row.scope, using=using):
-            model_admin.log_change(request, row, "Resumed.")
+            model_admin.log(request, row, gettext("Resumed"))
         model_admin.message_user(request, gettext("Sending through “%s” goes on.") % row.alias)
     else:
         return _ask_to_resume(model_admin, request, row)
-    return model_admin.redirect_to("changelist")
+    return model_admin.redirect_to(request, "changelist")
 
 
 def _ask_to_resume(

@@ -1,7 +1,8 @@
 """Refresh, cancel and settle from the admin: one message, or some."""
 
+import re
 from datetime import timedelta
-from uuid import UUID
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,7 +12,17 @@ from django_smsww import SendResult, SMSUnavailable, State
 from django_smsww.models import Event
 from django_smsww.reconcile.report import Reason
 
-from ..support.people import LIST, admin_url, missing, notices, page, selection, text_of
+from ..support.people import (
+    LIST,
+    admin_url,
+    browser_of,
+    missing,
+    notices,
+    page,
+    selection,
+    staff,
+    text_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -187,7 +198,7 @@ def test_settle_needs_a_verdict_and_a_reason(browser, unknown, form):
         (action_page("settle", message), form),
         (action_page("settle"), selection(message) | form),
     ):
-        assert not missing(browser.post(where, data), "errornote", str(message.reference))
+        assert not missing(browser.post(where, data), "errornote", message.recipient)
     assert state_of(message) == "UNKNOWN"
 
 
@@ -221,12 +232,11 @@ def test_many_are_settled_with_one_reason(browser, unknown, make_message):
 
 
 @pytest.mark.parametrize("name", ["refresh", "cancel", "settle"])
-def test_the_log_names_references_alone(browser, make_message, unknown, provider, name):
+def test_the_log_has_no_number(browser, make_message, unknown, provider, name):
     message = make_message() if name == "cancel" else unknown()
     browser.post(action_page(name, message), {"verdict": "sent", "reason": "secret +3933312345"})
     entry = LogEntry.objects.get()
-    assert UUID(entry.object_repr) == message.reference
-    assert "+39" not in entry.change_message
+    assert "+39" not in entry.object_repr + entry.change_message
 
 
 def test_an_unknown_message_cannot_be_resent_before_it_is_settled(browser, unknown, smsoutbox):
@@ -236,3 +246,86 @@ def test_an_unknown_message_cannot_be_resent_before_it_is_settled(browser, unkno
     browser.post(action_page("settle", message), {"verdict": "unsent", "reason": "x"})
     browser.post(action_page("resend", message))
     assert [sms.recipient for sms in smsoutbox] == [message.recipient]
+
+
+# What people see before and after
+
+
+ALL = ("refresh", "cancel", "settle", "resend")
+
+
+@pytest.fixture
+def rows(make_message, unknown, provider):
+    """Return a function that makes a message for an action."""
+
+    def make(name, **columns):
+        if name in ("refresh", "settle"):
+            return unknown(**columns)
+        return make_message(state="QUEUED" if name == "cancel" else "FAILED", **columns)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_question_shows_number_and_text(browser, rows, name):
+    message = rows(name, body="Your table is ready.")
+    seen = (message.recipient, "Your table is ready.")
+    question = browser.post(LIST, selection(message, action=f"{name}_selected"))
+    assert not missing(browser.get(action_page(name, message)), *seen)
+    assert missing(question, *seen, str(message.reference)) == [str(message.reference)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_question_about_refused_messages_shows_number_and_text(browser, make_message, name):
+    message = make_message(state=State.SENDING, body="Your table is ready.")
+    question = browser.post(LIST, selection(message, action=f"{name}_selected"))
+    seen = (message.recipient, "Your table is ready.")
+    assert missing(question, *seen, str(message.reference)) == [str(message.reference)]
+
+
+def test_without_the_permission_the_question_shows_references(make_message):
+    browser = browser_of(staff("view_message", "cancel_message"))
+    waiting, over = make_message(body="secret"), make_message(body="secret", state=State.FAILED)
+    question = browser.post(LIST, selection(waiting, over, action="cancel_selected"))
+    hidden = ("secret", waiting.recipient)
+    assert missing(question, str(waiting.reference), str(over.reference), *hidden) == [*hidden]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_filter_of_the_list_is_kept(browser, rows, name):
+    filtered = f"{LIST}?country=IT"
+    message = rows(name, country="IT")
+    question = text_of(browser.post(filtered, selection(message, action=f"{name}_selected")))
+    assert f'href="{filtered}"' in question  # to go back
+    [there] = re.findall(r'<form method="post" action="([^"]*)"', question)
+    form = selection(message, verdict="sent", reason="x")
+    assert browser.post(unescape(there), form).url == filtered
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_page_of_a_message_leads_back_to_the_filtered_list(browser, rows, name):
+    kept = "_changelist_filters=country%3DIT"
+    message = rows(name, country="IT")
+    button = f"{action_page(name, message)}?{kept}"
+    assert not missing(browser.get(f"{page(message)}?{kept}"), f'href="{button}"')
+    assert not missing(browser.get(button), f'href="{page(message)}?{kept}"')
+    assert browser.post(button, {"verdict": "sent", "reason": "x"}).url.endswith(f"?{kept}")
+
+
+DEEDS = {
+    "refresh": "Looked up at the gateway",
+    "cancel": "Cancelled",
+    "settle": "Settled as sent",
+    "resend": "Resent as ",
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_recent_actions_say_once_what_was_done(browser, rows, name):
+    message = rows(name)
+    browser.post(action_page(name, message), {"verdict": "sent", "reason": "x"})
+    entry = LogEntry.objects.get()
+    assert entry.object_repr.startswith(DEEDS[name])
+    assert entry.object_repr.endswith(f" · {message.reference}")
+    assert not missing(browser.get("/admin/"), entry.object_repr)
+    assert not missing(browser.get(admin_url("message_history", message.pk)), DEEDS[name])

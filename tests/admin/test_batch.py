@@ -116,7 +116,7 @@ def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_m
 
 def test_the_log_names_the_batch_alone(browser, batch):
     browser.post(STOP, {"reason": f"{NUMBER} complained"})
-    assert LogEntry.objects.get().change_message == f"Stopped the batch {BATCH}."
+    assert LogEntry.objects.get().object_repr == f"Stopped a batch · {BATCH}"
 
 
 # The list

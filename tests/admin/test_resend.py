@@ -162,10 +162,8 @@ def test_a_message_that_is_not_there_is_not_resent(browser):
 def test_the_log_names_references_alone(browser, make_message, smsoutbox):
     message = make_message(state=State.FAILED, body="secret")
     browser.post(resend_page(message))
-    entries = LogEntry.objects.order_by("pk")
-    logged = [(entry.object_repr, entry.change_message) for entry in entries]
-    old, new = str(message.reference), str(message.resent_as.reference)
-    assert logged == [(old, f"Resent as {new}."), (new, f"Resend of {old}.")]
+    entry, deed = LogEntry.objects.get(), f"Resent as {message.resent_as.reference}"
+    assert (entry.object_repr, entry.change_message) == (f"{deed} · {message.reference}", deed)
 
 
 # Resend many
@@ -270,7 +268,7 @@ def test_a_whole_filtered_list_is_queued_once(browser, make_message, gateway):
     }
     assert response.redirect_chain[-1][0] == admin_url("message_batch", news[0].batch)
     assert not hasattr(later, "resent_as")
-    assert LogEntry.objects.get().change_message == f"Resent a list as the batch {news[0].batch}."
+    assert LogEntry.objects.get().object_repr == f"Resent a list as a batch · {news[0].batch}"
     again = confirm(browser, question, query)
     assert notices(again) == ["Nothing on this list can be resent."]
     assert news.count() == 60

@@ -132,8 +132,8 @@ def test_an_alias_that_cannot_be_built_is_not_paused(browser, settings):
 def test_pausing_and_resuming_are_in_the_log(browser):
     browser.post(PAUSE, {"alias": "default"})
     browser.post(resume_page(Suspension.objects.get()))
-    said = list(LogEntry.objects.order_by("pk").values_list("object_repr", "change_message"))
-    assert said == [("default · everything", "Paused."), ("default · everything", "Resumed.")]
+    said = list(LogEntry.objects.order_by("pk").values_list("object_repr", flat=True))
+    assert said == ["Paused · default · everything", "Resumed · default · everything"]
 
 
 def test_resuming_what_is_gone_is_not_found(browser):

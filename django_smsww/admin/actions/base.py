@@ -25,14 +25,14 @@ class Result:
         row: the row whose page is shown next; None if the action did nothing.
         text: a sentence for the person who asked.
         problem: the sentence for a failure.
-        log: entries for the admin's history; they name rows by their references alone.
+        log: the message that was acted on, and what was done, for the admin's history.
         stop: whether the next message would fail, too.
     """
 
     row: Message | None = None
     text: Text = ""
     problem: Text = ""
-    log: tuple[tuple[Message, str], ...] = ()
+    log: tuple[Message, str] | None = None
     stop: bool = False
 
     @property

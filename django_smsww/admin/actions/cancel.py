@@ -40,4 +40,4 @@ class Cancel(Action):
         if not row.cancel(by=user, reason=answers.get("reason", "")):
             return Result(problem=gettext("It was on its way already."))
         text = _("It was cancelled; nothing was sent.")
-        return Result(message, text, log=((message, "Cancelled."),))
+        return Result(message, text, log=(message, gettext("Cancelled")))

@@ -47,7 +47,7 @@ def _told(answer: Refreshed) -> Result:
     if answer.error is not None:
         text = gettext("The gateway gave no answer: %s") % answer.error.explain()
         return Result(message, text, text, stop=True)
-    log = ((message, "Looked up at the gateway."),)
+    log = (message, gettext("Looked up at the gateway"))
     if answer.is_missing:
         text = gettext("The gateway has no such message.")
         return Result(message, text, text, log)

@@ -110,5 +110,5 @@ def _failure(message: Message, error: SMSError) -> Result:
     return Result(error.message, text, problem, _log(message, error.message), stop)
 
 
-def _log(old: Message, new: Message) -> tuple[tuple[Message, str], ...]:
-    return ((old, f"Resent as {new.reference}."), (new, f"Resend of {old.reference}."))
+def _log(old: Message, new: Message) -> tuple[Message, str]:
+    return old, gettext("Resent as %s") % new.reference

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import ADDITION
 from django.db.models import Max, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -48,7 +49,7 @@ def resend_all(
         model_admin.message_user(request, text, messages.ERROR)
         return None
     _tell(model_admin, request, report)
-    return model_admin.redirect_to("batch", report.batch)
+    return HttpResponseRedirect(model_admin.view_url("batch", report.batch))
 
 
 def _problem(count: int) -> str:
@@ -87,4 +88,5 @@ def _tell(model_admin: ReadOnlyAdmin, request: HttpRequest, report: ResendReport
         text = ngettext("%d failed at once.", "%d failed at once.", report.failed)
         say(request, text % report.failed, messages.WARNING)
     if first := Message.objects.filter(batch=report.batch).first():
-        model_admin.log_addition(request, first, f"Resent a list as the batch {report.batch}.")
+        deed = gettext("Resent a list as a batch")
+        model_admin.log(request, first, deed, name=report.batch, flag=ADDITION)

@@ -62,5 +62,5 @@ class Settle(Action):
         if not moved:
             return Result(problem=gettext("It was settled meanwhile."))
         text = _("It was settled as sent.") if was_sent else _("It was settled as not sent.")
-        verdict = "as sent" if was_sent else "as not sent"
-        return Result(message, text, log=((message, f"Settled {verdict}."),))
+        deed = gettext("Settled as sent") if was_sent else gettext("Settled as not sent")
+        return Result(message, text, log=(message, deed))

@@ -20,8 +20,9 @@ from django.utils.translation import gettext, ngettext
 
 from ...models import Message
 from ...states import RESENDABLE
-from ...viewer import Viewer
+from ...viewer import HIDDEN, Viewer
 from ..base import ReadOnlyAdmin
+from ..columns import excerpt_of
 from ..formatting import badge, money, named_countries, recipient_of
 from .base import Action, Result, Text
 from .cancel import Cancel
@@ -44,7 +45,7 @@ def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -
         {
             "name": action.name,
             "label": action.button,
-            "page": model_admin.view_url(action.name, message.pk),
+            "page": model_admin.filtered_url(request, action.name, message.pk),
         }
         for action, reason in reasons.items()
         if not reason
@@ -99,14 +100,16 @@ class ActionPage:
         message = get_object_or_404(rows, pk=object_id)
         if reason := self.action.why_refused(message, self.request.user):
             self._say(reason, messages.WARNING)
-            return self.model_admin.redirect_to("change", _newest(message).pk)
+            return self.model_admin.redirect_to(self.request, "change", _newest(message).pk)
         data = self.request.POST if self.request.method == "POST" else None
         form = self.action.form([message], data, many=False)
         if not form.is_valid():
             return self._ask([message], form, title=self.action.title, original=message)
         [result] = self._results([message], form.cleaned_data)
         self._say(result.text or result.problem, result.level)
-        return self.model_admin.redirect_to("change", (result.row or _newest(message)).pk)
+        return self.model_admin.redirect_to(
+            self.request, "change", (result.row or _newest(message)).pk
+        )
 
     def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
         rows = list(queryset.select_related("resent_as")[: self.action.most + 1])
@@ -115,7 +118,7 @@ class ActionPage:
         return self._ask_many(rows, self.action.form(rows, many=True))
 
     def selected(self) -> HttpResponse:
-        changelist = self.model_admin.redirect_to("changelist")
+        changelist = self.model_admin.redirect_to(self.request, "changelist")
         if self.request.method != "POST" or self._are_too_many(keys := _keys(self.request)):
             return changelist
         queryset = self.model_admin.get_queryset(self.request).filter(pk__in=keys).order_by("pk")
@@ -139,16 +142,11 @@ class ActionPage:
     def _results(self, rows: list[Message], answers: dict[str, Any]) -> Iterator[Result]:
         """Act and log, until a result says that the next one would fail, too."""
         for result in self.action.do_all(rows, self.request.user, answers):  # type: ignore[arg-type]
-            self._log(result)
+            if result.log:
+                self.model_admin.log(self.request, *result.log)
             yield result
             if result.stop:
                 return
-
-    def _log(self, result: Result) -> None:
-        for row, text in result.log:
-            is_new = row is result.row and len(result.log) > 1
-            log = self.model_admin.log_addition if is_new else self.model_admin.log_change
-            log(self.request, row, text)
 
     def _report(self, results: list[Result], skipped: Counter[str]) -> None:
         failed = [result for result in results if result.problem]
@@ -212,10 +210,10 @@ def _question(rows: list[Message], action: Action, viewer: Viewer) -> dict[str, 
     return {
         "leaving": [_line(row, viewer) for row in leaving],
         "leaving_text": action.leaving % len(leaving),
-        "staying": [(row, reason) for row, reason in reasons if reason],
+        "staying": [_line(row, viewer) | {"reason": reason} for row, reason in reasons if reason],
         "segments": sum(row.segments or 0 for row in leaving),
         "countries": named_countries(Counter(row.country for row in leaving)),
-        "sees_costs": viewer.sees_costs,
+        "viewer": viewer,
         "known_cost": action.cost % money(sum(costs, Decimal(0))) if action.cost and costs else "",
         "without_cost": len(leaving) - len(costs),
     }
@@ -225,6 +223,7 @@ def _line(message: Message, viewer: Viewer) -> dict[str, Any]:
     return {
         "message": message,
         "number": recipient_of(message, is_shown=viewer.sees_content),
+        "text": excerpt_of(message) if viewer.sees_content else HIDDEN,
         "badge": badge(message.state),
         "cost": money(message.total_price),
     }

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
+from django.contrib.admin.models import ADDITION
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -140,7 +141,7 @@ class ComposePage:
             return self._show(form)
 
     def _sent(self, row: Message, error: SMSError | None = None) -> HttpResponse:
-        self.model_admin.log_addition(self.request, row, "Composed.")
+        self.model_admin.log(self.request, row, gettext("Wrote a message"), flag=ADDITION)
         level = messages.WARNING if error else messages.SUCCESS
         if error is not None:
             text = gettext("It was tried: %s") % error.explain()
@@ -149,14 +150,15 @@ class ComposePage:
         else:
             text = gettext("It was handed over.")
         self.model_admin.message_user(self.request, text, level)
-        return self.model_admin.redirect_to("change", row.pk)
+        return self.model_admin.redirect_to(self.request, "change", row.pk)
 
     def _sent_many(self, rows: list[Message]) -> HttpResponse:
-        log = f"Composed a batch of {len(rows)} messages."
-        self.model_admin.log_addition(self.request, rows[0], log)
+        deed = ngettext("Wrote %d message", "Wrote %d messages", len(rows)) % len(rows)
+        log = self.model_admin.log
+        log(self.request, rows[0], deed, name=rows[0].batch, flag=ADDITION)
         text = ngettext("%d message was written.", "%d messages were written.", len(rows))
         self.model_admin.message_user(self.request, text % len(rows), messages.SUCCESS)
-        return self.model_admin.redirect_to("batch", rows[0].batch)
+        return HttpResponseRedirect(self.model_admin.view_url("batch", rows[0].batch))
 
 
 def _problems(form: ComposeForm) -> dict[str, Any]:
