@@ -236,7 +236,8 @@ def overdue(now: datetime) -> Q:
 
 def needs_attention(now: datetime) -> Q:
     """Return the condition for overdue, failed and unknown rows that nobody has resent."""
-    resends = Message.objects.filter(resend_of=OuterRef("pk"))
+    # Without the second condition, PostgreSQL may compare with all messages instead of resends.
+    resends = Message.objects.filter(resend_of=OuterRef("pk"), resend_of__isnull=False)
     return (overdue(now) | Q(state__in=NEEDS_ATTENTION)) & ~Q(Exists(resends))
 
 
