@@ -122,7 +122,7 @@ return seen;
 """
 
 
-PLAIN = {"suspension", "suppression", "suppression_changelist"}
+PLAIN = {"forgotten", "suspension", "suppression"}
 """Pages without a style of ours."""
 
 
