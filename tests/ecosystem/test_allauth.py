@@ -26,7 +26,7 @@ pytest.importorskip("allauth")
 
 from allauth.account.adapter import get_adapter
 
-from .people.models import Phone
+from .people.models import Telephone
 
 REQUEST, CONFIRM, VERIFY, CHANGE, LOGIN, SIGNUP = (
     f"/accounts/{page}/"
@@ -52,7 +52,7 @@ def rates(settings):
 
 @pytest.fixture
 def phone(user):
-    return Phone.objects.create(user=user, number=NUMBER, verified=True)
+    return Telephone.objects.create(user=user, number=NUMBER, verified=True)
 
 
 def code_of(sms):
@@ -94,10 +94,10 @@ def test_a_user_signs_up_with_a_number_and_verifies_it(client):
     form = {"username": "bob", "phone": NUMBER, "password1": PASSWORD, "password2": PASSWORD}
     assert client.post(SIGNUP, form).url == VERIFY
     [sms] = assert_sms_sent(recipient=NUMBER)
-    assert not Phone.objects.get().verified
+    assert not Telephone.objects.get().verified
     client.post(VERIFY, {"code": code_of(sms)})
-    assert (Phone.objects.get().verified, bool(user_of(client))) == (True, True)
-    assert get_user_model().objects.get().phone.number == NUMBER
+    assert (Telephone.objects.get().verified, bool(user_of(client))) == (True, True)
+    assert get_user_model().objects.get().telephone.number == NUMBER
 
 
 # No code
@@ -161,12 +161,12 @@ def test_a_sign_up_goes_on_without_a_code(broke, client):
     form = {"username": "bob", "phone": NUMBER, "password1": PASSWORD, "password2": PASSWORD}
     response = client.post(SIGNUP, form)
     assert (response.url, told(response)[0]) == (VERIFY, TRY_LATER)
-    assert Phone.objects.get().number == NUMBER
+    assert Telephone.objects.get().number == NUMBER
     assert client.get(VERIFY).status_code == 200
 
 
 def test_who_logs_in_with_a_password_has_to_wait_for_a_code_too(user, client):
-    Phone.objects.create(user=user, number=NUMBER)
+    Telephone.objects.create(user=user, number=NUMBER)
     form = {"login": NUMBER, "password": "a-pass-word"}
     assert client.post(LOGIN, form).url == VERIFY
     other = Client()
@@ -192,7 +192,7 @@ def test_a_code_that_is_asked_for_again_too_soon_leaves_the_last_one_valid(
 ):
     settings.ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
     settings.ACCOUNT_PHONE_VERIFICATION_SUPPORTS_RESEND = True
-    Phone.objects.create(user=user, number=NUMBER, verified=page == CONFIRM)
+    Telephone.objects.create(user=user, number=NUMBER, verified=page == CONFIRM)
     if page == CONFIRM:
         ask(client)
     else:

@@ -2,7 +2,7 @@ from django.conf import settings
 from django.db import models
 
 
-class Phone(models.Model):
+class Telephone(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE)
     number = models.CharField(max_length=16, db_index=True)
     verified = models.BooleanField(default=False)
@@ -15,4 +15,4 @@ class Phone(models.Model):
         ]
 
     def __str__(self):
-        return f"Phone of {self.user}"
+        return f"Telephone of {self.user}"
