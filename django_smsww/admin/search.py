@@ -20,6 +20,8 @@ from .base import MOST_LISTED
 SEPARATORS = re.compile(r"[\s().\-/]+")
 NUMBER = re.compile(r"\+?[0-9]{1,31}")
 
+REFERENCE = re.compile(r"[0-9a-f]{4,32}")
+
 FEWEST_LAST_DIGITS = 4
 """Too many numbers end in fewer digits."""
 
@@ -106,6 +108,18 @@ def begins_with(number: str, column: str = "recipient") -> Q:
         return Q(**{f"{column}__gte": number})
     after = stem[:-1] + str(int(stem[-1]) + 1)
     return Q(**{f"{column}__gte": number, f"{column}__lt": after})
+
+
+def reference_begins(typed: str, vendor: str) -> Q | None:
+    """Return the condition that a reference begins with the typed characters, or None."""
+    digits = typed.strip().lower().replace("-", "")
+    if not REFERENCE.fullmatch(digits):
+        return None
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    if vendor == "mysql":  # MariaDB orders references by their ends
+        dashes = sum(len(digits) > place for place in (8, 12, 16, 20))
+        return Q(reference__startswith=str(first)[: len(digits) + dashes])
+    return Q(reference__range=(first, last))
 
 
 def _names(typed: str) -> Q:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -19,6 +19,7 @@ from ..support.hostile import CORPUS, read
 from ..support.people import (
     LIST,
     admin_url,
+    browser_of,
     listed,
     missing,
     page,
@@ -207,6 +208,28 @@ def test_callbacks_are_found_by_reference(browser, make_message):
     assert listed(browser.get(CALLBACKS, {"q": str(message.reference)})) == {mine.pk}
     assert listed(browser.get(CALLBACKS, {"q": "NEW"})) == set()
     assert len(listed(browser.get(CALLBACKS, {"period": "today"}))) == 2
+
+
+@pytest.mark.parametrize("size", [4, 8, 9, 13, 17, 20, 24, 35, 36])
+def test_callbacks_are_found_by_the_beginning_of_a_reference(browser, size):
+    reference = UUID("0123abcd-ef01-4567-89ab-cdef01234567")
+    mine = Callback.objects.create(reference=reference, state="NEW")
+    Callback.objects.create(reference=UUID("0124" + "0" * 28), state="NEW")
+    begins = str(reference)[:size]
+    for typed in (begins, begins.upper(), begins.replace("-", "")):
+        assert listed(browser.get(CALLBACKS, {"q": typed})) == {mine.pk}
+    assert listed(browser.get(CALLBACKS, {"q": "012"})) == set()
+
+
+@pytest.mark.parametrize("typed", [NUMBER, NUMBER[1:], "+39 333 123", NUMBER[-4:]])
+def test_callbacks_are_found_by_a_number_that_the_user_may_see(browser, make_message, typed):
+    mine, _other = [
+        make_message(recipient=number).callbacks.create(reference=UUID(int=n), state="NEW")
+        for n, number in enumerate((NUMBER, "+393339999999"))
+    ]
+    assert listed(browser.get(CALLBACKS, {"q": typed})) == {mine.pk}
+    blind = browser_of(staff("view_message", "view_callback", name="bob"))
+    assert listed(blind.get(CALLBACKS, {"q": typed})) == set()
 
 
 def test_suspensions_can_be_seen_without_the_fingerprint(browser):
