@@ -32,7 +32,7 @@ FLOORS = """
     sms numbers
     gateway models environ
     backends callbacks
-    worker reconcile operations checks testing urls viewer
+    worker reconcile operations checks testing urls
     sending
     admin management apps
 """

@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Batch, Message, Suspension
 from ..models.suspension import STOPPED
+from ..models.viewer import HIDDEN, Viewer
 from ..states import State
-from ..viewer import HIDDEN, Viewer
 from .base import NewestFirst, ReadOnlyAdmin
 from .columns import excerpt_of, without_lone_alias
 from .formatting import link_url, money, short_moment

@@ -16,8 +16,8 @@ from django.utils.translation import gettext, ngettext
 
 from ..models import Batch, Message, MessageQuerySet
 from ..models.batch import stop_batch
+from ..models.viewer import HIDDEN, Viewer
 from ..states import State
-from ..viewer import HIDDEN, Viewer
 from .base import ReadOnlyAdmin
 from .batch import Figures, stopped
 from .columns import excerpt_of

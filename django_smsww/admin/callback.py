@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Callback, Message
-from ..viewer import Viewer
+from ..models.viewer import Viewer
 from .base import ReadOnlyAdmin
 from .filters import ReceivedFilter
 from .formatting import badge, link_url, moment, pretty

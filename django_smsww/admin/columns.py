@@ -16,7 +16,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Message
-from ..viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
+from ..models.viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
 from .formatting import (
     alias_choices,
     badge,

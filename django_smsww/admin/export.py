@@ -14,8 +14,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..models.viewer import Viewer
 from ..states import State
-from ..viewer import Viewer
 from .base import ReadOnlyAdmin
 from .batch_page import count_by
 from .export_files import answer

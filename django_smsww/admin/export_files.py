@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from ..clock import local_time
 from ..models import Message
+from ..models.viewer import HIDDEN, Viewer
 from ..sending.spreadsheets import openpyxl
-from ..viewer import HIDDEN, Viewer
 
 ROWS_AT_ONCE = 500
 BYTES_AT_ONCE = 64 * 1024

@@ -22,8 +22,8 @@ from ..backends.handler import sms_backends
 from ..clock import local_time
 from ..exceptions import error_kind
 from ..models import Message
+from ..models.viewer import HIDDEN
 from ..states import State
-from ..viewer import HIDDEN
 from .text import visible
 
 TONES: dict[str, str] = {

@@ -12,8 +12,8 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Callback, Message
+from ..models.viewer import HIDDEN, Viewer
 from ..states import State
-from ..viewer import HIDDEN, Viewer
 from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, offers, selected_action_view
 from .base import CappedPaginator, ReadOnlyAdmin

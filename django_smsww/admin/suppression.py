@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from ..backends.handler import region_of
 from ..exceptions import InvalidSMS
 from ..models import Suppression
+from ..models.viewer import HIDDEN, Viewer
 from ..numbers import read_number
-from ..viewer import HIDDEN, Viewer
 from .base import ReadOnlyAdmin
 from .formatting import phone_number, short_moment
 from .search import as_number

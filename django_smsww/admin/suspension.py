@@ -30,8 +30,8 @@ from ..exceptions import (
 )
 from ..models import Heartbeat, Message, Suspension
 from ..models.suspension import STOPPED
+from ..models.viewer import Viewer
 from ..operations.findings import RECENTLY
-from ..viewer import Viewer
 from ..worker.recovery import resume
 from .base import ReadOnlyAdmin
 from .formatting import alias_choices, error_name, link_url, short_moment

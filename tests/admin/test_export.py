@@ -18,7 +18,7 @@ from django_smsww.admin import export as exporting
 from django_smsww.admin import export_files
 from django_smsww.admin.export_files import safe
 from django_smsww.models import Message
-from django_smsww.viewer import HIDDEN
+from django_smsww.models.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.people import LIST, browser_of, missing, notices, selection, staff, text_of

@@ -14,8 +14,8 @@ from django_smsww import State
 from django_smsww.admin import base as history
 from django_smsww.admin import search
 from django_smsww.admin.filters import start_of_day
+from django_smsww.models.viewer import HIDDEN
 from django_smsww.operations import retention as privacy
-from django_smsww.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.people import LIST, admin_url, browser_of, listed, missing, page, staff, text_of

@@ -11,7 +11,7 @@ from django_smsww import State
 from django_smsww.admin import CallbackAdmin, MessageAdmin
 from django_smsww.admin.filters import StateFilter
 from django_smsww.models import Callback, Message, Suspension
-from django_smsww.viewer import HIDDEN
+from django_smsww.models.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.door import hear

@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from django_smsww import State
 from django_smsww.admin.statistics import views as statistics
 from django_smsww.models import Callback, Event, Message
-from django_smsww.viewer import HIDDEN
+from django_smsww.models.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.people import EVERYTHING, LIST, admin_url, staff

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from ...exceptions import InvalidSMSBackend
 from ...models import Message, MessageQuerySet
 from ...models.resend_report import ResendReport
+from ...models.viewer import Viewer
 from ...sending.resending import estimate, to_resend
-from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import money, named_countries
 

@@ -19,8 +19,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 
 from ...models import Message
+from ...models.viewer import HIDDEN, Viewer
 from ...states import RESENDABLE
-from ...viewer import HIDDEN, Viewer
 from ..base import ReadOnlyAdmin
 from ..columns import excerpt_of
 from ..formatting import badge, money, named_countries, recipient_of

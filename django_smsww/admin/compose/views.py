@@ -16,11 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from ...clock import local_time
 from ...exceptions import SMSError
 from ...models import Message
+from ...models.viewer import Viewer
 from ...segments import tables
 from ...sending.api import send_mass_sms, send_sms
 from ...sending.dispatch import MOST_AT_ONCE, queue_for
 from ...states import State
-from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import badge, money, named_countries, short_moment
 from ..text import MarkedText

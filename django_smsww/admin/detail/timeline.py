@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...gateway.payload import read_money
 from ...models import Callback, Event, Message
-from ...viewer import HIDDEN, Viewer
+from ...models.viewer import HIDDEN, Viewer
 from ..formatting import (
     admin_url,
     badge,

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ...clock import day_of
 from ...models.origin import Origin
+from ...models.viewer import Viewer
 from ...operations.days import Sums
 from ...operations.totals import MOST_DAYS, Period, read_days
-from ...viewer import Viewer
 from ..base import ReadOnlyAdmin
 from ..formatting import money, short_moment
 from .figures import plots

@@ -13,8 +13,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from django_smsww.backends.handler import region_of
 from django_smsww.exceptions import InvalidSMS
 from django_smsww.models import Message, Suppression
+from django_smsww.models.viewer import Viewer
 from django_smsww.numbers import read_number
-from django_smsww.viewer import Viewer
 
 
 class NumberFilter(filters.CharFilter):

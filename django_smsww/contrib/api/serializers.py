@@ -12,9 +12,9 @@ from rest_framework.validators import UniqueValidator
 from django_smsww.backends.handler import DEFAULT_ALIAS, region_of, sms_backends
 from django_smsww.exceptions import InvalidSMS
 from django_smsww.models import Batch, Callback, Event, Message, Suppression
+from django_smsww.models.viewer import CONTENT_FIELDS, COST_FIELDS, Viewer
 from django_smsww.numbers import read_number
 from django_smsww.sms import SMS
-from django_smsww.viewer import CONTENT_FIELDS, COST_FIELDS, Viewer
 
 ERROR_FIELDS = ("error_code", "error_status", "error_text")
 MOST_NUMBERS = 10_000

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from .exceptions import InsufficientCredit
-from .models import Event, Message
+from ..exceptions import InsufficientCredit
+from .event import Event
+from .message import Message
 
 HIDDEN = "•••••"
 """Stands for every masked value, so that its length reveals nothing."""
