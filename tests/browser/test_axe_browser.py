@@ -41,6 +41,14 @@ def faults(driver):
     return violations(driver) + cut(driver) + ["it is too wide"] * overflows(driver)
 
 
+def test_the_statistics_have_no_fault(staffed, pages, show, theme, width):
+    while show(pages["message_statistics"], "statistics", theme=theme, width=width):
+        if not staffed.find_elements(By.TAG_NAME, "progress"):
+            break  # each look adds up some days
+    assert len(staffed.find_elements(By.CSS_SELECTOR, ".smsww-plot svg[role=img]")) == 5
+    assert faults(staffed) == []
+
+
 def test_no_page_has_a_fault(staffed, pages, show, theme, width):
     for name, address in pages.items():
         show(address, name, theme=theme, width=width)
