@@ -260,7 +260,7 @@ def test_a_number_that_no_plan_has_is_sent_to_and_counted(british):
     output = StringIO()
     call_command("smsww_send", "+999 1234567", LONDON, "--text", "Hello", stdout=output)
     assert {sms.recipient for sms in british.sent} == {"+9991234567", LONDON}
-    assert "1 lines have a number that no numbering plan has." in output.getvalue()
+    assert "Lines with a number that no numbering plan has: 1." in output.getvalue()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -270,4 +270,4 @@ def test_a_file_is_sent_once_however_its_numbers_are_spelled(british, tmp_path):
     output = StringIO()
     call_command("smsww_send", "--csv", path, "--text", "Hello", stdout=output)
     assert [sms.recipient for sms in british.sent] == [LONDON]
-    assert "3 lines repeat another" in output.getvalue()
+    assert "Lines that repeat another, and count with it: 3" in output.getvalue()

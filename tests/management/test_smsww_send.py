@@ -74,7 +74,7 @@ def test_with_a_key_the_same_again_is_not_sent_twice(gateway):
     for _ in range(2):
         code, output, _ = send(NUMBER, "--text", "Hello", "--key", "may")
         assert code == 0
-    assert output == "1 accepted.\n1 were given before, with the same keys.\n"
+    assert output == "1 accepted.\nGiven before, with the same keys: 1.\n"
     assert len(gateway.sent) == 1
 
 
@@ -181,7 +181,7 @@ def test_every_invalid_line_is_named_before_anything_leaves(gateway, csv_file):
     lines = [f"Line {line}, {place}" for line, place in zip((3, 6, 7), wrong, strict=True)]
     assert (code, output, named) == (2, "", lines)
     assert "key stands in line 4" in errors
-    assert "Nothing was sent, for 3 lines are not valid" in errors
+    assert "Lines that are not valid: 3" in errors
     assert (gateway.sent, Message.objects.count()) == ([], 0)
     assert "98765" not in errors
 
@@ -189,7 +189,7 @@ def test_every_invalid_line_is_named_before_anything_leaves(gateway, csv_file):
 def test_the_valid_lines_leave_if_that_is_asked_for(gateway, csv_file):
     path = csv_file(f"recipient,body\n{NUMBER},Hello\n12345,Hello\n")
     code, output, _ = send("--csv", path, "--skip-invalid")
-    assert (code, output) == (1, "1 accepted.\n1 lines are not valid and were left out.\n")
+    assert (code, output) == (1, "1 accepted.\nLines that are not valid, and were left out: 1.\n")
     assert (left(gateway), Message.objects.count()) == ([(NUMBER, "Hello")], 1)
 
 
@@ -211,7 +211,7 @@ def test_a_key_that_another_number_has_already_is_named(gateway, csv_file):
 def test_lines_that_say_the_same_are_sent_once(gateway, csv_file):
     path = csv_file("recipient,body\n" + f"{NUMBER},Hello\n" * 3 + f"{NUMBER},Goodbye\n")
     _, output, _ = send("--csv", path)
-    assert "2 lines repeat another" in output
+    assert "Lines that repeat another, and count with it: 2" in output
     assert sorted(left(gateway)) == [(NUMBER, "Goodbye"), (NUMBER, "Hello")]
 
 
@@ -219,7 +219,7 @@ def test_a_file_given_again_sends_what_is_new_and_another_key_sends_it_anew(gate
     head = f"recipient,body\n{NUMBER},Hello\n"
     send("--csv", csv_file(head))
     _, output, _ = send("--csv", csv_file(f"{head}{OTHER},Hello\n"))
-    assert "1 were given before" in output
+    assert "Given before, with the same keys: 1" in output
     assert sorted(number for number, _ in left(gateway)) == sorted([NUMBER, OTHER])
     send("--csv", csv_file(head), "--key", "june")
     assert len(gateway.sent) == 3

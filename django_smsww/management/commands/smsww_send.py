@@ -90,7 +90,7 @@ class Command(BaseCommand):
             self.stderr.write(f"… and {count - MOST_PROBLEMS} more.")
         if checked.problems and not skip_invalid:
             raise CommandError(
-                f"Nothing was sent, for {count} lines are not valid. Correct them, or leave them "
+                f"Nothing was sent. Lines that are not valid: {count}. Correct them, or leave them "
                 "out with --skip-invalid.",
                 returncode=USAGE,
             )
@@ -174,10 +174,10 @@ def _summary(tally: Tally, checked: Checked) -> str:
         ", ".join(counts) + "." if counts else "None was sent.": True,
         f"Errors: {codes}.": tally.errors,
         "Run smsww_sync for those whose outcome is unknown.": tally.states[State.UNKNOWN],
-        f"{checked.known} were given before, with the same keys.": checked.known,
-        f"{checked.strange} lines have a number that no numbering plan has.": checked.strange,
-        f"{checked.repeated} lines repeat another, and count with it.": checked.repeated,
-        f"{len(checked.problems)} lines are not valid and were left out.": checked.problems,
+        f"Given before, with the same keys: {checked.known}.": checked.known,
+        f"Lines with a number that no numbering plan has: {checked.strange}.": checked.strange,
+        f"Lines that repeat another, and count with it: {checked.repeated}.": checked.repeated,
+        f"Lines that are not valid, and were left out: {len(checked.problems)}.": checked.problems,
     }
     return "\n".join(line for line, is_shown in lines.items() if is_shown)
 
