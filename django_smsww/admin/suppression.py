@@ -47,6 +47,8 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
     form = SuppressionForm
     list_select_related = ("created_by",)
+    # On a telephone the list has no room for the entry.
+    list_display_links = ("entry", "number", "hidden_number")
     search_help_text = _("A complete number, with its country code.")
 
     # Unlike the history: Django's own permissions decide.

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_smsww.models import Suppression
 
 from ..conftest import NUMBER
-from ..support.people import admin_url, browser_of, missing, notices, staff
+from ..support.people import admin_url, browser_of, missing, notices, staff, text_of
 
 LIST = admin_url("suppression_changelist")
 ADD = admin_url("suppression_add")
@@ -83,6 +83,12 @@ def test_an_entry_is_not_changed_into_another(editor, entry):
 
 def found(browser, typed):
     return list(browser.get(LIST, {"q": typed}).context["cl"].result_list)
+
+
+def test_the_number_leads_to_the_entry(editor, entry):
+    """On a telephone the list shows no other link."""
+    address = admin_url("suppression_change", entry.pk)
+    assert text_of(editor.get(LIST)).count(f'href="{address}"') == 2
 
 
 def test_a_complete_number_is_found(editor, entry):
