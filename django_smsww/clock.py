@@ -65,9 +65,9 @@ def database_now(using: str) -> datetime:
 
 
 def clock_sql(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
-    """Return the database's time, or a later one, as SQL with its parameters.
+    """Return SQL and parameters for the database's time plus `seconds`.
 
-    Where the database can say it within the statement, no other statement has to ask for it.
+    On PostgreSQL the SQL reads the clock itself, which saves a query for the time.
     """
     if connections[using].vendor == "postgresql" and not is_isolated():
         later = ("+ %s * interval '1 second'", [seconds]) if seconds else ("", [])

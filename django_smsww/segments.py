@@ -167,7 +167,7 @@ def _cut(encoding: str, units: bytes) -> Iterator[bytes]:
 
 
 def tables() -> dict[str, object]:
-    """Return the tables for a count in another language, such as the one in a browser."""
+    """Return the tables with which JavaScript counts segments in the browser."""
     return {
         "basic": _BASIC,
         "extension": _EXTENSION,

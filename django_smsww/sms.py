@@ -29,7 +29,7 @@ class SMS:
         key: your own idempotency key, unique per alias; "" for none.
         custom: JSON object that the provider returns with each callback.
         tag: a short label to group messages by.
-        sensitive: delete the text as soon as it was handed over.
+        sensitive: delete the text as soon as it was sent or has failed.
         send_at, expires_at: aware datetimes; not sent before the one or after the other.
         priority: messages with a greater one leave first.
         batch: groups the messages of one mass send.

@@ -46,18 +46,18 @@ class BaseSMSBackend:
 
     To write a backend, subclass this one and define `send(sms)`: hand over one message, and return
     the provider's answer or raise an SMSError (SMSUnavailable only if the message was certainly
-    not sent; when in doubt SMSOutcomeUnknown). It runs in several threads at once, without the
-    database, and never tries a second time. If the provider offers look-ups, define `fetch` and
-    `fetch_page` too. If it takes several messages in one request, define `send_messages` instead.
-    Options of its own are keyword-only arguments of `__init__`, which passes the rest on::
+    not sent; when in doubt SMSOutcomeUnknown). `send` must be thread-safe, must not use the
+    database, and must not retry. If the provider offers look-ups, define `fetch` and `fetch_page`
+    too. If the provider takes several messages in one request, define `send_messages` instead.
+    The backend's own options are keyword-only arguments of `__init__`, which passes the rest on::
 
         class SMSBackend(BaseSMSBackend):
             def __init__(self, *, gateway: str = "", **options: Any) -> None:
                 super().__init__(**options)
                 self.gateway = gateway
 
-    An object is cheap and short-lived, one for each look-up. Keep a connection pool or the like in
-    the module, or open it in `open()`.
+    `sms_backends[alias]` makes a new object each time, so `__init__` must be cheap. Keep a
+    connection pool or the like in the module, or open it in `open()`.
 
     Args:
         alias: the key in the SMSWW setting.
@@ -69,8 +69,8 @@ class BaseSMSBackend:
         allowed_countries: ISO 3166 codes; numbers of other countries are refused.
         allowed_recipients: the only numbers that get their messages; others are refused, or
             redirected. For staging.
-        redirect_to: the number that gets the messages to all others. Their rows keep the recipient,
-            and the do-not-send list, limits and keys use that. For staging.
+        redirect_to: the number that gets the messages to all others. Their rows keep the original
+            recipient, to which the do-not-send list, limits and keys apply. For staging.
         max_segments_per_day: how many leave on one day of the project's TIME_ZONE. Queued messages
             wait for the next day, the others are refused with SMSLimited.
         max_per_number, max_per_country, max_per_user: (count, seconds): at most `count` messages in

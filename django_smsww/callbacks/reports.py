@@ -30,8 +30,9 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
 
     Returns:
         Outcome.NO_ROW if there is no such message. A callback may come before the answer to the
-        request, and then no row has the provider's id yet: have it posted again, or use the
-        reference, which `send(sms)` gets as `sms.reference`.
+        request, and then no row has the provider's id yet. Let your view answer with an error,
+        so that the provider posts the callback again; or use the reference, which `send(sms)` gets
+        as `sms.reference`.
 
     Raises:
         ValueError: the result has an error.

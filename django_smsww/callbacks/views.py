@@ -71,7 +71,7 @@ class CallbackView(APIView):
     def as_view(cls, **initkwargs: Any) -> Any:
         """Return the view, outside the transactions and log-ins that the project's own views need.
 
-        Reports of a fault show none of its variables: they hold numbers and texts.
+        Error reports of Django show none of its variables, which hold numbers and texts.
         """
         view = login_not_required(sensitive_variables()(super().as_view(**initkwargs)))
         return outside_transactions(view)

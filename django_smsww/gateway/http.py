@@ -55,7 +55,8 @@ class RawResponse:
     """A whole response.
 
     Attributes:
-        is_sole: False if more came along with it. Then it may belong to another request.
+        is_sole: False if more bytes than one response arrived. Then the response may belong to
+            another request.
     """
 
     status: int

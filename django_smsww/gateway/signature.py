@@ -34,7 +34,7 @@ class Stamp:
 
     @property
     def is_authentic(self) -> bool:
-        """Whether we signed it, for this environment and in this spelling."""
+        """Whether we signed this spelling of the reference, for this environment."""
         try:
             _signer(self.environment).unsign(self.signed)
         except (BadSignature, UnicodeEncodeError):

@@ -88,7 +88,10 @@ def _columns_of(
 def _unnest(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return the source of the rows of these arrays, the SQL of each column, and parameters."""
+    """Return the FROM item, the columns that it has, and the parameters.
+
+    The FROM item is `unnest(…) AS new(c0, …)`, and its columns are `new.c0` and so on.
+    """
     # Without its length, as a cast would cut a text that is too long.
     kinds = [str(field_of(model, name).db_type(connection)).partition("(")[0] for name in arrays]
     names = [f"c{number}" for number in range(len(arrays))]

@@ -64,7 +64,7 @@ class _InStates(_LiteralStates, In):
 
 
 class NumberField(models.CharField):
-    """A number in E.164. You may assign any spelling; other texts are not saved."""
+    """A number in E.164. Assign any spelling; saving a text that is no number raises InvalidSMS."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         """Return the number in E.164; raise InvalidSMS if the text is no number."""

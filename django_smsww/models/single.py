@@ -114,7 +114,7 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the condition that no 429 of the account asks to wait now."""
+    """Return the SQL condition that the account is in no waiting time that a 429 imposed."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":

@@ -230,9 +230,7 @@ def _saved(row: Row, values: Values, using: str) -> Row:
 def _reading(
     model: type[Model], using: str, names: tuple[str, ...] = ()
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
-    """Return columns and attributes of these fields or of all, and the converters to Python.
-
-
+    """Return the columns, attributes and converters of the named fields, or else of all fields.
 
     Django's `raw()` finds out the same each time, and needs most of a millisecond for it.
     """

@@ -114,7 +114,10 @@ def _silence(records: Data, now: datetime) -> Findings:
 
 
 def _refused(records: Data, now: datetime) -> Findings:
-    """Name refused callbacks; while others arrive, unauthentic ones are a stranger's attempts."""
+    """Report refused callbacks.
+
+    Unauthentic ones are left out while valid ones arrive: then a stranger made them.
+    """
     callbacks = records["callbacks"]
     recent = {
         reason: refused["times"]

@@ -7,8 +7,8 @@ day has changed: each send and each callback would pay for it. Instead:
 - Today is summed at each look; with many messages, once a minute.
 - A past day is summed again when the number of its unfinished messages in any state has changed.
   The index on `state` tells that. Late callbacks, look-ups and decisions of people change it.
-- A late price, or the correction of a final or failed state, changes no such number. So the sums of
-  a past day are trusted for one hour for each day that lay between its end and the summing.
+- A late price, or the correction of a final or failed state, changes no such number. So sums that
+  were made n days after the end of their day are replaced when they are n hours old.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class _Run:
         return is_dated and entry.created_at < self.since  # type: ignore[operator]
 
     def _is_strange(self, entry: SendResult) -> bool:
-        """Tell whether another sender may have sent the message; count it if not."""
+        """Return True if another sender may have sent it; otherwise count in the report why not."""
         if RESERVED_CUSTOM_KEY in entry.custom:
             self.report.stamped += 1
         elif entry.created_at is None or not digits(entry.recipient):

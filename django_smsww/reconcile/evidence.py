@@ -143,13 +143,13 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the last control before the send: without one, the list may begin after it."""
+        """Return the last control before the send; without one, the list may begin later."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the first control after the send: without one, the list may lag behind it."""
+        """Return the first control after the send; without one, the list may end earlier."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None

@@ -1,7 +1,8 @@
-"""Give the provider's ids back to the rows whose references the provider's records bear.
+"""Move each provider id to the row that the provider's record names by its reference.
 
-A signed callback names its row, but the id in it may be any: see Note [Whose id it is]. The record
-that has this id bears the reference of the message that was sent, so it overrules the callback.
+The signature of a callback covers the reference, but not the provider id. The provider's record
+with this id has the reference of the message that was sent, so the record overrules the callback:
+see Note [Whose id it is].
 """
 
 from __future__ import annotations

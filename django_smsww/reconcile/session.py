@@ -182,7 +182,7 @@ class Session:
         return outcome
 
     def adopt(self, row: Message, result: SendResult) -> None:
-        """Give a row the entry of the list that was found to be its message."""
+        """Store in a row the list entry that was recognised as its message."""
         if self.record(row, result) not in (Outcome.MOVED, Outcome.STOOD, Outcome.UNKNOWN_WORD):
             return
         self.report.adopted += 1

@@ -89,7 +89,7 @@ def send_sms(
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that comes back with each callback.
         tag: a label to group messages by, 64 characters at most.
-        sensitive: forget the text as soon as it was sent, and expire it after 10 minutes.
+        sensitive: delete the text once it was sent or has failed, after 10 minutes at most.
         send_at, expires_at: aware datetimes; not sent before the one or after the other.
         priority: of the queued messages, the greater leaves first.
 

@@ -62,8 +62,8 @@ class Admission:
         """Fail or postpone the rows that a suspension, a preflight or `allowed_recipients` stops.
 
         Return the rows that may leave now: the block, or only the one that probes after a pause.
-        If there are none, ask again: dry runs were made or need a fresh lease, another process is
-        probing, or the row that probes is not in this block.
+        If it is empty, the caller must call again later: dry runs were made or need a fresh lease,
+        another process is probing, or the row that probes is not in this block.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)

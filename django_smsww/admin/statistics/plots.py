@@ -18,7 +18,7 @@ Write = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The values of one pattern or line; the style sheet draws it by its name."""
+    """One series of a plot: an area or a line. The style sheet draws it by its `name`."""
 
     name: str
     label: Text

@@ -47,7 +47,7 @@ class HistoryMixin:
     def as_view(cls, *args: Any, **kwargs: Any) -> Any:
         """Return the view, outside the transactions that a project opens for its requests.
 
-        Reports of a fault show none of its variables: they hold numbers and texts.
+        Error reports of Django show none of its variables, which hold numbers and texts.
         """
         view = super().as_view(*args, **kwargs)  # type: ignore[misc]
         return outside_transactions(sensitive_post_parameters()(sensitive_variables()(view)))

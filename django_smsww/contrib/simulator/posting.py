@@ -40,7 +40,7 @@ def post_callback(document: Document, profiles: Profiles) -> int:
 
 
 def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
-    """Return the content type and the body of a callback under these profiles."""
+    """Return content type and body of a callback, in the variants that `profiles` names."""
     callback = document["callback"]
     payload, custom = build_payload(document, profiles)
     if callback["method"] == "JSON":
