@@ -31,8 +31,8 @@ class CallbackAdmin(ReadOnlyAdmin):
     list_filter = (ReceivedFilter,)
     search_fields = ("reference",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
-        "A reference or its first four characters or more; "
-        "for users who may see numbers also a number or its last digits."
+        "A reference, or at least its first four characters. "
+        "If you may see numbers: also a number or its last digits."
     )
     fields = (
         "received_at",
@@ -83,6 +83,6 @@ class CallbackAdmin(ReadOnlyAdmin):
             return str(callback.reference)
         return format_html('<a href="{}">{}</a>', url, callback.reference)
 
-    @admin.display(description=_("times"))
+    @admin.display(description=_("times received"))
     def count(self, callback: Callback) -> int:
         return callback.times

@@ -125,7 +125,7 @@ def _filled(model_admin: Any, message: Message, names: tuple[str, ...]) -> list[
 def excerpt_of(message: Message) -> SafeString:
     """Return the beginning of a message's text."""
     if message.scrubbed:
-        why = _("not stored") if message.is_from_elsewhere else _("forgotten")
+        why = _("not stored") if message.is_from_elsewhere else _("text deleted")
         return format_html("<em>{}</em>", why)
     text = Truncator(message.body).chars(EXCERPT)
     return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
@@ -206,12 +206,12 @@ class MessageColumns:
     def fine(self, message: Message) -> str:
         return money(message.penalty)
 
-    @admin.display(description=_("by"))
+    @admin.display(description=_("user"))
     def sent_by(self, message: Message) -> str:
         """Return the user who asked for the message, "program", or "elsewhere"."""
         return self.origin_fact(message) or str(message.created_by or _("program"))
 
-    @admin.display(description=_("sent by"))
+    @admin.display(description=_("origin"))
     def origin_fact(self, message: Message) -> str:
         return message.get_origin_display() if message.is_from_elsewhere else ""
 

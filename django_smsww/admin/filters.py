@@ -92,7 +92,7 @@ class DryRunFilter(ChoiceFilter):
 
 
 class OriginFilter(ChoiceFilter):
-    title = _("sent by")
+    title = _("origin")
     parameter_name = "origin"
     offered = tuple(Origin.choices)
 

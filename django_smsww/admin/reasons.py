@@ -34,7 +34,7 @@ BY_CODE: dict[str, Promise] = {
     "restored": _("backup restored"),
     WORKER_LOST: _("worker died"),
     SETTLED_UNSENT: _("settled as not sent"),
-    PROVED_ABSENT: _("never arrived"),
+    PROVED_ABSENT: _("never reached the gateway"),
 }
 """Codes of our own. Those of the gateway are numbers."""
 

@@ -23,7 +23,7 @@ class Outcome(models.TextChoices):
     """The effect that a callback or a look-up had on a row."""
 
     MOVED = "moved", _("Moved the state")
-    STOOD = "stood", _("The state stood; facts were merged")
+    STOOD = "stood", _("State unchanged; other data updated")
     UNKNOWN_WORD = "unknown_word", _("A state that is not known; nothing moved")
     MISMATCH = "mismatch", _("It speaks of another message; nothing moved")
     NO_ROW = "no_row", _("There is no such message here")

@@ -60,7 +60,7 @@ class Message(Settlement):
     alias: Column[str] = models.CharField(_("alias"), max_length=64)
     environment: Column[str] = models.CharField(_("environment"), max_length=64, blank=True)
     origin: Column[str] = models.CharField(
-        _("sent by"), max_length=16, choices=Origin.choices, default=Origin.HERE, editable=False
+        _("origin"), max_length=16, choices=Origin.choices, default=Origin.HERE, editable=False
     )
     batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True)
     tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
@@ -286,7 +286,7 @@ class Message(Settlement):
         if hasattr(self, "resent_as"):
             return RESENT_ALREADY
         if self.scrubbed:
-            return gettext_noop("Its text was forgotten.")
+            return gettext_noop("Its text was deleted.")
         refused = issubclass(error_kind(self.error), ContentRefused)
         if refused or self.blocklisted or self.penalty is not None:
             return gettext_noop("Its content was refused: write another text.")

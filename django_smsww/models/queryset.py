@@ -367,7 +367,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         now = database_now(self.db)
         lease = timedelta(seconds=SECONDS)
         free = Q(lease_until=None) | Q(lease_until__lt=now - lease)
-        lost = SMSUnavailable(_("Its call ended; nothing was sent"), code="interrupted")
+        text = _("The program was interrupted before it sent the message; nothing was sent")
+        lost = SMSUnavailable(text, code="interrupted")
         rows = self.undue().filter(free, updated_at__lt=now - 2 * lease)
         return sum(row.fail_queued(lost, free) for row in rows)
 

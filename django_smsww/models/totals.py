@@ -71,7 +71,7 @@ class DailyTotal(models.Model):
     country = models.CharField(_("country"), max_length=2, blank=True)
     tag = models.CharField(_("tag"), max_length=64, blank=True)
     state = models.CharField(_("state"), max_length=16, blank=True)
-    origin = models.CharField(_("sent by"), max_length=16, blank=True)
+    origin = models.CharField(_("origin"), max_length=16, blank=True)
     messages = models.PositiveIntegerField(_("messages"), default=0)
     segments = models.PositiveIntegerField(_("segments"), default=0)
     cost = models.DecimalField(_("cost"), max_digits=14, decimal_places=6, default=0)

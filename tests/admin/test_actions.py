@@ -136,7 +136,7 @@ def test_what_cannot_be_asked_for_has_no_button(browser, make_message, columns, 
 
 def test_cancel_asks_first_and_keeps_who_and_why(browser, make_message):
     message = make_message(segments=3, country="")
-    shown = ("1 message is not sent", "3 segments", "not known (1)", 'name="reason"')
+    shown = ("1 message will be cancelled", "3 segments", "not known (1)", 'name="reason"')
     assert not missing(browser.get(action_page("cancel", message)), *shown)
     assert state_of(message) == "QUEUED"
     answer = browser.post(action_page("cancel", message), {"reason": "wrong text"}, follow=True)
@@ -159,7 +159,7 @@ def test_only_what_waits_is_cancelled(browser, make_message, state):
 def test_many_are_cancelled_and_the_others_named(browser, make_message):
     rows = [make_message(), make_message(), make_message(state=State.NEW)]
     question = browser.post(LIST, selection(*rows, action="cancel_selected"))
-    assert not missing(question, "2 messages are not sent", "These are not cancelled")
+    assert not missing(question, "2 messages will be cancelled", "These are not cancelled")
     answer = browser.post(action_page("cancel"), selection(*rows, reason="late"), follow=True)
     assert notices(answer) == [
         "2 messages were cancelled.",

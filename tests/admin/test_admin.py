@@ -66,8 +66,8 @@ def test_a_price_of_zero_is_shown_and_one_not_known_is_not(browser, make_message
 
 def test_a_forgotten_text_is_said_to_be(browser, make_message):
     message = make_message(body="", scrubbed=True, sensitive=True, state=State.DELIVERED)
-    assert not missing(browser.get(page(message)), "The text was forgotten")
-    assert not missing(browser.get(LIST), "forgotten")
+    assert not missing(browser.get(page(message)), "The text was deleted")
+    assert not missing(browser.get(LIST), "text deleted")
 
 
 def test_resends_are_linked_both_ways(browser, make_message):

@@ -58,7 +58,7 @@ def test_a_reader_stops_the_reloads(browser, batch):
 
 
 def test_stop_counts_what_waits_and_then_cancels_it(browser, batch):
-    assert not missing(browser.get(STOP), "3 messages that wait are cancelled", "6 segments")
+    assert not missing(browser.get(STOP), "3 waiting messages will be cancelled", "6 segments")
     assert Message.objects.queued().count() == 4
     answer = browser.post(STOP, {"reason": "wrong text"}, follow=True)
     assert notices(answer) == ["3 messages were cancelled."]

@@ -143,7 +143,7 @@ def test_the_timeline_names_errors_prices_and_people(browser, told):
     assert details[2] == ["Attempt 2"]
     assert details[4] == ["Moved the state", "Price: 0 EUR"]
     assert details[6] == ["Moved the state", "5 times", "Price: 0 EUR → 0.07 EUR"]
-    assert details[7] == ["The state stood; facts were merged", "Price: 0.07 EUR → 0.14 EUR"]
+    assert details[7] == ["State unchanged; other data updated", "Price: 0.07 EUR → 0.14 EUR"]
     assert entries(browser, told)[0].by == "bob"
 
 
@@ -231,9 +231,9 @@ def of_error(error, code="", state=State.FAILED, **columns):
         (of_error("SMSUnavailable"), "The gateway could not be reached; nothing was sent."),
         (of_error("SMSUnavailable", "1000", error_status=503), "could not take it (HTTP 503)"),
         (of_error("SMSUnavailable", "suspended"), "Sending was paused"),
-        (of_error("SMSUnavailable", "interrupted"), "before it was its turn"),
+        (of_error("SMSUnavailable", "interrupted"), "before it sent the message"),
         (of_error("SMSUnavailable", "settled_unsent"), "A person settled it as not sent"),
-        (of_error("SMSUnavailable", "proved_absent"), "proves that it never arrived"),
+        (of_error("SMSUnavailable", "proved_absent"), "proves that the gateway never got it"),
         (of_error("SMSUnavailable", "expired_unsent"), "before it expired"),
         (of_error("SMSLimited", "max_per_number"), "“max_per_number”"),
         (of_error("SMSOutcomeUnknown", "", State.UNKNOWN), "no answer came"),
@@ -287,7 +287,7 @@ def refused(browser, message):
         ({}, {}, ""),
         ({"recipient": "123"}, {}, "recipient must start with"),
         ({"alias": "gone"}, {}, "Its alias cannot be used"),
-        ({"scrubbed": True}, {}, "Its text was forgotten."),
+        ({"scrubbed": True}, {}, "Its text was deleted."),
         ({}, {"allowed_recipients": ["+34600000000"]}, "allowed_recipients"),
         ({}, {"max_segments": 1}, "max_segments"),
     ],

@@ -97,7 +97,7 @@ def test_what_was_delivered_needs_a_second_answer(browser, make_message, smsoutb
         ({"state": State.QUEUED}, "under way"),
         ({"state": State.PENDING}, "under way"),
         ({"state": State.FAILED, "dry_run": True}, "dry run"),
-        ({"state": State.FAILED, "scrubbed": True}, "forgotten"),
+        ({"state": State.FAILED, "scrubbed": True}, "deleted"),
         ({"state": State.FAILED, "error": ContentRefused.__name__}, "write another text"),
         ({"state": State.DELIVERED, "blocklisted": True}, "write another text"),
         ({"state": State.FAILED, "penalty": Decimal(1)}, "write another text"),
@@ -210,7 +210,7 @@ def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gat
     assert len(gateway.sent) == 1
     tried, skipped = notices(response)
     assert page(rows[0].resent_as) in tried
-    assert skipped.startswith("2 were skipped: The gateway could not take")
+    assert skipped.startswith("2 were skipped: Not tried, because the gateway failed")
 
 
 def test_too_many_are_not_resent(browser, make_message, smsoutbox):

@@ -122,7 +122,9 @@ def test_a_site_of_messages_alone_shows_every_page_without_links_to_the_others(
         assert [
             link for link in links if re.search("^/admin|/(suspension|callback)/", link)
         ] == [], address
-    assert not missing(browser.get(OURS), "Nothing is sent through", "whose state is not known")
+    assert not missing(
+        browser.get(OURS), "Nothing is sent through", "states that this package does not know"
+    )
 
 
 def test_a_site_of_callbacks_alone_names_their_messages(browser, message):

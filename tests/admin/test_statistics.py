@@ -191,7 +191,7 @@ def test_the_numbers_stand_below_each_plot(browser, history):
     assert "Messages: 12." in text
     assert "Segments: 66." in text
     assert "4.62 EUR" in text
-    assert "Late prices are included up to" in text
+    assert "may not be included yet" in text
     assert "1 min 30 s" in text
     assert text.count("<details") == 5
 

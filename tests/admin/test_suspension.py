@@ -63,7 +63,7 @@ def test_a_pause_is_seen_on_the_list_and_on_a_message(browser, make_message):
 def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browser, make_message):
     message = make_message(state=State.NEW)
     hear(message, "SHREDDED")
-    shown = ("callbacks came whose state is not known", admin_url("callback_changelist"))
+    shown = ("states that this package does not know", admin_url("callback_changelist"))
     for address in (LIST, page(message)):
         assert not missing(browser.get(address), *shown)
     assert shown[0] in missing(browser_of(staff("view_message", name="bob")).get(LIST), *shown)

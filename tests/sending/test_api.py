@@ -606,7 +606,7 @@ def test_a_message_is_resent_at_most_once(gateway, make_message):
         ({"state": State.FAILED, "error": "ContentRefused"}, "content"),
         ({"state": State.REJECTED, "blocklisted": True}, "content"),
         ({"state": State.FAILED, "dry_run": True}, "dry run"),
-        ({"state": State.DELIVERED, "scrubbed": True}, "forgotten"),
+        ({"state": State.DELIVERED, "scrubbed": True}, "deleted"),
     ],
 )
 def test_what_must_not_be_resent_says_why(gateway, make_message, columns, text):

@@ -185,7 +185,7 @@ def test_it_ends_with_an_error_where_some_fail_at_once(failed):
     failed()
     failed(recipient=OTHER)
     Suppression.objects.create(recipient=OTHER)
-    with pytest.raises(CommandError, match="1 failed at once") as caught:
+    with pytest.raises(CommandError, match="1 failed immediately") as caught:
         command("--tag", "news")
     assert caught.value.returncode == 1
     assert "1 messages queued" in command.said

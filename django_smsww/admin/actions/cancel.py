@@ -27,7 +27,7 @@ class Cancel(Action):
     confirm = _("Cancel the sending")
     title = _("Cancel this message?")
     title_selected = _("Cancel these messages?")
-    leaving = ngettext_lazy("%d message is not sent:", "%d messages are not sent:")
+    leaving = ngettext_lazy("%d message will be cancelled:", "%d messages will be cancelled:")
     staying = _("These are not cancelled")
     done = ngettext_lazy("%d message was cancelled.", "%d messages were cancelled.")
 

@@ -29,7 +29,10 @@ class Resend(Action):
     confirm = _("Resend")
     title = _("Resend this message?")
     title_selected = _("Resend these messages?")
-    leaving = ngettext_lazy("%d message leaves as a new one:", "%d messages leave as new ones:")
+    leaving = ngettext_lazy(
+        "%d message will be sent again as a new message:",
+        "%d messages will be sent again as new messages:",
+    )
     staying = _("These are not resent")
     done = ngettext_lazy("%d message was resent.", "%d messages were resent.")
     cost = _("It cost %s before.")

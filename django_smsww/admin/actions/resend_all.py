@@ -26,7 +26,7 @@ MOST = 10_000
 
 @admin.action(
     permissions=["resend_all"],
-    description=_("Resend through the queue what was not delivered, also the whole list"),
+    description=_("Resend undelivered messages through the queue (selection or whole list)"),
 )
 def resend_all(
     model_admin: ReadOnlyAdmin, request: HttpRequest, queryset: QuerySet[Any]
@@ -85,7 +85,7 @@ def _tell(model_admin: ReadOnlyAdmin, request: HttpRequest, report: ResendReport
     text = ngettext("%d message was queued.", "%d messages were queued.", count)
     say(request, text % count, messages.SUCCESS)
     if report.failed:
-        text = ngettext("%d failed at once.", "%d failed at once.", report.failed)
+        text = ngettext("%d failed immediately.", "%d failed immediately.", report.failed)
         say(request, text % report.failed, messages.WARNING)
     if first := Message.objects.filter(batch=report.batch).first():
         deed = gettext("Resent a list as a batch")

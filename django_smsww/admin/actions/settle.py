@@ -29,7 +29,7 @@ class SettleForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"),
         max_length=LONGEST_REASON,
-        help_text=_("What you rely on; it is kept with the message."),
+        help_text=_("How you know what became of it. This is stored with the message."),
     )
 
 
@@ -41,7 +41,7 @@ class Settle(Action):
     confirm = _("Settle")
     title = _("Settle this message?")
     title_selected = _("Settle these messages?")
-    leaving = ngettext_lazy("%d message is settled:", "%d messages are settled:")
+    leaving = ngettext_lazy("%d message will be settled:", "%d messages will be settled:")
     staying = _("These are not settled")
     done = ngettext_lazy("%d message was settled.", "%d messages were settled.")
     warning = _(

@@ -135,7 +135,7 @@ class ActionPage:
         skipped = Counter(str(reason) for _row, reason in reasons if reason)
         results = list(self._results(ready, answers))
         if left := len(ready) - len(results):
-            skipped[gettext("The gateway could not take the message before it.")] += left
+            skipped[gettext("Not tried, because the gateway failed on the message before.")] += left
         skipped.update(str(result.problem) for result in results if result.row is None)
         self._report([result for result in results if result.row], skipped)
 

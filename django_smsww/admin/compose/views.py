@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...clock import local_time
-from ...exceptions import SMSError
+from ...exceptions import SMSError, SMSOutcomeUnknown
 from ...models import Message
 from ...models.viewer import Viewer
 from ...segments import tables
@@ -144,7 +144,7 @@ class ComposePage:
         self.model_admin.log(self.request, row, gettext("Wrote a message"), flag=ADDITION)
         level = messages.WARNING if error else messages.SUCCESS
         if error is not None:
-            text = gettext("It was tried: %s") % error.explain()
+            text = _what_became(error) % error.explain()
         elif row.state == State.QUEUED:
             text = gettext("It waits to be sent.")
         else:
@@ -156,9 +156,19 @@ class ComposePage:
         deed = ngettext("Wrote %d message", "Wrote %d messages", len(rows)) % len(rows)
         log = self.model_admin.log
         log(self.request, rows[0], deed, name=rows[0].batch, flag=ADDITION)
-        text = ngettext("%d message was written.", "%d messages were written.", len(rows))
+        text = ngettext(
+            "%d message was stored. This page shows what becomes of it.",
+            "%d messages were stored. This page shows what becomes of them.",
+            len(rows),
+        )
         self.model_admin.message_user(self.request, text % len(rows), messages.SUCCESS)
         return HttpResponseRedirect(self.model_admin.view_url("batch", rows[0].batch))
+
+
+def _what_became(error: SMSError) -> str:
+    if isinstance(error, SMSOutcomeUnknown):
+        return gettext("It may have been sent: %s")
+    return gettext("It could not be sent: %s")
 
 
 def _problems(form: ComposeForm) -> dict[str, Any]:

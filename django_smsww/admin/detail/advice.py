@@ -35,17 +35,21 @@ BY_CODE: dict[str, Promise] = {
         "Sending was paused when it was its turn; nothing was sent. Resend it when sending goes on."
     ),
     "interrupted": _(
-        "The program that sends ended before it was its turn; nothing was sent. It can be resent."
+        "The program was interrupted before it sent the message; nothing was sent. "
+        "It can be resent."
     ),
-    "too_fast": _("The rate limit left it no time; nothing was sent. It can be resent."),
+    "too_fast": _(
+        "The rate limit would have delayed it for too long; nothing was sent. It can be resent."
+    ),
     "preflight_unanswered": _(
-        "The preflight of its text got no answer; nothing was sent. It can be resent."
+        "The dry run that checks the text before a mass send got no answer; nothing was sent. "
+        "It can be resent."
     ),
     SETTLED_UNSENT: _(
         "A person settled it as not sent, and gave a reason, which the timeline shows. "
         "It can be resent."
     ),
-    PROVED_ABSENT: _("The gateway’s list proves that it never arrived. It can be resent."),
+    PROVED_ABSENT: _("The gateway’s list proves that the gateway never got it. It can be resent."),
     WORKER_LOST: _(
         "The worker died while it sent the message, which may have been sent. "
         "Do not send it again before the gateway was asked what became of it."

@@ -61,7 +61,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{report.queued} messages queued as batch {report.batch}.")
         if report.failed or report.skipped:
             raise CommandError(
-                f"{report.failed} failed at once: look at their rows. "
+                f"{report.failed} failed immediately: look at their rows. "
                 f"{report.skipped} were resent or changed meanwhile."
             )
 
