@@ -412,7 +412,9 @@ def test_postgresql_is_told_of_many_answers_in_one_statement(gateway):
     assert [row.provider_id for row in rows] == [str(row.reference) for row in rows]
     assert [row.country for row in rows] == ["", *["IT"] * 39]
     assert [row.price for row in rows] == [None, Decimal("0.07"), *[None] * 38]
-    assert sum("unnest(" in query["sql"] and "UPDATE" in query["sql"] for query in queries) == 3
+    # One for the columns of each kind of answer; arrays only for the kind that has many rows.
+    writes = [query["sql"] for query in queries if " = new.p" in query["sql"]]
+    assert (len(writes), sum("unnest(" in sql for sql in writes)) == (3, 1)
 
 
 @pytest.mark.parametrize(
