@@ -113,7 +113,7 @@ def stopped(references: Iterable[UUID]) -> set[UUID]:
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    """Browse the batches. Each leads to its page, which belongs to the messages."""
+    """The list of batches. Each row links to the batch's page, which `MessageAdmin` serves."""
 
     list_display = ("created", "progress", "excerpt", "tag", "alias", "sent_by", "cost")
     list_select_related = ("created_by",)

@@ -276,11 +276,11 @@ class BaseSMSBackend:
             return list(threads.map(attempt, messages))
 
     def attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
-        """Hand over one message of several, and return its result with any error in it.
+        """Send one message of several, and return its result with any error in it.
 
         Args:
-            stopped: the texts that must not be started any more; None stands for all texts. This
-                message's error adds to them.
+            stopped: the texts that must not be sent any more; None in it means all texts. If this
+                message's error stops texts, they are added.
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):

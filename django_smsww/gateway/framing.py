@@ -85,7 +85,7 @@ class _DeadlineReader(RawIOBase):
 
 
 class StrictResponse(HTTPResponse):
-    """Reads one response from its certain beginning to its certain end."""
+    """Reads exactly one response, and raises if it is doubtful where it begins or ends."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)

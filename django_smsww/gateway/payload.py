@@ -74,7 +74,7 @@ def _is_deeper_than(levels: int, value: Any) -> bool:
 
 
 def unwrap(payload: Any) -> Any:
-    """Return the message, or the list of them, from within `data`, wrapped twice at most."""
+    """Return the message or list of messages inside `data`, or inside `data` in `data`."""
     *_, innermost = _layers(payload)
     return innermost
 

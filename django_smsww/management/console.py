@@ -60,7 +60,10 @@ def agreed(question: str) -> bool:
 
 
 def seconds(text: str) -> float:
-    """Read the interval between two runs; a shorter one would only load the machine."""
+    """Parse the interval between two runs.
+
+    It is 0.1 seconds or more, since a shorter one would only load the machine.
+    """
     try:
         value = float(text)
     except ValueError:

@@ -119,7 +119,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.queued().filter(Q(lease_until=None) | Q(lease_until__lt=now))
 
     def due(self, now: datetime) -> MessageQuerySet:
-        """Free rows that may be sent now, the urgent and the oldest first."""
+        """The free rows that may be sent now, urgent ones first, then the oldest."""
         return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
 
     def undue(self) -> MessageQuerySet:

@@ -74,7 +74,7 @@ class Upsert:
     """A row to insert, unless its table has one with the same values in the unique columns.
 
     Attributes:
-        again: the values that such a row gets instead.
+        again: the values to set on the row that exists already.
     """
 
     model: type[Model]

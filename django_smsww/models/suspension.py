@@ -115,7 +115,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return bool(self.pauses().filter(until__lte=now).update(until=until, is_probed=True))
 
     def give_probe_back(self, now: datetime) -> None:
-        """Let anybody probe, since the winner's message did not leave."""
+        """Release the probe, because its message did not leave: another process may probe now."""
         self.filter(is_probed=True).update(until=now, is_probed=False)
 
     def pause(

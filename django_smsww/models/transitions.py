@@ -122,7 +122,9 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
 
 
 def move_alone(move: Move, token: UUID, using: str) -> Message:
-    """Make a move that notes no event, outside a transaction; return the row as it is stored.
+    """Make one move outside a transaction, and return the row as it is stored.
+
+    Use it only for moves that note no event.
 
     Raises:
         OvertakenError: as for `move_together`.

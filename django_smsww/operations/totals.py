@@ -39,8 +39,8 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> Perio
     """Return the figures of these days, the last one included.
 
     Args:
-        seconds: begin to sum no further day after this time; the next call goes on from there.
-            Until then, a day that has changed has its old figures.
+        seconds: after this time, begin to sum no further day; the next call continues. A changed
+            day that was not reached keeps its old figures until then.
     """
     period = Period(first, last)
     period.refresh(seconds)

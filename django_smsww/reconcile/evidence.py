@@ -63,7 +63,10 @@ def _possible_send(message: Message, latest: datetime | None) -> PossibleSend:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A positive control: a message of ours that the list shows, by our clock and by theirs."""
+    """One of our messages that the list shows: its time by our clock, and by the gateway's.
+
+    As a positive control it is evidence that the list shows the messages of that time.
+    """
 
     claimed_at: datetime
     created_at: datetime | None

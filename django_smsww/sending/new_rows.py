@@ -66,7 +66,10 @@ class RowMaker:
         self.begin_block()
 
     def begin_block(self) -> None:
-        """Forget the last content: its times are those of one block, and its objects may change."""
+        """Drop the columns that were made of the last message's content.
+
+        Its times are valid for one block, and the caller may change its objects.
+        """
         self.now = timezone.now()
         self._content: _Content | None = None
 

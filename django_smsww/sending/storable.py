@@ -1,4 +1,4 @@
-"""The columns of a message's text, and of a message that is not valid."""
+"""The columns that a text fills, and those that can be stored of a message that is not valid."""
 
 from __future__ import annotations
 

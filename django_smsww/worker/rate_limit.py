@@ -36,7 +36,10 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The counter that a 429 moves; "" if `reserve` has asked it, or no request leaves."""
+        """The scope of the counter in which a 429 postpones all requests.
+
+        It is "" if `reserve()` waits for this counter already, or if the backend sends nothing.
+        """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
         return self._scope

@@ -55,7 +55,8 @@ class Results:
 
     Attributes:
         was_refused: the database did not take some of them the last time.
-        stored: the row of the last result that was written alone, as it is stored.
+        stored: the row of the last result that was written by itself (not in a block), as the
+            database has it.
     """
 
     def __init__(

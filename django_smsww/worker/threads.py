@@ -78,7 +78,7 @@ class SendingThreads:
     concerns the whole account they start none at all. `forget_stops` ends both.
 
     Attributes:
-        under_way: how many messages were handed over, less the results that were collected.
+        under_way: how many messages `send()` got, less the results that were collected.
         raised: exceptions of the threads that belong to no message, such as Ctrl-C.
     """
 
@@ -140,9 +140,10 @@ class SendingThreads:
             raise self.raised[0]
 
     def forget_stops(self) -> None:
-        """Let messages that are handed over from now on start again.
+        """Forget which texts were stopped, for the messages that `send()` gets from now on.
 
-        Call it once the suspensions are committed: admission looks at them for each block.
+        Call this after the suspensions are committed: from then on, the check before each block
+        (see admission.py) holds their messages back.
         """
         self._stopped = set()
 

@@ -47,7 +47,7 @@ class Action:
     """An action on one message, or on the selected ones.
 
     A subclass gives the texts, says in `why_not()` which messages it refuses, and acts in `do()`.
-    Texts with "%d" are lazy plurals of the number of messages.
+    Texts with "%d" come from `ngettext_lazy()`; the number is the count of messages.
     """
 
     name: ClassVar[str]

@@ -76,7 +76,7 @@ def selected_action_view(
 
 
 def admin_action(action: Action) -> Callable[..., Any]:
-    """Return the action of the changelist, which asks about the selected messages."""
+    """Return the changelist action that shows the confirmation page for the selected messages."""
 
     @admin.action(permissions=[action.name], description=action.label)  # type: ignore[arg-type]
     def ask(model_admin: ReadOnlyAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> Any:

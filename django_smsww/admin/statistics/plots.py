@@ -137,7 +137,7 @@ def _scale(plot: Plot, highest: float, most: float | None = None) -> Callable[[f
 
 
 def nice_step(highest: float) -> float:
-    """Return the distance of about four round numbers up to the highest: 1, 2 or 5 and zeros."""
+    """Return a step for about four labels up to `highest`: 1, 2 or 5 times a power of ten."""
     if highest <= 0:
         return 1
     raw = float(highest) / 4

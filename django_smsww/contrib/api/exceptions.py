@@ -48,7 +48,10 @@ class NotSent(APIException):
 
 
 class Limited(Throttled):
-    """A limit of the project held the message back; the same key tries again."""
+    """A limit of the project held the message back (429).
+
+    A request with the same key tries again.
+    """
 
     def __init__(self, error: SMSError) -> None:
         # Not the detail of its base, which speaks of a limit of requests.

@@ -28,9 +28,9 @@ class VerificationOptions:
         template_name: its context has `token` and `minutes`.
         length: the digits of a code.
         validity: seconds for which a code is valid and may still leave.
-        attempts: how many codes may be tried before another one must be sent.
+        attempts: how many codes may be entered before a new one must be sent.
         cooldown: seconds between two codes to a number.
-        max_per_number: (count, seconds); None lifts the limit.
+        max_per_number: (count, seconds), the most codes to a number in that time, or None.
         test_numbers: numbers in E.164 with a fixed code, to which nothing is sent.
     """
 
