@@ -163,8 +163,8 @@ def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, 
     """Return why a search that found nothing may have missed what the user looks for."""
     if not viewer.sees_content:
         note = _(
-            "You may not see numbers and texts. So a search finds a complete number with its "
-            "country code, a reference, a provider id or a key, and no part of them."
+            "You may not see numbers and texts. So type in a complete number with its country "
+            "code, reference, provider id or key: a part of one finds nothing."
         )
         return {"search_note": note}
     if as_number(changelist.query) or is_short_period(parameters):

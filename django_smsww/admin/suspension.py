@@ -189,7 +189,9 @@ def _warning(suspension: Suspension) -> Any:
         return ""
     kind = error_kind(suspension.error)
     if issubclass(kind, ContentRefused):
-        return _("The gateway refused this text: sent again it may cost a fine for each message.")
+        return _(
+            "The gateway refused this text. If it is sent again, each message may cost a fine."
+        )
     if issubclass(kind, AccessRefused):
         return _("The gateway refused this site: check the token’s scopes, the host and its path.")
     if issubclass(kind, AccountBlocklisted):

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Outcome(models.TextChoices):
     """The effect that a callback or a look-up had on a row."""
 
-    MOVED = "moved", _("Moved the state")
+    MOVED = "moved", _("State changed")
     STOOD = "stood", _("State unchanged; other data updated")
-    UNKNOWN_WORD = "unknown_word", _("A state that is not known; nothing moved")
-    MISMATCH = "mismatch", _("It speaks of another message; nothing moved")
+    UNKNOWN_WORD = "unknown_word", _("Unknown state; the message was not changed")
+    MISMATCH = "mismatch", _("About another message; this one was not changed")
     NO_ROW = "no_row", _("There is no such message here")
 
 

@@ -85,7 +85,7 @@ class Settlement(models.Model):
 
     def disown(self) -> bool:
         """Remove the provider id of another message: the row is UNKNOWN, as before any report."""
-        text = _("A callback gave it the provider's id of another message")
+        text = _("A callback had given this message the provider id of another one")
         columns = error_columns(SMSOutcomeUnknown(text, code="not_its_id"))
         changes = columns | replace(SendResult()) | {"provider_id": None}
         same_id = Q(provider_id=self.provider_id)

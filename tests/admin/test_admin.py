@@ -45,7 +45,7 @@ def test_the_page_tells_the_whole_story(browser, make_message):
     message.events.create(kind=Event.Kind.ATTEMPT, error="SMSUnavailable")
     message.callbacks.create(reference=message.reference, state="PENDING", outcome="moved")
     facts = (NUMBER, "Hello", "would refuse it again", "2011", "422", "invalid mobile number")
-    story = ("A-1", "On its way", "Moved the state", "nothing was sent", "Attempt")
+    story = ("A-1", "On its way", "State changed", "nothing was sent", "Attempt")
     assert not missing(browser.get(page(message)), *facts, *story)
 
 
@@ -192,7 +192,7 @@ def test_callbacks_can_be_read(browser, make_message):
     message = make_message()
     said = {"state": "DELIVERED", "payload": {"id": "abc", "totalPrice": 0.21, "note": "così"}}
     callback = message.callbacks.create(reference=message.reference, outcome="moved", **said)
-    assert not missing(browser.get(CALLBACKS), page(message), "Moved the state")
+    assert not missing(browser.get(CALLBACKS), page(message), "State changed")
     answer = browser.get(admin_url("callback_change", callback.pk))
     assert not missing(answer, "&quot;totalPrice&quot;: 0.21", "così")
 

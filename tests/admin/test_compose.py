@@ -61,10 +61,26 @@ def test_the_confirmed_message_is_sent(browser, smsoutbox):
     answer = browser.post(COMPOSE, data, follow=True)
     message = Message.objects.get()
     assert answer.redirect_chain[-1][0] == page(message)
-    assert notices(answer) == ["It was handed over."]
+    assert notices(answer) == ["The gateway accepted it."]
     [sms] = smsoutbox
     assert (sms.body, sms.recipient, sms.sender) == ("Hello\nyou", NUMBER, "Shop")
     assert (message.tag, message.created_by.username) == ("otp", "ann")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (State.SENDING, "It is on its way to the gateway."),
+        (State.CANCELLED, "It was cancelled before it was sent."),
+        (State.DELIVERED, "The gateway accepted it."),
+    ],
+)
+def test_a_second_click_says_what_became_of_the_message(browser, smsoutbox, state, said):
+    data = form() | {"_send": "1"}
+    browser.post(COMPOSE, data, follow=True)
+    Message.objects.update(state=state)
+    assert notices(browser.post(COMPOSE, data, follow=True)) == [said]
+    assert len(smsoutbox) == 1
 
 
 def test_what_the_confirmation_posts_is_what_was_written(browser, smsoutbox):
@@ -345,7 +361,7 @@ def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_question_names_the_price_that_a_try_found(browser, gateway):
-    before = "The cost is known only after sending"
+    before = "The cost is not known yet"
     assert not missing(press("_check", browser, *numbers(3)), before)
     gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
     press("_try", browser, *numbers(3))
@@ -367,4 +383,4 @@ def test_without_the_permission_no_cost_is_told(gateway):
 def test_a_message_leaves_where_each_request_is_a_transaction(browser, gateway, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     answer = browser.post(COMPOSE, form() | {"_send": "1"}, follow=True)
-    assert notices(answer) == ["It was handed over."]
+    assert notices(answer) == ["The gateway accepted it."]

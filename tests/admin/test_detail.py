@@ -141,8 +141,8 @@ def test_the_timeline_names_errors_prices_and_people(browser, told):
     details = [[str(part) for part in entry.details] for entry in entries(browser, told)]
     assert details[1] == ["The gateway did not take the message; nothing was sent", "HTTP 503"]
     assert details[2] == ["Attempt 2"]
-    assert details[4] == ["Moved the state", "Price: 0 EUR"]
-    assert details[6] == ["Moved the state", "5 times", "Price: 0 EUR → 0.07 EUR"]
+    assert details[4] == ["State changed", "Price: 0 EUR"]
+    assert details[6] == ["State changed", "5 times", "Price: 0 EUR → 0.07 EUR"]
     assert details[7] == ["State unchanged; other data updated", "Price: 0.07 EUR → 0.14 EUR"]
     assert entries(browser, told)[0].by == "bob"
 
@@ -156,7 +156,7 @@ def test_the_timeline_leads_to_resends_both_ways(browser, told):
 def test_who_may_not_see_costs_or_callbacks_reads_neither(told):
     answer = browser_of(staff("view_message", "view_message_content")).get(page(told))
     hidden = ["0.07", "0.14", "django_smsww/callback/"]
-    assert missing(answer, *hidden, "Moved the state") == hidden
+    assert missing(answer, *hidden, "State changed") == hidden
 
 
 def test_a_reason_that_a_person_wrote_is_content(make_message):
@@ -236,7 +236,7 @@ def of_error(error, code="", state=State.FAILED, **columns):
         (of_error("SMSUnavailable", "proved_absent"), "proves that the gateway never got it"),
         (of_error("SMSUnavailable", "expired_unsent"), "before it expired"),
         (of_error("SMSLimited", "max_per_number"), "“max_per_number”"),
-        (of_error("SMSOutcomeUnknown", "", State.UNKNOWN), "no answer came"),
+        (of_error("SMSOutcomeUnknown", "", State.UNKNOWN), "no clear answer came"),
         (of_error("SMSOutcomeUnknown", "worker_lost", State.UNKNOWN), "worker died"),
         (of_error("SMSOutcomeUnknown", "restored", State.UNKNOWN), "backup was restored"),
     ],

@@ -102,7 +102,7 @@ def test_try_then_send_with_a_double_click(form, smsoutbox):
     press(form, "[name=_check]")
     assert "1 message" in shown(form)
     press(form, "[name=_send]")
-    assert "It was handed over." in form.find_element(By.CSS_SELECTOR, ".messagelist").text
+    assert "The gateway accepted it." in form.find_element(By.CSS_SELECTOR, ".messagelist").text
     assert [sms.recipient for sms in smsoutbox if not sms.dry_run] == ["+393330000001"]
 
 

@@ -135,7 +135,9 @@ class ActionPage:
         skipped = Counter(str(reason) for _row, reason in reasons if reason)
         results = list(self._results(ready, answers))
         if left := len(ready) - len(results):
-            skipped[gettext("Not tried, because the gateway failed on the message before.")] += left
+            skipped[gettext("Not tried, because the gateway failed on the previous message.")] += (
+                left
+            )
         skipped.update(str(result.problem) for result in results if result.row is None)
         self._report([result for result in results if result.row], skipped)
 

@@ -69,7 +69,7 @@ class ComposeForm(forms.Form):
         help_text=_("Empty: now."),
     )
     sensitive = forms.BooleanField(
-        label=_("Sensitive: forget the text once it was handed over"), required=False
+        label=_("Sensitive: delete the text after sending"), required=False
     )
     token = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -119,7 +119,7 @@ class ComposeForm(forms.Form):
         if not cells:
             raise forms.ValidationError(_("Write at least one number."))
         if not draft.numbers:
-            raise forms.ValidationError(_("No line has a number that can be written to."))
+            raise forms.ValidationError(_("No line has a number to which a message can be sent."))
         return data | {"draft": draft}
 
     @property

@@ -22,12 +22,15 @@ from ...sending.api import send_mass_sms, send_sms
 from ...sending.dispatch import MOST_AT_ONCE, queue_for
 from ...states import State
 from ..base import ReadOnlyAdmin
+from ..detail.advice import BY_STATE
 from ..formatting import badge, money, named_countries, short_moment
 from ..text import MarkedText
 from .draft import MOST_PROBLEMS, Draft
 from .forms import ComposeForm
 
 TRY, SEND, EDIT = "_try", "_send", "_edit"
+NOT_ACCEPTED = (State.QUEUED, State.SENDING, State.CANCELLED)
+"""The states without an error in which the gateway has not accepted the message."""
 
 
 # See Note [Leave before the page is made] in actions/views.py.
@@ -145,10 +148,10 @@ class ComposePage:
         level = messages.WARNING if error else messages.SUCCESS
         if error is not None:
             text = _what_became(error) % error.explain()
-        elif row.state == State.QUEUED:
-            text = gettext("It waits to be sent.")
+        elif row.state in NOT_ACCEPTED:
+            text = str(BY_STATE[row.state])
         else:
-            text = gettext("It was handed over.")
+            text = gettext("The gateway accepted it.")
         self.model_admin.message_user(self.request, text, level)
         return self.model_admin.redirect_to(self.request, "change", row.pk)
 
@@ -202,7 +205,7 @@ def _hidden_fields(form: ComposeForm) -> list[tuple[str, Any]]:
 def _refusal(draft: Draft) -> str:
     if draft.is_queued and not draft.is_delivered:
         return gettext(
-            "It would wait in the queue, and no worker runs: "
-            "have “manage.py smsww_worker” started first."
+            "It would wait in the queue, and no worker runs. "
+            "Ask your administrator to start “manage.py smsww_worker” first."
         )
     return ""

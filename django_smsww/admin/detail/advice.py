@@ -130,7 +130,7 @@ BY_STATE: dict[str, Promise] = {
     State.VALIDATED: _("A dry run: the gateway would take it. Nothing was sent or paid."),
     State.CANCELLED: _("It was cancelled before it was sent."),
     State.UNKNOWN: _(
-        "It may have been sent: no answer came that says so. "
+        "It may have been sent, or not: no clear answer came. "
         "Do not send it again before the gateway was asked what became of it."
     ),
 }
