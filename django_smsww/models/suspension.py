@@ -232,9 +232,11 @@ class Suspension(models.Model):
     def as_error(self) -> SMSError:
         """Return the error of a message that was not sent because of this suspension."""
         kind = error_kind(self.error) if self.error else SMSUnavailable
+        # The class is that of the cause, for callers; the code says that no request was made.
+        code = self.error_code if issubclass(kind, ContentRefused) else "suspended"
         return kind(
             gettext_noop("Sending is suspended; nothing was sent"),
-            code=self.error_code or "suspended",
+            code=code,
             detail=self.reason,
             retry_after=self._seconds_left(),
         )

@@ -9,12 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from ..exceptions import error_kind
+from ..models.lease import SECONDS
 
 ATTENTION = "attention"
 UNCLEAR = "unclear"
 
 QUEUE_WAIT = timedelta(minutes=10)
 UNKNOWN_WAIT = timedelta(minutes=10)
+# A sync waits as long from the moment at which the worker's death was noticed: after its lease.
+PROOF_WAIT = UNKNOWN_WAIT + timedelta(seconds=SECONDS)
 TOKEN_DAYS = 14
 RECENTLY = timedelta(days=1)
 
@@ -81,7 +84,7 @@ def _unknown(records: Data, now: datetime) -> Findings:
     if not unknown["count"] or now - unknown["oldest_at"] < UNKNOWN_WAIT:
         return
     text = f"{unknown['count']} messages may have been sent or not: "
-    if synced_at and synced_at - unknown["oldest_at"] >= UNKNOWN_WAIT:
+    if synced_at and synced_at - unknown["oldest_at"] >= PROOF_WAIT:
         text += "smsww_sync found no proof for the oldest: settle it on its page in the admin."
     else:
         text += "run smsww_sync."

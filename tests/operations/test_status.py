@@ -148,8 +148,12 @@ def test_signs_of_life_are_shown(gateway, make_message):
 def test_what_a_sync_could_not_tell_is_for_a_person(gateway, make_message):
     make_message(state=State.UNKNOWN, claimed_at=ago(hours=1))
     assert "run smsww_sync" in run()[1]
-    Heartbeat.objects.create(name="sync:default", beat_at=ago(minutes=5))
+    beat = Heartbeat.objects.create(name="sync:default", beat_at=ago(minutes=5))
     assert "settle it on its page in the admin" in run()[1]
+    # A sync still takes the request of a dead worker for one that may be under way.
+    Message.objects.update(claimed_at=ago(minutes=14))
+    Heartbeat.objects.filter(pk=beat.pk).update(beat_at=timezone.now())
+    assert "run smsww_sync" in run()[1]
 
 
 def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, make_message):

@@ -189,7 +189,10 @@ UNAVAILABLE = [
 def test_without_an_answer_nothing_leaves(gateway, on_dry_run, error, kind, code):
     on_dry_run(error)
     rows = send_mass_sms("Hello", NUMBERS[:100])
-    assert {(row.state, row.error, row.error_code) for row in rows} == {("FAILED", kind, code)}
+    assert {(row.state, row.error) for row in rows} == {("FAILED", kind)}
+    # Those after the first block were held back by the pause that the error began.
+    later = set() if kind == "SMSUnavailable" else {"suspended"}
+    assert {row.error_code for row in rows} == {code} | later
     assert (len(dry_runs(gateway)), sent(gateway)) == (1, [])
     assert not Preflight.objects.exists()
 

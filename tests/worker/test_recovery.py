@@ -83,7 +83,8 @@ def test_a_refusal_of_the_site_pauses_and_ends_no_message(gateway, caplog):
     gateway.answer = raises(REFUSED)
     assert requests_in(gateway, 240) < 70
     assert states() == {"QUEUED": 30}
-    assert {"access_refused"} == set(Message.objects.values_list("error_code", flat=True))
+    codes = set(Message.objects.values_list("error_code", flat=True))
+    assert codes == {"access_refused", "suspended"}
     [suspension] = Suspension.objects.all()
     assert (suspension.error, suspension.reason) == ("AccessRefused", "HTTP 404")
     said = "Check the scopes of the token, the host and its path"
@@ -209,6 +210,9 @@ def test_failures_in_a_row_are_counted_over_calls(gateway):
         with pytest.raises(SMSUnavailable):
             send_sms("Hello", NUMBER)
     assert len(gateway.sent) == FAILURES
+    # What made no request says so, and not that the gateway could not be reached.
+    rows = Message.objects.order_by("pk").values_list("attempts", "error_code")
+    assert [*rows] == [(1, "503")] * FAILURES + [(0, "suspended")] * 3
 
 
 @pytest.mark.parametrize("other", [None, SMSRefused(code="2011", status=422)])
