@@ -22,7 +22,7 @@ from .base import ReadOnlyAdmin
 from .batch import Figures, stopped
 from .columns import excerpt_of
 from .formatting import badge, error_name, money, named_countries
-from .suspension import SIZE
+from .suspension import SIZE, banner
 
 MOST_REASONS = 50
 
@@ -49,6 +49,7 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         is_live=figures.waiting and "still" not in request.GET,
         text=_text(rows, viewer),
         **_sums(groups, viewer),
+        **banner(request),
     )
 
 

@@ -52,12 +52,16 @@ def test_resume_counts_what_leaves_and_lifts_it(browser, make_message):
     assert send_sms("Hello", NUMBER).pk
 
 
-def test_a_pause_is_seen_on_the_list_and_on_a_message(browser, make_message):
+def test_a_pause_is_seen_wherever_somebody_waits_or_sends(browser, make_message):
     browser.post(PAUSE, {"alias": "default", "reason": "maintenance"})
     link = resume_page(Suspension.objects.get())
     shown = ("Nothing is sent through “default” at present.", "maintenance", link)
-    for address in (LIST, page(make_message())):
-        assert not missing(browser.get(address), *shown)
+    message = make_message(batch=uuid4())
+    compose, batch = admin_url("message_compose"), admin_url("message_batch", message.batch)
+    for address in (LIST, page(message), compose, batch):
+        assert not missing(browser.get(address), *shown), address
+    draft = {"body": "Hello", "recipients": NUMBER, "alias": "default", "token": uuid4()}
+    assert not missing(browser.post(compose, draft | {"_check": "1"}), *shown)
 
 
 def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browser, make_message):

@@ -24,6 +24,7 @@ from ...states import State
 from ..base import ReadOnlyAdmin
 from ..detail.advice import BY_STATE
 from ..formatting import badge, money, named_countries, short_moment
+from ..suspension import banner
 from ..text import MarkedText
 from .draft import MOST_PROBLEMS, Draft
 from .forms import ComposeForm
@@ -77,7 +78,7 @@ class ComposePage:
 
     def _show(self, form: ComposeForm, **context: Any) -> HttpResponse:
         context |= {"title": _("Write a message"), "form": form, "tables": tables()}
-        context |= _problems(form)
+        context |= _problems(form) | banner(self.request)
         return self.model_admin.render_page(self.request, "compose/form.html", **context)
 
     def _try(self, form: ComposeForm, draft: Draft) -> HttpResponse:
@@ -116,6 +117,7 @@ class ComposePage:
             not_before=short_moment(draft.sms.send_at) if draft.sms.send_at else "",
             encoding=form.encoding,
             **_problems(form),
+            **banner(self.request),
             refusal=_refusal(draft),
             must_type=len(draft.numbers) > MOST_AT_ONCE,
             is_unanswered=SEND in self.request.POST,
