@@ -51,6 +51,12 @@ def _changes(serializer: Any, **options: Any) -> Any:
     return extend_schema(responses={200: serializer} | refusals, **options)
 
 
+def _described(view: type[Any], **actions: Any) -> type[Any]:
+    """Return a subclass with these descriptions: the view of the project stays as it is."""
+    named: type[Any] = extend_schema_view(**actions)(type(view.__name__, (view,), {}))
+    return named
+
+
 class MessageExtension(OpenApiViewExtension):
     target_class = "django_smsww.contrib.api.viewsets.MessageViewSet"
     match_subclasses = True
@@ -59,13 +65,13 @@ class MessageExtension(OpenApiViewExtension):
         """Return the viewset with the header and the answers of the actions that send."""
         from .serializers import MessageSerializer  # models are there by now
 
-        describe = extend_schema_view(
+        return _described(
+            self.target,
             create=_sends(MessageSerializer),
             resend=_sends(MessageSerializer, 404, 409),
             cancel=_changes(MessageSerializer),
             refresh=_changes(MessageSerializer, request=None),
         )
-        return describe(type(self.target.__name__, (self.target,), {}))
 
 
 class BatchExtension(OpenApiViewExtension):
@@ -76,10 +82,9 @@ class BatchExtension(OpenApiViewExtension):
         """Return the viewset with the header and the answers of the actions that send."""
         from .serializers import BatchDetailSerializer
 
-        describe = extend_schema_view(
-            create=_sends(BatchDetailSerializer), stop=_changes(BatchDetailSerializer)
+        return _described(
+            self.target, create=_sends(BatchDetailSerializer), stop=_changes(BatchDetailSerializer)
         )
-        return describe(type(self.target.__name__, (self.target,), {}))
 
 
 class VerificationExtension(OpenApiViewExtension):
@@ -90,10 +95,10 @@ class VerificationExtension(OpenApiViewExtension):
         """Return the viewset with the header and the answers of its actions."""
         from .verification import NumberSerializer, VerificationSerializer
 
-        describe = extend_schema_view(
+        return _described(
+            self.target,
             create=_sends(VerificationSerializer),
             check=extend_schema(
                 responses={200: NumberSerializer} | _refusals(400, 401, 403, 429, 503)
             ),
         )
-        return describe(type(self.target.__name__, (self.target,), {}))
