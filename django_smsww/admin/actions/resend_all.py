@@ -19,6 +19,7 @@ from ...models.viewer import Viewer
 from ...sending.resending import estimate, to_resend
 from ..base import ReadOnlyAdmin
 from ..formatting import money, named_countries
+from .resend import ALIAS_UNUSABLE
 
 MOST = 10_000
 """More would keep the page waiting; `smsww_resend` has no limit."""
@@ -45,8 +46,7 @@ def resend_all(
     try:
         report = rows.resend(created_by=request.user)
     except InvalidSMSBackend:
-        text = gettext("Its alias cannot be used as it is configured now.")
-        model_admin.message_user(request, text, messages.ERROR)
+        model_admin.message_user(request, str(ALIAS_UNUSABLE), messages.ERROR)
         return None
     _tell(model_admin, request, report)
     return HttpResponseRedirect(model_admin.view_url("batch", report.batch))
