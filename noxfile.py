@@ -11,8 +11,6 @@ No session needs root. nox skips an interpreter that is missing; where the varia
 fails instead. You start the servers, and give their URLs in the environment.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

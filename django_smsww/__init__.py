@@ -1,10 +1,8 @@
-"""Send SMS worldwide through the Openapi gateway, and trust what the history says.
+"""Send SMS worldwide through the Openapi gateway, and keep a reliable history of the messages.
 
-The names below are the public interface. They are loaded when first used, so that importing the
-package (as INSTALLED_APPS does) loads no model, no REST framework and no requests.
+The public names are in `__all__`. Each name is imported when it is first used, so that Django can
+import this package before the models are loaded.
 """
-
-from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

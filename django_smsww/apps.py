@@ -1,7 +1,3 @@
-"""The Django app."""
-
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 
@@ -10,20 +6,17 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SMSWWConfig(AppConfig):
-    """Send SMS through the Openapi gateway and keep their history."""
-
     name = "django_smsww"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("SMS")
 
     def ready(self) -> None:
-        """Register the system checks, and what describes the callback door."""
-        from . import checks  # registering needs the app, and the setting needs to be there
+        """Register the system checks and, if drf-spectacular is installed, our OpenAPI schema."""
+        from . import checks  # noqa: F401 - it registers the checks, and needs loaded apps
 
-        checks.register_all()
         _let_rows_be_resent()
         if apps.is_installed("drf_spectacular"):
-            # By its name: what is in contrib rests on the core, and not the other way round.
+            # By name, because contrib imports the core, and not the other way round.
             import_module("django_smsww.contrib.spectacular")
             import_module("django_smsww.contrib.api.schema")
 

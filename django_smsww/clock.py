@@ -1,10 +1,21 @@
-"""Two clocks, `elapsed()` of this process and `database_now()` of all hosts, and their times.
+"""Two clocks: `elapsed()` for this process, and `database_now()` for all hosts.
 
-Where a project sets USE_TZ to False, the times that it stores are naive, and of its TIME_ZONE. The
-functions below take and return both kinds, so that no other module has to ask.
+# Note [Clocks that jump]
+- `elapsed()` does not jump. Time-outs and the deadlines of workers use this clock.
+- `database_now()` jumps if the clock of the database server is changed. Then leases, expiry times,
+  quotas and suspensions end too early or too late. If the clock jumps forward, an UNKNOWN message
+  may also be settled while its request is still running. If the clock jumps back, some aliases send
+  nothing until the clock shows the old time again: aliases with a rate limit, and aliases that just
+  got a 429 response (`worker/rate_limit.py`).
+- The clock of a host may be wrong. Then `sending/new_rows.py` writes a wrong `created_at`,
+  `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
+  expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
+  `updated_at` and `finished_at`, and `end_interrupted()` reads `updated_at`. A Retry-After header
+  with a date becomes a wrong pause. On SQLite, `database_now()` is the clock of the host, too.
+
+If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no
+other module has to read USE_TZ.
 """
-
-from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -15,60 +26,57 @@ from django.utils import timezone
 
 from .test_runs import is_isolated
 
-# Each answers in UTC, whatever the time zone of the session.
+# Each query returns UTC, whatever the time zone of the session.
 _QUERIES = {
     "postgresql": "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "oracle": "SELECT SYS_EXTRACT_UTC(SYSTIMESTAMP) FROM DUAL",
 }
 
-
 DAY_SECONDS = 86_400
 
 _FRESH = 1.0
-"""For so many seconds after asking, `database_now` adds to the last answer instead of asking."""
+"""How many seconds an answer of the database is used: `database_now()` adds the time since then."""
 _answers: dict[str, tuple[datetime, float, float]] = {}
 
 
 def elapsed() -> float:
-    """Return the seconds since a fixed moment, even if somebody sets the system clock.
+    """Return the seconds since a fixed moment. Setting the system clock does not change the result.
 
-    On Linux `time.monotonic()` stops while the machine is suspended. A worker that woke up would
-    believe that its lease had just begun, while others took its rows over long ago. So this clock
-    counts the time of a suspension too. Other systems offer no such clock to Python.
+    On Linux, this clock also runs while the machine sleeps, and `time.monotonic()` does not. After
+    the sleep, a worker must notice that its lease has expired, because other workers may have taken
+    its rows. On other systems, Python has no such clock, and this function uses `time.monotonic()`.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def database_now(using: str) -> datetime:
-    """Return the database server's time, aware or naive as the project's USE_TZ asks.
+    """Return the time of the database server: aware if USE_TZ is True, else naive.
 
-    Leases and expiries are compared with this, so that hosts whose clocks disagree do not take
-    each other's rows. SQLite has no server: its clock is the one of this machine. In a test run it
-    is Django's clock, which tests freeze and move.
+    All hosts compare leases and expiry times with this time. So hosts with different clocks do not
+    take each other's rows. SQLite has no server, so this function returns the time of this machine.
+    In a test run it returns `django.utils.timezone.now()`, which a test can freeze or move.
     """
     query = _QUERIES.get(connections[using].vendor)
     if query is None or is_isolated():
         return timezone.now()
     if using not in _answers or elapsed() - _answers[using][1] >= _FRESH:
-        # Counted from here, so that a slow answer is not used again: a lease would end too early.
+        # The age counts from here, so that a slow answer is not used again: with an old time, a
+        # lease would end too early.
         asked_at = elapsed()
         with connections[using].cursor() as cursor:
             cursor.execute(query)
             moment = cursor.fetchone()[0]
-        # Our own clock last: a process that is stopped in between believes that it is earlier,
-        # and takes no lease of others for one that is over.
+        # Our own clock is read last. If the process is stopped in between, it believes that it is
+        # earlier, and so takes no rows whose lease still holds.
         _answers[using] = moment, asked_at, elapsed()
     moment, _, came_at = _answers[using]
     return project_time((moment + timedelta(seconds=elapsed() - came_at)).replace(tzinfo=UTC))
 
 
 def clock_sql(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
-    """Return SQL and parameters for the database's time plus `seconds`.
-
-    On PostgreSQL the SQL reads the clock itself, which saves a query for the time.
-    """
+    """Return SQL for the database's time plus `seconds`, and the parameters of this SQL."""
     if connections[using].vendor == "postgresql" and not is_isolated():
         later = ("+ %s * interval '1 second'", [seconds]) if seconds else ("", [])
         return f"(clock_timestamp() {later[0]})", later[1]
@@ -77,48 +85,58 @@ def clock_sql(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
 
 
 def uses_time_zones() -> bool:
-    """Tell whether the project stores aware times."""
     return timezone.is_aware(timezone.now())
 
 
 def project_time(moment: datetime) -> datetime:
-    """Return an aware time as the project stores it: in UTC, or naive."""
+    """Convert an aware time to UTC or, if USE_TZ is False, to a naive time."""
     if uses_time_zones():
         return moment.astimezone(UTC)
     return timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def aware_time(moment: datetime) -> datetime:
-    """Return a stored time as an aware one."""
     if timezone.is_aware(moment):
         return moment
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
 def local_time(moment: datetime, zone: tzinfo | None = None) -> datetime:
-    """Return a stored time in the current time zone, or in this one."""
+    """Convert a stored time to `zone`, or to the current time zone. A naive time is unchanged."""
     return timezone.localtime(moment, zone) if timezone.is_aware(moment) else moment
 
 
+def rounded_up(at: datetime) -> datetime:
+    """Round a time up to a whole minute.
+
+    Pages and commands show times without seconds. Without rounding up, a page could name a time at
+    which an action is not possible yet.
+    """
+    return (at + timedelta(minutes=1, microseconds=-1)).replace(second=0, microsecond=0)
+
+
 def midnight(day: date, zone: tzinfo | None = None) -> datetime:
-    """Return the stored time at which a day begins in the current time zone, or in this one."""
+    """Return the first moment of a day in `zone`, or in the current time zone."""
     begins = datetime.combine(day, datetime.min.time())
     return timezone.make_aware(begins, zone) if uses_time_zones() else begins
 
 
 def day_of(moment: datetime) -> date:
-    """Return the day of a stored time in the project's TIME_ZONE, not in the user's."""
+    """Return the date of a stored time in the setting TIME_ZONE, not in the current time zone."""
     return local_time(moment, timezone.get_default_timezone()).date()
 
 
 def day_bounds(day: date) -> tuple[datetime, datetime]:
-    """Return the stored times at which a day of the project's TIME_ZONE begins and ends."""
+    """Return the beginning and the end of a day in the setting TIME_ZONE."""
     zone = timezone.get_default_timezone()
     return midnight(day, zone), midnight(day + timedelta(days=1), zone)
 
 
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
-    """Return the window of so many seconds, counted from 1970 on, that this moment is in."""
+    """Return the beginning and the end of the time window that contains `now`.
+
+    Windows of `seconds` follow each other without gaps, from the start of 1970 (UTC).
+    """
     since_1970 = int(aware_time(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(since_1970 - since_1970 % seconds, UTC)
     return project_time(begins), project_time(begins + timedelta(seconds=seconds))

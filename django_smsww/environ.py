@@ -1,20 +1,9 @@
-"""An entry of the SMSWW setting from one URL, as other settings come from the environment.
+"""Read an entry of the SMSWW setting from one URL, for example in an environment variable.
 
     SMSWW = {"default": sms_url(os.environ["SMS_URL"])}
 
-    openapi://TOKEN@production?sender=Acme&callback_url=https://example.com/sms/callback/
-    openapi://TOKEN@sandbox                 the gateway's own test host
-    openapi://TOKEN@sms.example.com:8443    another host, by https
-    openapi+http://TOKEN@127.0.0.1:8000     a host on this machine, by http
-    simulator://127.0.0.1:8000              the local simulator, which needs no token
-    console://  locmem://  dummy://         the backends for development and tests
-    file:///var/tmp/sms                     the directory of the file backend
-
-The query holds the other OPTIONS, written plainly: `dry_run=true`, `concurrency=8`,
-`allowed_countries=IT,ES`. The special characters of a URL (`/ ? # @ % & +`) are percent-encoded.
+The page Settings of the documentation (docs/settings.md) lists the URLs.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable
@@ -26,21 +15,21 @@ from .gateway.secret import Secret
 
 Options = dict[str, Any]
 
-# The plus sign of a number is no space, as it would be in a query.
+# In these options the plus sign belongs to a number; elsewhere in a query it is a space.
 _with_numbers = re.compile(r"(?<![^&])(allowed_recipients|redirect_to)=[^&]*").sub
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 
 
 def sms_url(url: str) -> dict[str, Any]:
-    """Return the entry of the SMSWW setting that the URL describes; its token is masked.
+    """Return the entry of the SMSWW setting that the URL describes.
 
-    Read the URL into SMSWW alone. Debug pages would show a setting SMS_URL with its token, since
-    its name does not look like a secret.
+    The token in the entry is a `Secret`, so its repr is masked. Do not store the URL itself in a
+    setting such as SMS_URL. Django's debug page hides only settings whose names look secret, so the
+    page would show the URL with the token.
 
     Raises:
-        InvalidSMSBackend: it cannot be read. The text says how to write it, and quotes only names
-            from the URL: the rest may be the token.
+        InvalidSMSBackend: the URL cannot be read. The error text never contains the token.
     """
     parts = _split(url)
     if parts.scheme not in _READERS:
@@ -63,7 +52,7 @@ def _split(url: Any) -> SplitResult:
 
 
 def _openapi(parts: SplitResult) -> Options:
-    # By hand, for a token may hold a colon, which would start a password.
+    # Not by `parts.username`: a token may hold a colon, which would begin a password.
     token, separator, host = parts.netloc.rpartition("@")
     if not separator or not token or not host:
         raise _invalid(f"must have a token and a host: {parts.scheme}://TOKEN@production")

@@ -1,6 +1,4 @@
-"""The errors of this package: each class is a decision that a caller can take."""
-
-from __future__ import annotations
+"""The errors of this package: one class for each way in which a caller can react."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class InvalidSMSBackend(ImproperlyConfigured):
-    """An entry of the SMSWW setting cannot be used. The text names the alias and the remedy."""
+    """An entry of the SMSWW setting cannot be used. The error text says what to correct."""
 
     def __init__(self, text: str, *, alias: str | None = None) -> None:
         super().__init__(text if alias is None else f"SMSWW[{alias!r}]: {text}")
@@ -35,23 +33,23 @@ class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
 
 
 class SMSError(Exception):
-    """A message was not accepted.
+    """The base class of errors of sending: a message was not accepted, or may have been sent.
 
-    The text never holds a number, a body or a token, so you may log it. In logs and on rows it is
-    always English; `explain` returns it in the active language.
+    The error text never contains the number or text of a message, or a token, so you may log
+    this text. Logs and the database have it in English. `explain` translates it.
 
     Attributes:
-        message: the row, or None where the call ended before there was one.
-        code: the provider's code ("2011") or, where it gave none, a word of ours.
+        message: the row of the message, or None if the call ended before a row was written.
+        code: the provider's code, such as "2011", or a code of this package, such as "invalid".
         status: the HTTP status, or None.
-        detail: the provider's words, bounded and without personal content.
+        detail: the provider's text, shortened and without personal content.
         retry_after: seconds after which another attempt makes sense, or None.
     """
 
     code: str = "error"
     summary = _("The message was not accepted")
     remedy = ""
-    """What to do, in English, for logs and reports."""
+    """What to do about the error, in English, for logs and reports."""
 
     def __init__(
         self,
@@ -80,48 +78,48 @@ class SMSError(Exception):
         return f"{text} ({', '.join(facts)})" if facts else text
 
     def explain(self) -> str:
-        """Return the text without its codes, in the language that is active."""
+        """Return the error text in the active language, without codes such as the HTTP status."""
         return self._filled(gettext(self._text))
 
     def _filled(self, text: str) -> str:
         return text % self._params if self._params else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the row: a queue's result backend must not get numbers and bodies."""
+        """Pickle the error without the row. So no task queue stores the number and the text."""
         state = {**self.__dict__, "message": None}
         return (type(self), self.args, state)
 
 
 class InvalidSMS(SMSError, ValueError):
-    """Our own validation refused the message, before any row or request."""
+    """The validation of this package refused the message. No request was made."""
 
     code = "invalid"
     summary = _("The message is not valid")
 
 
 class SMSLimited(SMSError):
-    """A limit of this project held the message back. Nothing was sent."""
+    """The message was not sent, because a limit in the settings of this project is reached."""
 
     code = "limited"
     summary = _("A limit held the message back")
 
 
 class SMSRefused(SMSError):
-    """The provider refused this message, and would refuse it again as it is."""
+    """The provider refused this message, and would refuse the same message again."""
 
     code = "refused"
     summary = _("The gateway refused the message")
 
 
 class ContentRefused(SMSRefused):
-    """Forbidden content. It may have cost a fine; it can never be resent as it is."""
+    """The provider refused forbidden content, and may charge a fine. No resend is possible."""
 
     code = "content"
     summary = _("The gateway refused the content of the message")
 
 
 class SMSUnavailable(SMSError):
-    """The message was certainly not sent, and is not at fault."""
+    """The message was certainly not sent, for a reason outside the message, such as the network."""
 
     code = "unavailable"
     summary = _("The gateway could not be reached; nothing was sent")
@@ -130,13 +128,13 @@ class SMSUnavailable(SMSError):
     )
 
     def __init__(self, text: str = "", *, status: int | None = None, **facts: Any) -> None:
-        if status and not text and type(self) is SMSUnavailable:  # it was reached, as it answered
-            text = _("The gateway did not take the message; nothing was sent")
+        if status and type(self) is SMSUnavailable:  # the gateway was reached
+            self.summary = _("The gateway did not accept the message; nothing was sent")
         super().__init__(text, status=status, **facts)
 
 
 class InvalidToken(SMSUnavailable):
-    """The token was refused: wrong, expired, or one of the other environment."""
+    """The gateway refused the token. The token is wrong, expired, or made for another host."""
 
     code = "invalid_token"
     summary = _("The gateway refused the token; nothing was sent")
@@ -144,9 +142,9 @@ class InvalidToken(SMSUnavailable):
 
 
 class AccessRefused(SMSUnavailable):
-    """The gateway, or a firewall before it, refuses this configuration, and not this message.
+    """The gateway or a firewall refuses all requests with these settings.
 
-    Causes are a token without the scope, a wrong path in the host, or a firewall.
+    Possible causes: a token without the necessary scope, a wrong path in `host`, or a firewall.
     """
 
     code = "access_refused"
@@ -155,7 +153,7 @@ class AccessRefused(SMSUnavailable):
 
 
 class InsufficientCredit(SMSUnavailable):
-    """The wallet does not cover the message."""
+    """The credit in the wallet of the account is too low for the message."""
 
     code = "insufficient_credit"
     summary = _("The wallet does not cover the message; nothing was sent")
@@ -163,7 +161,7 @@ class InsufficientCredit(SMSUnavailable):
 
 
 class AccountBlocklisted(SMSUnavailable):
-    """The account is blocked; only the provider's support can lift that."""
+    """The provider has blocked the account. Only the provider's support can unblock the account."""
 
     code = "account_blocklisted"
     summary = _("The account is blocklisted; nothing was sent")
@@ -171,14 +169,14 @@ class AccountBlocklisted(SMSUnavailable):
 
 
 ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlocklisted)
-"""Errors of the account or the configuration: each message would fail like this one."""
+"""Errors of the account or of the settings. Every other message would fail with the same error."""
 
 
 class SMSOutcomeUnknown(SMSError):
-    """The message may have been sent: no answer says. Look it up before you send it again."""
+    """No clear answer came: the message may have been sent. Find out before you resend it."""
 
     code = "outcome_unknown"
-    summary = _("No answer says whether the message was sent")
+    summary = _("There was no clear answer: the message may have been sent")
 
 
 _KINDS: dict[str, type[SMSError]] = {
@@ -196,10 +194,10 @@ _KINDS: dict[str, type[SMSError]] = {
 
 
 def error_kind(name: str) -> type[SMSError]:
-    """Return the class that a row names in its `error` field; an unknown name gives SMSError."""
+    """Return the error class with this name, or SMSError if the name is unknown."""
     return _KINDS.get(name, SMSError)
 
 
 def kinds_of(*bases: type[SMSError]) -> list[str]:
-    """Return the names under which errors of these classes are kept on rows."""
+    """Return the names of these error classes and of their subclasses."""
     return [name for name, kind in _KINDS.items() if issubclass(kind, bases)]

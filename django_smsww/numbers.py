@@ -1,9 +1,7 @@
-"""Telephone numbers: people write them in many ways, and rows hold E.164 ("+393331234567").
+"""Convert telephone numbers to E.164 ("+393331234567"), the form in the database.
 
-libphonenumber (the extra `numbers`) reads all spellings. Without it only E.164 is a number.
+Other spellings are accepted only if the package phonenumbers (the extra `numbers`) is installed.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 
 
 class PhoneNumber(Protocol):
-    """A number as the fields of django-phonenumber-field hold it."""
+    """An object with `as_e164`, such as a number of django-phonenumber-field."""
 
     @property
     def as_e164(self) -> str: ...
@@ -34,9 +32,9 @@ LONGEST_TEXT = 100
 _ABROAD = re.compile(r"[^\d+]*(\+?00|\+)")
 _is_power_of_ten = re.compile(r"\s*\+?[\d.,]+E\+?\d+\s*", re.IGNORECASE).fullmatch
 _TRUNK_ZERO = re.compile(r"[(\[] ?0 ?[)\]]")
-# Marks of text direction are of the kind Cf.
+# Unicode categories: format characters, such as marks of text direction; and dashes.
 _KINDS = {"Cf": "", "Pd": "-"}
-# Of other kinds: the minus sign, and the mark of a long vowel in Japanese.
+# Dashes of other categories: the minus sign, and the Japanese mark of a long vowel.
 _DASHES = {0x2212: "-", 0x30FC: "-"}
 
 _NO_EXTRA = _(
@@ -52,7 +50,8 @@ _NO_NUMBER = _(
     "Write it in E.164 with the plus sign, for example +393331234567."
 )
 _RUINED = _(
-    "recipient was turned into a power of ten by a spreadsheet, and its last digits are lost. "
+    "recipient was changed by a spreadsheet into a form like 3.9E+11, and its last digits are "
+    "lost. "
     "Format the column as text, and enter the numbers again."
 )
 _WRONG_LENGTH = _(
@@ -64,14 +63,16 @@ _WRONG_LENGTH = _(
 def read_number(value: object, region: str = "") -> str:
     """Return a number in E.164.
 
-    Numbers that no numbering plan knows are read too, since the plans change.
+    A number that is in no known numbering plan is accepted, because numbering plans change.
 
     Args:
-        value: a string, or an object with `as_e164` such as django-phonenumber-field has.
-        region: the ISO 3166 code of the country of national numbers; "" refuses them.
+        value: a string, or an object with `as_e164`, such as a number of django-phonenumber-field.
+        region: the country (ISO 3166) of a number without a country code. If `region` is "", such a
+            number is refused.
 
     Raises:
-        InvalidSMS: it is no number; the text says what to write, and does not repeat it.
+        InvalidSMS: `value` is not a telephone number. The error text says how to write a number,
+            and does not show `value`.
     """
     text = as_text(value)
     if not isinstance(text, str):
@@ -83,16 +84,15 @@ def read_number(value: object, region: str = "") -> str:
 
 
 def as_text(value: object) -> object:
-    """Return the string that a lazy string or an object with `as_e164` stands for."""
+    """Convert a lazy string, or an object with `as_e164`, to a string. Keep any other value."""
     value = getattr(value, "as_e164", value)
     return str(value) if isinstance(value, str | Promise) else value
 
 
 def country_of(number: str) -> str | None:
-    """Return the ISO 3166 code of a number's country, or None if it has none.
+    """Return the ISO 3166 code of a number's country, or None if the number has no country.
 
-    Raises:
-        ImportError: the extra is missing.
+    Raise ImportError if the package phonenumbers is not installed.
     """
     phonenumbers = required_library()
     try:
@@ -102,7 +102,7 @@ def country_of(number: str) -> str | None:
 
 
 def is_known(number: str) -> bool:
-    """Tell whether a numbering plan has this number; True if there is no library to ask."""
+    """Whether a numbering plan contains this number; True if phonenumbers is not installed."""
     phonenumbers = library()
     if phonenumbers is None:
         return True
@@ -114,7 +114,7 @@ def is_known(number: str) -> bool:
 
 @cache
 def library() -> Any:
-    """Return the package phonenumbers, or None. Its import takes long, so the first use does it."""
+    """Import and return the package phonenumbers. Return None if it is not installed."""
     try:
         return required_library()
     except ImportError:
@@ -122,23 +122,22 @@ def library() -> Any:
 
 
 def required_library() -> Any:
-    """Return the package phonenumbers; raise ImportError if it is missing."""
     import phonenumbers  # an extra, and slow to import
 
     return phonenumbers
 
 
-# One number is read several times on its way into a row; a mass send reads all of them first.
+# Each number is read several times before its row is written; a mass send reads all numbers first.
 @lru_cache(maxsize=16_384)
 def _parse(text: str, region: str) -> str:
-    """Return the number in E.164, or a text that is_e164() refuses: "" if it is no number."""
+    """Return the number in E.164. If the text is no number, return a string that is not E.164."""
     if len(text) > LONGEST_TEXT:
         return ""
     if is_e164(text) and _format(text, "") == text:
         return text
     plain = plain_text(text)
     if any(character.isalpha() for character in plain):
-        return ""  # libphonenumber takes letters for the keys of a telephone
+        return ""  # libphonenumber would read letters as keys of a telephone
     found = [number for each in _spellings(plain, region) if (number := _settled(each, region))]
     if len(found) < 2:
         return found[0] if found else ""
@@ -146,7 +145,7 @@ def _parse(text: str, region: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return a text with plain spaces, dashes and digits, and without tel:."""
+    """Replace special spaces, dashes and digits by plain ones, and remove "tel:" at the start."""
     text = normalize("NFKC", text).translate(_DASHES).strip()
     if text[:4].lower() == "tel:":
         text = text[4:]
@@ -160,10 +159,10 @@ def _plain_character(character: str) -> str:
 
 
 def _spellings(text: str, region: str) -> Iterator[str]:
-    """Yield a number in the spellings that libphonenumber reads; the last is the likeliest."""
+    """Yield possible spellings of a number for libphonenumber, the most probable one last."""
     abroad = _ABROAD.match(text)
     if region and not (abroad and abroad[1] == "+"):
-        yield text  # 00 starts no international number in some countries
+        yield text  # in some countries, 00 does not start an international number
     if abroad:
         text = "+" + text[abroad.end() :].lstrip()
         yield text
@@ -173,9 +172,9 @@ def _spellings(text: str, region: str) -> Iterator[str]:
 
 
 def _settled(spelling: str, region: str) -> str:
-    """Return the number in E.164, as short as libphonenumber makes it."""
+    """Return the number in E.164, without trunk zeros (zeros dialled only inside the country)."""
     number = _format(spelling, region)
-    # It removes one trunk zero at a time.
+    # libphonenumber removes one trunk zero at a time.
     while len(shorter := _format(number, "")) < len(number) and shorter:
         number = shorter
     return number
@@ -194,7 +193,7 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Tell a national number from a foreign one that lacks its plus sign."""
+    """Whether this is a national number, not a foreign number whose plus sign is missing."""
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

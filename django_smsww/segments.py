@@ -1,13 +1,11 @@
-"""The encoding of a text, its size, and its segments.
+"""Compute the encoding of a text, its size and its segments (the parts of a long message).
 
-The rules are those of 3GPP TS 23.038 (the alphabets) and 3GPP TS 23.040 (the header that joins
-the segments of a long message), with the limits that the gateway documents. You pay for the
-provider's own count; this one is for previews, limits and budgets before sending.
+The rules are those of 3GPP TS 23.038 (alphabets) and 3GPP TS 23.040 (the header that joins
+segments), with the limits that the gateway documents. You pay for the segments that the provider
+counts. Use the count of this module before sending, for previews, limits and budgets.
 
-This module needs nothing but the standard library.
+This module imports only the standard library.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
@@ -20,8 +18,8 @@ UCS2 = "UCS-2"
 # The header that joins segments numbers them in one octet (TS 23.040, section 9.2.3.24.1).
 MAX_SEGMENTS = 255
 
-# TS 23.038, section 6.2.1, row by row of code. U+001B is not a character: it announces one of
-# the extension table.
+# TS 23.038, section 6.2.1, row by row. U+001B is not a character: it announces a character of the
+# extension table.
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅå"
     "Δ_ΦΓΛΩΠΨΣΘΞÆæßÉ"
@@ -39,8 +37,8 @@ _ALPHABET = frozenset(_BASIC + _EXTENSION)
 # Latin-1.
 _find_stranger = re.compile(f"[^{re.escape(_BASIC + _EXTENSION)}]").search
 
-# A text is measured on its units, one octet for each septet or UTF-16 code unit. All that matters
-# of a unit is whether it is the first of two that stay together: an escape or a high surrogate.
+# A text is measured in units, one octet for each septet or UTF-16 code unit. An octet only says
+# whether its unit is the first of two that stay together: an escape or a high surrogate.
 _PAIR = "ÿ"  # Any character that UTF-8 writes in two octets.
 _FIRST = _PAIR.encode()[:1]
 _GSM7_UNITS = bytes(ord(_PAIR) if chr(octet) in _EXTENSION else 0 for octet in range(256))
@@ -84,9 +82,9 @@ _PARTING_DASH = re.compile(r"(?<=[^\s\d—―])[—―](?=[^\s—―.,;:!?)])|(?
 class SegmentCount:
     """The encoding and the size of a text.
 
-    `characters` are septets in GSM-7 and UTF-16 code units in UCS-2. Their sum leaves out the
-    empty place of a pair that did not fit at the end of a segment, so you cannot divide it to get
-    `segments`.
+    `characters` counts septets in GSM-7, and UTF-16 code units in UCS-2. Do not compute `segments`
+    from `characters` by division. A character of two units is never split between two segments, so
+    a segment may have one unit less than the limit.
     """
 
     encoding: str
@@ -97,8 +95,8 @@ class SegmentCount:
 def count_segments(text: str) -> SegmentCount:
     """Return the encoding of `text`, its size in that encoding and its number of segments.
 
-    Every string is counted, also one that cannot be sent: the empty text is one segment, a lone
-    surrogate is one unit of UCS-2, and there may be more than `MAX_SEGMENTS`.
+    This function also accepts a text that cannot be sent. The empty text has one segment. A lone
+    surrogate counts as one unit of UCS-2. The number of segments may exceed `MAX_SEGMENTS`.
     """
     encoding, units = _encode(text)
     segments = sum(1 for _ in _cut(encoding, units))
@@ -106,7 +104,7 @@ def count_segments(text: str) -> SegmentCount:
 
 
 def split_segments(text: str) -> list[str]:
-    """Return the text of each segment; joined, they are `text` again."""
+    """Split `text` into the texts of its segments. All characters are kept."""
     segments, start = [], 0
     for units in _cut(*_encode(text)):
         end = start + len(units) - units.count(_FIRST)
@@ -116,22 +114,22 @@ def split_segments(text: str) -> list[str]:
 
 
 def guilty_characters(text: str) -> tuple[str, ...]:
-    """Return the distinct characters that force UCS-2, in the order of their appearance."""
+    """Return the distinct characters of `text` that GSM-7 lacks, so that the text needs UCS-2."""
     return tuple(character for character in dict.fromkeys(text) if character not in _ALPHABET)
 
 
 def replace_characters(text: str) -> str:
-    """Return `text` with plain punctuation where that makes it GSM-7, else `text` itself.
+    """Make the punctuation of `text` plain, so that the text can be sent in GSM-7.
 
-    Quotation marks, dashes, spaces and the like become their plain forms, invisible characters
-    go, and letters written with a separate accent are composed. A long dash that parts two words
-    without spaces gets them, as a hyphen would join the words. Letters and digits are never
-    changed, and the result never has more segments. One character that cannot be replaced keeps
-    the whole text in UCS-2, where the typography costs nothing: it is all left as it was written.
+    Quotation marks, dashes, spaces and similar characters become plain. Invisible characters are
+    removed. A letter and its separate accent become one character. Other letters and digits do not
+    change. A long dash between two words becomes a hyphen with spaces.
+
+    The text is returned unchanged if it would still need UCS-2, or would get more segments.
     """
     if not _find_stranger(text):
         return text
-    # Composed first: an accent after a character that goes must not move to the one before.
+    # Composed first: if a character is removed, its accent must not move to the one before.
     composed = unicodedata.normalize("NFC", text)
     replaced = _PARTING_DASH.sub(" - ", composed).translate(_REPLACEMENTS)
     if _find_stranger(replaced):
@@ -144,7 +142,7 @@ def replace_characters(text: str) -> str:
 
 def _encode(text: str) -> tuple[str, bytes]:
     if _find_stranger(text):
-        # Of each code unit the first octet. "replace" makes a lone surrogate one common unit.
+        # The first octet of each code unit. "replace" makes a lone surrogate one common unit.
         return UCS2, text.encode("utf-16-be", "replace")[::2].translate(_UCS2_UNITS)
     # Latin-1 lacks the euro sign, which is a pair like ^, and the Greek capitals, common units.
     characters = text.replace("€", "^").encode("latin-1", "replace").translate(_GSM7_UNITS)
@@ -167,7 +165,7 @@ def _cut(encoding: str, units: bytes) -> Iterator[bytes]:
 
 
 def tables() -> dict[str, object]:
-    """Return the tables with which JavaScript counts segments in the browser."""
+    """Return the tables that the JavaScript in the browser needs to count segments."""
     return {
         "basic": _BASIC,
         "extension": _EXTENSION,

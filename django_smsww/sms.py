@@ -1,4 +1,4 @@
-"""The two values that cross the boundary of a backend: a message, and its result."""
+"""The classes `SMS` (a message for a backend) and `SendResult` (the result of a backend)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,22 @@ from uuid import UUID, uuid4
 from .exceptions import SMSError
 
 RESERVED_CUSTOM_KEY = "_smsww"
-"""The key in `callback.custom` that carries our reference and signature."""
+"""The key in a callback's custom data that holds the signed reference of the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class SMS:
-    """One message to one recipient; the same object is sent once, however often you give it.
+    """One message to one recipient. The same object is sent only once, even if you pass it twice.
 
-    `None` in `dry_run` and `fail_on_multiple_messages` stands for the backend's default, and an
-    empty `sender` for the backend's sender, or else the provider's ("Openapi").
+    If `dry_run` or `fail_on_multiple_messages` is None, or `sender` is "", the backend's default is
+    used. Without any sender, the telephone shows the provider's sender ("Openapi").
 
     Attributes:
         body: the text.
-        recipient: a number; rows and backends get it in E.164: "+393331234567".
-        sender: 3 to 11 letters, digits and spaces, not digits alone.
-        key: your own idempotency key, unique per alias; "" for none.
-        custom: JSON object that the provider returns with each callback.
-        tag: a short label to group messages by.
-        sensitive: delete the text as soon as it was sent or has failed.
-        send_at, expires_at: aware datetimes; not sent before the one or after the other.
-        priority: messages with a greater one leave first.
-        batch: groups the messages of one mass send.
-        reference: our own id of the message, which callbacks bring back.
+        recipient: the telephone number, which is converted to E.164 ("+393331234567").
+        sender, key, custom, tag, sensitive, send_at, expires_at, priority: as for `send_sms`.
+        batch: the id that the messages of one mass send share.
+        reference: the id that this package gives the message. Callbacks contain this id.
     """
 
     body: str = field(repr=False)
@@ -53,12 +47,11 @@ class SMS:
     reference: UUID = field(default_factory=uuid4)
 
     def replace(self, **changes: Any) -> SMS:
-        """Return a copy with these fields changed."""
         return replace(self, **changes)
 
 
 class SMSOptions(TypedDict, total=False):
-    """The fields of SMS that `send_sms` and the others take by name, for type checkers."""
+    """The types of the SMS fields that functions like `send_sms` take as keyword arguments."""
 
     dry_run: bool | None
     fail_on_multiple_messages: bool | None
@@ -73,22 +66,22 @@ class SMSOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """The provider's record of one message, from the answer to a send, a look-up or a callback.
+    """The provider's record of one message, as read from a response or from a callback.
 
-    A field is None (or "") where the provider said nothing. With `error` set nothing else counts,
-    except the facts that came along with a refusal.
+    If the response or the callback lacks a value, the field of this value is None or "". If `error`
+    is set, the other fields contain only values from the provider's refusal.
 
     Attributes:
-        provider_id: the provider's id; "" for a dry run. A number is kept as its text.
-        state: the provider's word, kept as it came; not always one that we know.
+        provider_id: the provider's id of the message, as a string; "" for a dry run.
+        state: the state as the provider names it, which may be a state unknown to this package.
         encoding: "GSM-7" or "UCS-2".
         characters, segments: the provider's counts; you pay for each segment.
-        country, prefix: "IT", "39".
-        price, total_price: EUR for one segment and for all; zero while the price is unknown.
-        recipient, sender, body: as the provider has them, to recognise a message by.
-        custom: the object that we sent in `callback.custom`, if the provider returns it.
+        country, prefix: the country and its telephone code, such as "IT" and "39".
+        price, total_price: for one segment and for all segments, in EUR; zero while unknown.
+        recipient, sender, body: the provider's values, by which the message can be recognised.
+        custom: the custom data of the request, if the provider returns it.
         error: why the message was not accepted.
-        warning: the message was accepted, but others must wait as they would after this error.
+        warning: an error that may stop other messages, although this message was accepted.
     """
 
     provider_id: str = ""
@@ -114,16 +107,15 @@ class SendResult:
     warning: SMSError | None = None
 
     def __post_init__(self) -> None:
-        # A provider may number its messages; an id of the wrong type must not lose a paid one.
+        # A provider's id may be a number. An id of the wrong type must not lose a paid message.
         if not isinstance(self.provider_id, str):
             text = "" if self.provider_id is None else str(self.provider_id)
             object.__setattr__(self, "provider_id", text)
 
     @property
     def stop(self) -> SMSError | None:
-        """The error after which others may have to wait."""
+        """The error that may stop other messages: `warning` or, without a warning, `error`."""
         return self.warning or self.error
 
     def nameless(self) -> SendResult:
-        """Return a copy without the provider's id."""
         return replace(self, provider_id="")

@@ -1,6 +1,4 @@
-"""The states of a message, and the one table of legal moves between them."""
-
-from __future__ import annotations
+"""The states of a message, and the table of allowed changes between them."""
 
 from enum import Enum
 
@@ -9,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class State(TextChoices):
-    """What happened to a message. Six words are the provider's own (specification 1.2.7)."""
+    """The state of a message. Six states are those of the provider's specification (1.2.7)."""
 
     QUEUED = "QUEUED", _("Queued")
     SENDING = "SENDING", _("Sending")
@@ -26,55 +24,41 @@ class State(TextChoices):
 
 
 class Cause(Enum):
-    """The reason of a move. It decides from which states a message may move."""
+    """The reason for a change of state. `MOVES` lists the changes that each reason allows."""
 
     SENDING = "our own sending, under a lease"
     KEY = "a repeated call with the same key"
     PERSON = "a person"
     ABSENCE = "proof that the provider has no such message"
-    RESTORE = "a restored backup, whose rows may be older than what they say"
+    RESTORE = "a restored backup, whose messages may have been sent since it was made"
     EVIDENCE = "an authentic callback, or the answer to the send itself"
-    ANSWER = "the answer to the send itself, where it comes after what others held to be true"
+    ANSWER = "the answer to the send itself, after the state was changed for another reason"
     LOOKUP = "the provider's own record"
     RECORD = "the provider's record of the row's id, which names another message"
 
 
-PROVIDER = frozenset(
-    {
-        State.NEW,
-        State.PENDING,
-        State.DELIVERED,
-        State.UNDELIVERABLE,
-        State.EXPIRED,
-        State.REJECTED,
-    }
+SETTLED_BY_PROVIDER = frozenset(
+    {State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.REJECTED}
 )
-"""The provider's six words."""
+"""The four final states that the provider reports."""
 
-SETTLED_BY_PROVIDER = PROVIDER - {State.NEW, State.PENDING}
-"""The provider's four last words."""
+PROVIDER = SETTLED_BY_PROVIDER | {State.NEW, State.PENDING}
+"""The six states that the provider reports."""
 
 FINAL = SETTLED_BY_PROVIDER | {State.VALIDATED}
-"""No callback moves a message out of these."""
+"""Final states: no callback changes a message in one of these states."""
 
 UNFINISHED = frozenset({State.QUEUED, State.SENDING, State.NEW, State.PENDING, State.UNKNOWN})
-"""Something is still expected to happen."""
+"""States of messages whose state is still expected to change."""
 
-RESENDABLE = frozenset(
-    {
-        State.FAILED,
-        State.CANCELLED,
-        State.UNDELIVERABLE,
-        State.EXPIRED,
-        State.REJECTED,
-        State.DELIVERED,
-    }
-)
-"""The message has ended, so you may send it once more. Settle an UNKNOWN one first."""
+RESENDABLE = SETTLED_BY_PROVIDER | {State.FAILED, State.CANCELLED}
+"""States of finished messages, which may be resent. UNKNOWN is not included."""
 
-# Evidence that the provider has the message moves any row that is not final, even one that
-# was held to have failed. Within the provider's words there is only forwards: a late NEW
-# does not undo PENDING.
+UNDELIVERED = RESENDABLE - {State.DELIVERED, State.CANCELLED}
+"""States of finished messages that were neither delivered nor cancelled by a person."""
+
+# Evidence that the provider has the message changes any row that is not final, even a FAILED one.
+# The provider's words only go forward: a late NEW does not undo PENDING.
 _BEFORE_NEW = frozenset(State) - FINAL - {State.NEW, State.PENDING}
 _BEFORE_PENDING = _BEFORE_NEW | {State.NEW}
 _BEFORE_FINAL = _BEFORE_PENDING | {State.PENDING}
@@ -103,16 +87,16 @@ MOVES: dict[Cause, dict[State, frozenset[State]]] = {
     Cause.RESTORE: {State.UNKNOWN: frozenset({State.QUEUED, State.SENDING})},
     Cause.EVIDENCE: _EVIDENCE,
     Cause.RECORD: {State.UNKNOWN: PROVIDER},
-    # What the row said so far was said of another message, final or not; or it was given up for
-    # lost while its refusal was on the way.
+    # The state so far was another message's, final or not; or the row became UNKNOWN while the
+    # refusal was on its way.
     Cause.ANSWER: {word: frozenset(State) - {State.VALIDATED, word} for word in PROVIDER}
     | {State.FAILED: frozenset({State.UNKNOWN})},
-    # The provider's record is the authority: it alone may correct one final word into another.
+    # Only the provider's record may replace one final word by another.
     Cause.LOOKUP: _EVIDENCE
     | {word: _BEFORE_FINAL | (SETTLED_BY_PROVIDER - {word}) for word in SETTLED_BY_PROVIDER},
 }
 
 
 def sources(target: State, cause: Cause) -> frozenset[State]:
-    """Return the states from which a message may move to `target` for this cause."""
+    """Return the states from which a message may change to `target` for this cause."""
     return MOVES[cause].get(target, frozenset())

@@ -1,9 +1,7 @@
-"""In a test run no message leaves the process: aliases deliver to the outbox, as with mail.
+"""Detect test runs. In a test run, messages go to a list (the outbox) and are not sent.
 
-It imports nothing but the standard library, for pytest loads it in every project of the machine.
+This module imports only the standard library: pytest loads it even in projects without Django.
 """
-
-from __future__ import annotations
 
 import sys
 from collections import Counter
@@ -14,12 +12,11 @@ _open: Counter[str] = Counter()
 
 
 def is_isolated() -> bool:
-    """Tell whether this process runs tests, and no test has asked for real sending.
+    """Whether this process runs tests, and no test is inside `real_sms()`.
 
-    Django marks the process in `setup_test_environment()`, which pytest-django and the parallel
-    workers of Django's runner call too, and removes the mark in `teardown_test_environment()`.
-    Where that mark cannot be seen, messages are sent. The mark is not `mail.outbox`, which some
-    projects set in development, nor `sys.argv`, which a worker of its own process does not have.
+    A test run lasts from Django's `setup_test_environment()` to `teardown_test_environment()`.
+    Inside `declared()`, there is a test run, too. Other signs of a test run are not reliable: some
+    projects set `mail.outbox` in development, and a parallel worker has another `sys.argv`.
     """
     if _open["real"]:
         return False
@@ -29,7 +26,7 @@ def is_isolated() -> bool:
 
 @contextmanager
 def declared() -> Iterator[None]:
-    """Treat this process as a test run, also under a runner that Django does not know."""
+    """Treat this process as a test run, even if its test runner does not know Django."""
     begin("declared")
     try:
         yield
@@ -38,9 +35,20 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Begin a block that is "declared" a test run, or that sends "real" messages."""
+    """Begin a test run (`name` is "declared") or real sending in a test ("real")."""
     _open[name] += 1
 
 
 def end(name: str) -> None:
     _open[name] -= 1
+
+
+def start_afresh() -> None:
+    """Clear the outbox, the counts of refused callbacks, and the failures of task queues."""
+    # A module that is not imported has nothing to forget.
+    if locmem := sys.modules.get("django_smsww.backends.locmem"):
+        locmem.outbox.clear()
+    if refusals := sys.modules.get("django_smsww.callbacks.refusals"):
+        refusals.forget()
+    if task_queues := sys.modules.get("django_smsww.worker.task_queues"):
+        task_queues.forget_failures()

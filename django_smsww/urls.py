@@ -1,6 +1,4 @@
-"""Include these where the gateway can reach them: `path("sms/", include("django_smsww.urls"))`."""
-
-from __future__ import annotations
+"""The URL of the callback view. Include it: `path("sms/", include("django_smsww.urls"))`."""
 
 from django.urls import path
 

@@ -1,7 +1,5 @@
 """The documentation site: `sphinx-build -W -n docs build/docs`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,33 +1,43 @@
 """Fixtures that several suites share."""
 
-from __future__ import annotations
-
+import gc
 import sys
 from datetime import timedelta
 from importlib.util import find_spec
 
 import hypothesis
 import pytest
+from django.test import TransactionTestCase
 from django.utils import timezone
 
 from django_smsww import numbers
 from django_smsww.callbacks import refusals
+from django_smsww.clock import database_now
 from django_smsww.models import Message
 from django_smsww.testing import real_sms
 
 from .support import databases
 from .support.backends import KnowingBackend, ScriptedBackend
+from .support.sampling import mark_further_cases
 
 NUMBER = "+393331234567"
 
 # The browser's driver is an extra of the developers; `-m browser` without it finds no test.
 collect_ignore = [] if find_spec("selenium") else ["browser", "wheel/test_newcomer.py"]
 
+# Thousands of tests are collected, and live as long as the process: nothing of it is garbage.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
 
 def pytest_configure(config):
     """Try properties with few examples where slow tests are left out as well."""
     is_full = "not slow" not in config.option.markexpr
-    examples = 300 if is_full else 30
+    examples = 50 if is_full else 15
     hypothesis.settings.register_profile("smsww", max_examples=examples, deadline=None)
     hypothesis.settings.load_profile("smsww")
 
@@ -39,6 +49,15 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if EXTERNAL & {mark.name for mark in item.iter_markers()}:
             item.add_marker("external")
+    mark_further_cases(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush():
+    """Keep content types and permissions, which take Django most of the time of a flush."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", databases.empty_tables)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +80,16 @@ def no_extra(monkeypatch):
     numbers.library.cache_clear()
     yield
     numbers.library.cache_clear()
+
+
+@pytest.fixture
+def known_time(monkeypatch, db):
+    """Ask the database for its time now, and not again during a test that counts statements.
+
+    On a slow machine the test takes longer than the second after which it would be asked again.
+    """
+    database_now("default")
+    monkeypatch.setattr("django_smsww.clock._FRESH", 3600)
 
 
 @pytest.fixture

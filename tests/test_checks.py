@@ -17,6 +17,7 @@ from django_smsww import checks
 from .support import guides
 
 PACKAGE = Path(checks.__file__).parents[1]
+MODULES = {each.__name__ for each in (checks.aliases, checks.callback_urls, checks.database)}
 LOCMEM = "django_smsww.backends.locmem.SMSBackend"
 DUMMY = "django_smsww.backends.dummy.SMSBackend"
 CALLBACK = "https://sms.example.com/sms/callback/"
@@ -117,7 +118,7 @@ def test_what_keeps_messages_from_telephones_is_found_on_deploy_alone(found, opt
 
 
 def test_absent_callback_url_names_the_consequence(found):
-    assert "stays at NEW (accepted)" in found(token="s3cr3t")["W001"].hint
+    assert "stays NEW (accepted)" in found(token="s3cr3t")["W001"].hint
 
 
 @pytest.mark.parametrize(
@@ -201,12 +202,16 @@ def test_no_check_asks_the_database_or_the_network(found, monkeypatch):
     assert set(found(deploy=True, **GOOD | {"host": "https://nowhere.invalid"})) == set()
 
 
-def test_every_check_is_registered_with_its_own_identifier():
-    registered = set(registry.registry.get_checks(include_deployment_checks=True))
-    ours = {*checks.ALWAYS, *checks.ON_DEPLOY}
-    assert ours <= registered
-    assert not set(checks.ON_DEPLOY) & set(registry.registry.get_checks())
-    assert len({check.__doc__.partition(":")[0] for check in ours}) == len(ours)
+def test_every_check_has_its_own_identifier_and_runs_when_its_docstring_says():
+    usual, every = (
+        {each for each in registry.registry.get_checks(deploy) if each.__module__ in MODULES}
+        for deploy in (False, True)
+    )
+    assert every - usual == {each for each in every if "(deploy)" in each.__doc__}
+    assert {each for each in every if Tags.database in each.tags} == {
+        each for each in every if "(database)" in each.__doc__
+    }
+    assert len({each.__doc__.partition(":")[0] for each in every}) == len(every) == 17
 
 
 def test_command_runs_the_checks(settings, capsys):

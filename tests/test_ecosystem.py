@@ -1,7 +1,5 @@
 """The tests of projects with other packages pass; each suite has settings of its own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OTHERS = ["jazzmin", "unfold"]
 
 
 def run(suite, marks, **environment):
@@ -29,7 +26,9 @@ def run(suite, marks, **environment):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize("suite", ["ecosystem", "task_queues"])
 def test_the_suite_of_such_a_project_passes(suite):
     run(suite, "not external")
@@ -38,9 +37,7 @@ def test_the_suite_of_such_a_project_passes(suite):
 @pytest.mark.parametrize(
     "marks", ["not external", pytest.param("browser", marks=pytest.mark.browser)]
 )
-@pytest.mark.parametrize(
-    "theme", ["grappelli", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
-)
+@pytest.mark.parametrize("theme", ["grappelli", "jazzmin", "unfold"])
 def test_the_admin_works_under_another_theme(theme, marks):
     if not find_spec(theme):
         pytest.skip(f"{theme} is not installed: it is among the extras of the developers")

@@ -1,9 +1,8 @@
 """The example project, run as a user runs it, in a process of its own."""
 
-from __future__ import annotations
-
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import pytest
 from django.utils import timezone
 
 from django_smsww import State
+
+from .support.sampling import slow_unless
 
 MANAGE = Path(__file__).parent.parent / "example_project" / "manage.py"
 PRODUCTION = {
@@ -92,13 +93,14 @@ def test_variables_decide_the_settings(environment, variables, expression, shown
     assert told.strip() == shown
 
 
+@pytest.mark.slow
 def test_production_passes_the_deployment_checks(manage):
     done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("missing", sorted(PRODUCTION.keys() - {"DJANGO_ENV"}))
-@pytest.mark.parametrize("how", ["absent", "empty"])
+@pytest.mark.parametrize("how", slow_unless("absent".__eq__, ["absent", "empty"]))
 def test_production_does_not_start_without(manage, missing, how):
     left = {name: value for name, value in PRODUCTION.items() if name != missing}
     done = manage("check", **left, **({missing: ""} if how == "empty" else {}))
@@ -117,6 +119,7 @@ def test_the_demo_refuses_to_run_in_production(manage):
     assert "not in production" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_demo_says_which_port_is_taken(manage, busy_port):
     for option in ("--port", "--simulator-port"):
         done = manage("demo", "--once", option, str(busy_port))
@@ -177,19 +180,43 @@ def demo(environment):
         process.kill()
 
 
+QUEUE_ONE = """
+import time
+from django_smsww import send_sms
+message = send_sms("Hello", "+393331234500", queue=True)
+for _ in range(200):
+    message.refresh_from_db()
+    if message.state != "QUEUED":
+        break
+    time.sleep(0.1)
+print(message.state)
+"""
+
+
+def run_in_shell(command, environment):
+    return subprocess.run(command, env=environment, shell=True, capture_output=True, text=True)
+
+
 @pytest.mark.slow
-def test_ctrl_c_ends_the_site_and_the_simulator(demo):
+def test_the_demo_sends_queued_messages_until_ctrl_c_ends_it(demo, environment):
     lines = []
     for line in demo.stdout:  # it ends when the demo dies
         lines.append(line)
-        if line == "Ctrl-C ends both.\n":
+        if line.startswith("Ctrl-C ends"):
             break
     shown = "".join(lines)
-    assert shown.endswith("\nCtrl-C ends both.\n")
+    assert lines[-1] == "Ctrl-C ends all of them, and the worker that sends queued messages.\n"
     simulator, site = sorted(set(re.findall(r"http://[\d.]+:\d+", shown)), key=shown.index)
     pages = f"{site}/admin/", f"{site}/static/admin/css/base.css", f"{simulator}/_simulator/idle"
     for url in pages:
         assert urlopen(url, timeout=10).status == 200
+    [command] = [line.strip() for line in lines if line.endswith(" smsww_status\n")]
+    status = run_in_shell(command, environment)
+    assert (status.returncode, status.stderr) == (0, "")
+    assert "environment: demo" in status.stdout
+    queue_one = shlex.join(["shell", "-v", "0", "-c", QUEUE_ONE])
+    queued = run_in_shell(command.replace("smsww_status", queue_one), environment)
+    assert queued.stdout.split()[-1] not in ("QUEUED", "FAILED", "UNKNOWN")
     demo.send_signal(signal.SIGINT)
     assert demo.wait(60) == 0
     for url in (site, simulator):

@@ -11,6 +11,7 @@ from django_smsww import (
     InvalidSMSBackend,
     SMSBackendDoesNotExist,
     SMSRefused,
+    SMSUnavailable,
     sms_backends,
 )
 
@@ -38,6 +39,14 @@ def test_an_error_is_explained_in_the_language_of_the_reader_also_after_a_queue(
 
 def test_a_text_of_somebody_else_is_left_as_it_is():
     assert InvalidSMS("100 % wrong").explain() == "100 % wrong"
+
+
+def test_an_error_with_an_answer_does_not_say_that_the_gateway_was_not_reached():
+    answered, unreached = SMSUnavailable(status=503), SMSUnavailable()
+    assert (answered.summary, unreached.summary) == (
+        "The gateway did not accept the message; nothing was sent",
+        "The gateway could not be reached; nothing was sent",
+    )
 
 
 PUBLIC = [getattr(django_smsww, name) for name in django_smsww.__all__]

@@ -5,8 +5,6 @@ is in a log record, an exception, a page of Django's debugger, an admin page's t
 or in what an engine is told.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys
@@ -40,6 +38,7 @@ from django_smsww.models import Message, Suspension
 from django_smsww.models import provider_facts as facts
 from django_smsww.reconcile import sync
 from django_smsww.sms import SMS
+from django_smsww.worker import results
 from django_smsww.worker.queue import deliver_due
 
 from .support.door import FORM, document, post, signed
@@ -81,7 +80,8 @@ def simulator():
 
 
 @pytest.fixture(autouse=True)
-def alias(simulator, settings, caplog):
+def alias(simulator, settings, caplog, monkeypatch):
+    monkeypatch.setattr(results, "FLUSH_SECONDS", 0.001)
     simulator.reset()
     settings.DEBUG = True
     options = {"token": TOKEN, "host": simulator.url, "environment": "here", "timeout": 0.3}

@@ -1,7 +1,5 @@
 """The alphabet here is written a second time, in another manner, so that a slip in one shows."""
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 

@@ -1,7 +1,7 @@
-"""The history in Django's admin: browse it, and act on messages.
+"""Django's admin for the message history: lists, pages and actions.
 
-Each change is a POST with its own permission. `permissions.Viewer` decides whether a person sees
-numbers, texts and prices.
+Each kind of change is a POST request that needs a separate permission. The class
+`models.viewer.Viewer` decides whether a user sees numbers, texts and prices.
 """
 
 from .batch import BatchAdmin

@@ -1,6 +1,4 @@
-"""The base of our ModelAdmins: read-only changelists, and pages of our own."""
-
-from __future__ import annotations
+"""The base class of the package's ModelAdmins: read-only lists, and additional pages."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +23,10 @@ MOST_LISTED = 10_000
 
 
 class CappedPaginator(Paginator):
-    """Page through the newest 10,000 rows only, so that no changelist counts its whole table.
+    """A paginator of the newest 10,000 rows, so that a changelist does not count its whole table.
 
     Attributes:
-        known: the number of rows, if a search has counted them already.
+        known: the number of rows if a search has already counted them, else None.
     """
 
     known: int | None = None
@@ -39,11 +37,11 @@ class CappedPaginator(Paginator):
 
     @property
     def is_capped(self) -> bool:
-        """Whether there are more rows than the pages show."""
+        """Whether there are more rows than the pages can show."""
         return self._counted > MOST_LISTED
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page; read the pages of the far half from the end, which is nearer."""
+        """Return a page of rows. Pages near the end may be read backwards, which is faster."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         if self.is_capped or first < self.count / 2:
@@ -57,25 +55,28 @@ class CappedPaginator(Paginator):
     def _counted(self) -> int:
         if self.known is not None:
             return self.known
-        # The count needs no order, and with one the database would sort.
+        # A count needs no order. With an order, the database would sort.
         rows: Any = self.object_list
         return rows.order_by()[: MOST_LISTED + 1].count()
 
 
 class NewestFirst(ChangeList):
-    """Order by primary key: another order could scan the table, or reveal masked values."""
+    """A changelist in the order of the primary key, with the newest rows first.
+
+    Another order could need a table scan, or could reveal masked values.
+    """
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Ignore `?o=`, which Django reads even if no column is sortable."""
+        """Ignore the URL parameter `o`, which Django reads even if no column is sortable."""
         return ["-pk"]
 
 
 def _belongs_to(declared: Any, lookup: str, opts: Any) -> bool:
-    """Whether an item of `list_filter`, in any form that Django takes, may read this parameter."""
+    """Whether the URL parameter `lookup` may belong to `declared`, an item of `list_filter`."""
     if isinstance(declared, type):
         if hasattr(declared, "names"):
             return lookup in declared.names()
-        # A filter may read many parameters, and tells them to nobody before it is built.
+        # A filter class may read many parameters, which only its instances know.
         known = getattr(declared, "parameter_name", None)
         return lookup == known or (known is None and not _is_column(lookup, opts))
     path = declared if isinstance(declared, str) else declared[0]
@@ -90,7 +91,7 @@ def _is_column(lookup: str, opts: Any) -> bool:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Show rows that nobody adds, changes or deletes here."""
+    """A ModelAdmin whose rows nobody can add, change or delete."""
 
     list_per_page = 50
     paginator = CappedPaginator
@@ -103,22 +104,22 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         css = {"all": ["django_smsww/admin.css", "django_smsww/statistics.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: sending and the provider's callbacks write the rows."""
+        """Return False, because only the package itself adds rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: people rely on an unedited history."""
+        """Return False, because nobody may edit the history."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: `smsww_prune` deletes old rows."""
+        """Return False, because only the command `smsww_prune` deletes old rows."""
         return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestFirst
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the declared filters alone: `?body__regex=` would reveal a text bit by bit."""
+        """Allow only declared filters. Other lookups, like `?body__regex=`, could reveal a text."""
         # Django allows every lookup of the model's own columns.
         filters: Any = self.get_list_filter(request) if request else self.list_filter
         declared = [*filters, *filter(None, [self.date_hierarchy])]
@@ -126,7 +127,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return is_declared and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_change_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Return the context of the change view beside the fields."""
+        """Return additional template context for the change view."""
         return {}
 
     def render_change_form(
@@ -136,13 +137,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def allows(self, request: HttpRequest, permission: str) -> bool:
-        """Return the answer of `has_…_permission()`, Django's place for a permission."""
+        """Return the result of the method `has_{permission}_permission()`."""
         return bool(getattr(self, f"has_{permission}_permission")(request))
 
     def wrap_view(self, view: Callable[..., HttpResponse], permission: str = "view") -> Any:
-        """Return a view of ours, `view(model_admin, request, …)`, for use in `get_urls()`.
+        """Wrap `view(model_admin, request, …)` for `get_urls()`, and check the permission.
 
-        The admin site asks for a login and checks the CSRF token first.
+        Before this check, the admin site asks for a login and checks the CSRF token.
         """
 
         @wraps(view)
@@ -157,7 +158,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return admin_url(self.admin_site.name, self.model, view, *args)
 
     def filtered_url(self, request: HttpRequest, view: str, *args: Any) -> str:
-        """Return the address of a view that leads back to the filtered changelist."""
+        """Return the URL of a view, with the current filters of the changelist."""
         kept: Any = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
         return add_preserved_filters(kept, self.view_url(view, *args))
 
@@ -167,9 +168,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def log(
         self, request: HttpRequest, row: Model, deed: str, *, name: Any = "", flag: int = CHANGE
     ) -> None:
-        """Log what was done to a row, or to what `name` names, such as its batch.
+        """Log an action on a row in the admin's history.
 
-        Django's list of recent actions shows names alone, so the name says what was done.
+        Args:
+            deed: what the user did, in a few words.
+            name: a name to show instead of the row's name, for example the UUID of a batch.
         """
         LogEntry.objects.create(
             user_id=request.user.pk,  # type: ignore[misc]
@@ -181,9 +184,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         )
 
     def render_page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
-        """Render a page of ours in the admin's frame.
+        """Render a template with the admin's header and breadcrumbs.
 
-        The breadcrumbs show `title`, and `original`, the row of the page.
+        The breadcrumbs show `title` and, if given, `original` (the row that the page is about).
         """
         request.current_app = self.admin_site.name
         context = {

@@ -1,6 +1,4 @@
-"""The pages of a batch, the messages of one mass send: its progress, and a button that stops it."""
-
-from __future__ import annotations
+"""The pages of a batch: its progress, and the confirmation before a user stops it."""
 
 from collections import Counter
 from decimal import Decimal
@@ -9,22 +7,30 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import router
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Case, Count, F, Max, Min, QuerySet, Sum, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from ..models import Batch, Message, MessageQuerySet
 from ..models.batch import stop_batch
 from ..models.viewer import HIDDEN, Viewer
+from ..sending.resending import country_from, to_resend
 from ..states import State
+from .advice import error_in_words
 from .base import ReadOnlyAdmin
-from .batch import Figures, stopped
+from .batch_figures import Figures
+from .batch_notes import resend_notes, stop_of, waiting_notes
 from .columns import excerpt_of
-from .formatting import badge, error_name, money, named_countries
+from .formatting import badge, link_url, money, named_countries
 from .suspension import SIZE, banner
 
 MOST_REASONS = 50
+MOST_TAGS = 20
+MOST_NUMBERS = 1_000
+"""The page derives the country of at most this many messages from their telephone numbers."""
 
 
 def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
@@ -32,9 +38,11 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
     groups = _groups(rows)
     if not groups:
         raise Http404
-    figures = Figures(count_by(groups, "state"), is_stopped=batch in stopped([batch]))
+    stop = stop_of(batch, viewer)
+    figures = Figures(count_by(groups, "state"), is_stopped=stop is not None)
     made = Batch.objects.filter(reference=batch).select_related("created_by").first()
     size = made.size if made else figures.states.total()
+    messages_page = link_url(model_admin.admin_site.name, Message, "changelist")
     may_stop = model_admin.allows(request, "cancel") and figures.waiting
     return model_admin.render_page(
         request,
@@ -44,23 +52,38 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         figures=figures,
         size=size,
         progress=figures.in_words(size),
+        is_too_late=not figures.count((State.QUEUED, State.CANCELLED)),
         may_stop=may_stop and not figures.is_stopped,
+        stop=stop,
         made=made,
         is_live=figures.waiting and "still" not in request.GET,
         text=_text(rows, viewer),
+        messages_name=Message._meta.verbose_name_plural,
+        list_page=messages_page and f"{messages_page}?batch={batch}",
+        may_resend=_may_resend(request) and to_resend(rows).exists(),
+        checkbox_name=ACTION_CHECKBOX_NAME,
+        countries=countries_of(rows, groups),
+        waiting_notes=[] if stop else list(waiting_notes(groups)),  # workers cancel what waits
+        resend_notes=list(resend_notes(rows, model_admin.admin_site.name)),
         **_sums(groups, viewer),
         **banner(request),
     )
 
 
+def _may_resend(request: HttpRequest) -> bool:
+    """Whether the user has the permissions to resend a whole list of messages."""
+    names = ("resend_message", "mass_send_message")
+    return request.user.has_perms([f"django_smsww.{name}" for name in names])
+
+
 def _text(rows: MessageQuerySet, viewer: Viewer) -> Any:
-    """Return the beginning of the first message's text, if the viewer may see it."""
+    """Return the beginning of the first message's text, masked if the viewer may not see texts."""
     first = rows.only("body", "scrubbed").order_by("pk").first()
     return excerpt_of(first) if first and viewer.sees_content else HIDDEN
 
 
 def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
-    """Ask whether to cancel the waiting messages of a batch, and on POST cancel them."""
+    """Ask whether to cancel the waiting messages of a batch. On POST, cancel them."""
     rows: MessageQuerySet = Message.objects.filter(batch=batch)
     if not rows.exists():
         raise Http404
@@ -69,11 +92,14 @@ def stop_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> 
         return model_admin.render_page(
             request, "batch/stop.html", title=gettext("Stop this batch?"), batch=batch, **waiting
         )
-    count = _stop(request, batch, rows)
-    text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
-    model_admin.message_user(request, text, messages.SUCCESS)
+    level, text = messages.WARNING, gettext("No message was cancelled, because none was waiting.")
+    if _stop(request, batch, rows):
+        level = messages.SUCCESS
+        count = rows.filter(state=State.CANCELLED).count()  # workers cancel some as well
+        text = ngettext("%d message was cancelled.", "%d messages were cancelled.", count) % count
+    model_admin.message_user(request, text, level)
     model_admin.log(request, rows[0], gettext("Stopped a batch"), name=batch)
-    return HttpResponseRedirect(model_admin.view_url("batch", batch))
+    return HttpResponseRedirect(model_admin.view_url("page", batch))
 
 
 def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:
@@ -87,16 +113,28 @@ def _stop(request: HttpRequest, batch: UUID, rows: MessageQuerySet) -> int:
 
 
 def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
-    # Group by all four at once: for one column alone, a database may walk through the index of
+    # Group by all of them at once: for one column alone, a database may walk through the index of
     # that column, and read every message there is.
-    groups = rows.order_by().values("state", "country", "error", "error_code")
+    names = (
+        "state",
+        "alias",
+        "environment",
+        "country",
+        "tag",
+        "error",
+        "error_code",
+        "error_status",
+    )
+    groups = rows.order_by().values(*names)
     sums: Any = groups.annotate(
         count=Count("pk"),
         parts=Sum("segments"),
         paid=Sum("total_price"),
         fined=Sum("penalty"),
         begun=Min("created_at"),
+        due=Min("next_attempt_at"),
         moved=Max("updated_at"),
+        newest=Max("pk"),
     )
     return list(sums)
 
@@ -104,8 +142,8 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
 def _sums(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
     states = count_by(groups, "state")
     return {
-        "states": [(badge(state), states[state]) for state in State if state in states],
-        "countries": named_countries(count_by(groups, "country")),
+        "states": [(str(state), badge(state), states[state]) for state in State if state in states],
+        "tags": _tags(groups),
         "reasons": _reasons(groups),
         "segments": sum(each["parts"] or 0 for each in groups),
         "begun": min(each["begun"] for each in groups),
@@ -121,15 +159,61 @@ def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
-    """Count the messages by one column, or by the combinations of some."""
+    """Count the messages by one column, or by a combination of columns."""
     counts: Counter[Any] = Counter()
     for each in groups:
         counts[itemgetter(*names)(each)] += each["count"]
     return counts
 
 
+def countries_of(rows: QuerySet[Any], groups: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Return (country, count) pairs of the messages that `groups` counts.
+
+    If the gateway gave no country, the country is derived from the telephone number. But if more
+    than `MOST_NUMBERS` messages have no country, these messages are counted as "not known yet".
+    """
+    counts = count_by(groups, "country")
+    if 0 < counts[""] <= MOST_NUMBERS:
+        # Count all of them again: meanwhile the gateway may have named the country of some.
+        counted = rows.filter(pk__lte=max(each["newest"] for each in groups))
+        counts = _count_countries(counted)
+    elif unknown := counts.pop("", 0):
+        counts[gettext("not known yet")] = unknown
+    return named_countries(counts)
+
+
+def _count_countries(rows: QuerySet[Any]) -> Counter[str]:
+    number = Case(When(country="", then=F("recipient")), default=Value(""))
+    found = rows.order_by().values_list("country", number).annotate(count=Count("pk"))
+    counts: Counter[str] = Counter()
+    for country, recipient, count in found:
+        counts[country or country_from(recipient)] += count
+    return counts
+
+
+def _tags(groups: list[dict[str, Any]]) -> str:
+    """Return a text with the tags and their counts, the most frequent first.
+
+    Return "" if all messages have the same tag.
+    """
+    counts = count_by(groups, "tag")
+    if len(counts) < 2:
+        return ""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_TAGS]
+    named = [f"{tag or gettext('none')} ({number_format(n)})" for tag, n in ordered]
+    return ", ".join(named + ["…"] * (len(counts) > MOST_TAGS))
+
+
 def _reasons(groups: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """Return the errors with their codes and counts, the most frequent first."""
-    failed = count_by([each for each in groups if each["error"]], "error", "error_code")
-    ordered = sorted(failed.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
-    return [(error_name(error), code, count) for (error, code), count in ordered]
+    """Return the errors as (text, code, count), the most frequent first.
+
+    Cancelled messages are left out, because their errors belong to earlier attempts.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in groups:
+        if each["state"] == State.CANCELLED:
+            continue
+        if words := error_in_words(each["error"], each["error_code"], each["error_status"]):
+            counts[words, each["error_code"]] += each["count"]
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    return [(words, code, count) for (words, code), count in ordered]

@@ -1,11 +1,8 @@
-"""The ModelAdmin of callbacks, as they were stored."""
-
-from __future__ import annotations
+"""The ModelAdmin of callbacks."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -20,12 +17,12 @@ from .formatting import badge, link_url, moment, pretty
 from .search import find, reference_begins
 
 MOST_MESSAGES = 500
-"""A search by number finds the callbacks of so many messages, the newest."""
+"""A search by number finds the callbacks of at most this many messages: the newest ones."""
 
 
 @admin.register(Callback)
 class CallbackAdmin(ReadOnlyAdmin):
-    """Browse callbacks and look-ups, and read their payloads."""
+    """Browse callbacks and the results of look-ups at the gateway, and read their payloads."""
 
     list_display = ("received", "state_badge", "outcome", "source", "of_message", "count")
     list_filter = (ReceivedFilter,)
@@ -46,16 +43,16 @@ class CallbackAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave out the payloads, which only the change view reads."""
+        """Defer the payloads, because only the change view reads them."""
         return super().get_queryset(request).defer("payload")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by the beginning of a reference, or by a number if the user may see it."""
+        """Search by the beginning of a reference and, if the user may see numbers, by number."""
         if not search_term.strip():
             return queryset, False
-        like = reference_begins(search_term, connections[queryset.db].vendor) or Q(pk__in=())
+        like = reference_begins(search_term, queryset) or Q(pk__in=())
         if Viewer.of(request).sees_content:
             # With a subquery beside another condition, databases would read the whole table.
             found = find(Message.objects.all(), search_term, exact=False).rows.order_by("-pk")
@@ -63,7 +60,6 @@ class CallbackAdmin(ReadOnlyAdmin):
         return queryset.filter(like), False
 
     def get_change_context(self, request: HttpRequest, row: Callback) -> dict[str, Any]:
-        """Return the payload, as far as the user may see it."""
         return {"payload": pretty(Viewer.of(request).payload(row.payload))}
 
     @admin.display(description=_("received"))
@@ -76,7 +72,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def of_message(self, callback: Callback) -> SafeString | str:
-        """Return the reference of the message, as a link if its row exists and has a page."""
+        """Return the message's reference, as a link if the message is stored and has a page."""
         row = callback.message_id
         url = row and link_url(self.admin_site.name, Message, "change", row)
         if not url:

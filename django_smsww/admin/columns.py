@@ -1,26 +1,27 @@
-"""The columns of the changelist, and the facts of the change view.
+"""The columns of the message list, and the read-only fields of the change view.
 
-A method named `hidden_…` stands in for one that the viewer may not see.
+A method named `hidden_…` shows a mask to users who may not see the values of a column.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import lookup_field
+from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Message
+from ..models import Batch, Message
 from ..models.viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
+from .advice import error_in_words, explain, is_paused, next_try
 from .formatting import (
     alias_choices,
     badge,
-    error_name,
     exact_moment,
     kept_text,
     link_url,
@@ -28,8 +29,8 @@ from .formatting import (
     pretty,
     recipient_of,
     short_moment,
+    short_start,
 )
-from .reasons import short_reason
 from .text import visible
 
 EXCERPT = 60
@@ -43,7 +44,7 @@ MASKS = {
     "body": "hidden_text",
 }
 CONTENT = CONTENT_FIELDS | {*MASKS, "custom_fact"}
-"""A subclass may name these; users without the permission to see content do without them."""
+"""Columns that show numbers, texts or custom data. Some users may not see these values."""
 
 MESSAGE = (
     "origin_fact",
@@ -76,13 +77,13 @@ EMPTY = ("", None)
 
 
 def without_lone_alias(columns: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the columns; the alias is one of them only if the settings name two or more."""
+    """Leave out the column "alias" if the settings have only one alias."""
     is_alone = len(alias_choices()) == 1
     return tuple(column for column in columns if column != "alias" or not is_alone)
 
 
 def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
-    """Return the columns, with content masked and costs left out as this viewer's rights ask."""
+    """Return the columns. Depending on the viewer, mask numbers and texts, and leave out costs."""
     masks = {} if viewer.sees_content else MASKS
     if not viewer.sees_costs:
         masks = masks | MASKED_COSTS
@@ -91,7 +92,7 @@ def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
 
 
 def is_hidden(name: Any, viewer: Viewer) -> bool:
-    """Whether the viewer may not see this column, search field or filter, of any ModelAdmin."""
+    """Whether the viewer may not see the values of this column, search field or filter."""
     path = name[0] if isinstance(name, list | tuple) else name
     parts = path.lstrip("^=@").split("__") if isinstance(path, str) else ()
     content = not viewer.sees_content and not CONTENT.isdisjoint(parts)
@@ -101,7 +102,7 @@ def is_hidden(name: Any, viewer: Viewer) -> bool:
 def fact_groups(
     model_admin: Any, message: Message, viewer: Viewer
 ) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the fieldsets of the change view: the facts that are known and may be seen."""
+    """Return the fieldsets of the change view: all non-empty fields that the viewer may see."""
     content = ("key", "custom_fact") if viewer.sees_content else ()
     reasons = ("blocklisted_reason",) if viewer.sees_content else ()
     error = (*ERROR, "error_text_fact") if viewer.may_read_error(message) else ("error_fact",)
@@ -118,17 +119,23 @@ def fact_groups(
 
 def _filled(model_admin: Any, message: Message, names: tuple[str, ...]) -> list[str]:
     values = {name: lookup_field(name, message, model_admin)[2] for name in names}
-    # Zero attempts are a fact, and equal to False.
+    # `is not False`, because zero attempts are shown, and 0 == False.
     return [name for name, value in values.items() if value is not False and value not in EMPTY]
 
 
 def excerpt_of(message: Message) -> SafeString:
-    """Return the beginning of a message's text."""
     if message.scrubbed:
         why = _("not stored") if message.is_from_elsewhere else _("text deleted")
         return format_html("<em>{}</em>", why)
     text = Truncator(message.body).chars(EXCERPT)
     return format_html('<bdi class="smsww-excerpt">{}</bdi>', visible(text))
+
+
+def _when(message: Message, at: datetime) -> SafeString | Promise:
+    """Return the time of the next attempt, "soon" (if this time is past) or "after the pause"."""
+    if is_paused(message):
+        return _("after the pause")
+    return short_start(at) if at > timezone.now() else _("soon")
 
 
 def _tagged(text: Any, message: Message) -> SafeString:
@@ -137,7 +144,7 @@ def _tagged(text: Any, message: Message) -> SafeString:
 
 
 class MessageColumns:
-    """The columns and facts that are more than a field."""
+    """Columns and read-only fields that show more than a plain model field."""
 
     admin_site: admin.AdminSite
 
@@ -160,7 +167,6 @@ class MessageColumns:
 
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> SafeString:
-        """Return the beginning of the text, and the tag."""
         return _tagged(excerpt_of(message), message)
 
     @admin.display(description=_("text"))
@@ -169,27 +175,31 @@ class MessageColumns:
 
     @admin.display(description=_("state"))
     def state_badge(self, message: Message) -> SafeString:
-        """Return the state and its reason, with marks for dry runs and forbidden content."""
+        """Return the state, its reason, the time of the next attempt, and marks like "dry run"."""
         said = badge(message.state)
         if message.dry_run:
             said = format_html('{} <span class="smsww-mark">{}</span>', said, _("dry run"))
         if message.blocklisted:
             warning = '{} <span class="smsww-badge smsww-warn">{}</span>'
             said = format_html(warning, said, _("blocklisted"))
-        if reason := short_reason(message):
+        if reason := explain(message).short:
             said = format_html('{} <span class="smsww-reason">{}</span>', said, reason)
+        if at := next_try(message):
+            again = '{} <span class="smsww-reason">{} {}</span>'
+            said = format_html(again, said, _("next try:"), _when(message, at))
+        if getattr(message, "resend_key", None):  # absent if a subclass has its own ChangeList
+            said = format_html('{} <span class="smsww-reason">{}</span>', said, _("resent"))
         return said
 
     @admin.display(description=_("batch"))
     def batch_link(self, message: Message) -> SafeString | str:
         if not message.batch:
             return ""
-        url = link_url(self.admin_site.name, Message, "batch", message.batch)
+        url = link_url(self.admin_site.name, Batch, "page", message.batch)
         return format_html('<a href="{}">{}</a>', url, message.batch)
 
-    @admin.display(description=_("segments"))
+    @admin.display(description=_("segments, price"))
     def size(self, message: Message) -> SafeString:
-        """Return the number of segments, and what all of them cost."""
         segments = "" if message.segments is None else message.segments
         price = money(message.total_price)
         return format_html('{} <span class="smsww-whole">{}</span>', segments, price)
@@ -208,7 +218,7 @@ class MessageColumns:
 
     @admin.display(description=_("user"))
     def sent_by(self, message: Message) -> str:
-        """Return the user who asked for the message, "program", or "elsewhere"."""
+        """Return the user, "program" (code of this site) or "elsewhere" (another program)."""
         return self.origin_fact(message) or str(message.created_by or _("program"))
 
     @admin.display(description=_("origin"))
@@ -217,7 +227,7 @@ class MessageColumns:
 
     @admin.display(description=_("error"))
     def error_fact(self, message: Message) -> str:
-        return error_name(message.error, message.error_status)
+        return error_in_words(message.error, message.error_code, message.error_status)
 
     @admin.display(description=_("error text"))
     def error_text_fact(self, message: Message) -> SafeString | str:
@@ -239,6 +249,6 @@ def _time_fact(name: str) -> Callable[[MessageColumns, Message], SafeString | st
     return fact
 
 
-# As the timeline writes them.
+# These columns show times as the timeline does.
 for _name in TIME_FIELDS:
     setattr(MessageColumns, f"{_name}_fact", _time_fact(_name))

@@ -1,6 +1,4 @@
-"""Write messages into a file, CSV or XLSX, and stream it."""
-
-from __future__ import annotations
+"""Write messages to a CSV or XLSX file, and stream the file."""
 
 import csv
 import re
@@ -29,17 +27,17 @@ CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Without it Excel reads UTF-8 as the code page of the machine."""
+"""Without this mark, Excel does not recognise UTF-8, and uses the code page of the machine."""
 
 # The characters that begin a formula in a spreadsheet, also in the wide forms of East Asia.
 _FORMULA = "[=+\\-@＝＋－＠]"
 _begins_formula = re.compile(rf"\s*{_FORMULA}|[\t\r\n]").match
-# Excel splits at semicolons where commas are decimal points, and others at tabs. They do not see
-# the quotes around a cell with commas, so a line break in it begins a line.
+# In languages with decimal commas, Excel splits at semicolons; other programs split at tabs. They
+# ignore the quotes around a cell with commas, so a line break in the cell begins a line.
 _escape_formulas = re.compile(rf'([;\t\r\n][\s"]*)({_FORMULA})').sub
-# A number in E.164 or an amount computes nothing, and must survive a round trip.
+# A number in E.164 and an amount compute nothing, and must stay unchanged.
 _is_number = re.compile(r"\+[0-9]{7,15}|-?[0-9]+(\.[0-9]+)?").fullmatch
-# XML has no such characters.
+# XML forbids these characters.
 _replace_controls = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").sub
 
 COLUMNS = (
@@ -54,6 +52,7 @@ COLUMNS = (
     "encoding",
     "segments",
     "tag",
+    "batch",
     "alias",
     "origin",
     "dry_run",
@@ -74,14 +73,13 @@ COSTS = ("price", "total_price", "penalty")
 
 
 def answer(request: HttpRequest, rows: QuerySet[Any], *, xlsx: bool) -> StreamingHttpResponse:
-    """Return the response with the file."""
     viewer = Viewer.of(request)
     if xlsx:
         kind, extension = XLSX, "xlsx"
         pieces: Iterator[Any] = _xlsx(rows, viewer)
     else:
         kind, extension, pieces = CSV, "csv", _csv(rows, viewer)
-    # Under ASGI, Django reads a plain iterator to its end before anything leaves.
+    # Under ASGI, Django reads a plain iterator to its end before it sends anything.
     body = _asynchronous(pieces) if isinstance(request, ASGIRequest) else pieces
     name = f"messages-{timezone.now():%Y-%m-%d}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
@@ -95,7 +93,7 @@ async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def columns(viewer: Viewer) -> list[str]:
-    """Return the columns; number and text are there for every viewer, and masked for some."""
+    """Return the columns that this viewer may export; "recipient" and "body" may be masked."""
     secret = {
         *(() if viewer.sees_content else ("key", "redirected_to")),
         *(() if viewer.sees_costs else COSTS),
@@ -104,7 +102,7 @@ def columns(viewer: Viewer) -> list[str]:
 
 
 class Echo:
-    """A file for `csv` that returns each line instead of writing it."""
+    """A file object for `csv` whose method `write()` returns each line and stores nothing."""
 
     def write(self, line: str) -> str:
         return line
@@ -118,7 +116,7 @@ def _csv(rows: QuerySet[Any], viewer: Viewer) -> Iterator[str]:
 
 
 def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
-    """Yield a workbook of one sheet. Texts are text cells: they lose and compute nothing."""
+    """Yield the bytes of a workbook. Text cells keep leading zeros, and are never formulas."""
     book = openpyxl().Workbook(write_only=True)
     sheet = book.create_sheet()
     names = columns(viewer)
@@ -140,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return the value, or one of the two formatted cells with it."""
+    """Return a number or None as it is, and any other value in the cell `time` or `text`."""
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time
@@ -152,7 +150,7 @@ def _cell(value: Any, text: Any, time: Any) -> Any:
 
 
 def _blocks(rows: QuerySet[Any], viewer: Viewer) -> Iterator[Iterator[list[Any]]]:
-    """Yield the values of the messages, several messages at a time."""
+    """Yield blocks of messages. A block contains a list of values for each message."""
     names = columns(viewer)
     # Not iterator(): its server-side cursor is lost behind PgBouncer when the transaction ends.
     primary_keys = iter(list(rows.values_list("pk", flat=True)))
@@ -181,9 +179,10 @@ def _text(value: Any) -> str:
 
 
 def safe(text: str) -> str:
-    """Put an apostrophe before each text that a spreadsheet would take for a formula.
+    """Put an apostrophe before a text that a spreadsheet would read as a formula.
 
-    So it does behind a semicolon, a tab or a line break, where some spreadsheets begin a cell.
+    Text after a semicolon, a tab or a line break also gets an apostrophe, because some spreadsheets
+    begin a new cell there.
     """
     if _is_number(text):
         return text

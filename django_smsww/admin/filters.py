@@ -1,10 +1,7 @@
-"""The filters of the changelists. To show them, Django reads no table.
+"""The filters of the changelists.
 
-Values of fixed choices are clicked; tags, countries and dates are typed, because a list of all of
-them would read the whole table.
+Users type tags, countries and dates, because a list of all values would need a table scan.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ from ..clock import local_time, midnight
 from ..models import Message
 from ..models.origin import Origin
 from ..reconcile.session import OVERDUE
-from ..states import State
+from ..states import UNDELIVERED, State
 from .formatting import alias_choices
 from .search import as_reference
 
@@ -35,7 +32,7 @@ LONGEST_TEXT_SEARCH = timedelta(days=31)
 
 
 class ChoiceFilter(SimpleListFilter):
-    """A filter of fixed choices, which refuses any other value."""
+    """A filter with fixed choices, which refuses any other value."""
 
     offered: tuple[tuple[str, str | Promise], ...] = ()
 
@@ -61,7 +58,12 @@ class ChoiceFilter(SimpleListFilter):
 class StateFilter(ChoiceFilter):
     title = _("state")
     parameter_name = "state"
-    offered = tuple(State.choices)
+    offered = (*State.choices, ("undelivered", _("Failed or not delivered")))
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if value == "undelivered":
+            return queryset.filter(state__in=UNDELIVERED)
+        return super().narrow(queryset, value)
 
 
 class AttentionFilter(ChoiceFilter):
@@ -98,7 +100,10 @@ class OriginFilter(ChoiceFilter):
 
 
 class PeriodFilter(ChoiceFilter):
-    """Filter by a range of one indexed column; `date_hierarchy` would read the whole column."""
+    """Filter by a period, such as the past 7 days, on one indexed column.
+
+    Django's `date_hierarchy` is not used, because it would read the whole column.
+    """
 
     title = _("period")
     parameter_name = "period"
@@ -115,7 +120,7 @@ class ReceivedFilter(PeriodFilter):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One input of a typed filter: the attributes of its HTML element."""
+    """An HTML input of a `TypedFilter`, with its type (`kind`) and its maximum length (`most`)."""
 
     name: str
     label: str | Promise
@@ -124,7 +129,7 @@ class Box:
 
 
 class TypedFilter(ListFilter):
-    """A filter of one or more inputs, each a parameter of the changelist's address."""
+    """A filter with inputs into which users type. Each input sets one parameter of the URL."""
 
     template = "admin/django_smsww/typed_filter.html"
     boxes: tuple[Box, ...] = ()
@@ -134,7 +139,7 @@ class TypedFilter(ListFilter):
     ) -> None:
         super().__init__(request, params, model, model_admin)
         popped = {name: params.pop(name, [""])[-1].strip() for name in self.names()}
-        if any("\0" in value for value in popped.values()):  # PostgreSQL would not compare it
+        if any("\0" in value for value in popped.values()):  # PostgreSQL refuses such texts
             raise IncorrectLookupParameters
         self.typed = {name: value for name, value in popped.items() if value}
         self.used_parameters |= self.typed
@@ -150,7 +155,7 @@ class TypedFilter(ListFilter):
         return {box.name for box in cls.boxes}
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the context of the form: its inputs, and the other parameters to send along."""
+        """Yield the template context of the form. `others` are the other parameters of the URL."""
         own = {*self.names(), PAGE_VAR}
         yield {
             "boxes": [(box, self.typed.get(box.name, "")) for box in self.boxes],
@@ -168,7 +173,10 @@ class TypedFilter(ListFilter):
 
 
 def _is_in_form(model_admin: Any) -> bool:
-    """Whether a theme puts all filters into one form: HTML allows no form within a form."""
+    """Whether the admin's theme puts all filters into one form.
+
+    In such a theme, a typed filter has no form of its own, because HTML forbids nested forms.
+    """
     submits = getattr(model_admin, "list_filter_submit", False)  # an option of django-unfold
     return submits or apps.is_installed("jazzmin")
 
@@ -187,7 +195,7 @@ class CountryFilter(TypedFilter):
 
 
 class BatchFilter(TypedFilter):
-    """The messages of one mass send; hidden until the link of the batch's page uses it."""
+    """Filter by batch. The filter is shown only if the URL contains the parameter `batch`."""
 
     title = _("batch")
     boxes = (Box("batch", _("Batch"), most=36),)
@@ -224,18 +232,18 @@ FILTERS = (
     OriginFilter,
     AliasFilter,
 )
-"""The filters of messages, in the order of the page."""
+"""The filters of messages, in the order in which the page shows them."""
 
 
 def overdue(now: datetime) -> Q:
-    """Return the condition for rows whose result the gateway should have sent long ago."""
+    """Return the condition for messages that were sent long ago, but have no final state yet."""
     long_ago = now - OVERDUE
     left = Q(claimed_at__lt=long_ago) | Q(claimed_at=None, created_at__lt=long_ago)
     return Q(state__in=(State.NEW, State.PENDING), origin=Origin.HERE) & left
 
 
 def needs_attention(now: datetime) -> Q:
-    """Return the condition for overdue, failed and unknown rows that nobody has resent."""
+    """Return the condition for messages not resent that are overdue, FAILED or UNKNOWN."""
     # Without the second condition, PostgreSQL may compare with all messages instead of resends.
     resends = Message.objects.filter(resend_of=OuterRef("pk"), resend_of__isnull=False)
     return (overdue(now) | Q(state__in=NEEDS_ATTENTION)) & ~Q(Exists(resends))
@@ -246,7 +254,10 @@ def chosen_dates(parameters: Any) -> tuple[date | None, date | None]:
 
 
 def as_date(typed: str) -> date | None:
-    """Read a day in the format of HTML's date inputs."""
+    """Parse the value of an HTML date input; return None for an empty value.
+
+    Raise IncorrectLookupParameters if the value is not a date of the years 1970 to 9998.
+    """
     if not typed.strip():
         return None
     try:
@@ -259,7 +270,7 @@ def as_date(typed: str) -> date | None:
 
 
 def is_short_period(parameters: Any) -> bool:
-    """Whether the period is short enough for a search in the texts of all its messages."""
+    """Whether the chosen period is short enough for a search in message texts."""
     if parameters.get("period"):
         return True
     first, last = chosen_dates(parameters)
@@ -271,5 +282,5 @@ def start_of_day(days_ago: int) -> datetime:
 
 
 def today() -> date:
-    """Return the day in the current time zone."""
+    """Return today's date in the current time zone."""
     return local_time(timezone.now()).date()

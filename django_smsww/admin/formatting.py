@@ -1,7 +1,5 @@
 """Single values, formatted for changelists and pages."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from contextlib import suppress
@@ -19,9 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
 from ..backends.handler import sms_backends
-from ..clock import local_time
-from ..exceptions import error_kind
-from ..models import Message
+from ..clock import local_time, rounded_up
+from ..models import Batch, Message
 from ..models.viewer import HIDDEN
 from ..states import State
 from .text import visible
@@ -39,7 +36,10 @@ TONES: dict[str, str] = {
 
 
 def badge(word: str) -> SafeString:
-    """Return a state in words on its colour; the provider may send states that we do not know."""
+    """Return a coloured label for a state.
+
+    If the package does not know the state, the label shows the provider's word.
+    """
     is_known = word in State
     tone = TONES.get(word, "way" if is_known else "quiet")
     label = State(word).label if is_known else word
@@ -47,12 +47,12 @@ def badge(word: str) -> SafeString:
 
 
 def phone_number(number: str) -> SafeString:
-    """Return a number that reads from left to right in every language."""
+    """Return a telephone number as HTML that reads from left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', number)
 
 
 def recipient_of(message: Message, *, is_shown: bool) -> SafeString | str:
-    """Return the number of a message, and the one that it was redirected to."""
+    """Return the recipient and any redirection, as HTML. Without `is_shown`, mask the numbers."""
     number = phone_number(message.recipient) if is_shown else HIDDEN
     if not message.redirected_to:
         return number
@@ -62,7 +62,7 @@ def recipient_of(message: Message, *, is_shown: bool) -> SafeString | str:
 
 
 def moment(at: datetime) -> SafeString:
-    """Return a time that the browser may break between its date and its hour only."""
+    """Return date and time as HTML, with a possible line break only between date and time."""
     return format_html(
         '<span class="smsww-whole">{}</span> <span class="smsww-whole">{}</span>',
         localize(local_time(at).date()),
@@ -71,7 +71,7 @@ def moment(at: datetime) -> SafeString:
 
 
 def short_moment(at: datetime) -> SafeString:
-    """Return the day and the time, without the current year; the title has the whole time."""
+    """Return day and time in a `<time>` element, with the year unless it is the current year."""
     local = local_time(at)
     is_this_year = local.year == local_time(timezone.now()).year
     day = date_format(local, "j M" if is_this_year else "j M Y")
@@ -84,8 +84,13 @@ def short_moment(at: datetime) -> SafeString:
     )
 
 
+def short_start(at: datetime) -> SafeString:
+    """Return a start time as HTML, rounded up to a whole minute, so that it is not too early."""
+    return short_moment(rounded_up(at))
+
+
 def exact_moment(at: datetime) -> SafeString:
-    """Return a time to the second."""
+    """Return date and time, with seconds, as HTML."""
     local = local_time(at)
     return format_html(
         '<time datetime="{}"><span class="smsww-whole">{}</span> {}</time>',
@@ -95,18 +100,23 @@ def exact_moment(at: datetime) -> SafeString:
     )
 
 
+def hour(at: datetime) -> str:
+    """Return the time of day, with the name of the time zone."""
+    return date_format(local_time(at), "H:i T").strip()
+
+
 def money(amount: Decimal | None) -> str:
-    """Return an amount without trailing zeros: "0.07 EUR"."""
+    """Return an amount in EUR without trailing zeros, such as "0.07 EUR"; "" for None."""
     if amount is None:
         return ""
-    plain = f"{amount:f}"
+    plain = f"{round(amount, 6):f}"  # SQLite adds amounts as floats
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return gettext("%s EUR") % number_format(Decimal(plain))
 
 
 def duration(time: timedelta) -> str:
-    """Return a duration in at most two units: "2 h 5 min"."""
+    """Return a duration in at most two units, such as "2 h 5 min"."""
     seconds = time.total_seconds()
     if seconds < 10:
         return pgettext("duration", "%s s") % number_format(seconds, 1)
@@ -123,18 +133,12 @@ def duration(time: timedelta) -> str:
     return " ".join(unit % number for number, unit in shown if number)
 
 
-def error_name(kept: str, status: int | None = None) -> str:
-    """Return the words for the class of an error in a row and its HTTP status, or "" for none."""
-    return error_kind(kept)(status=status).explain() if kept else ""
-
-
 def kept_text(kept: str) -> SafeString | str:
-    """Return a text of a row; rows hold our own texts in English, so they are translated here."""
+    """Return a stored text as HTML, translated if it is one of this package's own texts."""
     return visible(gettext(kept)) if kept else ""
 
 
 def pretty(payload: Any) -> SafeString:
-    """Return JSON with indentation."""
     if isinstance(payload, str):
         return format_html("{}", payload)
     text = json.dumps(payload, indent=2, ensure_ascii=False, sort_keys=True)
@@ -142,23 +146,29 @@ def pretty(payload: Any) -> SafeString:
 
 
 def named_countries(counts: Counter[str]) -> list[tuple[str, int]]:
-    """Return the messages of each country, the most frequent first."""
-    return [(country or gettext("not known"), n) for country, n in counts.most_common()]
+    """Return (country, count) pairs, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return [(country or gettext("not known"), n) for country, n in ordered]
 
 
 def alias_choices() -> list[tuple[str, str]]:
-    """Return the aliases of the settings, for a form."""
     return [(alias, alias) for alias in sms_backends]
 
 
 def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
-    """Return the address of a model's view in the admin site of this name."""
+    """Return the URL of a model's view in the admin site with the name `site`."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
     return reverse(name, args=args, current_app=site)
 
 
+def batch_url(site: str, batch: Any) -> str:
+    """Return the URL of a batch's page or, if the site has no such page, of its message list."""
+    own = link_url(site, Batch, "page", batch)
+    return own or f"{admin_url(site, Message, 'changelist')}?batch={batch}"
+
+
 def link_url(site: str, model: type[Model], view: str, *args: Any) -> str:
-    """Return the same, or "" if the site has not registered the model."""
+    """Return the URL as `admin_url()` does, or "" if the admin site has no such view."""
     with suppress(NoReverseMatch):
         return admin_url(site, model, view, *args)
     return ""

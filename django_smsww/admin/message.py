@@ -1,12 +1,11 @@
-"""The ModelAdmin of messages: its changelist, its change view, and every address below them."""
-
-from __future__ import annotations
+"""The ModelAdmin of messages: the changelist, the change view, and the URLs of further pages."""
 
 from functools import partialmethod
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
@@ -16,8 +15,9 @@ from ..models.viewer import HIDDEN, Viewer
 from ..states import State
 from .actions.resend_all import resend_all
 from .actions.views import ACTIONS, action_view, admin_action, offers, selected_action_view
-from .base import CappedPaginator, ReadOnlyAdmin
-from .batch_page import batch_view, stop_view
+from .advice import advise, pauses
+from .base import CappedPaginator, NewestFirst, ReadOnlyAdmin
+from .batch_figures import stops_of
 from .columns import (
     COLUMNS,
     LINKED,
@@ -28,8 +28,6 @@ from .columns import (
     without_lone_alias,
 )
 from .compose.views import compose_view
-from .detail.advice import advise
-from .detail.timeline import timeline
 from .export import export_selected
 from .filters import FILTERS, BatchFilter, is_short_period
 from .formatting import badge, pretty, recipient_of
@@ -37,6 +35,30 @@ from .search import as_number, find
 from .statistics.views import statistics_view
 from .suspension import banner
 from .text import MarkedText
+from .timeline import timeline
+
+
+class WithResends(NewestFirst):
+    """A changelist that adds `resend_key`, `in_pause` and `in_stop` to each message of the page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        # Not in get_queryset(): an export would look for the resend of each of its messages.
+        # Not by Exists(): PostgreSQL would read all resends that there are.
+        resend = Message.objects.filter(resend_of=OuterRef("pk")).values("pk")
+        ours = {"alias": OuterRef("alias"), "environment": OuterRef("environment")}
+        paused = Exists(pauses().filter(**ours))
+        self.queryset = self.queryset.annotate(resend_key=Subquery(resend), in_pause=paused)
+        super().get_results(request)
+        if request.method != "POST":  # an action reads its own rows
+            self._mark_stopped()
+
+    def _mark_stopped(self) -> None:
+        rows: list[Any] = list(self.result_list)
+        stops = stops_of({row.batch for row in rows if row.batch and row.state == State.QUEUED})
+        stopped = {(stop.batch, stop.alias, stop.environment) for stop in stops}
+        for row in rows:
+            row.in_stop = (str(row.batch), row.alias, row.environment) in stopped
+        self.result_list = rows
 
 
 @admin.register(Message)
@@ -44,8 +66,8 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     """Browse the messages, and act on them.
 
     A subclass may set `list_display`, `list_filter`, `search_fields` and `actions` as in any
-    ModelAdmin. Numbers, texts and prices in `list_display` stay masked for users without the
-    permission to see them. The fields of `search_fields` are searched beside our own.
+    ModelAdmin. Values that a user may not see stay hidden, even if `list_display` names their
+    column. `search_fields` adds fields to the built-in search.
     """
 
     list_display = COLUMNS
@@ -53,13 +75,13 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     list_select_related = ("created_by",)
     search_fields = ("recipient",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
-        "A number or its last digits, a reference, a provider id or a key; "
-        "with a period of up to 31 days also a part of the text."
+        "A number or its last digits, a reference or its first eight characters, a provider id or "
+        "a key. With the filter “period” (up to 31 days), you can also search a part of the text."
     )
     actions = (*map(admin_action, ACTIONS), resend_all, export_selected)
 
     def has_message_permission(self, request: HttpRequest, name: str) -> bool:
-        """Ask for the permission of this name, and for the one to view messages."""
+        """Whether the user has the permission `{name}_message`, and may view messages."""
         permitted = request.user.has_perm(f"django_smsww.{name}_message")
         return permitted and self.has_view_permission(request)
 
@@ -71,18 +93,16 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     has_export_permission = partialmethod(has_message_permission, name="export")
 
     def has_resend_all_permission(self, request: HttpRequest) -> bool:
-        """Ask for the permission to resend, and for the one to send to many numbers."""
+        """Whether the user may resend messages and send to many numbers."""
         may_resend = self.allows(request, "resend")
         return may_resend and request.user.has_perm("django_smsww.mass_send_message")
 
     def get_urls(self) -> list[Any]:
-        """Put the pages of our own, each with its permission, before those of Django."""
+        """Put our own URLs before Django's URLs. Each of our pages checks a permission."""
         wrap, name = self.wrap_view, "django_smsww_message"
         urls = [
             path("statistics/", wrap(statistics_view), name=f"{name}_statistics"),
             path("compose/", wrap(compose_view, "send"), name=f"{name}_compose"),
-            path("batch/<uuid:batch>/", wrap(batch_view), name=f"{name}_batch"),
-            path("batch/<uuid:batch>/stop/", wrap(stop_view, "cancel"), name=f"{name}_batch_stop"),
         ]
         for action in ACTIONS:
             one, selected = (wrap(v, action.name) for v in (action_view, selected_action_view))
@@ -98,26 +118,29 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = banner(request) | {"may_send": self.allows(request, "send")}
         answer = super().changelist_view(request, context | (extra_context or {}))
-        shown = getattr(answer, "context_data", None) or {}  # none for the page of an action
+        shown = getattr(answer, "context_data", None) or {}  # a redirect or a file has none
         if (changelist := shown.get("cl")) and changelist.query and not changelist.result_count:
             shown |= _search_note(Viewer.of(request), changelist, request.GET)
         return answer
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WithResends
+
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Leave out the alias if there is only one, and columns that the viewer may not see."""
+        """Return the columns for this user. Values may be masked, and prices left out."""
         columns: Any = self.list_display
         if columns is COLUMNS:
             columns = without_lone_alias(columns)
         return list_columns(columns, Viewer.of(request))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        """Leave out filters by hidden values, and add the one that the page of a batch links to."""
+        """Return the filters for this user, and `BatchFilter` for links from batch pages."""
         viewer = Viewer.of(request)
         shown = [one for one in super().get_list_filter(request) if not is_hidden(one, viewer)]
         return [*shown, BatchFilter]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
-        """Link the time and the number to the change view, or the columns of a subclass."""
+        """Return the columns that link to the change view: by default, the time and the number."""
         if self.list_display_links != ():
             return self.list_display_links  # type: ignore[return-value]
         return tuple(name for name in list_display if name in LINKED) or tuple(list_display[:1])
@@ -125,7 +148,10 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find numbers and exact names, and within a period parts of the text."""
+        """Search messages by number, reference, provider id or key.
+
+        If the chosen period is short and the user may see texts, also search in texts.
+        """
         viewer, texts = Viewer.of(request), is_short_period(request.GET)
         rows: Any = queryset
         found = find(rows, search_term, exact=not viewer.sees_content, texts=texts)
@@ -138,12 +164,12 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return found.rows | rows.filter(pk__in=more.values("pk")), False
 
     def _other_search_fields(self, request: HttpRequest, viewer: Viewer) -> list[str]:
-        """Return the search fields of a subclass that this viewer may search."""
+        """Return the search fields that a subclass has added and that this user may search."""
         fields = [str(field) for field in self.get_search_fields(request)]
         return [one for one in fields if one != "recipient" and not is_hidden(one, viewer)]
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
-        """Tell the paginator the count of the search, so that it does not count again."""
+        """Return the paginator, with the number of rows if the search has counted them."""
         paginator = CappedPaginator(*args, **kwargs)
         paginator.known = getattr(request, "smsww_found", None)
         return paginator
@@ -154,17 +180,16 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return fact_groups(self, obj, Viewer.of(request)) if obj else []
 
     def get_change_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
-        """Return the text as on a phone, the advice, the timeline and the buttons."""
         content = _message_context(row, Viewer.of(request), self.admin_site.name)
         return content | banner(request) | offers(self, request, row)
 
 
 def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
-    """Return why a search that found nothing may have missed what the user looks for."""
+    """Return a hint why a search without results may have missed messages."""
     if not viewer.sees_content:
         note = _(
-            "You may not see numbers and texts. So type in a complete number with its country "
-            "code, reference, provider id or key: a part of one finds nothing."
+            "You may not see numbers and texts. So search for a complete number with its country "
+            "code, a complete provider id or key, or the first eight characters of a reference."
         )
         return {"search_note": note}
     if as_number(changelist.query) or is_short_period(parameters):
@@ -176,7 +201,7 @@ def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, 
 
 
 def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, Any]:
-    """Return the parts of the change view that are no facts in fieldsets."""
+    """Return the template context for the parts of the change view outside its fieldsets."""
     newer = getattr(message, "resent_as", None)
     return {
         "number": recipient_of(message, is_shown=viewer.sees_content),
@@ -194,6 +219,6 @@ def _message_context(message: Message, viewer: Viewer, site: str) -> dict[str, A
 
 
 def _answer(message: Message, viewer: Viewer) -> Any:
-    """Return the gateway's newest answer, as far as the viewer may see it."""
+    """Return the gateway's newest answer, without the parts that the viewer may not see."""
     newest: Callback | None = message.callbacks.order_by("-last_received_at", "-pk").first()
     return pretty(viewer.payload(newest.payload)) if newest else ""

@@ -1,13 +1,13 @@
-"""Find messages by number, name or text, always through an index."""
-
-from __future__ import annotations
+"""Search messages by number, id or text, without a scan of the whole table."""
 
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, Value
+from django.db import connections
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
@@ -22,14 +22,17 @@ NUMBER = re.compile(r"\+?[0-9]{1,31}")
 
 REFERENCE = re.compile(r"[0-9a-f]{4,32}")
 
+FEWEST_OF_REFERENCE = 8
+"""A shorter input is more often the end of a telephone number than the beginning of a reference."""
+
 FEWEST_LAST_DIGITS = 4
-"""Too many numbers end in fewer digits."""
+"""Too many telephone numbers share a shorter ending."""
 
 LONGEST_WIDE_PREFIX = 6
-"""Many numbers may begin with a prefix of up to so many characters, with the plus sign."""
+"""A prefix of at most this many characters, with the plus sign, may match very many numbers."""
 
 MOST_TEXTS = 500
-"""A search in texts finds so many messages, the newest of the period."""
+"""A search in texts finds at most this many messages: the newest ones."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Found:
     """The rows that a search found.
 
     Attributes:
-        count: their number, if the search had to count; capped like the changelist.
+        count: the number of rows, at most `MOST_LISTED` + 1; None if the search did not count.
     """
 
     rows: MessageQuerySet
@@ -45,16 +48,16 @@ class Found:
 
 
 def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False) -> Found:
-    """Narrow the rows down to the typed number, reference, provider id or key.
+    """Filter the rows by the typed number, reference (a UUID), provider id or key.
 
     Args:
-        exact: accept complete numbers only, so that nobody guesses one digit by digit.
-        texts: search in the texts, too; the rows must be those of a period then.
+        exact: match only complete numbers, so that nobody can find out a number digit by digit.
+        texts: also search in texts. Use it only for the rows of a short period.
     """
     typed = typed.strip()
     if not typed:
         return Found(rows)
-    number, names = as_number(typed), _names(typed)
+    number, names = as_number(typed), _names(typed, rows)
     if exact:
         return Found(rows.filter(names | Q(recipient=number) if number else names))
     ending = last_digits(typed)
@@ -68,7 +71,6 @@ def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False)
 
 
 def as_reference(typed: str) -> UUID | None:
-    """Return the typed reference, or None."""
     try:
         return UUID(typed)
     except ValueError:
@@ -76,7 +78,10 @@ def as_reference(typed: str) -> UUID | None:
 
 
 def as_number(typed: str) -> str:
-    """Return a number, or the beginning of one, as numbers are stored; "" for other inputs."""
+    """Return the typed number, or the typed beginning of a number, in the stored format (E.164).
+
+    Return "" if the input is not a number.
+    """
     with suppress(InvalidSMS):
         return read_number(typed, region_of())
     digits = SEPARATORS.sub("", plain_text(typed))
@@ -86,9 +91,10 @@ def as_number(typed: str) -> str:
 
 
 def last_digits(typed: str) -> str:
-    """Return the last digits of a number, or "" for inputs with a country code.
+    """Return the typed digits without a leading 0: "0333 123" becomes "333123".
 
-    They find a national number in every country: "0333 123" is "333123" behind a code.
+    A search for numbers that end with these digits finds national numbers of any country. Return ""
+    for fewer than four digits, and for input with a country code or other characters.
     """
     digits = SEPARATORS.sub("", plain_text(typed))
     if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
@@ -98,10 +104,11 @@ def last_digits(typed: str) -> str:
 
 
 def begins_with(number: str, column: str = "recipient") -> Q:
-    """Return the condition that a column begins with a number, as a range.
+    """Return the condition that a column begins with a number.
 
-    LIKE needs an operator class on PostgreSQL and uses no index on SQLite. The bounds differ in
-    digits alone, because the place of punctuation in the order depends on the collation.
+    The condition is a range, because LIKE needs an operator class on PostgreSQL and uses no index
+    on SQLite. The sort order of the plus sign does not matter: either both bounds of the range
+    begin with the plus sign, or neither does.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -110,29 +117,38 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     return Q(**{f"{column}__gte": number, f"{column}__lt": after})
 
 
-def reference_begins(typed: str, vendor: str) -> Q | None:
-    """Return the condition that a reference begins with the typed characters, or None."""
+def reference_begins(typed: str, rows: QuerySet[Any], fewest: int = 4) -> Q | None:
+    """Return the condition that a reference begins with the typed characters.
+
+    Return None if the input has fewer than `fewest` digits, or is not hexadecimal.
+    """
     digits = typed.strip().lower().replace("-", "")
-    if not REFERENCE.fullmatch(digits):
+    if not REFERENCE.fullmatch(digits) or len(digits) < fewest:
         return None
     first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-    if vendor == "mysql":  # MariaDB orders references by their ends
-        dashes = sum(len(digits) > place for place in (8, 12, 16, 20))
-        return Q(reference__startswith=str(first)[: len(digits) + dashes])
-    return Q(reference__range=(first, last))
+    connection = connections[rows.db]
+    if connection.vendor != "mysql" or not connection.features.has_native_uuid_field:
+        return Q(reference__range=(first, last))
+    # MariaDB orders references by their ends. So it reads the whole index: by itself, since beside
+    # other conditions it would read the whole table.
+    dashes = sum(len(digits) > place for place in (8, 12, 16, 20))
+    begun = Q(reference__startswith=str(first)[: len(digits) + dashes])
+    found = rows.model._base_manager.using(rows.db).filter(begun).values_list("pk", flat=True)
+    return Q(pk__in=list(found[:MOST_TEXTS]))
 
 
-def _names(typed: str) -> Q:
+def _names(typed: str, rows: MessageQuerySet) -> Q:
     names = Q(provider_id=typed) | Q(key=typed)
-    reference = as_reference(typed)
-    return names | Q(reference=reference) | Q(batch=reference) if reference else names
+    if reference := as_reference(typed):
+        return names | Q(reference=reference) | Q(batch=reference)
+    return names | (reference_begins(typed, rows, FEWEST_OF_REFERENCE) or Q())
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
-    """Find recipients with a short prefix, which few of them or nearly all may have.
+    """Find recipients that begin with a short prefix, such as "+39".
 
-    For a prefix of nearly all, the database finds a page faster from the newest row on than by the
-    index, whose many rows it would have to sort. Substr() makes it leave the index alone.
+    If very many rows match, the condition uses Substr() to prevent the use of the index. Reading
+    the table from the newest row is then faster.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:
@@ -141,7 +157,7 @@ def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) ->
 
 
 def _with_text(rows: MessageQuerySet, typed: str, like: Q) -> Found:
-    """Find the newest rows with this text, too, and read them by their primary keys."""
+    """Find the newest `MOST_TEXTS` rows that match `like`, or whose text contains the input."""
     newest = rows.filter(like | Q(body__icontains=typed)).order_by("-created_at")
     found = list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
     return Found(rows.filter(pk__in=found), len(found))

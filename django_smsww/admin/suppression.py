@@ -1,6 +1,4 @@
-"""The ModelAdmin of the do-not-send list, of numbers that asked for no more messages."""
-
-from __future__ import annotations
+"""The ModelAdmin of the do-not-send list."""
 
 from typing import Any
 
@@ -24,7 +22,7 @@ from .search import as_number
 
 
 class SuppressionForm(forms.ModelForm):
-    """Read a number as people write it, and store it as the recipients of messages."""
+    """The form of an entry, which accepts any usual spelling of a number, and stores E.164."""
 
     class Meta:
         model = Suppression
@@ -34,7 +32,6 @@ class SuppressionForm(forms.ModelForm):
         }
 
     def clean_recipient(self) -> str:
-        """Return the number as rows hold it."""
         try:
             return read_number(self.cleaned_data["recipient"], region_of())
         except InvalidSMS as error:
@@ -43,15 +40,15 @@ class SuppressionForm(forms.ModelForm):
 
 @admin.register(Suppression)
 class SuppressionAdmin(ReadOnlyAdmin):
-    """Add and delete numbers; nobody changes an entry into another."""
+    """Add and delete numbers of the do-not-send list. Entries cannot be changed."""
 
     form = SuppressionForm
     list_select_related = ("created_by",)
-    # On a telephone the list has no room for the entry.
+    # On a small screen, the list has no room for the column "entry".
     list_display_links = ("entry", "number", "hidden_number")
     search_help_text = _("A complete number, with its country code.")
 
-    # Unlike the history: Django's own permissions decide.
+    # Unlike for the history, Django's own permissions decide.
     has_add_permission = admin.ModelAdmin.has_add_permission  # type: ignore[assignment]
     has_delete_permission = admin.ModelAdmin.has_delete_permission
 
@@ -59,28 +56,31 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return ("entry", *_shown(request), "since", "added_by")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Return the inputs of a new entry, or the visible facts of an old one."""
+        """Return the inputs for a new entry.
+
+        For a stored entry, return the fields that the user may see.
+        """
         if obj is None:
             return ("recipient", "reason")
         return (*_shown(request), "since", "added_by")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Search nothing for users who may not see numbers."""
+        """Hide the search box from users who may not see numbers."""
         return ("recipient",) if Viewer.of(request).sees_content else ()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
     ) -> tuple[QuerySet[Suppression], bool]:
-        """Find a complete number, through the index."""
+        """Find the entry with the typed number, which must be complete."""
         if not search_term.strip() or not Viewer.of(request).sees_content:
             return queryset, False
         return queryset.filter(recipient=as_number(search_term)), False
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Add number and reason to each name on the confirmation page, if the user may see them."""
+        """Show number and reason on the confirmation page, if the user may see numbers."""
         names, *others = super().get_deleted_objects(objs, request)
         if Viewer.of(request).sees_content:
-            entries = iter(objs)  # between them stand lists of rows that point to them
+            entries = iter(objs)  # `names` also has lists of related rows
             names = [
                 name if isinstance(name, list) else _with_number(name, next(entries))
                 for name in names
@@ -93,7 +93,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("entry"))
     def entry(self, suppression: Suppression) -> str:
-        """Return the name of the entry, which does not reveal its number."""
+        """Return the name of the entry, which does not reveal the number."""
         return str(suppression)
 
     @admin.display(description=_("recipient"))

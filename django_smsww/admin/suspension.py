@@ -1,6 +1,4 @@
-"""The ModelAdmin of suspensions: see them, pause sending, and resume it."""
-
-from __future__ import annotations
+"""The ModelAdmin of suspensions: list them, pause an alias, and resume sending."""
 
 from datetime import datetime
 from typing import Any
@@ -14,13 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..backends.base import BaseSMSBackend
 from ..backends.handler import sms_backends
 from ..callbacks.refusals import UNREAD
+from ..clock import local_time, rounded_up
 from ..exceptions import (
     AccessRefused,
     AccountBlocklisted,
@@ -28,16 +29,20 @@ from ..exceptions import (
     InvalidSMSBackend,
     error_kind,
 )
-from ..models import Heartbeat, Message, Suspension
-from ..models.suspension import STOPPED
+from ..models import Batch, Heartbeat, Message, Suspension
+from ..models.suspension import STOPPED, status_in
 from ..models.viewer import Viewer
 from ..operations.findings import RECENTLY
 from ..worker.recovery import resume
+from .advice import error_in_words, pauses
 from .base import ReadOnlyAdmin
-from .formatting import alias_choices, error_name, link_url, short_moment
+from .formatting import alias_choices, link_url, short_start
 from .search import as_reference
 
 LONGEST_REASON = 255
+TEXT_REFUSED = _(
+    "The gateway refused this text. If it is sent again, each message may cost a fine."
+)
 UNREAD_BEAT = f"refused:{UNREAD}"
 SIZE = {"count": Count("pk"), "segment_sum": Sum("segments")}
 
@@ -48,38 +53,46 @@ class PauseForm(forms.Form):
         label=_("Reason"),
         max_length=LONGEST_REASON,
         required=False,
-        help_text=_("For those who wonder why nothing leaves."),
+        help_text=_("Shown to people who ask why nothing is sent."),
     )
 
 
 @admin.register(Suspension)
 class SuspensionAdmin(ReadOnlyAdmin):
-    """Browse the suspensions, which are few. Sending imposes and lifts them, and so may staff."""
+    """Browse the suspensions.
 
-    list_display = ("alias", "environment", "held", "error_fact", "reason", "until", "created_at")
+    Users with the permission `pause_message` can also pause and resume sending.
+    """
+
+    list_display = ("alias", "environment", "held", "error_fact", "reason", "ends_at", "created_at")
     fields = (*list_display, "times", "failures", "is_probed", "created_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suspension]:
-        """Return the suspensions that hold messages back.
+        """Return the suspensions that stop messages.
 
-        Left out are suspensions that only count failures so far, and batches that were stopped
-        for good: no message of them waits, and their pages say so.
+        Rows that only count failures are left out. Stopped batches are also left out, because the
+        page of the batch shows its stop.
         """
         rows: QuerySet[Suspension] = super().get_queryset(request)
         return rows.filter(times__gt=0).exclude(error="", error_code=STOPPED)
 
     @admin.display(description=_("held back"))
     def held(self, suspension: Suspension) -> SafeString | str:
-        """Return the scope: a batch with its link, a text without its fingerprint."""
+        """Return what the suspension stops: everything, one text, or one batch (as a link)."""
         kind, _colon, name = suspension.scope.partition(":")
         if kind != "batch":
             return suspension.held
-        url = link_url(self.admin_site.name, Message, "batch", name)
+        url = link_url(self.admin_site.name, Batch, "page", name)
         return format_html('{} <a href="{}">{}</a>', suspension.held, url, name)
 
     @admin.display(description=_("error"))
     def error_fact(self, suspension: Suspension) -> str:
-        return error_name(suspension.error)
+        return _cause(suspension)
+
+    @admin.display(description=_("until"), ordering="until")
+    def ends_at(self, suspension: Suspension) -> str:
+        until = suspension.until
+        return localize(local_time(rounded_up(until))) if until else self.get_empty_value_display()
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         permitted = request.user.has_perm("django_smsww.pause_message")
@@ -98,12 +111,11 @@ class SuspensionAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     def get_change_context(self, request: HttpRequest, row: Suspension) -> dict[str, Any]:
-        """Offer to resume."""
         return {"may_resume": self.has_pause_permission(request)}
 
 
 def pause_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Ask for an alias, and on POST pause sending through it."""
+    """Ask which alias to pause. On POST, pause sending through this alias."""
     form = PauseForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and _pause(model_admin, request, form):
         return model_admin.redirect_to(request, "changelist")
@@ -121,7 +133,7 @@ def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) ->
     try:
         environment = sms_backends[alias].environment
     except InvalidSMSBackend:
-        form.add_error("alias", gettext("It cannot be used as it is configured now."))
+        form.add_error("alias", gettext("The alias cannot be used as it is configured now."))
         return False
     row = Suspension.objects.pause(alias, environment, reason=reason, by=request.user)
     model_admin.log(request, row, gettext("Paused"), flag=ADDITION)
@@ -130,40 +142,56 @@ def _pause(model_admin: ReadOnlyAdmin, request: HttpRequest, form: PauseForm) ->
 
 
 def resume_view(model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
-    """Ask whether to lift a suspension, and on POST lift it."""
+    """Ask whether to lift a suspension. On POST, lift the suspension."""
     row: Suspension = get_object_or_404(model_admin.get_queryset(request), pk=object_id)
-    if request.method == "POST":
-        using = router.db_for_write(Suspension)
-        if resume(row.alias, row.environment, scope=row.scope, using=using):
-            model_admin.log(request, row, gettext("Resumed"))
-        model_admin.message_user(request, gettext("Sending through “%s” goes on.") % row.alias)
-    else:
-        return _ask_to_resume(model_admin, request, row)
+    if request.method != "POST":
+        return model_admin.render_page(
+            request,
+            "suspension/resume.html",
+            original=row,
+            title=_("Resume sending?"),
+            held=row.held,
+            warning=_warning(row),
+            **_held_back(row).aggregate(**SIZE),
+        )
+    using = router.db_for_write(Suspension)
+    if resume(row.alias, row.environment, scope=row.scope, using=using):
+        model_admin.log(request, row, gettext("Resumed"))
+    model_admin.message_user(request, gettext("Sending through “%s” has resumed.") % row.alias)
     return model_admin.redirect_to(request, "changelist")
 
 
-def _ask_to_resume(
-    model_admin: ReadOnlyAdmin, request: HttpRequest, row: Suspension
-) -> HttpResponse:
-    return model_admin.render_page(
-        request,
-        "suspension/resume.html",
-        original=row,
-        title=_("Resume sending?"),
-        held=row.held,
-        warning=_warning(row),
-        **_held_back(row).aggregate(**SIZE),
-    )
+def suspension_of(
+    backend: BaseSMSBackend, text: str, *, using: str, waits: bool
+) -> Suspension | None:
+    """Return the suspension that would make a message fail now, or None.
+
+    Args:
+        text: the fingerprint of the message's text.
+        waits: True if the message goes into the queue. A queued message waits for the end of a
+            suspension. The message fails only if the gateway has refused its text.
+    """
+    known = Suspension.objects.using(using).of(backend.alias, backend.environment)
+    # A text comes before the alias, as in the worker: its suspension does not end by itself.
+    for one in known.active(timezone.now()).order_by("-scope"):
+        if one.covers(batch=None, text=text) and (not waits or is_text_refused(one)):
+            return one
+    return None
+
+
+def is_text_refused(suspension: Suspension) -> bool:
+    return issubclass(error_kind(suspension.error), ContentRefused)
 
 
 def banner(request: HttpRequest) -> dict[str, Any]:
-    """Return the active suspensions of whole aliases, and whether the user may lift them.
+    """Return the template context of the banner about paused aliases.
 
-    Also return whether callbacks without a known state came in the last day.
+    `paused` lists the pauses. `may_pause` is True if the user may lift them. `has_unread` is True
+    if callbacks with an unknown state arrived in the last day, and the user may see callbacks.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [
-        (row, error_name(row.error), short_moment(row.until) if row.until else "")
+        (row, _cause(row), _sentence(row.reason), _ends(row.until))
         for row in rows
         if row.error != UNREAD_BEAT
     ]
@@ -174,28 +202,40 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
-    """Read suspensions and the heartbeat of unread callbacks, which every list shows, at once."""
-    rows: Any = Suspension.objects.active(now).filter(scope="alias")
-    rows = rows.values_list("pk", "alias", "error", "reason", "until", named=True)
+    """Return the pauses of aliases, and the heartbeats of callbacks with an unknown state."""
+    rows: Any = pauses()
+    columns = "pk", "alias", "error", "error_code", "reason", "until"
+    rows = rows.values_list(*columns, named=True)
     if viewer.sees_callbacks:
         beats = Heartbeat.objects.filter(name=UNREAD_BEAT, beat_at__gt=now - RECENTLY)
-        same = beats.values_list("pk", "environment", "name", Value(""), "beat_at")
+        same = beats.values_list("pk", "environment", "name", Value(""), Value(""), "beat_at")
         rows = rows.union(same, all=True)
     return list(rows.order_by("alias"))
+
+
+def _cause(row: Any) -> str:
+    """Return the error that caused a suspension, in words."""
+    return error_in_words(row.error, row.error_code, status_in(row.reason))
+
+
+def _ends(until: datetime | None) -> SafeString | str:
+    return short_start(until) if until else ""
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason}." if reason and not reason.endswith((".", "!", "?", "…")) else reason
 
 
 def _warning(suspension: Suspension) -> Any:
     if not suspension.error:
         return ""
     kind = error_kind(suspension.error)
-    if issubclass(kind, ContentRefused):
-        return _(
-            "The gateway refused this text. If it is sent again, each message may cost a fine."
-        )
+    if is_text_refused(suspension):
+        return TEXT_REFUSED
     if issubclass(kind, AccessRefused):
         return _("The gateway refused this site: check the token’s scopes, the host and its path.")
     if issubclass(kind, AccountBlocklisted):
-        return _("The gateway blocked the account: ask its support to lift that first.")
+        return _("The gateway blocked the account: first ask the gateway’s support to unblock it.")
     return ""
 
 

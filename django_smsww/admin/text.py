@@ -1,4 +1,4 @@
-"""Show a text as on a phone, with its segments and its invisible characters."""
+"""Show a text with its segments, its invisible characters, and the characters that force UCS-2."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..segments import (
 )
 
 MOST_GUILTY = 12
-"""A text with more of them is foreign as a whole, as in Arabic: none is marked then."""
+"""If a text has more different characters that force UCS-2, none of them is highlighted."""
 
-# These characters turn the direction of the text after them: it can look like another text.
+# These characters change the direction of the text after them: it can look like another text.
 BIDI_CONTROLS = {
     "\u061c": "ALM",
     "\u200e": "LRM",
@@ -37,14 +37,14 @@ BIDI_CONTROLS = {
     "\u2068": "FSI",
     "\u2069": "PDI",
 }
-# Joiners, and the tags of flags, shape emoji and letters: people see their effect.
+# Joiners and the tags of flags shape emoji and letters, so people see their effect.
 JOINERS = frozenset("\u200c\u200d")
 PLAIN, GUILTY, CONTROL = "plain", "guilty", "control"
 
 
 @dataclass(frozen=True, slots=True)
 class Guilty:
-    """A character that makes the whole text travel as UCS-2."""
+    """A character that forces the encoding UCS-2 for the whole text."""
 
     shown: SafeString
     code: str
@@ -53,7 +53,7 @@ class Guilty:
 
 @dataclass(frozen=True, slots=True)
 class MarkedText:
-    """A text as HTML, with the facts that the page shows beside it."""
+    """A text as HTML, with facts about its segments and its encoding."""
 
     marked: SafeString
     count: SegmentCount
@@ -75,19 +75,19 @@ class MarkedText:
 
 
 def visible(text: str, marks: frozenset[str] = frozenset()) -> SafeString:
-    """Return a text with invisible characters shown by name, and these characters marked."""
+    """Return the text as HTML. Invisible characters are named, and `marks` are highlighted."""
     return format_html_join("", "{}", ((piece,) for piece in _pieces(text, marks)))
 
 
 def is_control(character: str) -> bool:
-    """Whether a character is invisible, and may change the look of others."""
+    """Whether a character is invisible, and may change how other characters look."""
     if character in "\n" or character in JOINERS or "\U000e0020" <= character <= "\U000e007f":
         return False
     return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 def code_of(character: str) -> str:
-    """Return "U+2019"."""
+    """Return the code point of a character, such as "U+2019"."""
     return f"U+{ord(character):04X}"
 
 
@@ -139,8 +139,8 @@ def _saving(text: str) -> str:
     if after.encoding == before.encoding:
         return ""
     message = ngettext(
-        "With plain punctuation it would travel as %(encoding)s, in %(n)d segment.",
-        "With plain punctuation it would travel as %(encoding)s, in %(n)d segments.",
+        "With plain punctuation it would be sent as %(encoding)s, in %(n)d segment.",
+        "With plain punctuation it would be sent as %(encoding)s, in %(n)d segments.",
         after.segments,
     )
     return message % {"encoding": after.encoding, "n": after.segments}

@@ -1,7 +1,3 @@
-"""A backend that writes messages to a stream, such as the console."""
-
-from __future__ import annotations
-
 import sys
 import threading
 from typing import Any, TextIO
@@ -11,16 +7,12 @@ from ..segments import SegmentCount
 from ..sms import SMS
 from .local import LocalSMSBackend
 
-# One for all backends: each look-up gives a new one, and all may write to the same stream.
+# One lock for all backends: each look-up makes a new backend, and they may share a stream.
 _writing = threading.Lock()
 
 
 class SMSBackend(LocalSMSBackend):
-    """Write messages to a stream.
-
-    Args:
-        stream: an open text file; the current standard output if it is missing.
-    """
+    """Write messages to `stream`, an open text file. The default is `sys.stdout`."""
 
     def __init__(self, *, stream: TextIO | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -34,9 +26,9 @@ class SMSBackend(LocalSMSBackend):
             self.write(_as_text(sms, provider_id, count))
 
     def write(self, text: str) -> None:
-        """Write the text of one message, in one thread at a time."""
+        """Write the text of one message. Only one thread at a time calls this method."""
         stream = self.stream or sys.stdout
-        # A terminal that has no emoji must not make a message fail.
+        # A terminal without emoji must not make a message fail.
         encoding = getattr(stream, "encoding", None) or "utf-8"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()

@@ -1,7 +1,5 @@
 """A backend that accepts messages and drops them."""
 
-from __future__ import annotations
-
 from ..segments import SegmentCount
 from ..sms import SMS
 from .local import LocalSMSBackend

@@ -1,7 +1,3 @@
-"""A backend that writes messages to a file."""
-
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime
 from functools import cache
@@ -13,14 +9,13 @@ from . import console
 
 
 class SMSBackend(console.SMSBackend):
-    """Append messages to a file in the directory `file_path`, one file for each process."""
+    """Append messages to a file in the directory `file_path`. Each process has its own file."""
 
     def __init__(self, *, file_path: str | os.PathLike[str] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.file_path = _directory(file_path, options.get("alias"))
 
     def write(self, text: str) -> None:
-        """Append the text of one message to the file of this process."""
         self.file_path.mkdir(parents=True, exist_ok=True)
         path = self.file_path / _file_name(os.getpid())
         with open(path, "a", encoding="utf-8", opener=_open_private) as file:
@@ -38,7 +33,7 @@ def _directory(file_path: Any, alias: str | None) -> Path:
     return path
 
 
-@cache  # by process: a forked one starts a file of its own
+@cache  # for each process: a forked process starts its own file
 def _file_name(process: int) -> str:
     return f"sms-{datetime.now(UTC):%Y%m%d-%H%M%S}-{process}.log"
 

@@ -1,9 +1,7 @@
-"""Build backends from the SMSWW setting, which no other module of the core reads.
+"""Build backends from the SMSWW setting.
 
-The shape is that of `django.core.mail.mailers` in Django 6.1.
+`sms_backends` works like `django.core.mail.mailers` of Django 6.1.
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -30,13 +28,13 @@ Resolver = Callable[[str], Mapping[str, Any] | None]
 class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
-    Each look-up reads the setting and builds a new backend, so `override_settings` simply works.
-    In a test run the new backend is locmem, unless a test has set one that delivers locally.
+    Each look-up builds a new backend from the current setting. In a test run, the new backend
+    is the locmem backend, unless a test has set another backend that sends nothing.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
         try:
-            # Masked first: no error report shows a token.
+            # Masked before anything can fail, so that no error report shows a token.
             entry = masked(self.settings[alias])
         except KeyError:
             raise SMSBackendDoesNotExist(alias) from None
@@ -52,11 +50,10 @@ class SMSBackendsHandler:
         return alias in self.settings
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the aliases; those of a resolver only if it has `aliases()`."""
+        """Yield the aliases; none if SMSWW is a function without the attribute `aliases`."""
         return iter(self.settings)
 
     def get(self, alias: str, /, default: Any = None) -> BaseSMSBackend | Any:
-        """Return a new backend for the alias, or `default` if the alias is not defined."""
         try:
             return self[alias]
         except SMSBackendDoesNotExist:
@@ -64,26 +61,20 @@ class SMSBackendsHandler:
 
     @property
     def default(self) -> BaseSMSBackend:
-        """A new backend for the alias "default"."""
         return self[DEFAULT_ALIAS]
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The SMSWW setting as a mapping of aliases to their entries."""
-        return entries_of(self.setting)
-
-    @property
-    def setting(self) -> Any:
-        """The SMSWW setting as the project wrote it."""
-        return getattr(settings, "SMSWW", {})
+        return entries_of(getattr(settings, "SMSWW", {}))
 
 
 class ResolvedSettings(Mapping[str, Any]):
-    """Aliases whose entries a callable looks up, such as tenants with tokens in a database.
+    """The SMSWW setting if it is a function, for example one that reads a database of tenants.
 
-    `resolver(alias)` returns an entry of the setting, `{"BACKEND": …, "OPTIONS": {…}}`. For an
-    unknown alias it returns None or raises KeyError. It may have an attribute `aliases`, a
-    callable that returns all aliases; without it the mapping seems empty.
+    `resolver(alias)` returns the entry of this alias, `{"BACKEND": …, "OPTIONS": {…}}`. For an
+    unknown alias, it returns None or raises KeyError. The resolver may have an attribute `aliases`,
+    a function that returns all aliases. Without this attribute, iteration yields no alias.
     """
 
     def __init__(self, resolver: Resolver) -> None:
@@ -104,7 +95,7 @@ class ResolvedSettings(Mapping[str, Any]):
 
 
 def entries_of(value: Any) -> Mapping[str, Any]:
-    """Return a value of the SMSWW setting as a mapping of aliases to their entries."""
+    """Convert a value of the SMSWW setting to a mapping of aliases to their entries."""
     if isinstance(value, Mapping):
         return value
     return ResolvedSettings(_resolver(value))
@@ -164,7 +155,7 @@ def _path(entry: Mapping[str, Any]) -> Any:
 
 
 def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
-    """Tell whether the settings file gives the alias this backend, so that no test has set it."""
+    """Whether the entry has the backend of the settings file, not one that a test has set."""
     file = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     try:
         return _path(entries_of(getattr(file, "SMSWW", {}))[alias]) == _path(entry)
@@ -173,7 +164,7 @@ def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
 
 
 def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
-    """Return a locmem backend with these options, except those that only `backend` knows."""
+    """Return a locmem backend with these options. Ignore options that only `backend` accepts."""
     foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
     known = {name: value for name, value in options.items() if name not in foreign}
     return SMSBackend(alias=alias, **known)
@@ -183,7 +174,7 @@ sms_backends = SMSBackendsHandler()
 
 
 def region_of(alias: str = DEFAULT_ALIAS) -> str:
-    """Return the region of an alias. Numbers without an alias use that of "default"."""
+    """Return the option `region` of an alias, or "" if the alias is missing or misconfigured."""
     try:
         return sms_backends[alias].region
     except InvalidSMSBackend:

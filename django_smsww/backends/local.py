@@ -1,6 +1,4 @@
-"""The base of the backends for development and tests: nothing leaves the machine."""
-
-from __future__ import annotations
+"""The base class of the backends for development and tests. These backends send nothing."""
 
 from typing import Any
 from uuid import uuid4
@@ -11,10 +9,10 @@ from .base import BaseSMSBackend, environment_of
 
 
 class LocalSMSBackend(BaseSMSBackend):
-    """Accept messages in place of the gateway.
+    """Accept messages, and send nothing.
 
-    It ignores the options of the openapi backend, so that one entry of the setting works with
-    either; only `callback_url` still names the environment.
+    You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
+    no effect, except that the host of `callback_url` is the default of `environment`.
     """
 
     delivers_on_commit = False
@@ -50,5 +48,5 @@ class LocalSMSBackend(BaseSMSBackend):
         )
 
     def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
-        """Deliver the message in the backend's own way. Several threads call it at once."""
+        """Store, show or drop the message. This method must be thread-safe."""
         raise NotImplementedError("A subclass of LocalSMSBackend must define accept().")

@@ -1,7 +1,5 @@
 """A backend for tests, which appends messages to a list."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,7 +11,7 @@ from .local import LocalSMSBackend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentSMS(SMS):
-    """A message in the outbox, with the alias that sent it and the provider id."""
+    """A message in the outbox, with its alias (`sent_using`) and its provider id."""
 
     sent_using: str = ""
     provider_id: str = ""
@@ -24,10 +22,7 @@ outbox: list[SentSMS] = []
 
 
 class SMSBackend(LocalSMSBackend):
-    """Put messages into the `outbox`."""
-
     def accept(self, sms: SMS, provider_id: str, count: SegmentCount) -> None:
-        """Put a copy into the outbox, unless it is a dry run."""
         if sms.dry_run:
             return
         values: dict[str, Any] = {field.name: getattr(sms, field.name) for field in fields(SMS)}

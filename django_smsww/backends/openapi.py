@@ -1,7 +1,3 @@
-"""The backend that sends through the Openapi gateway."""
-
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,17 +15,9 @@ _COUNTRY_ROUTES = {"+39": "IT", "+34": "ES"}
 
 
 class SMSBackend(BaseSMSBackend):
-    """Send through the gateway, one request for each message.
+    """Send messages through the Openapi gateway, with one request for each message.
 
-    Args:
-        token: the access token for the host of the messages.
-        host: "production", "sandbox" or a URL.
-        route: "WW" (worldwide), "IT", "ES", or "auto" to choose by the number.
-        callback_url: the URL for delivery reports; without it messages must be looked up.
-        callback_method: "JSON", or "POST" for a form.
-        callback_retry: how often the gateway tries a callback again, 0 to 5.
-        timeout: seconds for the whole exchange, or a pair: to connect, and for the whole.
-        account_email, api_key: the credentials of the account, for the wallet and the records.
+    The page Settings of the documentation (docs/settings.md) describes the options.
     """
 
     supports_dry_run = True
@@ -72,12 +60,12 @@ class SMSBackend(BaseSMSBackend):
 
     @property
     def account(self) -> Account:
-        """The host of the account, which needs `account_email` and `api_key`."""
+        """The client for wallet and tokens. It needs the options `account_email` and `api_key`."""
         return self.client.account
 
     @property
     def rate_scope(self) -> str:
-        """The name of the token, since the gateway counts requests by token."""
+        """A digest of the token, because the gateway limits the request rate of each token."""
         return self.client.name
 
     def send(self, sms: SMS) -> SendResult:
@@ -95,9 +83,10 @@ class SMSBackend(BaseSMSBackend):
         return _COUNTRY_ROUTES.get(sms.recipient[:3], "WW")
 
     def callback_for(self, sms: SMS) -> dict[str, Any] | None:
-        """Return the request's `callback`, or None if there is no URL for one.
+        """Return the field `callback` of the request, or None if the alias has no `callback_url`.
 
-        It carries the stamp twice, since a proxy may drop a header.
+        A callback carries the signed reference of its message twice: in the custom data and in a
+        header. The header alone is not enough, because a proxy may drop headers.
         """
         if not self.callback_url:
             return None
@@ -138,7 +127,7 @@ def _is_token(value: str) -> bool:
 
 
 def _is_callback_url(value: object) -> bool:
-    """Accept a URL that a signature can be sent to. Credentials in it would leak with it."""
+    """Whether this is a valid callback URL, which must not contain a user name or a password."""
     if not isinstance(value, str) or not value.isascii() or " " in value:
         return False
     try:
@@ -151,7 +140,7 @@ def _is_callback_url(value: object) -> bool:
 
 
 LONGEST_TIMEOUT = 120
-"""Seconds; a request must be over well within half of a lease (`models.lease.SECONDS`)."""
+"""The longest `timeout`, in seconds. A request must end well within half of a message's lease."""
 
 
 def _is_seconds(value: object) -> bool:

@@ -1,7 +1,5 @@
 """The rules for the OPTIONS of every backend."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +16,7 @@ MAX_EXPIRES_AFTER = timedelta(days=366)
 MAX_COUNT = 1_000_000_000
 MAX_WINDOW = 31 * 86400
 Limit = tuple[int, int]
-"""At most so many messages in so many seconds."""
+"""A pair (count, seconds): at most `count` messages in `seconds` seconds."""
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -36,7 +34,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_environment(value: Any) -> bool:
-    # It travels in a header of the callback, so it is plain ASCII.
+    # Callbacks have it in a header, so it must be ASCII.
     return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", value))
 
 
@@ -73,7 +71,7 @@ _LIMIT: Rule = (
 )
 
 POLICY: dict[str, Rule] = {
-    # A check, and the validation of each message, say whether the gateway accepts the sender.
+    # A system check, and the validation of each message, check the sender further.
     "sender": (is_text, "a string"),
     "dry_run": (_is_flag, "True or False"),
     "fail_on_multiple_messages": (_is_flag, "True or False"),
@@ -112,14 +110,13 @@ POLICY: dict[str, Rule] = {
 def check_options(
     options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
 ) -> None:
-    """Raise InvalidSMSBackend for the first option that breaks its rule; hide its value."""
+    """Raise InvalidSMSBackend for the first invalid option. The error does not show its value."""
     for name, (accepts, wanted) in rules.items():
         if not accepts(options[name]):
             raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)
 
 
 def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) -> None:
-    """Raise InvalidSMSBackend if there are options that no class of the backend knows."""
     names = list(unknown)
     if not names:
         return
@@ -132,14 +129,17 @@ def refuse_unknown(unknown: Iterable[str], backend: type, *, alias: str | None) 
 
 
 def country_codes(value: Iterable[str] | None, *, alias: str | None) -> frozenset[str] | None:
-    """Return the codes in capitals; each must be a country with telephone numbers."""
+    """Return the country codes in capitals, or None if `value` is None.
+
+    A valid code is an ISO 3166 country code such as IT. For other codes, raise InvalidSMSBackend.
+    """
     if value is None:
         return None
     return frozenset(_country_code("allowed_countries", code, alias) for code in value)
 
 
 def region_code(value: str, *, alias: str | None) -> str:
-    """Return the code in capitals, or "" for none."""
+    """Return the country code in capitals, or "" if `value` is empty."""
     return _country_code("region", value, alias) if value else ""
 
 
@@ -147,8 +147,8 @@ def _country_code(option: str, code: str, alias: str | None) -> str:
     regions = require_phonenumbers(option, alias=alias).SUPPORTED_REGIONS
     if code.upper() not in regions:
         raise InvalidSMSBackend(
-            f"OPTIONS[{option!r}] must hold ISO 3166 codes of two letters, such as 'GB'; "
-            f"{code.upper()!r} is none.",
+            f"OPTIONS[{option!r}] must have ISO 3166 codes of two letters, such as 'GB'; "
+            f"{code.upper()!r} is not such a code.",
             alias=alias,
         )
     return code.upper()
@@ -157,7 +157,6 @@ def _country_code(option: str, code: str, alias: str | None) -> str:
 def phone_numbers(
     value: Iterable[Recipient] | None, region: str, *, alias: str | None
 ) -> frozenset[str] | None:
-    """Return the allowed recipients in E.164."""
     if value is None:
         return None
     name = "allowed_recipients"
@@ -165,7 +164,7 @@ def phone_numbers(
 
 
 def phone_number(option: str, value: Recipient, region: str, *, alias: str | None) -> str:
-    """Return the number in E.164; "" for redirect_to stands for none."""
+    """Return the number in E.164. For the option `redirect_to`, "" is also a valid number."""
     if option == "redirect_to" and value == "":
         return ""
     try:
@@ -173,11 +172,11 @@ def phone_number(option: str, value: Recipient, region: str, *, alias: str | Non
     except InvalidSMS as error:
         text = str(error).replace("recipient", "each number", 1)
         problem = InvalidSMSBackend(f"OPTIONS[{option!r}]: {text}", alias=alias)
-    raise problem  # outside of the handler: its context would hold the value
+    raise problem  # not in the handler: the error's context would hold the number
 
 
 def require_phonenumbers(option: str, *, alias: str | None) -> Any:
-    """Return the package phonenumbers; raise InvalidSMSBackend if it is missing."""
+    """Return the package phonenumbers. Raise InvalidSMSBackend if it is not installed."""
     try:
         return required_library()
     except ImportError as error:
@@ -189,13 +188,12 @@ def require_phonenumbers(option: str, *, alias: str | None) -> Any:
 
 
 def per_second(rate: object) -> float | None:
-    """Return the requests a second of a rate such as "10000/m", or None if it is no rate."""
+    """Convert a rate such as "10000/m" to requests per second. Return None for an invalid rate."""
     found = re.fullmatch(r"([1-9][0-9]{0,6})/([sm])", rate) if isinstance(rate, str) else None
     return int(found[1]) / {"s": 1, "m": 60}[found[2]] if found else None
 
 
 def option_names(backend: type) -> list[str]:
-    """Return the names of all OPTIONS of a backend."""
     parameters = (
         parameter
         for kind in backend.__mro__

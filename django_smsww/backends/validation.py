@@ -1,10 +1,8 @@
-"""The rules for a message, which every backend checks before there is any row or request.
+"""The rules for a valid message. Every backend checks these rules before it makes a request.
 
-The texts say what to write instead, and hold no number and no body. Texts about the input of a
-form are marked for translation; the others speak to programmers.
+Each error text says what to correct, and contains neither the number nor the text of the message.
+Only error texts that a form may show are marked for translation.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -47,13 +45,13 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "reference": ((UUID,), "a UUID"),
 }
 
-# PostgreSQL stores neither of them, and no alphabet of a telephone has them.
+# NUL and lone surrogates: PostgreSQL does not store them, and no telephone can show them.
 _find_unstorable = re.compile("[\x00\ud800-\udfff]").search
 _is_sender = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{1,9}[A-Za-z0-9]").fullmatch
 
 
 def check_content(sms: SMS) -> None:
-    """Raise InvalidSMS unless every field but the recipient could be sent and stored."""
+    """Raise InvalidSMS if any field except the recipient cannot be sent or stored."""
     _check_types(sms, _TYPES)
     _check_body(sms.body)
     if not is_sender(sms.sender):
@@ -67,14 +65,12 @@ def check_content(sms: SMS) -> None:
 
 
 def check_names(sms: SMS) -> None:
-    """Raise InvalidSMS unless the key and the reference could be stored."""
     _check_types(sms, ("key", "reference"))
     _check_label("key", sms.key, 200)
 
 
 def check_segments(body: str, limit: int, option: str = "") -> None:
-    """Raise InvalidSMS if the text needs more segments than the option allows."""
-    # Such a long text exceeds any limit; counting it would only take time.
+    # A text of that length exceeds any limit; counting its segments would only take time.
     too_long = len(body) > MAX_SEGMENTS * 153
     if too_long or count_segments(body).segments > limit:
         raise InvalidSMS(_too_long(limit, option), params={"limit": limit, "option": option})
@@ -89,7 +85,6 @@ def _too_long(limit: int, option: str) -> str:
 
 
 def check_country(recipient: str, allowed: frozenset[str]) -> None:
-    """Raise InvalidSMS unless the number belongs to one of these countries."""
     if country_of(recipient) not in allowed:
         raise InvalidSMS(
             _("recipient is not in a country that allowed_countries names: %(countries)s."),
@@ -98,18 +93,17 @@ def check_country(recipient: str, allowed: frozenset[str]) -> None:
 
 
 def check_allowed(recipient: str, allowed: frozenset[str]) -> None:
-    """Raise InvalidSMS unless the number is one of these."""
     if recipient not in allowed:
         raise InvalidSMS(
             _(
-                "recipient is not among the allowed_recipients of this alias. Add the number to "
-                "them, or set redirect_to: that number gets the messages to all other recipients."
+                "recipient is not among the allowed_recipients of this alias. Add the recipient to "
+                "allowed_recipients. Or set redirect_to: then another number gets such messages."
             )
         )
 
 
 def is_sender(sender: str) -> bool:
-    """Tell whether the gateway accepts this sender; "" stands for its own."""
+    """Whether the gateway accepts this sender. For "", the gateway uses its own sender."""
     # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.
     return not sender or bool(_is_sender(sender))
 
@@ -118,7 +112,7 @@ def _check_types(sms: SMS, names: Iterable[str]) -> None:
     for name in names:
         types, wanted = _TYPES[name]
         value = getattr(sms, name)
-        # A bool is an int, but no priority.
+        # A bool is an int, but no valid priority.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise InvalidSMS(f"{name} must be {wanted}.")
 
@@ -143,13 +137,15 @@ def _check_times(sms: SMS) -> None:
     if sms.send_at and sms.expires_at and sms.expires_at <= sms.send_at:
         raise InvalidSMS(_("expires_at must be later than send_at."))
     if sms.expires_at and sms.expires_at <= timezone.now():
-        raise InvalidSMS(_("expires_at must be in the future: the message would not be sent."))
+        raise InvalidSMS(
+            _("expires_at must be in the future; otherwise the message would not be sent.")
+        )
 
 
 def _check_time(name: str, value: datetime | None) -> None:
     if value is None:
         return
-    # The project's database fields take the times that django.utils.timezone.now() returns.
+    # The project's database stores times like those of django.utils.timezone.now().
     wanted = uses_time_zones()
     if timezone.is_aware(value) != wanted:
         kind = "an aware" if wanted else "a naive"

@@ -1,1 +1,1 @@
-"""The way back in: the gateway's delivery callbacks."""
+"""The gateway's delivery callbacks."""

@@ -1,10 +1,8 @@
-"""Authenticate a callback by the stamp that its message was sent with.
+"""Authenticate a callback by our stamp: the reference of the message, with our signature.
 
-The gateway signs nothing. So this is strict about our stamp, in the header or in the payload: only
-the stamp names the message.
+The gateway signs nothing. We send it a stamp with each message, and a callback must return this
+stamp in a header or in the payload. Only the stamp decides to which message a callback belongs.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +20,10 @@ from ..sms import RESERVED_CUSTOM_KEY, SendResult
 from .parsers import Unreadable
 from .signed import SignedCallback, clean
 
-_META_KEY = HttpHeaders.to_wsgi_name(HEADER)  # `request.headers` would read all the others, too
+_META_KEY = HttpHeaders.to_wsgi_name(HEADER)  # `request.headers` would convert all headers
 
 Name = tuple[UUID, str]
-"""Reference and environment, which together name a row."""
+"""The reference and the environment of a message, which together identify its row."""
 
 
 class NotAuthentic(AuthenticationFailed):
@@ -34,17 +32,16 @@ class NotAuthentic(AuthenticationFailed):
 
 
 class CallbackAuthentication(BaseAuthentication):
-    """Authenticate by our signature: `request.auth` is a SignedCallback, the user is anonymous."""
+    """Authenticate a callback: `request.auth` is a SignedCallback, and the user is anonymous."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, SignedCallback]:
-        """Read the callback, without a look into the database.
+        """Check the signature and read the callback, without a database query.
 
-        An authentic header names the message even if the body cannot be read: then `fault` is set.
+        If the header has a valid signature, an unreadable body only sets `SignedCallback.fault`.
 
         Raises:
-            NotAuthentic: a signature is wrong, or there is none. A right one beside a wrong one
-                does not count.
-            APIException: the body cannot be read, and no header names the message.
+            NotAuthentic: there is no signature, or at least one signature is wrong.
+            APIException: the body cannot be read, and there is no signature in the header.
         """
         header = request.META.get(_META_KEY, "")
         stamp = read_header_stamp(header) if header else None
@@ -62,7 +59,7 @@ class CallbackAuthentication(BaseAuthentication):
 
 
 def _parse(request: Any) -> dict[str, Any]:
-    """Return the payload. It is kept nowhere: `request.data` has no number and no text."""
+    """Return the whole payload. Do not store it on the request: error reports would show it."""
     parser = request.negotiator.select_parser(request, request.parsers)
     if parser is None:
         raise UnsupportedMediaType(request.content_type)
@@ -88,7 +85,7 @@ def _named_by_custom(payload: Mapping[str, Any], authentic: Stamp | None) -> Nam
     if custom.get(RESERVED_CUSTOM_KEY) is None:
         return None
     stamp = read_custom_stamp(custom)
-    if stamp is not None and stamp == authentic:  # to the letter, so it is not verified twice
+    if stamp is not None and stamp == authentic:  # equal to the verified one
         return stamp.reference, stamp.environment
     return _authentic(stamp)
 

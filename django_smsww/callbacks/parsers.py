@@ -1,9 +1,7 @@
-"""Parsers for the body of a callback: its payload in JSON, or in a form.
+"""Parse the body of a callback: JSON, or a form whose fields contain JSON.
 
-The payload is documented nowhere, so they are lenient about its form.
+The gateway does not document the payload, so the parsers accept many variants.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -46,19 +44,24 @@ class TooLarge(APIException):
 
 
 class CallbackRequest(Request):
-    """A request whose body may come in chunks, within our limit and not the project's."""
+    """The request of a callback. Its body is limited by `MAX_BYTES`, not by a setting of Django."""
 
     @property
     def data(self) -> dict[str, Any]:
-        """The payload as it is kept, without number and text: Sentry reports this."""
+        """The payload without number and text, because Sentry's reports contain `request.data`."""
         return cast(SignedCallback, self.auth).payload
 
     @property
     def stream(self) -> Any:
-        """The stream of the body.
+        """The stream from which a parser reads the body.
 
-        Under WSGI Django reads nothing of a body without a length: CDNs send callbacks in chunks.
-        Servers that end the stream themselves say it by `wsgi.input_terminated`.
+        A CDN may send the body in chunks, without a length. Under WSGI, Django reads such a body as
+        empty. So the result for such a body is the server's own stream, if the server ends this
+        stream itself (`wsgi.input_terminated`).
+
+        Raises:
+            TooLarge: the length is more than MAX_BYTES.
+            LengthRequired: the body comes in chunks, and the server does not end the stream.
         """
         length = self._request.META.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and int(length[:20]) > MAX_BYTES:
@@ -72,42 +75,40 @@ class CallbackRequest(Request):
 
 
 class CallbackJSONParser(BaseParser):
-    """Parse a callback in JSON."""
-
     media_type = _JSON
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Any = None
     ) -> dict[str, Any]:
-        """Return the payload; `stream` is read up to our limit.
+        """Read and decode the body, and return the payload.
 
         Raises:
-            Unreadable: it holds no object, or the connection broke.
-            TooLarge: it has more than MAX_BYTES.
+            Unreadable: the body does not contain an object, or the connection broke.
+            TooLarge: the body has more than MAX_BYTES.
         """
         try:
             payload = open_wraps(self.load(_read(stream)))
         except ValueError:
-            payload = None  # its own text, and the exception it chains, quote the body
+            payload = None  # raise it below: the ValueError quotes the body, and would be chained
         if not isinstance(payload, dict):
             raise Unreadable
         return payload
 
     def load(self, body: bytes) -> Any:
-        """Return the value in the body, or raise ValueError if it cannot be read."""
+        """Decode a JSON body. Raise ValueError if this fails."""
         return load_json(body)
 
 
 class CallbackFormParser(CallbackJSONParser):
-    """Parse a callback in a form, whose fields hold JSON."""
-
     media_type = _FORM
 
     def load(self, body: bytes) -> Any:
-        """Return the JSON object in the field `data`, or in the only field with an object.
+        """Decode a form, and return the payload. Raise ValueError if this fails.
 
-        The field `custom` beside it becomes a part of the object. A form without an object is the
-        object itself, and JSON that is only declared as a form is read all the same.
+        The payload is the object in the field `data`. If `data` has no object, but exactly one
+        other field has an object, the payload is this object. Otherwise, the payload is a
+        dictionary of all fields. The field `custom` does not count as another field: its object is
+        kept as `custom` in the payload. A JSON body is decoded as JSON, even if sent as a form.
         """
         text = body.decode("utf-8-sig")
         if text.lstrip().startswith(("{", "[")):
@@ -132,9 +133,9 @@ def _read(stream: Any) -> bytes:
 
 
 def open_wraps(value: Any, depth: int = _MAX_DEPTH) -> Any:
-    """Return the payload with objects in the places where the gateway may wrap one.
+    """Unwrap a payload, and the objects in some of its fields, such as `data` and `custom`.
 
-    A wrapped object is JSON in a string, or the only item of a list.
+    The gateway may wrap an object in a JSON string, or in a list with one item.
     """
     value = _unwrapped(value)
     if not isinstance(value, dict) or not depth:
@@ -160,7 +161,7 @@ def _only_object(fields: dict[str, Any]) -> dict[str, Any]:
 def write_body(
     method: str, message: Mapping[str, Any], custom: Mapping[str, Any]
 ) -> tuple[str, str]:
-    """Return content type and body of a callback, as the gateway posts it.
+    """Return the content type and the body of a callback, as the gateway posts them.
 
     Args:
         method: "JSON", or "POST" for a form, as in the option `callback_method`.

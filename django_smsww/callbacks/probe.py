@@ -1,9 +1,7 @@
-"""Post a callback to our own public URL, as the gateway would, and judge the answer.
+"""Test our public callback URL: post a signed callback to it, and explain the answer.
 
-The callback is signed but names no message, so the view answers it and stores nothing.
+This test callback (the probe) belongs to no message, so the callback view does not store it.
 """
-
-from __future__ import annotations
 
 import json
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
 from .parsers import write_body
 
 GATEWAY_WAITS = 30.0
-"""Seconds after which the gateway gives up a callback (specification 1.2.7)."""
+"""How many seconds the gateway waits for the answer to a callback (specification 1.2.7)."""
 
 SLOW = 10.0
 _MAX_SIZE = 1 << 16
@@ -44,11 +42,11 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """The result of a probe.
+    """The result of a probe, which tests if callbacks reach this site.
 
     Attributes:
-        outcome: "ok", or one word for the fault.
-        text: the meaning of the outcome, and the remedy.
+        outcome: "ok", or a short name of the fault, such as "timeout".
+        text: what the outcome means, and how to correct the fault.
         status: the HTTP status, or None if there was no answer.
         seconds: the time until the answer.
     """
@@ -60,14 +58,14 @@ class ProbeReport:
 
     @property
     def is_fine(self) -> bool:
-        """Whether callbacks arrive."""
+        """Whether callbacks reach the callback view in time."""
         return self.outcome in ("ok", "header_lost")
 
 
 def probe(
     url: str, environment: str, *, method: str = "JSON", timeout: float = GATEWAY_WAITS
 ) -> ProbeReport:
-    """Post a signed callback that names no message to this URL; no redirect is followed.
+    """Post a signed test callback to this URL, and return a report. Redirects are not followed.
 
     Args:
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
@@ -130,7 +128,7 @@ def _said(answer: RawResponse) -> dict[str, Any]:
 
 
 def _redirect_fault(answer: RawResponse, url: str) -> str:
-    """Return the fault of a redirect. Its query may hold secrets, so the text leaves that out."""
+    """Say where a redirect leads, without the query of the URL, which may contain secrets."""
     target = urlsplit(answer.headers.get("Location", ""))
     place = target._replace(query="", fragment="").geturl()[:200]
     if not target.query and place == f"{url}/":

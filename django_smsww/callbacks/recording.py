@@ -1,8 +1,6 @@
-"""Move the row that a callback names, and keep the callback."""
+"""Apply a callback to its message, and store the callback."""
 
-from __future__ import annotations
-
-from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +14,15 @@ from ..states import Cause
 from .signed import SignedCallback
 
 MAX_CALLBACKS = 100
-"""How many different callbacks of one message are kept; the newest counts those beyond."""
+"""How many different callbacks of one message get a row. The newest row counts further ones."""
 
 
 def record(callback: SignedCallback, *, using: str) -> Outcome:
-    """Move the row that the callback names, if it may move, and keep the callback."""
+    """Apply the callback to its message, store the callback, and return its effect."""
     try:
         return _record(callback, using)
     except IntegrityError:
-        # Another request was first, with an equal payload or with the provider's id.
+        # Another request has just stored an equal payload, or the same provider id.
         return _record(callback, using)
 
 
@@ -41,11 +39,11 @@ def _record(callback: SignedCallback, using: str) -> Outcome:
 def _is_moved_at_once(callback: SignedCallback, using: str) -> bool:
     if connections[using].vendor != "postgresql":
         return False
-    rows, entry = Message.objects.using(using), _entry(callback, Outcome.MOVED, using)
-    # The statement has the row: PostgreSQL needs longer to plan a subquery than to run it.
-    values = {**entry.values, "message": statements.expression("id")}
-    again = {**entry.again, "message": statements.expression("EXCLUDED.message_id")}
-    entry = replace(entry, values=values, again=again)
+    # The statement has the row's id. A subquery for it would take PostgreSQL longer to plan than
+    # to run.
+    message = statements.expression("old_id")
+    entry = _entry(callback, Outcome.MOVED, timezone.now(), message)
+    rows = Message.objects.using(using)
     return move_and_note(rows, _name_of(callback), callback.result, entry)
 
 
@@ -54,10 +52,10 @@ def _name_of(callback: SignedCallback) -> dict[str, Any]:
 
 
 def _apply(rows: MessageQuerySet, callback: SignedCallback) -> Outcome:
-    """Merge the callback into its row.
+    """Apply the callback to the row of its message, and return the effect.
 
-    The first statement is always a write: SQLite refuses a transaction that reads first and
-    writes then, if another one has written in between.
+    The transaction must begin with an UPDATE, even if this UPDATE changes nothing. On SQLite, a
+    transaction that began with a SELECT cannot write after another transaction has written.
     """
     if callback.agrees:
         return rows.accept(callback.result, Cause.EVIDENCE)
@@ -66,17 +64,24 @@ def _apply(rows: MessageQuerySet, callback: SignedCallback) -> Outcome:
 
 
 def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> None:
+    # A callback that changes the state always gets a row: a state changes only a few times.
     counted = None if outcome is Outcome.MOVED else _counted_by(callback, rows.db)
     if counted:
         Callback.objects.using(rows.db).filter(pk=counted).count_again()
-    else:
-        statements.upsert(_entry(callback, outcome, rows.db), rows.db)
+        return
+    message = statements.subquery(Message, ["id"], _name_of(callback), rows.db)
+    entry = _entry(callback, outcome, now := timezone.now(), message)
+    times = statements.expression(f"{statements.table_of(Callback, rows.db)}.times + 1")
+    again = {"times": times, "last_received_at": now}
+    # An equal callback keeps its first outcome, unless the state changes only now.
+    again |= {"message": message, "outcome": outcome} if outcome is Outcome.MOVED else {}
+    statements.upsert(Callback, entry, ("reference", "source", "digest"), again, rows.db)
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the key of the row that counts a callback without effect; None if it gets a new row.
+    """Return the primary key of the stored callback whose `times` counts this callback.
 
-    A callback that moves its message always gets a new row: the states allow few of them.
+    Return None if this callback gets its own row.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None
@@ -84,20 +89,19 @@ def _counted_by(callback: SignedCallback, using: str) -> int | None:
 
 
 def _known(reference: UUID, using: str) -> dict[str, int]:
-    """Return the primary keys of the stored callbacks of a message, by digest."""
+    """Map the digest of each stored callback of a message to its primary key."""
     values = {"reference": reference, "source": Callback.Source.CALLBACK}
     return dict(statements.select(Callback, ["digest", "id"], values, using))
 
 
-def _entry(callback: SignedCallback, outcome: Outcome, using: str) -> statements.Upsert:
-    now = timezone.now()
-    effect = {
-        "message": statements.subquery(Message, ["id"], _name_of(callback), using),
-        "outcome": outcome,
-    }
-    values = effect | {
+def _entry(
+    callback: SignedCallback, outcome: Outcome, now: datetime, message: Any
+) -> dict[str, Any]:
+    return {
+        "message": message,
+        "outcome": outcome.value,
         "reference": callback.reference,
-        "source": Callback.Source.CALLBACK,
+        "source": Callback.Source.CALLBACK.value,
         "provider_id": callback.result.provider_id,
         "state": callback.result.state,
         "payload": callback.payload,
@@ -106,8 +110,3 @@ def _entry(callback: SignedCallback, outcome: Outcome, using: str) -> statements
         "received_at": now,
         "last_received_at": now,
     }
-    times = statements.expression(f"{statements.table_of(Callback, using)}.times + 1")
-    again = {"times": times, "last_received_at": now}
-    # The outcome of the first time stands, unless only now the row moved.
-    again |= effect if outcome is Outcome.MOVED else {}
-    return statements.Upsert(Callback, values, ("reference", "source", "digest"), again)

@@ -1,10 +1,9 @@
-"""Count refused and unread callbacks in memory, and write the counts down for `smsww_status`.
+"""Count refused and unreadable callbacks in memory, and write the counts to the database later.
 
-A refused request must not make us write to the database: anybody can send one. So the counts wait
-for the next authentic callback. Unread callbacks are authentic, so their count is written at once.
+Anybody can send a request that the view refuses, so such a request must not cause a write to the
+database. Instead, the next authentic callback writes the counts, but at most once a minute. An
+unreadable callback with our signature is also authentic, and writes the counts at once.
 """
-
-from __future__ import annotations
 
 import logging
 from collections import Counter
@@ -22,20 +21,20 @@ logger = logging.getLogger("django_smsww")
 WRITE_EVERY_SECONDS = 60
 
 UNREAD = "unread"
-"""The reason under which authentic callbacks are counted that tell no state that we know."""
+"""The reason under which authentic callbacks without a known state are counted."""
 
 refused: Counter[str] = Counter()
-"""Refusals of this process since it started, by reason."""
+"""The number of refusals for each reason, since this process started."""
 
 unwritten: Counter[str] = Counter()
-"""Those of them that are not in the database yet."""
+"""The number of refusals for each reason that are not in the database yet."""
 
 _written_at = -inf
 _lock = Lock()
 
 
 def count(reason: str) -> int:
-    """Count a refusal, and return the number of those for this reason since the start."""
+    """Count a refusal. Return the number of refusals with this reason since the process started."""
     with _lock:
         refused[reason] += 1
         unwritten[reason] += 1
@@ -43,7 +42,7 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts down, at most once a minute."""
+    """Write the counts; if not `at_once`, at most once a minute. Only log database errors."""
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
@@ -53,7 +52,7 @@ def write(environment: str, *, at_once: bool = False) -> None:
 
 
 def forget() -> None:
-    """Start anew, so that no test writes down the refusals of another one."""
+    """Reset all counts, so that no test writes the counts of an earlier test."""
     global _written_at
     with _lock:
         refused.clear()
@@ -62,7 +61,7 @@ def forget() -> None:
 
 
 def _due(at_once: bool) -> dict[str, int]:
-    """Return the counts that are to be written now, and count from zero again."""
+    """Return and reset the counts if they must be written now. Otherwise return an empty dict."""
     global _written_at
     with _lock:
         if not unwritten or not (at_once or monotonic() > _written_at + WRITE_EVERY_SECONDS):

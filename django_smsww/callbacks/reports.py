@@ -1,6 +1,4 @@
-"""The reports of other providers, which come in by a view of the project."""
-
-from __future__ import annotations
+"""Apply delivery reports of other providers, which a view of your project receives."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -16,29 +14,31 @@ from .signed import SignedCallback
 
 
 def apply_result(name: UUID | str, result: SendResult, *, using: str = "default") -> Outcome:
-    """Move a message as a callback of the gateway would, and store the report as a callback.
+    """Apply another provider's delivery report to its message, and store the report as a callback.
 
-    Call it in a view for your provider's callbacks, once you know that the provider has posted
-    them. It may be called twice, late and in any order. The report is kept without number, text
-    and custom data.
+    Call this function in the view that receives your provider's callbacks. First check that the
+    callback comes from the provider. Reports may arrive late, twice and in any order. The stored
+    report has no number, text or custom data.
 
     Args:
-        name: the message's reference, or the provider's id of it.
-        result: the provider's record. Its `state` is a State, such as "DELIVERED"; other words
-            move nothing.
-        using: the alias of the provider, whose ids these are. A reference needs none.
+        name: the reference of the message, or the provider's id of the message.
+        result: the provider's record. Its `state` must be one of the six states of a provider, such
+            as "DELIVERED". With any other word, the state of the message does not change.
+        using: the alias of the provider. It is needed to find a message by the provider's id.
 
     Returns:
-        Outcome.NO_ROW if there is no such message. A callback may come before the answer to the
-        request, and then no row has the provider's id yet. Let your view answer with an error,
-        so that the provider posts the callback again; or use the reference, which `send(sms)` gets
-        as `sms.reference`.
+        The effect on the message. `Outcome.NO_ROW` means that there is no such message. A callback
+        may arrive before the provider has answered `send()`. Then no row has the provider's id yet.
+        Answer such a callback with an error status, so that the provider posts it again. Or use the
+        reference as `name`: in `send(sms)`, your backend can pass `sms.reference` to the provider.
 
     Raises:
         ValueError: the result has an error.
     """
     if result.error is not None:
-        raise ValueError("A result with an error moves no message: give it a state instead.")
+        raise ValueError(
+            "A result with an error changes no message: give the result a state instead."
+        )
     database = router.db_for_write(Message)
     row = _find(name, using, database)
     if row is None:

@@ -1,7 +1,5 @@
-"""The payload of a callback, as a schema shows it. The parsers and the view accept more."""
+"""The payload of a callback, for API schemas. The callback view also accepts other payloads."""
 # ruff: noqa: N815 - the gateway's names
-
-from __future__ import annotations
 
 from typing import Any
 
@@ -11,7 +9,7 @@ _OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
 
 class SMSCallbackMessageSerializer(serializers.Serializer):
-    """The fields of the gateway's message object that are kept; others may come along."""
+    """The fields of the gateway's message object that we store. There may be other fields."""
 
     id = serializers.CharField(**_OPTIONAL)
     state = serializers.CharField(

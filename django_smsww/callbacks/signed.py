@@ -1,4 +1,4 @@
-"""An authentic callback, and the part of its payload that may be kept."""
+"""An authentic callback, and its payload without personal data and secrets."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _PERSONAL_OR_SECRET = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SignedCallback:
-    """An authentic callback.
+    """A callback with our valid signature.
 
     Attributes:
-        agrees: False if the header and the payload, both authentic, name different messages.
-        result: the provider's facts about the message.
+        agrees: False if the header and the payload are both authentic, but name different messages.
+        result: the provider's record of the message.
         payload: the payload without personal data and secrets.
-        fault: the error to answer with if the callback has no state; None if it has one.
+        fault: the view's error answer to a callback without a state; None if there is a state.
     """
 
     reference: UUID
@@ -47,13 +47,13 @@ class SignedCallback:
 
     @property
     def digest(self) -> str:
-        """The digest of the payload, equal for equal payloads."""
+        """A digest of the payload, to recognise a callback that arrives again."""
         text = json.dumps(self.payload, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def clean(value: Any) -> Any:
-    """Return a payload in storable and bounded form, without personal data and secrets."""
+    """Return a copy of a JSON value without personal data and secrets. Cut long texts and lists."""
     if isinstance(value, str):
         return _clean_string(value)
     if isinstance(value, dict):
@@ -81,5 +81,5 @@ def _unsigned(stamp: Any) -> Any:
 
 
 def _clean_string(value: str) -> str:
-    # JSON inside a string would carry along the very keys that are left out elsewhere.
+    # JSON in a string may hold the keys that `_clean_object` leaves out.
     return "" if value.lstrip().startswith(("{", "[{")) else clean_text(value, _MAX_TEXT)

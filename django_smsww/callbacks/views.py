@@ -1,10 +1,9 @@
-"""The view that takes delivery callbacks: who is it, is it well formed, store it, answer.
+"""The view that receives delivery callbacks: authenticate, parse, store, answer.
 
-Each status is a sentence to the gateway: 200 stop, 503 post it again, 4xx it was wrong. No setting
-that a project makes for its own views changes this one: it asks for our signature and nothing else.
+After the status 200, the gateway does not post the callback again. After 503, it does. 4xx means
+that the request was wrong. The project's settings for REST framework, such as
+DEFAULT_PERMISSION_CLASSES, do not change this view. The view only needs our signature.
 """
-
-from __future__ import annotations
 
 import logging
 from collections.abc import Callable
@@ -43,7 +42,7 @@ class NotStored(APIException):
 
 
 class JSONOnly(DefaultContentNegotiation):
-    """Answer in JSON, whatever the request accepts."""
+    """Answer in JSON, even if the request asks for another format."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
@@ -52,7 +51,7 @@ class JSONOnly(DefaultContentNegotiation):
 
 
 class CallbackView(APIView):
-    """Take the delivery callbacks of the gateway."""
+    """Receive the delivery callbacks of the gateway."""
 
     smsww_callback = True  # `manage.py check` recognises the view by it
 
@@ -62,16 +61,16 @@ class CallbackView(APIView):
     throttle_classes = ()
     parser_classes = (CallbackJSONParser, CallbackFormParser)
     renderer_classes = (JSONRenderer,)
-    serializer_class = SMSCallbackSerializer  # for schemas alone: no payload is refused by it
+    serializer_class = SMSCallbackSerializer  # only for schemas: it refuses no payload
     content_negotiation_class = JSONOnly
     versioning_class = None
     metadata_class = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, outside the transactions and log-ins that the project's own views need.
+        """Return the view, exempt from ATOMIC_REQUESTS and from the project's log-in middleware.
 
-        Error reports of Django show none of its variables, which hold numbers and texts.
+        The view's variables contain numbers and texts, so Django's error reports leave them out.
         """
         view = login_not_required(sensitive_variables()(super().as_view(**initkwargs)))
         return outside_transactions(view)
@@ -86,13 +85,13 @@ class CallbackView(APIView):
         )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse other methods before the signature is checked: a browser has none."""
+        """Answer methods other than POST with 405, before the signature is checked."""
         if request.method != "POST":
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
 
     def perform_authentication(self, request: Any) -> None:
-        """Ask for our signature, and never for the project's anonymous user."""
+        """Call only our authenticator, and not the project's setting UNAUTHENTICATED_USER."""
         [authenticator] = request.authenticators
         request.user, request.auth = authenticator.authenticate(request)
 
@@ -117,7 +116,7 @@ class CallbackView(APIView):
 
 
 def store(callback: SignedCallback) -> Outcome:
-    """Record the callback, or ask the gateway to post it again."""
+    """Apply and store the callback. If the database fails, raise NotStored: the answer is 503."""
     try:
         return record(callback, using=router.db_for_write(Message))
     except StorageError as error:
@@ -131,16 +130,16 @@ def store(callback: SignedCallback) -> Outcome:
 
 
 def answer_probe(callback: SignedCallback, request: Request) -> Response:
-    """Answer without a look into the database, which holds nothing about a probe."""
+    """Answer a probe (a callback that tests this view) without a database query."""
     if callback.fault:
         raise callback.fault
     return Response({"outcome": "probe", "header": HEADER in request.headers})
 
 
 def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
-    """Count and log an authentic callback without a state that we know.
+    """Count, log and answer an authentic callback without a known state.
 
-    The answer to an unknown state is 200: a repetition would bring the same state.
+    An unknown state is answered with 200, because a repeated callback would have the same state.
     """
     refusals.count(refusals.UNREAD)
     refusals.write(callback.environment, at_once=True)
@@ -155,7 +154,7 @@ def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
 
 
 def answer_refusal(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer a refused request and count it. Any other error is a fault of ours, and is raised."""
+    """Count, log and answer a refused request. Return None if `error` is not an APIException."""
     if not isinstance(error, APIException):
         return None
     reason = str(error.get_codes())

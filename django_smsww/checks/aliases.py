@@ -1,13 +1,9 @@
-"""The system checks of aliases and their options, and the aliases that other checks look at."""
-
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -17,15 +13,17 @@ from ..backends.local import LocalSMSBackend
 from ..backends.validation import SENDER_RULE, is_sender
 from ..exceptions import InvalidSMSBackend
 
+TAG = "sms"
 CONTRIB = "django_smsww.contrib."
 
 Messages = list[CheckMessage]
 
 
+@register(TAG)
 def check_aliases(**kwargs: Any) -> Messages:
-    """E001: every alias can be built."""
+    """E001: report an alias of the SMSWW setting whose backend cannot be built."""
     problems = [_problem(alias) for alias in aliases() if not _lacks_token(alias)]
-    hint = "Correct the SMSWW setting; until then nothing can be sent with this alias."
+    hint = "Correct the setting SMSWW. Until then, nothing can be sent with this alias."
     return [
         Error(str(problem), hint=hint, id="smsww.E001")
         for problem in [_problem(), *problems]
@@ -33,8 +31,9 @@ def check_aliases(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG)
 def check_token(**kwargs: Any) -> Messages:
-    """E002: an alias of the openapi backend has a token."""
+    """E002: report an alias of the openapi backend that has no token."""
     return [
         Error(
             f"SMSWW[{alias!r}]: OPTIONS must define 'token'.",
@@ -46,11 +45,12 @@ def check_token(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG)
 def check_sender(**kwargs: Any) -> Messages:
-    """E003: the gateway accepts the sender."""
+    """E003: report an option `sender` that the gateway does not accept."""
     return [
         Error(
-            f"SMSWW[{alias!r}]: OPTIONS['sender'] is not a sender that the gateway takes.",
+            f"SMSWW[{alias!r}]: OPTIONS['sender'] is not a sender that the gateway accepts.",
             hint=f"Write {SENDER_RULE}; or leave it out, and the gateway's own name appears.",
             id="smsww.E003",
         )
@@ -59,8 +59,9 @@ def check_sender(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG, deploy=True)
 def check_development_backend(**kwargs: Any) -> Messages:
-    """W003 (deploy): messages reach telephones."""
+    """W003 (deploy): warn about a backend for development, which sends no real messages."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: {type(backend).__module__} is a backend for development.",
@@ -72,11 +73,12 @@ def check_development_backend(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG, deploy=True)
 def check_host(**kwargs: Any) -> Messages:
-    """W004 (deploy): messages go to the gateway, not to a simulator on this machine."""
+    """W004 (deploy): warn if messages go to a simulator of the gateway on this machine."""
     return [
         Warning(
-            f"SMSWW[{alias!r}]: OPTIONS['host'] is this machine, so this is a simulator.",
+            f"SMSWW[{alias!r}]: OPTIONS['host'] is this machine, so messages go to a simulator.",
             hint="Nothing reaches a telephone. Leave 'host' out, or write 'production'.",
             id="smsww.W004",
         )
@@ -85,8 +87,9 @@ def check_host(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG, deploy=True)
 def check_staging(**kwargs: Any) -> Messages:
-    """W008 (deploy): every number gets its own messages."""
+    """W008 (deploy): warn if `redirect_to` or `allowed_recipients` limits who gets messages."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: {_staging(backend)}.",
@@ -104,13 +107,15 @@ def _staging(backend: BaseSMSBackend) -> str:
     return "only the numbers in OPTIONS['allowed_recipients'] get messages"
 
 
+@register(TAG)
 def check_environment(**kwargs: Any) -> Messages:
-    """W005: rows name their deployment."""
+    """W005: warn if an alias has no `environment`, which names the deployment on each message."""
     return [
         Warning(
-            f"SMSWW[{alias!r}]: no environment can be derived, for there is no 'callback_url'.",
-            hint="Give OPTIONS an 'environment' such as 'production': it keeps a copy of this "
-            "database, on a staging machine, from sending what waits here.",
+            f"SMSWW[{alias!r}]: OPTIONS define neither 'environment' nor 'callback_url', whose "
+            f"host is the default of 'environment'.",
+            hint="Give OPTIONS an 'environment' such as 'production'. Then a copy of this "
+            "database on a staging machine does not send the messages that wait here.",
             id="smsww.W005",
         )
         for alias, backend in outward_backends()
@@ -118,19 +123,21 @@ def check_environment(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG)
 def check_default(**kwargs: Any) -> Messages:
-    """W006: there is an alias for calls without `using`."""
+    """W006: warn if SMSWW has no alias "default". Calls without `using` need this alias."""
     if not _can_be_listed() or DEFAULT_ALIAS in sms_backends:
         return []
     hint = (
-        "Calls that name no alias fail. Define SMSWW = {'default': {'OPTIONS': {'token': …}}}, or "
+        "Calls without an alias fail. Define SMSWW = {'default': {'OPTIONS': {'token': …}}}, or "
         "with {'BACKEND': 'django_smsww.backends.console.SMSBackend'} for development."
     )
     return [Warning("SMSWW has no alias 'default'.", hint=hint, id="smsww.W006")]
 
 
+@register(TAG)
 def check_task_queue(**kwargs: Any) -> Messages:
-    """E021: the task queue that `queue` names can be called."""
+    """E021: report an option `queue` whose function is missing or whose app is not installed."""
     return [
         Error(f"SMSWW[{alias!r}]: OPTIONS['queue'] {problem}.", hint=hint, id="smsww.E021")
         for alias, backend in backends()
@@ -174,7 +181,7 @@ def outward_backends() -> Iterator[tuple[str, BaseSMSBackend]]:
 
 
 def _problem(alias: str | None = None) -> InvalidSMSBackend | None:
-    """Return the error of this alias, or of the whole setting."""
+    """Return the configuration error of an alias or, without `alias`, of the whole setting."""
     try:
         _ = sms_backends.settings if alias is None else sms_backends[alias]
     except InvalidSMSBackend as error:

@@ -1,25 +1,22 @@
-"""The system checks of callback URLs."""
-
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.checks import Error, Warning  # noqa: A004
+from django.core.checks import Error, Warning, register  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import Resolver404, resolve
 from django.utils import translation
 
-from .aliases import Messages, is_this_machine, options_of, outward_backends
+from .aliases import TAG, Messages, is_this_machine, options_of, outward_backends
 
 
+@register(TAG)
 def check_callback_https(**kwargs: Any) -> Messages:
-    """E004: callbacks come by https, or from this machine."""
+    """E004: report a callback URL without https, unless its host is this machine."""
     return [
         Error(
             f"SMSWW[{alias!r}]: OPTIONS['callback_url'] must start with https://.",
-            hint="Callbacks hold numbers, texts and the signature that makes them authentic.",
+            hint="Callbacks contain numbers, texts and a signature, which nobody else may read.",
             id="smsww.E004",
         )
         for alias, url in _callback_urls()
@@ -27,13 +24,14 @@ def check_callback_https(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG)
 def check_callback_url(**kwargs: Any) -> Messages:
-    """W001: there is a callback URL."""
+    """W001: warn if an alias has no callback URL."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS do not define 'callback_url'.",
-            hint="Without callbacks a message stays at NEW (accepted) until it is looked up. Give "
-            "the public URL of the view: https://example.com/sms/callback/.",
+            hint="Without callbacks a message stays NEW (accepted) until smsww_sync asks the "
+            "gateway about it. Give the public URL of the view: https://example.com/sms/callback/.",
             id="smsww.W001",
         )
         for alias, url in _callback_urls()
@@ -41,8 +39,9 @@ def check_callback_url(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG)
 def check_callback_view(**kwargs: Any) -> Messages:
-    """W002: the path of the callback URL leads to our view."""
+    """W002: warn if the path of the callback URL is not a path of our callback view."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: the path of OPTIONS['callback_url'] does not lead to the "
@@ -56,13 +55,14 @@ def check_callback_view(**kwargs: Any) -> Messages:
     ]
 
 
+@register(TAG, deploy=True)
 def check_callback_public(**kwargs: Any) -> Messages:
-    """W007 (deploy): the gateway can reach the callback URL."""
+    """W007 (deploy): warn if the gateway cannot reach the callback URL from the internet."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: the gateway cannot reach OPTIONS['callback_url'].",
-            hint="It leads to this machine or into a private network, or is not https. Give the "
-            "public URL of the view: https://example.com/sms/callback/.",
+            hint="The URL leads to this machine or into a private network, or it is not https. "
+            "Give the public URL of the view: https://example.com/sms/callback/.",
             id="smsww.W007",
         )
         for alias, url in _callback_urls()
@@ -92,7 +92,7 @@ def _is_public(url: str) -> bool:
 
 def _leads_to_view(url: str) -> bool:
     path = urlsplit(url).path or "/"
-    # The server may serve the site below a prefix (SCRIPT_NAME) that only its requests tell.
+    # The server may serve the site below a prefix (SCRIPT_NAME), which no setting names.
     ends = [path[start:] for start, sign in enumerate(path) if sign == "/"]
     try:
         return any(map(_is_path_of_view, ends))
@@ -102,7 +102,7 @@ def _leads_to_view(url: str) -> bool:
 
 def _is_path_of_view(path: str) -> bool:
     try:
-        # Under i18n_patterns() a path is there in its own language alone; None is the default's.
+        # Under i18n_patterns() a path resolves only in its own language. None: the default one.
         with translation.override(translation.get_language_from_path(path)):
             view = resolve(path).func
     except Resolver404:

@@ -1,23 +1,26 @@
-"""The system checks of the database; those that ask it run with `check --database default`."""
+"""System checks of the database.
 
-from __future__ import annotations
+Only commands such as `migrate` and `check --database default` run the checks that query the
+database.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.checks import Error, Warning  # noqa: A004
+from django.core.checks import Error, Tags, Warning, register  # noqa: A004
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
 from ..backends.base import BaseSMSBackend
 from ..models import Heartbeat, Message
-from .aliases import Messages, backends
+from .aliases import TAG, Messages, backends
 
 
+@register(TAG)
 def check_users(**kwargs: Any) -> Messages:
-    """E005: the history is in the database of the users."""
+    """E005: report an error if messages and users are stored in different databases."""
     ours, theirs = router.db_for_write(Message), router.db_for_write(get_user_model())
     if ours == theirs:
         return []
@@ -25,21 +28,23 @@ def check_users(**kwargs: Any) -> Messages:
         Error(
             f"The history is in the database {ours!r}, and the users are in {theirs!r}.",
             hint="Messages refer to the users who sent them, and no database checks a reference "
-            "into another one. Let the router keep 'django_smsww' beside the users.",
+            "into another database. Let the router keep 'django_smsww' in the database of the "
+            "users.",
             id="smsww.E005",
         )
     ]
 
 
+@register(Tags.database)
 def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W010 (database): a worker sends the queued messages."""
+    """W010 (database): warn if queued messages wait, and no worker has run for an hour."""
     using = router.db_for_read(Message)
     if using not in (databases or ()):
         return []
     return [
         Warning(
-            f"SMSWW[{alias!r}]: messages have been waiting for more than 10 minutes, and nothing "
-            "has swept the queue for an hour.",
+            f"SMSWW[{alias!r}]: messages have been waiting for more than 10 minutes, and no "
+            f"worker has run for an hour.",
             hint="Run `manage.py smsww_worker` as a service, or with --once from cron.",
             id="smsww.W010",
         )
@@ -48,8 +53,9 @@ def check_sweeper(databases: Sequence[str] | None = None, **kwargs: Any) -> Mess
     ]
 
 
+@register(Tags.database)
 def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W011 (database): the database knows the project's time zone."""
+    """W011 (database): warn if the database does not know the project's time zone."""
     using = router.db_for_write(Message)
     if using not in (databases or ()) or _knows_time_zones(using):
         return []
@@ -65,15 +71,16 @@ def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> M
     ]
 
 
+@register(Tags.database)
 def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W012 (database): MariaDB can store every character."""
+    """W012 (database): warn if MariaDB cannot store every character, such as an emoji."""
     using = router.db_for_write(Message)
     if using not in (databases or ()):
         return []
     return [
         Warning(
-            f"The {place} of the database {using!r} has the character set {name!r}, which holds "
-            "no emoji: messages with one cannot be stored, and so not sent.",
+            f"The {place} of the database {using!r} has the character set {name!r}, which cannot "
+            f"store an emoji: a message with an emoji is not stored, and so not sent.",
             hint="ALTER DATABASE … CHARACTER SET utf8mb4, and for each table of django_smsww "
             "ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4; write 'charset': 'utf8mb4' into "
             "OPTIONS of DATABASES.",
@@ -85,9 +92,10 @@ def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 
 
 def _character_sets(using: str) -> dict[str, str]:
-    """Return the character sets of texts and of the connection, if the database has several.
+    """Return two character sets: that of the table of messages, and that of the connection.
 
-    Before the first migration there is no table, and the database's own one counts.
+    Before the table exists, the first one is the character set of the database. On databases other
+    than MariaDB and MySQL, return an empty dict.
     """
     connection = connections[using]
     if connection.vendor != "mysql":

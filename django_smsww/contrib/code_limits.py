@@ -1,10 +1,8 @@
-"""One-time codes, within limits that are on by default wherever a form can ask for codes.
+"""One-time codes by SMS, with limits that are on by default.
 
-Fraudsters make such forms send to numbers that they earn from. These limits come on top of those
-of the alias, and count across all hosts when a code is asked for.
+Fraudsters make public forms send codes to expensive numbers, and earn a part of the price. These
+limits apply in addition to the limits of the alias. All hosts of a project share the limits.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
@@ -29,11 +27,12 @@ from django_smsww.worker.limits import Cap, cost_nothing, digest_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """How many codes may leave; None lifts a limit.
+    """Limits for one-time codes.
 
     Attributes:
-        cooldown: seconds between two codes to the same number.
-        max_per_number, max_per_user: (count, seconds).
+        cooldown: seconds between two codes to the same number. 0 means no limit.
+        max_per_number, max_per_user: `(count, seconds)`. A number or a user gets at most `count`
+            codes in each period of `seconds`. None means no limit.
     """
 
     cooldown: int = 60
@@ -44,10 +43,12 @@ class Guards:
     def count(
         self, recipient: str, user: Any, *, backend: BaseSMSBackend, tag: str
     ) -> Iterator[None]:
-        """Count one code to this number, unless the block certainly has not sent it.
+        """Count one code for the number and for the user. Send the code inside the `with` block.
+
+        The code is not counted if an SMSError shows that nothing was sent and no fine was charged.
 
         Raises:
-            SMSLimited: a limit is used up; `retry_after` says for how many seconds.
+            SMSLimited: a limit is reached. `retry_after` is the user's waiting time in seconds.
         """
         recipient = backend.read_recipient(recipient)  # other spellings share its limits
         using = router.db_for_write(Counter)
@@ -66,7 +67,7 @@ class Guards:
             raise
 
     def _wait_for_the_last(self, recipient: str, tag: str) -> None:
-        """Raise SMSLimited while the last code to this number is younger than the cool-down."""
+        """Raise SMSLimited if the last code to this number is less than `cooldown` seconds old."""
         rows = Message.objects.using(router.db_for_write(Message))
         since = timezone.now() - timedelta(seconds=self.cooldown)
         codes = rows.sent_here().filter(recipient=recipient, tag=tag, created_at__gt=since)
@@ -78,7 +79,7 @@ class Guards:
     def _caps(
         self, recipient: str, user: Any, backend: BaseSMSBackend, now: datetime
     ) -> Iterator[Cap]:
-        # The cool-down once more: of two requests at the same moment, neither sees a row.
+        # A counter for the cool-down, too: two simultaneous requests see no row of each other.
         limits = {
             "cooldown": (recipient, (1, self.cooldown) if self.cooldown else None),
             "max_per_number": (recipient, self.max_per_number),
@@ -102,14 +103,14 @@ def send_code(
     user: Any = None,
     key: str = "",
 ) -> Message:
-    """Send a one-time code within the limits, and return its row, which does not keep the text.
+    """Send a code within the limits. The text is deleted once the message was sent or has failed.
 
     Args:
-        write: returns the text. It is called when no limit is in the way, so it may store the code.
-        expires_at: the code is not sent later.
+        write: returns the text, and may store the code. It is called only if no limit is reached.
+        expires_at: the code is not sent after this time.
 
     Raises:
-        SMSError: as `send_sms` does, or because a limit is used up.
+        SMSError: a limit is reached, or `send_sms` raised this error.
     """
     backend = sms_backends[using]
     recipient = backend.read_recipient(recipient)
@@ -128,12 +129,12 @@ def send_code(
 
 
 def reason(error: SMSError) -> str:
-    """Return the text about this error for the user who asked for a code."""
+    """Return a translated text that explains the error to the user who asked for a code."""
     if isinstance(error, SMSLimited) and error.retry_after:
         seconds = int(error.retry_after)
         return ngettext(
-            "No other code was sent. You can ask for one in %(seconds)d second.",
-            "No other code was sent. You can ask for one in %(seconds)d seconds.",
+            "No new code was sent. You can ask for one in %(seconds)d second.",
+            "No new code was sent. You can ask for one in %(seconds)d seconds.",
             seconds,
         ) % {"seconds": seconds}
     if isinstance(error, InvalidSMS):
@@ -148,5 +149,5 @@ def reason(error: SMSError) -> str:
 
 def _limited(option: str, seconds: float) -> SMSLimited:
     left = max(1, math.ceil(seconds))
-    text = f"The limit {option} is used up for {left} seconds; no code was sent"
+    text = f"The limit {option} is reached; no code was sent; try again in {left} seconds"
     return SMSLimited(text, code=option, retry_after=left)

@@ -1,6 +1,4 @@
-"""Metrics for Prometheus. They are read from the database, so every process exports the same."""
-
-from __future__ import annotations
+"""Metrics for Prometheus. All processes export the same values. Only the credit may differ."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +22,7 @@ from django_smsww.operations.records import count_by_state, read_open, read_refu
 from django_smsww.states import State
 
 CREDIT_SECONDS = 600
-"""How long a process keeps the credit that the gateway told."""
+"""How many seconds a process reuses the credit before it asks the gateway again."""
 
 _HOUR = timedelta(hours=1)
 _GAUGES: dict[str, tuple[str, list[str]]] = {
@@ -43,25 +41,25 @@ _GAUGES: dict[str, tuple[str, list[str]]] = {
 _REFUSED = "smsww_callbacks_refused"
 
 Samples = dict[tuple[str, ...], float]
-"""The values by the name of the metric and its labels."""
+"""Values of metrics. The key is a tuple: the name of the metric and the values of its labels."""
 
 
 class SMSCollector(Collector):
-    """Collects the metrics of all aliases at each scrape.
+    """Prometheus collector for the metrics of all aliases in the SMSWW setting.
 
-    It asks the gateway for the credit alone, once in ten minutes, where an alias has
-    `account_email` and `api_key`.
+    For aliases with `account_email` and `api_key`, the collector asks the gateway for the credit,
+    at most every ten minutes. All other metrics come from the database.
     """
 
     def __init__(self) -> None:
         self._credits: dict[str, tuple[float, float | None]] = {}
 
     def describe(self) -> list[Any]:
-        """Return nothing, so that the registry need not collect when it registers this."""
+        """Return an empty list, so that registering the collector does not read the database."""
         return []
 
     def collect(self) -> Iterable[Any]:
-        """Read the metrics; without a database `smsww_up` is 0, and the others are absent."""
+        """Read the metrics. On failure, `smsww_up` is 0 and the other metrics have no values."""
         families: dict[str, Any] = {
             name: GaugeMetricFamily(name, text, labels=labels)
             for name, (text, labels) in _GAUGES.items()
@@ -100,7 +98,7 @@ class SMSCollector(Collector):
 
 
 def _read_history(backends: list[BaseSMSBackend], using: str, now: datetime) -> Samples:
-    # A server of metrics has a thread for each scrape, whose connection would stay open.
+    # A metrics server starts a thread for each scrape, which would leave its connection open.
     with connections[using].temporary_connection():
         samples = _callbacks(using, now)
         for backend in backends:

@@ -1,6 +1,4 @@
-"""What drf-spectacular cannot read from the callback view; loaded where that app is installed."""
-
-from __future__ import annotations
+"""Extensions of drf-spectacular that describe the view for the gateway's callbacks."""
 
 from typing import Any
 
@@ -36,7 +34,7 @@ _REFUSALS = {each.status_code: each.default_detail for each in _OURS} | {
 
 
 def _word(name: str, **schema: Any) -> dict[str, Any]:
-    """Return the schema of an answer that is one word."""
+    """Return the schema of an object with one field, which is a string and is required."""
     return {
         "type": "object",
         "properties": {name: {"type": "string", **schema}},
@@ -53,25 +51,22 @@ def _responses() -> dict[int, OpenApiResponse]:
 
 
 class CallbackScheme(OpenApiAuthenticationExtension):
-    """Describes the signature."""
+    """Describe the signature of callbacks as an API key in a header."""
 
     target_class = "django_smsww.callbacks.authentication.CallbackAuthentication"
     name = "smsCallback"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        """Return the header as an API key."""
         return {"type": "apiKey", "in": "header", "name": HEADER}
 
 
 class CallbackExtension(OpenApiViewExtension):
-    """Describes the answers of the view, and the fields of a form."""
+    """Describe the requests and responses of the callback view."""
 
     target_class = "django_smsww.callbacks.views.CallbackView"
     match_subclasses = True
 
     def view_replacement(self) -> type[Any]:
-        """Return the view with a description."""
-
         @extend_schema(
             summary="Take a delivery callback of the SMS gateway",
             description="Its signature is all that it asks for, in the header or in `custom`.",

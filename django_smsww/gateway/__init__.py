@@ -1,1 +1,1 @@
-"""The provider's language: HTTP, JSON, errors and signatures."""
+"""The provider's HTTP API: requests, JSON, errors and signatures."""

@@ -1,9 +1,7 @@
 """The endpoints of the account host: tokens and wallet.
 
-It gets the account's e-mail and API key by HTTP Basic, never the token for messages.
+Requests contain the account's e-mail and API key (HTTP Basic), never the token for messages.
 """
-
-from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -18,25 +16,21 @@ from .payload import mapping, read_money, read_time, unwrap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An access token of the account, and when it expires."""
-
     token: str = field(repr=False)
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """The credit left, in EUR."""
-
-    credit: Decimal
+    credit: Decimal  # in EUR
     updated_at: datetime | None = None
 
 
 class Account:
     """A client of the account host.
 
-    Every method raises ValueError without an e-mail and an API key, and SMSError if the host
-    refuses the credentials (InvalidToken) or gives no usable answer (SMSUnavailable).
+    Every method raises ValueError if the e-mail or the API key is missing, InvalidToken if the host
+    refuses these credentials, and SMSUnavailable if the host gives no usable answer.
     """
 
     def __init__(
@@ -44,14 +38,13 @@ class Account:
     ) -> None:
         self.is_configured = bool(email and api_key)
         credentials = b64encode(f"{email}:{api_key}".encode()).decode()
-        self._host = Host(url, f"Basic {credentials}", timeouts)
+        self._host = Host(url, f"Basic {credentials}", timeouts, private=(email, api_key))
 
     def tokens(self, *, skip: int = 0, limit: int = 100) -> list[Token]:
-        """List the tokens of the account, with their expiry."""
         found = self._ask("/tokens", {"skip": skip, "limit": limit})
-        if found is None:  # an empty list is a 404, too
+        if found is None:  # a 404 may stand for an empty list
             return []
-        if isinstance(found, Mapping) and found.keys() & {"id", "token"}:  # a list of one
+        if isinstance(found, Mapping) and found.keys() & {"id", "token"}:  # one, without a list
             found = [found]
         if not isinstance(found, list):
             raise unreadable()

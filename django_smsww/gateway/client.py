@@ -1,6 +1,4 @@
-"""The endpoints of the messages host (specification 1.2.7)."""
-
-from __future__ import annotations
+"""The client for the gateway's messages host (API specification 1.2.7)."""
 
 import logging
 import re
@@ -9,13 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from ..exceptions import (
-    ContentRefused,
-    InvalidSMS,
-    SMSError,
-    SMSOutcomeUnknown,
-    SMSUnavailable,
-)
+from ..exceptions import ContentRefused, InvalidSMS, SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ..sms import SMS, SendResult
 from .account import Account, Token
 from .echo import answers_for
@@ -27,20 +19,18 @@ from .payload import is_message, read_message, unwrap_list
 logger = logging.getLogger("django_smsww.client")
 
 ROUTES = ("WW", "IT", "ES")
-"""The endpoints that send: worldwide, Italy and Spain."""
+"""The routes for messages: worldwide, Italy and Spain. Each route has its own endpoint."""
 
 _TOKEN_PAGE = 100
 _TOKEN_PAGES = 10
 
 
 class Client:
-    """A client of the gateway. It is cheap to make, and threads may share it.
+    """A client of the gateway. A client is cheap to make, and threads may share it.
 
-    `host` is "production", "sandbox" or a URL; `timeouts` are two numbers of seconds, to connect
-    and for the whole exchange. Only `account` needs the account's e-mail and API key.
-
-    Raises:
-        ValueError: the token or the host cannot be used.
+    `host` is "production", "sandbox" or a URL. `timeouts` are the seconds to connect, and the
+    seconds for the whole exchange. Only requests to the account host need `account_email` and
+    `api_key`. Raises ValueError if the token or the host cannot be used.
     """
 
     def __init__(
@@ -61,19 +51,16 @@ class Client:
 
     @property
     def url(self) -> str:
-        """The URL of the messages host."""
         return self._host.url
 
     @property
     def name(self) -> str:
-        """A digest that tells this host and token apart from others, and hides the token."""
         return self._host.name
 
     def token_record(self) -> Token | None:
-        """Return the account's record of the token in use, or None if it does not list it.
+        """Return the account's record of this client's token, or None if there is no record.
 
-        Raises:
-            ValueError, SMSError: as the methods of `account` do.
+        Raises the same errors as the methods of `Account`.
         """
         for page in range(_TOKEN_PAGES):
             tokens = self.account.tokens(skip=page * _TOKEN_PAGE, limit=_TOKEN_PAGE)
@@ -85,13 +72,15 @@ class Client:
         return None
 
     def send(self, route: str, sms: SMS, callback: Mapping[str, Any] | None = None) -> SendResult:
-        """Send one message, once.
+        """Send one message, without retries.
 
-        If the gateway accepts a message and marks it as blocklisted, it counts as accepted.
+        A message that the gateway accepts and marks as `blocklisted` counts as accepted. Two errors
+        are in the result, and are not raised: forbidden content in a response with status 2xx, and
+        a dry run that the production host marks as `blocklisted`.
 
         Raises:
-            SMSOutcomeUnknown: it may have been sent.
-            SMSError: of any other class; it certainly was not sent.
+            SMSOutcomeUnknown: the message may have been sent.
+            SMSError: any other subclass; the message certainly was not sent.
         """
         path = f"/{route}-messages"
         request = self._request(path, sms, callback)
@@ -108,14 +97,14 @@ class Client:
             return _odd(self._host.error(response, private=private))
         if result.blocklisted:
             result = self._marked(result, sms, response.status)
-        # The id that comes back for a dry run names no message.
+        # The id in the response to a dry run belongs to no message.
         return result.nameless() if sms.dry_run else result
 
     def fetch(self, provider_id: str) -> SendResult | None:
-        """Return the gateway's record of one message, or None if it has no such message.
+        """Return the gateway's record of one message, or None if the gateway has no such message.
 
-        Raises:
-            SMSError: SMSUnavailable where it gave no usable answer.
+        Raise SMSUnavailable or another SMSError if the gateway gave no usable answer. Raise
+        ValueError if `provider_id` is empty.
         """
         name = quote(provider_id, safe="")
         if not name.strip("."):
@@ -130,15 +119,12 @@ class Client:
         return result
 
     def fetch_page(self, skip: int = 0, limit: int = 100) -> list[SendResult]:
-        """Return a page of the account's messages. No document states their order.
+        """Return a page of the account's messages, in an order that is not documented.
 
-        Pages move while messages arrive: take each provider id once.
-
-        Raises:
-            SMSError: SMSUnavailable where the gateway gave no usable answer.
+        Two pages may contain the same message. Raises the same errors as `fetch()`.
         """
         messages = unwrap_list(self._host.read("/messages", {"skip": skip, "limit": limit}))
-        if messages is None:  # an empty list is a 404, too
+        if messages is None:  # a 404 may stand for an empty list
             return []
         if not isinstance(messages, list):
             del messages  # as above
@@ -146,11 +132,12 @@ class Client:
         return [read_message(message) for message in messages]
 
     def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
-        """Return the result of a message that was accepted with the mark `blocklisted`.
+        """Return the result of a message that the gateway accepted and marked as `blocklisted`.
 
-        The specification's own example of an accepted message has the mark, and so has each answer
-        of a mock server that is generated from it. Only the production host can fine. So only there
-        the mark holds other messages of the same text back, and fails a dry run.
+        On the production host, a result gets an error if it is of a dry run or has no provider id.
+        There, any other result gets a warning. It makes the package hold back the same text.
+        Other hosts impose no fines, so the mark has no effect there. A mock server may mark every
+        message, because the example in the specification has the mark.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
         if self.url != NAMED_HOSTS["production"]:
@@ -164,17 +151,13 @@ class Client:
         try:
             return self._host.request("POST", path, _message(sms, callback))
         except (TypeError, ValueError):
-            pass
-        # Raised outside of the handler, so that no content is in its context.
-        raise InvalidSMS("The message holds what JSON cannot express")
+            problem = InvalidSMS("The message holds what JSON cannot express")
+        raise problem  # not in the handler: the error's context would hold the content
 
 
 def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the request's body, without empty values, for the gateway refuses null."""
-    options = {
-        "dryRun": sms.dry_run,
-        "failOnMultipleMessages": sms.fail_on_multiple_messages,
-    }
+    """Return the body of the request, without empty values: the gateway refuses null."""
+    options = {"dryRun": sms.dry_run, "failOnMultipleMessages": sms.fail_on_multiple_messages}
     values = {
         "recipient": sms.recipient,
         "message": sms.body,
@@ -186,17 +169,16 @@ def _message(sms: SMS, callback: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
-    """Return the result of a successful response, or None if there is no message in it."""
     result, is_ours = _result(response, sms)
     if result is None or is_ours:
         return result
-    # Its id and its prices are those of another message, whether or not ours was sent.
+    # The id and prices are another message's, and nothing tells whether ours was sent.
     logger.error("The answer to message %s may belong to another message", sms.reference)
     raise SMSOutcomeUnknown(status=response.status, detail="It may belong to another message")
 
 
 def _odd(error: SMSError) -> SendResult:
-    """Raise the error of a success without a message, unless it tells of forbidden content."""
+    """Raise the error of a 2xx response, but return errors of forbidden content in a result."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.
@@ -204,9 +186,9 @@ def _odd(error: SMSError) -> SendResult:
 
 
 def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:
-    """Return the message in this response, and whether it is the one that was sent.
+    """Return the message in this response, and whether it is the message that was sent.
 
-    It is a separate function, since the frame that raises must not hold the payload.
+    This function raises no error, because error reporters would show its variable `payload`.
     """
     payload = parse(response)
     if not is_message(payload):
@@ -216,11 +198,7 @@ def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:
 
 
 def normalise_token(token: str) -> str:
-    """Return the token without a pasted "Bearer " and white space.
-
-    Raises:
-        ValueError: there is no token in it.
-    """
+    """Strip white space and "Bearer " from a token. Raise ValueError if the rest is malformed."""
     bare = re.sub(r"\A\s*(bearer\s+)?", "", token, flags=re.IGNORECASE).strip()
     if not re.fullmatch(r"[!-~]+", bare) or bare.lower() == "bearer":
         raise ValueError("The token is empty, or holds characters that no token has.")

@@ -1,6 +1,4 @@
-"""Decompress bodies that a proxy compressed, although no request asks for that."""
-
-from __future__ import annotations
+"""Decompress response bodies. A proxy may compress a body, although no request asks for it."""
 
 import zlib
 
@@ -12,10 +10,10 @@ _HARMLESS_SIZE = 1 << 16
 
 
 def decoded(body: bytes, header: str, limit: int) -> bytes:
-    """Return the body without the codings that the header `Content-Encoding` names.
+    """Decompress a body according to its header `Content-Encoding`.
 
-    A body that cannot be decoded comes back as it is, and so does one that grows beyond the limit,
-    or to more than 200 times its size. Then nobody can read it, and only the status counts.
+    Return the body unchanged if it cannot be decompressed, or if the content is too large: more
+    than `limit` bytes, or more than both 64 KiB and 200 times the size of the body.
     """
     names = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in names if name not in ("", "identity")]
@@ -38,7 +36,7 @@ def _without(coding: str, body: bytes, most: int) -> bytes | None:
 
 
 def _inflate(body: bytes, window: int, most: int) -> bytes:
-    """Decompress each member of the body, which must be whole."""
+    """Decompress all streams. Raise zlib.error if one is cut off, or the content is too large."""
     content = bytearray()
     while body:
         stream = zlib.decompressobj(window)

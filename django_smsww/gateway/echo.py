@@ -1,10 +1,9 @@
 """Check that a successful response is about the message that was sent.
 
-The gateway echoes the recipient and our reference, in `callback.custom` and in the header of the
-callback. A response that names another message belongs to another request.
+The gateway returns the recipient and our reference (a UUID) of the message. The reference is in
+`callback.custom` and in `callback.headers`. A response about another message belongs to another
+request.
 """
-
-from __future__ import annotations
 
 import re
 from typing import Any
@@ -17,16 +16,18 @@ _NUMBER = re.compile(r"[0-9\s()+.,/-]*")
 
 
 def answers_for(payload: Any, reference: UUID | None, recipient: str) -> bool | None:
-    """Tell whether this message object is about this message, or None if it does not say.
+    """Whether this JSON is about the message that was sent, or None if the JSON does not tell.
 
-    An echoed reference decides. The recipient can only disprove it, since two messages may go to
-    one number.
+    If the JSON has a reference, only the reference counts. Without it, a different recipient proves
+    that this is another message. The same recipient proves nothing, as it may get many messages.
     """
     references = _references_in(payload)
     if references:
         return references == {reference}
-    said = unwrap_message(payload).get("recipient")
-    return False if _is_another_number(str(said or ""), recipient) else None
+    said = str(unwrap_message(payload).get("recipient") or "")
+    # A text that is no number, such as a masked number, does not tell.
+    spoken = digits(said) if _NUMBER.fullmatch(said) else ""
+    return False if spoken and spoken != digits(recipient) else None
 
 
 def _references_in(payload: Any) -> set[UUID]:
@@ -36,9 +37,3 @@ def _references_in(payload: Any) -> set[UUID]:
         if name.lower() == HEADER.lower() and isinstance(value, str):
             stamps.append(read_header_stamp(value))
     return {stamp.reference for stamp in stamps if stamp}
-
-
-def _is_another_number(said: str, recipient: str) -> bool:
-    """Compare digits; a text that is no number, such as a masked one, disproves nothing."""
-    spoken = digits(said) if _NUMBER.fullmatch(said) else ""
-    return bool(spoken) and spoken != digits(recipient)

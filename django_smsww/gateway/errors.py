@@ -1,10 +1,9 @@
-"""Turn the status and the body of a response into our exception.
+"""Convert the status and the body of an error response to an exception.
 
-Only the rows of the table prove that nothing was sent; without a row the outcome is unknown.
-SMSRefused and ContentRefused end the message. After the other classes it may be sent later.
+The table `_ERRORS` lists the responses that prove that nothing was sent. After any other response,
+the outcome is unknown. SMSRefused and ContentRefused are final: the message is not tried again.
+After other exceptions from the table, the message may be sent later.
 """
-
-from __future__ import annotations
 
 import html
 import json
@@ -31,20 +30,20 @@ from ..exceptions import (
 )
 from .payload import clean_text, load_json
 
-_ANY, _ENVELOPE, _TOKEN = "any body", "an envelope of the gateway", "the word token"
+_ANY, _ENVELOPE, _TOKEN = "any body", "an error envelope of the gateway", "the word token"
 _PAGE = "a page of HTML"
 CONTENT_CODES = ("2044", "2050")
-"""The codes of forbidden content."""
+"""The gateway's error codes for forbidden content."""
 
 _REFUSALS = tuple(status for status in range(400, 500) if status not in (408, 417))
 
-# Statuses, the code or the body, and the error. The first row that fits counts.
+# Statuses, the code or the body, and the error. The first entry that fits counts.
 _ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
     ((401,), _ANY, InvalidToken),
-    ((402,), _TOKEN, InvalidToken),  # the older host says it of wrong tokens, too
+    ((402,), _TOKEN, InvalidToken),  # the older host sends 402 for wrong tokens, too
     ((402,), _ANY, InsufficientCredit),
     ((429,), _ANY, SMSUnavailable),
-    ((417, 503), _ENVELOPE, SMSUnavailable),  # else a proxy may say it after the gateway accepted
+    ((417, 503), _ENVELOPE, SMSUnavailable),  # a proxy's may come after the gateway accepted
     (_REFUSALS, "2020", AccountBlocklisted),
     (_REFUSALS, "2044", ContentRefused),
     (_REFUSALS, "2050", ContentRefused),
@@ -53,21 +52,24 @@ _ERRORS: tuple[tuple[tuple[int, ...], str, type[SMSError]], ...] = (
     (_REFUSALS, _ANY, AccessRefused),
 )
 _DAY = 86400.0
-_REDIRECTS = _("The host redirects, which is not followed: configure the host it redirects to")
-_UNREADABLE = _("The gateway's answer cannot be read: it may have been sent")
+_REDIRECTS = _(
+    "The host answered with a redirect, which is not followed: configure the host to "
+    "which it redirects"
+)
+_UNREADABLE = _("The gateway's answer cannot be read: the message may have been sent")
 _UNUSABLE = _("The gateway gave no usable answer")
 _HIDDEN = "***"
 _READ = 4000
-"""How many characters of an error page we read."""
+"""How many characters of an error text are read."""
 _PIECE = 8
-"""How many characters in a row we take for a quotation of a text, and hide."""
+"""Hide a part of an error text if a private text contains this many of its characters in a row."""
 _RUN = 5
-"""How many digits in a row we take for a quotation of a number or a text, and hide."""
+"""Hide digits in an error text if a private text or number contains this many of them in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """The parts of a body: one of the provider's two envelopes, or any other text."""
+    """The body of a response: a JSON error of the gateway, an HTML page, or any other text."""
 
     text: str
     code: str = ""
@@ -75,7 +77,7 @@ class _Body:
     is_page: bool = False
 
     def fits(self, condition: str) -> bool:
-        """Tell whether the table's row with this code or condition is about this body."""
+        """Whether the body fits a condition of `_ERRORS`: an error code, or a kind of body."""
         if condition == _ENVELOPE:
             return self.is_envelope
         if condition == _PAGE:
@@ -93,10 +95,10 @@ def error_of(
     private: Iterable[str] = (),
     unsure: type[SMSError] = SMSOutcomeUnknown,
 ) -> SMSError:
-    """Return the error for a response that is no success.
+    """Return an exception for an unsuccessful response. The exception hides `private` texts.
 
-    Its `detail` holds none of the `private` texts. `unsure` is the class for a response that does
-    not say whether the host did what we asked. For a look-up it is SMSUnavailable.
+    `unsure` is the class of the exception if the response does not show whether the host has
+    carried out the request. For look-ups it is SMSUnavailable.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
@@ -135,7 +137,7 @@ def _read(body: bytes) -> _Body:
 
 
 def is_refusal(payload: Any) -> bool:
-    """Tell whether this JSON is one of the provider's envelopes of errors, and holds no data."""
+    """Whether this JSON is an error of the gateway, and contains no data."""
     if not isinstance(payload, Mapping) or payload.get("data") is not None or "id" in payload:
         return False
     return _is_envelope(payload)
@@ -146,7 +148,7 @@ def _is_envelope(payload: Mapping[str, Any]) -> bool:
 
 
 def _code(value: Any) -> str:
-    """Return the code as text: "2044", "125.22"."""
+    """Return an error code as text, such as "2044" or "125.22"."""
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 18:
         return format(value.normalize(), "f")[:32]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
@@ -155,7 +157,7 @@ def _code(value: Any) -> str:
 
 
 def _retry_after(value: str) -> float | None:
-    """Read seconds or an HTTP date (RFC 9110, section 10.2.3), a day at most."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), at most one day, or None."""
     value = value.strip()
     if re.fullmatch(r"\d{1,9}", value, re.ASCII):
         return min(float(value), _DAY)
@@ -169,26 +171,26 @@ def _retry_after(value: str) -> float | None:
 
 
 def without_content(text: str, private: Sequence[str]) -> str:
-    """Return the text on one line, without the private texts and numbers that it quotes."""
+    """Return the text on one line, without private texts and telephone numbers."""
     return _without_numbers(_mask(text, private), private)
 
 
 def _mask(text: str, private: Iterable[str]) -> str:
-    """Return the text on one line, without private texts and long runs of digits."""
+    """Return the text on one line; hide private texts, and runs of seven or more digits."""
     text = _one_line(text)[:_READ]
     for secret in private:
         for form in _spellings(secret):
-            # A short one is hidden only as a word of its own: the rest stays readable.
+            # A short text is hidden only as a whole word, so that the rest stays readable.
             pattern = re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)"
             text = re.sub(pattern, _HIDDEN, text, flags=re.IGNORECASE)
-            if len(form) > 12:  # what follows may be a part of it, spelled in another way
+            if len(form) > 12:  # its end may follow, spelled in another way
                 text = re.sub(f"{re.escape(form[:12])}.*", _HIDDEN, text, flags=re.IGNORECASE)
             text = _without_pieces(text, form)
     return re.sub(r"\+?\d{7,}", _HIDDEN, text)
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Return the text without the pieces of a secret that it quotes."""
+    """Hide parts of the text that repeat at least `_PIECE` consecutive characters of the secret."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)
@@ -200,12 +202,12 @@ def _without_pieces(text: str, secret: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return the text in lower case, with each character still at its place."""
+    # Not text.lower(), which makes two characters of some.
     return "".join(letter.lower()[0] for letter in text)
 
 
 def _without_numbers(text: str, private: Iterable[str]) -> str:
-    """Return the text without telephone numbers, and without long runs of the secrets' digits."""
+    """Hide telephone numbers, and long runs of digits that a private text also contains."""
     known = {
         digits[n : n + _RUN]
         for digits in map(_digits, private)

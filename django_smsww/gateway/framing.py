@@ -1,10 +1,8 @@
-"""Where a response begins and ends (RFC 9112), read more strictly than `http.client` does.
+"""Find where a response begins and ends (RFC 9112), more strictly than `http.client` does.
 
-A response that begins in the wrong place is the response to another message. So any doubt about
-its beginning or its end breaks the exchange, and the outcome is unknown.
+If we began to read in a wrong place, we would read the response to another message. So any doubt
+about the beginning or the end is an error. The outcome of the request is then unknown.
 """
-
-from __future__ import annotations
 
 import re
 from contextvars import ContextVar
@@ -21,7 +19,7 @@ _LONGEST_INTERIM = 16384
 _MOST_INTERIM = 1000
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[01])[ \t]+([1-9]\d\d)(?:[ \t]+([^\r\n]*))?\r?\n")
 _SWITCHING_PROTOCOLS = 101
-# An interim response has no body; if it announces one, nobody knows where that ends.
+# An interim response has no body. If it announces a body, nobody knows where that ends.
 _INTERIM_HEADER = re.compile(
     rb"(?!content-length:|transfer-encoding:)[^:\s]+:[^\r\n]*\r?\n", re.IGNORECASE
 )
@@ -30,27 +28,20 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 class UnprovenAnswerError(HTTPException):
-    """Nothing proves that this response is whole and answers this request."""
+    """The response may be incomplete, or may belong to another request."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """The state of one exchange, which its connection keeps.
+    """The state of one request and its response. The connection updates this state."""
 
-    Attributes:
-        ends: the deadline, a time of `clock.elapsed()`.
-        began: whether one of our connections has started it.
-        written: whether a byte of the request may have left.
-        has_strays: whether more bytes than those of the response have come.
-    """
-
-    ends: float
-    began: bool = False
-    written: bool = False
-    has_strays: bool = False
+    ends: float  # the deadline, by `clock.elapsed()`
+    began: bool = False  # on one of our connections
+    written: bool = False  # a byte of the request may have been sent
+    has_strays: bool = False  # bytes came that are not part of the response
 
     def remaining(self) -> float:
-        """Return the seconds left; raises TimeoutError when there are none."""
+        """Return the seconds until the deadline. Raise TimeoutError if the deadline has passed."""
         left = self.ends - elapsed()
         if left <= 0:
             raise TimeoutError
@@ -61,13 +52,9 @@ current_exchange: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class _DeadlineReader(RawIOBase):
-    """Reads a socket within the seconds left, which a dripping response does not renew.
+    """A socket reader that raises TimeoutError when the deadline of the whole response passes."""
 
-    Attributes:
-        waits: False to read only the bytes that have come by now.
-    """
-
-    waits = True
+    waits = True  # False to read only the bytes that have come already
 
     def __init__(self, sock: Any, raw: RawIOBase) -> None:
         self._sock, self._raw, self.exchange = sock, raw, current_exchange.get()
@@ -85,7 +72,7 @@ class _DeadlineReader(RawIOBase):
 
 
 class StrictResponse(HTTPResponse):
-    """Reads exactly one response, and raises if it is doubtful where it begins or ends."""
+    """A response that raises an error if its beginning or its end is doubtful."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -97,11 +84,11 @@ class StrictResponse(HTTPResponse):
         _check_framing(self.version, self.status, self.headers)
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read past interim responses, and return version, status and reason of the final one.
+        """Skip interim responses, and return version, status and reason of the final response.
 
-        Proxies send 103 (Early Hints) and 102 unasked. `http.client` takes all of them but 100 for
-        the final response. So once every message read the response to the one before it, and one
-        message was paid twice.
+        Proxies may send the interim responses 102 and 103 (Early Hints), although we do not ask for
+        them. `http.client` treats a 102 or 103 as the final response. Before this method existed,
+        each message then got the response to the previous message, and one was paid twice.
         """
         for _ in range(_MOST_INTERIM):
             version, status, reason = _read_status_line(self.fp)
@@ -120,12 +107,18 @@ class StrictResponse(HTTPResponse):
         return int(found[1], 16)
 
     def _close_conn(self) -> None:
-        """Note any bytes after the response, before another request may use the connection."""
+        """Record whether bytes came after the response. Then release the connection.
+
+        Another request can use the connection only after the release.
+        """
         self._raw.exchange.has_strays |= self._has_strays()
         super()._close_conn()  # type: ignore[misc]
 
     def _has_strays(self) -> bool:
-        """Look into our buffer, the buffer of TLS and the socket, without waiting."""
+        """Whether bytes came after the response.
+
+        The bytes may be in our buffer, in the buffer of TLS or in the socket.
+        """
         self._raw.waits = False
         try:
             return bool(self.fp.peek())
@@ -155,8 +148,8 @@ def _skip_interim_headers(lines: BufferedReader) -> None:
 def _check_framing(version: int, status: int, headers: Message) -> None:
     """Raise UnprovenAnswerError if it is doubtful where the body ends (RFC 9112, section 6.3).
 
-    A response with both a length and chunks, or with chunks in HTTP/1.0, is refused: a proxy in
-    between may have read it in the other way.
+    A response with both Content-Length and Transfer-Encoding is refused. A chunked response in
+    HTTP/1.0 is also refused. A proxy may find another end of such a response than we do.
     """
     lengths = {value.strip() for value in headers.get_all("Content-Length", ())}
     codings = [value.lower() for value in headers.get_all("Transfer-Encoding", ())]
@@ -164,6 +157,6 @@ def _check_framing(version: int, status: int, headers: Message) -> None:
     has_odd_coding = codings and (
         codings != ["chunked"] or lengths or version < 11 or status in (204, 304)
     )
-    # The parser takes the headers after a malformed line for a body.
+    # After a malformed line, the parser takes the other headers for a body.
     if has_odd_length or has_odd_coding or headers.get_payload():
         raise UnprovenAnswerError

@@ -1,10 +1,7 @@
-"""The gateway's two hosts: their URLs, their credentials, and one request to one of them.
+"""The gateway's two hosts, with their URLs, credentials and requests.
 
-Each host has one credential and sends it nowhere else: the token goes to the host of the
-messages, e-mail and API key go to the host of the account.
+The messages host gets only the token. The account host gets only the e-mail and the API key.
 """
-
-from __future__ import annotations
 
 import json
 import logging
@@ -39,10 +36,9 @@ _HELP = "write 'production', 'sandbox' or a URL such as 'http://127.0.0.1:8010'"
 
 
 def messages_url(host: str) -> str:
-    """Return the URL of the host of the messages.
+    """Return the URL of the messages host.
 
-    Raises:
-        ValueError: it is no URL of such a host, or it leads to another machine without https.
+    Raise ValueError if the URL is not valid or not https. Only a host on this machine may use http.
     """
     if not isinstance(host, str):
         raise ValueError(f"host is not text: {_HELP}.")
@@ -51,7 +47,7 @@ def messages_url(host: str) -> str:
 
 @lru_cache(maxsize=256)
 def _url_of(host: str) -> str:
-    """Read the URL once: each call of a project makes a backend anew."""
+    """Check and return the URL of a host. The result is cached."""
     url = NAMED_HOSTS.get(host.strip(), host.strip()).rstrip("/")
     try:
         parts = urlsplit(url)
@@ -70,15 +66,26 @@ def _url_of(host: str) -> str:
 
 
 def account_url(messages: str) -> str:
-    """Return the URL of the account host that belongs to this host; a simulator is both."""
+    """Return the URL of the account host that belongs to this messages host.
+
+    For any other host than the gateway's own, such as a simulator, return the same URL.
+    """
     return _ACCOUNT_HOSTS.get(messages, messages)
 
 
 class Host:
-    """One host, its credential, and the time-outs. The first request opens a connection."""
+    """A host with its credential and its time-outs. Errors do not show the texts in `private`."""
 
-    def __init__(self, url: str, authorization: str, timeouts: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        authorization: str,
+        timeouts: tuple[float, float],
+        *,
+        private: Iterable[str] = (),
+    ) -> None:
         self.url = url
+        self._private = [Secret(part) for part in (authorization.partition(" ")[2], *private)]
         self._timeouts = timeouts
         self._headers = {
             "Authorization": Secret(authorization),
@@ -88,23 +95,18 @@ class Host:
 
     @property
     def name(self) -> str:
-        """A digest that tells host and credential apart from others, and hides the credential."""
+        """A digest that identifies host and credential, and does not reveal the credential."""
         said = f"{self.url} {self._headers['Authorization']}"
         return salted_hmac("django_smsww.host", said, algorithm="sha256").hexdigest()[:32]
 
     def bears(self, authorization: str) -> bool:
-        """Tell whether this is the credential."""
         ours = self._headers["Authorization"].encode()
         return compare_digest(ours, authorization.encode(errors="replace"))
 
     def request(
         self, method: str, path: str, payload: Mapping[str, Any] | None = None, size: int = 1 << 20
     ) -> RawRequest:
-        """Return the request; its repr hides the credential and the content.
-
-        Raises:
-            ValueError, TypeError: the payload has no form in JSON.
-        """
+        """Build a request. Raise ValueError or TypeError if JSON cannot express the payload."""
         headers, body = self._headers, None
         if payload is not None:
             headers = headers | {"Content-Type": "application/json"}
@@ -112,13 +114,7 @@ class Host:
         return RawRequest(method, self.url + path, headers, body, self._timeouts, size)
 
     def ask(self, request: RawRequest, label: str, reference: object = None) -> RawResponse:
-        """Send the request once and return the response, of any status.
-
-        The label and the reference of the message go into the log.
-
-        Raises:
-            ExchangeError: no whole response came.
-        """
+        """Send the request once, and log it. Raise ExchangeError if no complete response came."""
         started, status = monotonic(), None
         try:
             response = exchange(request)
@@ -130,10 +126,9 @@ class Host:
         return response
 
     def read(self, path: str, query: Mapping[str, object] | None = None, *, label: str = "") -> Any:
-        """Return the JSON at this path, or None if the host says that it does not exist.
+        """Return the JSON at this path, or None if the host answers that nothing is there.
 
-        Raises:
-            SMSError: SMSUnavailable where the host gave no usable answer.
+        Raise SMSUnavailable or another SMSError if the host gave no usable answer.
         """
         target = f"{path}?{urlencode(query)}" if query else path
         # A hundred messages of the greatest length fit.
@@ -142,7 +137,7 @@ class Host:
             response = self.ask(request, label or f"GET {path}")
         except ExchangeError as exc:
             raise SMSUnavailable(_("The gateway gave no answer"), detail=str(exc)) from exc
-        if not response.is_sole:  # the 404 of another request would prove an absence
+        if not response.is_sole:  # a 404 may answer another request, and would prove an absence
             raise unreadable(response.status)
         if response.status == 404 and (not response.body.strip() or parse(response) is not None):
             return None
@@ -150,7 +145,7 @@ class Host:
             raise self.error(response, unsure=SMSUnavailable)
         if (found := parse(response)) is None:
             raise unreadable(response.status)
-        if is_refusal(found):  # with a status of success, and perhaps "data": null as an empty list
+        if is_refusal(found):  # an error with a status of success; `data` may be null
             del found  # the frame that raises must not hold it
             raise self.error(response, unsure=SMSUnavailable)
         return found
@@ -162,19 +157,18 @@ class Host:
         private: Iterable[str] = (),
         unsure: type[SMSError] = SMSOutcomeUnknown,
     ) -> SMSError:
-        """Return the error for this response, without the credential."""
-        # An error names no message. It is ours because nothing else was on its connection, neither
-        # before our request nor after the response: with anything else there, it proves nothing.
+        """Return the exception for this response. The exception does not show the credential."""
+        # An error names no message. It answers our request only if nothing else came on the
+        # connection, neither before our request nor after the response.
         if not response.is_sole:
             return unsure(status=response.status, detail="More than one answer came")
-        secrets = [self._headers["Authorization"].partition(" ")[2], *private]
+        secrets = [*self._private, *private]
         return error_of(
             response.status, response.headers, response.body, private=secrets, unsure=unsure
         )
 
 
 def parse(response: RawResponse) -> Any:
-    """Return the JSON in the response, or None if there is none that can be read."""
     try:
         return load_json(response.body)
     except ValueError:
@@ -182,7 +176,6 @@ def parse(response: RawResponse) -> Any:
 
 
 def unreadable(status: int | None = None) -> SMSUnavailable:
-    """Return the error for an answer to a look-up that nobody can read."""
     return SMSUnavailable(_("The gateway's answer cannot be read"), status=status)
 
 

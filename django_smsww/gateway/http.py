@@ -1,16 +1,15 @@
-"""One HTTP exchange: a request that is sent once, and its whole response or none.
+"""Send one HTTP request, and return the complete response or raise an error.
 
-Nothing is ever sent again: no retry, and no redirect is followed. The host says nothing on a
-connection until we write a request, and then one response. If it says more, we close the
-connection, since the rest must not answer the next request. We also close it when it has idled for
-so long that the host may close it.
+A request is never sent twice: there are no retries, and redirects are not followed. A host must
+send nothing before our request, and one response after it. If the host sends more bytes, we close
+the connection. Otherwise the next request could read these bytes as its response. We also close a
+connection that was idle for a long time, because the host may be about to close it.
 
-The class of an exception does not say when the error happened: a TLS error after the request was
-written has the class of one in the handshake. So the connection itself notes its first byte. Name
-resolution, connecting, a proxy's CONNECT and the TLS handshake all come before.
+The class of an exception does not show whether the request was sent. For example, TLS errors in the
+handshake and after the request have the same class. So the connection records when it writes the
+first byte of the request. Name resolution, connecting, a proxy's CONNECT and the TLS handshake come
+before this byte.
 """
-
-from __future__ import annotations
 
 import os
 import ssl
@@ -34,13 +33,13 @@ from .framing import Exchange, StrictResponse, UnprovenAnswerError, current_exch
 from .network import create_context, is_socks, proxies_for
 
 _PIECE = 16384
-_POOL_SIZE = 128  # more than that many threads at once open connections that are not kept
+_POOL_SIZE = 128  # with more threads than that, further connections are opened but not kept
 _IDLE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request and its limits. Its repr shows nothing personal."""
+    """A request and its limits. The repr shows neither headers nor body."""
 
     method: str
     url: str
@@ -52,11 +51,9 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A whole response.
+    """A complete response.
 
-    Attributes:
-        is_sole: False if more bytes than one response arrived. Then the response may belong to
-            another request.
+    If `is_sole` is False, more bytes came, so the response may belong to another request.
     """
 
     status: int
@@ -66,17 +63,14 @@ class RawResponse:
 
 
 class ExchangeError(Exception):
-    """No whole response came in time.
+    """No complete response came.
 
-    Neither its text nor its cause holds the request, which error reporters would print.
-
-    Attributes:
-        written: whether a byte of the request may have left.
+    Error reporters print the text and the cause of an error, so neither contains the request.
     """
 
     def __init__(self, reason: str, *, written: bool) -> None:
         super().__init__(reason)
-        self.written = written
+        self.written = written  # whether a byte of the request may have been sent
 
 
 class _TooLargeError(Exception):
@@ -84,13 +78,13 @@ class _TooLargeError(Exception):
 
 
 def exchange(request: RawRequest) -> RawResponse:
-    """Send a request once and return the response, of any status.
+    """Send a request once, and return the response, even if its status is an error.
 
-    The time-out covers all but name resolution, which no thread can cut short, and the second and
-    later addresses of a host on which connecting times out.
+    Raise ExchangeError if no complete response comes. The error's attribute `written` says whether
+    the request may have arrived.
 
-    Raises:
-        ExchangeError: its `written` says whether the request may have arrived.
+    The exchange may take longer than its time-out. Name resolution is not covered, because it
+    cannot be interrupted. The time-out to connect applies to each address of the host.
     """
     connect_timeout, timeout = request.timeouts
     ours = Exchange(ends=elapsed() + timeout)
@@ -105,18 +99,18 @@ def exchange(request: RawRequest) -> RawResponse:
             allow_redirects=False,
         )
         return _read(response, request.max_size, ours)
-    # All that counts is whether a byte had left before it broke.
+    # Errors of any class: it only matters whether a byte of the request was sent before.
     except Exception as exc:
-        # A transport that a test has put in never writes on one of our connections.
+        # A transport that a test puts in does not write on our connections.
         is_replaced = isinstance(exc, ReadTimeout) and not ours.began
         failure = ExchangeError(_name(exc), written=ours.written or is_replaced)
     finally:
         current_exchange.reset(mark)
-    raise failure  # out here it has no context, and so no request
+    raise failure  # not in the handler: an error's context would hold the request
 
 
 def close_connections() -> None:
-    """Close the connections that this process keeps open, for the end of a worker or a test."""
+    """Close the connections that this process keeps open, for example at the end of a test."""
     while _sessions:
         (pid, _), session = _sessions.popitem()
         if pid == os.getpid():
@@ -124,10 +118,7 @@ def close_connections() -> None:
 
 
 def _prepare(request: RawRequest) -> PreparedRequest:
-    """Prepare the request without the work of `prepare()`, since all parts are known to be right.
-
-    It asks for no compression (the default of http.client).
-    """
+    """Build the request without the checks of `prepare()`: its parts are known to be valid."""
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
     prepared.headers = CaseInsensitiveDict(request.headers)
@@ -144,7 +135,7 @@ def _read(response: Response, limit: int, ours: Exchange) -> RawResponse:
             if len(body) > limit:
                 raise _TooLargeError
     except BaseException:
-        response.raw.close()  # the rest of the response must not meet the next request
+        response.raw.close()  # the next request must not read the rest of this response
         raise
     is_sole = not ours.has_strays  # known once the body was read
     content = decoded(bytes(body), response.headers.get("Content-Encoding", ""), limit)
@@ -152,7 +143,10 @@ def _read(response: Response, limit: int, ours: Exchange) -> RawResponse:
 
 
 def _name(exc: BaseException) -> str:
-    """Name the innermost class; the texts hold addresses, and the objects hold the request."""
+    """Return only the name of the innermost error's class.
+
+    The text of an error may contain addresses, and its attributes may contain the request.
+    """
     reason = getattr(exc, "reason", None) or next(
         (arg for arg in exc.args if isinstance(arg, BaseException)), None
     )
@@ -160,7 +154,7 @@ def _name(exc: BaseException) -> str:
 
 
 class _Connection(HTTPConnection):
-    """Notes on the exchange when the first byte of its request is written."""
+    """A connection that sets `Exchange.written` when it begins to write a request."""
 
     response_class = StrictResponse
     _opening = False
@@ -170,7 +164,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether it may be used again; `_prove_silence` has the last word."""
+        """Whether the connection is open, and was not idle for too long."""
         return self.sock is not None and elapsed() - self._last_used < _IDLE_SECONDS
 
     def connect(self) -> None:
@@ -185,12 +179,12 @@ class _Connection(HTTPConnection):
 
     def _tunnel(self) -> None:
         super()._tunnel()
-        if current_exchange.get().has_strays:  # the proxy said more than its response
+        if current_exchange.get().has_strays:  # the proxy sent more than its response
             raise UnprovenAnswerError
         self.sock.settimeout(self.timeout)  # `_has_strays` set it to 0
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Write headers and body together: one packet, and half of the system calls."""
+        """Write headers and body together, in one packet instead of two."""
         current_exchange.get().began = True
         self._unsent, self._is_whole = [], False
         try:
@@ -203,8 +197,7 @@ class _Connection(HTTPConnection):
         self._is_whole = True
 
     def getresponse(self) -> Any:
-        """Read the response to a request that was written whole."""
-        # urllib3 ignores that a connection breaks while it writes, and reads the earlier bytes.
+        # If the connection breaks while it writes, urllib3 still reads the bytes that came before.
         if not self._is_whole:
             raise UnprovenAnswerError
         return super().getresponse()
@@ -216,9 +209,13 @@ class _Connection(HTTPConnection):
             self._unsent.append(data)
 
     def _prove_silence(self) -> None:
-        """Replace a kept connection that is not silent; refuse a new one that is not."""
+        """Make sure that the host has sent no bytes before our request.
+
+        If bytes came on a reused connection, open a new connection. If bytes came on a new
+        connection, raise UnprovenAnswerError.
+        """
         if self._last_used and self.sock is not None and wait_for_read(self.sock, timeout=0.0):
-            self.sock.close()  # not our own close(), which forgets the way through a proxy
+            self.sock.close()  # not self.close(), which forgets the tunnel through a proxy
             self.sock = None
         if self.sock is None:
             self.connect()
@@ -228,7 +225,7 @@ class _Connection(HTTPConnection):
     def _write(self, data: bytes) -> None:
         ours = current_exchange.get()
         for start in range(0, len(data), _PIECE):
-            # It may be the response to this request, or a late one to another: nobody can tell.
+            # These bytes may answer this request or an earlier one: nobody can tell.
             if start and _has_come(self.sock):
                 raise UnprovenAnswerError
             self.sock.settimeout(ours.remaining())
@@ -238,7 +235,7 @@ class _Connection(HTTPConnection):
 
 
 def _has_come(sock: Any) -> bool:
-    """Tell whether the other side has said anything; session tickets of TLS do not count."""
+    """Whether the host has sent any bytes. TLS session tickets do not count."""
     sock.settimeout(0)
     try:
         return bool(sock.recv(1))
@@ -247,7 +244,7 @@ def _has_come(sock: Any) -> bool:
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
-    """The same over TLS."""
+    """A `_Connection` over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -264,11 +261,12 @@ class _TLSPool(_Pool, HTTPSConnectionPool):
 
 
 class _Session(Session):
-    """The session of this process with one host, for any number of threads.
+    """The `requests` session of this process for one host. Threads share the session.
 
-    It goes through the public door of `requests`, where tracers and mocks stand. But it follows no
-    redirect and keeps no cookie. A `.netrc` would replace the token by its own password. So from
-    the environment the session takes only proxies and the CA bundle, once.
+    Tracers and mocks work, because the session uses the public API of `requests`. The session
+    follows no redirects and keeps no cookies. It reads environment variables only once, and only
+    for proxies and the CA bundle. It does not read `.netrc`, because a password from there would
+    replace the token.
     """
 
     def __init__(self, url: str) -> None:
@@ -279,11 +277,14 @@ class _Session(Session):
         self.mount(url, _Adapter())
 
     def get_redirect_target(self, resp: Response) -> None:
-        """Return None, or `Session` would read the whole body to find the next request."""
+        """Return None, so that no redirect is followed.
+
+        Without this method, `requests` would read the whole body to find the next request.
+        """
 
 
 class _Adapter(HTTPAdapter):
-    """The pooled connections of one session. They share one TLS context, and never retry."""
+    """The connection pools of one session. They share one TLS context, and never retry."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -296,7 +297,7 @@ class _Adapter(HTTPAdapter):
         _use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        if is_socks(proxy):  # its connections are not ours
+        if is_socks(proxy):  # it would not use our class of connections
             raise ValueError("SOCKS proxies are not supported")
         manager = super().proxy_manager_for(proxy, **kwargs)
         _use_our_pools(manager)
@@ -316,7 +317,10 @@ class _Adapter(HTTPAdapter):
         return host, {"ssl_context": self._shared_context()}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the shared context verifies, and requests would load the CA file again."""
+        """Do nothing: the shared TLS context verifies the host.
+
+        Without this method, requests would load the CA file again.
+        """
 
     def _shared_context(self) -> ssl.SSLContext:
         with self._lock:
@@ -333,10 +337,13 @@ _sessions: dict[tuple[int, str], _Session] = {}
 
 
 def _session_for(url: str) -> _Session:
-    """Return this process's session with the host of a URL; a forked child makes its own."""
+    """Return the session of this process for the host of the URL.
+
+    A forked child process makes its own session, and does not use the session of its parent.
+    """
     parts = urlsplit(url)
     key = (os.getpid(), f"{parts.scheme}://{parts.netloc}")
-    # Two threads may build one at once: it is cheap, and only one of them is kept.
+    # Two threads may both build a session: that is cheap, and only one is kept.
     return _sessions.get(key) or _sessions.setdefault(key, _Session(key[1]))
 
 

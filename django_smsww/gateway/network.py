@@ -1,6 +1,4 @@
-"""The way from this machine to the gateway: proxies, certificates, and the HTTP library."""
-
-from __future__ import annotations
+"""The network between this machine and the gateway: proxies, certificates, and the HTTP library."""
 
 import os
 import ssl
@@ -13,12 +11,12 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid")
 _FUTURE_PATCH = 900
-"""The patch releases of urllib3-future have numbers from here on."""
+"""Releases of urllib3-future, a fork of urllib3, have at least this patch number."""
 
 
 @lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
-    """Tell whether this host name can only be this machine."""
+    """Whether this host name or IP address always means this machine."""
     name = name.rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -29,7 +27,7 @@ def is_loopback(name: str) -> bool:
 
 
 def is_private(name: str) -> bool:
-    """Tell whether only this machine or a private network can reach this host name."""
+    """Whether this host can be reached only from this machine or from a private network."""
     try:
         return not ip_address(name).is_global
     except ValueError:
@@ -38,13 +36,14 @@ def is_private(name: str) -> bool:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the environment's proxies by scheme; to this machine no proxy is used."""
+    """Return {scheme: proxy URL} from the environment variables; {} for a host on this machine."""
     return {} if is_loopback(urlsplit(url).hostname or "") else get_environ_proxies(url)
 
 
 def check_network(url: str) -> None:
-    """Raise ValueError if the HTTP library or a proxy lets no request reach this host."""
-    if _is_future(urllib3.__version__):
+    """Raise ValueError if urllib3-future is installed, or if the URL needs a SOCKS proxy."""
+    patch = urllib3.__version__.rpartition(".")[2]
+    if patch.isdecimal() and int(patch) >= _FUTURE_PATCH:
         raise ValueError(
             "urllib3-future stands in the place of urllib3, and does not send headers as they "
             "are (niquests installs it). Run pip uninstall urllib3-future niquests, and then "
@@ -61,15 +60,14 @@ def is_socks(proxy: str) -> bool:
 
 
 def create_context() -> ssl.SSLContext:
-    """Return a verifying context that trusts the environment's bundle, or that of requests."""
+    """Return a TLS context that trusts the configured CA certificates.
+
+    Use the file or folder in the first variable that is set: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
+    SSL_CERT_FILE, SSL_CERT_DIR. If none of these is set, use the CA bundle of `requests`.
+    """
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     path = next(filter(None, map(os.environ.get, names)), "")
     folders = path if os.path.isdir(path) else os.environ.get("SSL_CERT_DIR", "")
     if folders and path in ("", folders):
         return ssl.create_default_context(capath=folders)  # OpenSSL reads a list of them
     return ssl.create_default_context(cafile=path or DEFAULT_CA_BUNDLE_PATH)
-
-
-def _is_future(version: str) -> bool:
-    patch = version.rpartition(".")[2]
-    return patch.isdecimal() and int(patch) >= _FUTURE_PATCH

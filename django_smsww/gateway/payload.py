@@ -1,10 +1,8 @@
-"""Reads the provider's JSON, in responses and in callbacks: leniently, and within bounds.
+"""Read the JSON of the gateway's responses and callbacks, leniently but within limits.
 
-That JSON holds nulls, unknown keys, numbers written as text and the reverse. A field that we cannot
-read stays empty, and does not spoil the others. Only `load_json` raises.
+The JSON may contain nulls, unknown keys, numbers as text and texts as numbers. A field that cannot
+be read stays empty, and the other fields are still read. Only `load_json()` raises an error.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -35,15 +33,15 @@ _UNREADABLE = object()
 
 
 def load_json(body: bytes) -> Any:
-    """Return the JSON value in UTF-8, with Decimal in place of float.
+    """Return the JSON value, with Decimal in place of float.
 
-    Raises:
-        ValueError: it is not JSON in UTF-8, repeats a key, or is nested or sized beyond reason.
+    Raise ValueError if the body is not JSON in UTF-8, or repeats a key. Also raise ValueError if
+    the nesting is too deep, or a number is too long.
     """
     try:
         value = _DECODER.decode(body.decode("utf-8-sig"))
     except (RecursionError, InvalidOperation, ValueError):
-        # The parser's own text, and the exception it chains, quote the body.
+        # Raised below, without this error as its context: the parser's errors quote the body.
         value = _UNREADABLE
     if value is _UNREADABLE or _is_deeper_than(_MAX_DEPTH, value):
         raise ValueError("This is not JSON that can be read.")
@@ -74,21 +72,21 @@ def _is_deeper_than(levels: int, value: Any) -> bool:
 
 
 def unwrap(payload: Any) -> Any:
-    """Return the message or list of messages inside `data`, or inside `data` in `data`."""
+    """Return the value inside `data`, or inside `data` in `data`. Return other JSON unchanged."""
     *_, innermost = _layers(payload)
     return innermost
 
 
 def unwrap_message(payload: Any) -> Any:
-    """Return the message from within `data`, also if it is the only item of a list."""
+    """Return the message inside `data`. The message may also be the only item of a list."""
     found = unwrap(payload)
     return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
 def unwrap_list(payload: Any) -> Any:
-    """Return the list of messages from within `data`, also if it is an object with numbers as keys.
+    """Return the list of messages inside `data`.
 
-    PHP writes such an object for a list with gaps.
+    `data` may also be an object with numeric keys: PHP writes a list with gaps in this form.
     """
     found = unwrap(payload)
     is_numbered = isinstance(found, Mapping) and all(map(str.isdecimal, found))
@@ -96,7 +94,7 @@ def unwrap_list(payload: Any) -> Any:
 
 
 def parse_text(value: Any) -> Any:
-    """Return the object or list that is written as JSON in a text, or else the value itself."""
+    """Parse a text that holds a JSON object or list. Return any other value unchanged."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
             return load_json(value.encode())
@@ -117,15 +115,14 @@ def _layers(payload: Any) -> Iterator[Any]:
 
 
 def is_message(payload: Any) -> bool:
-    """Tell whether this is the provider's message object, wrapped or bare."""
     message = mapping(unwrap_message(payload))
     return any(message.get(key) is not None for key in _OF_A_MESSAGE)
 
 
 def read_message(payload: Any) -> SendResult:
-    """Read the provider's message object (specification 1.2.7), wrapped or bare.
+    """Read the provider's message object (specification 1.2.7), also if it is wrapped in `data`.
 
-    The text of a one-time code is left out, since it holds the code.
+    If the message is marked as a one-time code, its text is left out.
     """
     message = unwrap_message(payload)
     if not isinstance(message, Mapping):
@@ -154,10 +151,11 @@ def read_message(payload: Any) -> SendResult:
 
 
 def read_custom(payload: Any) -> Mapping[str, Any]:
-    """Return the object that we sent in `callback.custom`.
+    """Return the custom data that we sent in `callback.custom`.
 
-    It comes back in several places. We take the outermost: beside the message, in a wrapper, in the
-    message, in its `callback`.
+    The gateway returns this data in one of four places: beside the message, in a wrapper around
+    the message, in the message, or in the message's `callback`. If several places have custom
+    data, the outermost counts.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):
         if custom := mapping(mapping(layer).get("custom")):
@@ -166,32 +164,31 @@ def read_custom(payload: Any) -> Mapping[str, Any]:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return the value if it is a mapping, or else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def digits(number: str) -> str:
-    """Return the digits that all spellings of a number share: +39 1, 0039 1, +39 (0) 1, 391."""
+    """Return the digits of a number without the prefix 00: "+39 (0) 1" and "0039 1" give "391"."""
     spoken = _TRUNK_ZERO.sub("", number)
     return "".join(filter(str.isdecimal, spoken)).removeprefix("00")
 
 
 def clean_text(value: str, limit: int | None = None) -> str:
-    """Return the text without NUL and lone surrogates, which a database refuses, and cut it."""
+    """Remove NUL and lone surrogates, which a database refuses, and cut the text to `limit`."""
     if not value.isascii() or "\0" in value:
         value = _UNSTORABLE.sub("", value)
     return value[:limit]
 
 
 def read_money(value: Any, *, signed: bool = False) -> Decimal | None:
-    """Read an amount of EUR, rounded to six decimals, or None."""
+    """Return an amount in EUR with six decimals, or None. `signed` allows negative amounts."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
     if isinstance(value, str) and not _MONEY_TEXT.fullmatch(value.strip()):
         return None
-    # A float comes only from a parser that is not ours; its shortest form is the written one.
+    # Only other parsers give a float; its shortest form is the amount as it was written.
     amount = Decimal(repr(value) if isinstance(value, float) else value)
-    # copy_abs() and not abs(), which overflows for an immense amount.
+    # Not abs(), which overflows for an immense amount.
     if not amount.is_finite() or amount.copy_abs() >= _MAX_AMOUNT or (amount < 0 and not signed):
         return None
     rounded = amount.quantize(_MICRO, context=_EXACT)
@@ -199,7 +196,10 @@ def read_money(value: Any, *, signed: bool = False) -> Decimal | None:
 
 
 def read_time(value: Any) -> datetime | None:
-    """Read ISO 8601 (without an offset it is UTC) or seconds since 1970, or None."""
+    """Read a time in ISO 8601, or in seconds since 1970. Return None for other values.
+
+    The years 2000 to 2099 are accepted. A time without an offset is in UTC.
+    """
     try:
         moment = _moment(value)
     except (ValueError, OverflowError):
@@ -228,7 +228,10 @@ def _text(value: Any, limit: int) -> str:
 
 
 def _identifier(value: Any) -> str:
-    """Read an id; "" if it is too long, since a part of it would name another message."""
+    """Return the id, or "" if the id is longer than 64 characters.
+
+    A long id is not cut, because its beginning may be the id of another message.
+    """
     identifier = _text(value, 65).strip()
     return identifier if len(identifier) <= 64 else ""
 

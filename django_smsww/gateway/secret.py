@@ -1,6 +1,4 @@
-"""Text that must not be shown."""
-
-from __future__ import annotations
+"""Tokens and keys that must not be shown."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +9,11 @@ _MASK = "'********************'"
 
 
 class Secret(str):
-    """A token or key, as a string that hides itself from debug pages and error reports.
+    """A token or key: a string that debug pages and error reports do not show.
 
-    Its `repr` is a mask, also inside containers: debug pages, error reporters and `diffsettings`
-    show no more. As a string it has the text: in `str(secret)`, an f-string or an HTTP header.
-    Strings made from it, such as a slice, are not masked.
+    The `repr` of a Secret is a mask, also inside containers. Debug pages, error reporters and
+    `diffsettings` show only this mask. `str(secret)`, an f-string and an HTTP header contain the
+    real value. A string made from a Secret, such as a slice, is not masked.
     """
 
     __slots__ = ()
@@ -25,7 +23,7 @@ class Secret(str):
 
 
 def masked(value: Any, name: object = "") -> Any:
-    """Return a setting in which texts with the name of a secret are masked."""
+    """Return the setting. Texts with a name such as "token", "key" or "pass" become a Secret."""
     if isinstance(value, Mapping):
         return {inner: masked(content, inner) for inner, content in value.items()}
     if isinstance(value, str) and isinstance(name, str) and _NAMES.search(name):

@@ -1,13 +1,11 @@
-"""The signature by which we know that a delivery callback is ours.
+"""Sign the reference of each message, to recognise the gateway's callbacks about our messages.
 
-The gateway does not sign its callbacks. So each message carries a stamp, its own reference and our
-signature of it, and the callback brings the stamp back: once in its custom data and once in a
-header, since a proxy may drop the header. You need not configure anything, and
-`SECRET_KEY_FALLBACKS` rotate the key. A stamp that leaks is valid for one message in one
-environment.
+The gateway does not sign its callbacks. So we send a stamp with each message: the reference (a
+UUID) of the message, and our signature of this reference. A callback returns the stamp twice: in
+the custom data, and in a header. A proxy may drop the header. We sign with the project's
+SECRET_KEY; the keys in `SECRET_KEY_FALLBACKS` are also accepted. A leaked stamp is valid for one
+message in one environment.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,20 +19,23 @@ from ..sms import RESERVED_CUSTOM_KEY
 HEADER = "X-SMSWW-Signature"
 
 PROBE = UUID(int=0)
-"""The reference of no message: a callback that bears it only asks whether callbacks arrive."""
+"""The reference in a callback that only tests whether callbacks arrive.
+
+No message has this reference.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The message that a stamp names. Ask `is_authentic` before you believe it."""
+    """A reference and its signature. Check `is_authentic` before you trust the reference."""
 
     reference: UUID
     environment: str
-    signed: str = field(repr=False)  # the reference as it is spelled there, and its signature
+    signed: str = field(repr=False)  # the reference as spelled in the stamp, and its signature
 
     @property
     def is_authentic(self) -> bool:
-        """Whether we signed this spelling of the reference, for this environment."""
+        """Whether we signed exactly this reference, for this environment."""
         try:
             _signer(self.environment).unsign(self.signed)
         except (BadSignature, UnicodeEncodeError):
@@ -43,12 +44,10 @@ class Stamp:
 
 
 def sign(reference: UUID, environment: str) -> str:
-    """Return the signature of a reference, without the reference."""
     return _signer(environment).signature(str(reference))
 
 
 def custom_stamp(reference: UUID, environment: str) -> dict[str, Any]:
-    """Return the stamp under its reserved key, as a message's custom data carries it."""
     stamp = {
         "reference": str(reference),
         "environment": environment,
@@ -58,12 +57,11 @@ def custom_stamp(reference: UUID, environment: str) -> dict[str, Any]:
 
 
 def header_stamp(reference: UUID, environment: str) -> dict[str, str]:
-    """Return the stamp as the header of a callback; it names the row without the body."""
+    """Return the stamp as an HTTP header, which can be read before the body of the callback."""
     return {HEADER: f"{environment}:{reference}:{sign(reference, environment)}"}
 
 
 def read_custom_stamp(custom: Mapping[str, Any]) -> Stamp | None:
-    """Return the stamp in custom data, or None if they name no message."""
     stamp = custom.get(RESERVED_CUSTOM_KEY)
     if not isinstance(stamp, Mapping):
         return None
@@ -72,7 +70,6 @@ def read_custom_stamp(custom: Mapping[str, Any]) -> Stamp | None:
 
 
 def read_header_stamp(value: str) -> Stamp | None:
-    """Return the stamp in a header's value, or None if it names no message."""
     # From the right: an environment named after a host may hold a colon.
     environment, _, rest = value.rpartition(":")[0].rpartition(":")
     return _stamp(environment, rest, value.rpartition(":")[2])

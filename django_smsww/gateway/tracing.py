@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, in processes that have loaded it. They hold no number and no text."""
+"""Create OpenTelemetry spans without telephone numbers and texts, if OpenTelemetry is imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def trace_sending(send: Callable[[], SendResult], **attributes: str | int) -> SendResult:
-    """Call `send` in a span with these attributes of its message, and return its result."""
+    """Call `send` in a span with these attributes, and return the result of `send`."""
     if (trace := _api()) is None:
         return send()
     tracer = trace.get_tracer("django_smsww")
@@ -26,7 +26,6 @@ def trace_sending(send: Callable[[], SendResult], **attributes: str | int) -> Se
 
 
 def annotate_span(**attributes: str) -> None:
-    """Set attributes of the current span, such as that of the request."""
     if trace := _api():
         trace.get_current_span().set_attributes(_named(attributes))
 
@@ -36,5 +35,5 @@ def _named(attributes: Mapping[str, str | int]) -> dict[str, str | int]:
 
 
 def _api() -> Any:
-    """Return `opentelemetry.trace`, or None in a process that makes no spans."""
+    """Return `opentelemetry.trace`, or None if the process has not imported it."""
     return sys.modules.get("opentelemetry.trace")

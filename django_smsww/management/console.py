@@ -1,17 +1,15 @@
-"""Arguments, look-ups, signals and progress bars that several commands share."""
-
-from __future__ import annotations
+"""Helpers of several commands: arguments, look-ups, signals and progress bars."""
 
 import math
 import signal
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
@@ -23,7 +21,6 @@ from django_smsww.clock import midnight, project_time
 from django_smsww.exceptions import SMSBackendDoesNotExist
 
 USAGE = 2  # the exit code for wrong arguments, as argparse has it
-T = TypeVar("T")
 
 
 def add_using(parser: CommandParser) -> None:
@@ -31,8 +28,13 @@ def add_using(parser: CommandParser) -> None:
     parser.add_argument("--using", action="append", metavar="ALIAS", help=only)
 
 
+def add_no_input(parser: CommandParser, text: str) -> None:
+    names = ("--no-input", "--noinput")
+    parser.add_argument(*names, action="store_false", dest="interactive", help=text)
+
+
 def aliases_of(options: dict[str, Any]) -> list[str]:
-    """Return the aliases of --using, or all; end the command if one is unknown, or none is left."""
+    """Return the aliases in --using, by default all. Raise a CommandError for an unknown alias."""
     aliases: list[str] = options["using"] or list(sms_backends)
     if not aliases:
         text = "The SMSWW setting names no alias: give one with --using."
@@ -44,7 +46,7 @@ def aliases_of(options: dict[str, Any]) -> list[str]:
 
 
 def find_backend(alias: str) -> BaseSMSBackend:
-    """Return the backend, or end the command with a line that names the alias."""
+    """Return the backend of this alias. Raise a CommandError if the alias is unknown."""
     try:
         return sms_backends[alias]
     except SMSBackendDoesNotExist as error:
@@ -52,7 +54,7 @@ def find_backend(alias: str) -> BaseSMSBackend:
 
 
 def agreed(question: str) -> bool:
-    """Ask the person at the terminal; no answer means no."""
+    """Ask the person at the terminal, and return whether the answer is "yes"."""
     try:
         return input(f"{question} Type 'yes': ").strip().lower() == "yes"
     except EOFError:
@@ -60,10 +62,7 @@ def agreed(question: str) -> bool:
 
 
 def seconds(text: str) -> float:
-    """Parse the interval between two runs.
-
-    It is 0.1 seconds or more, since a shorter one would only load the machine.
-    """
+    """Parse an interval, which must be 0.1 to 86400 seconds."""
     try:
         value = float(text)
     except ValueError:
@@ -74,11 +73,11 @@ def seconds(text: str) -> float:
 
 
 def moment(text: str) -> datetime:
-    """Read a day or a time, in the project's TIME_ZONE unless it names another."""
+    """Parse a day or a time. If the text has no time zone, use the setting TIME_ZONE."""
     try:
         time = None if len(text) <= len("2026-01-31") else parse_datetime(text)
         day = None if time else parse_date(text)
-    except ValueError:  # well formed, and on no calendar
+    except ValueError:  # well formed, but no date, such as 2026-02-31
         time = day = None
     if day:
         return midnight(day)
@@ -89,7 +88,7 @@ def moment(text: str) -> datetime:
 
 @contextmanager
 def stop_signals() -> Iterator[Event]:
-    """Return an event that SIGTERM and Ctrl-C set, instead of ending the process at once."""
+    """Yield an event. SIGTERM and Ctrl-C set this event instead of ending the process."""
     stopped = Event()
     before = {
         number: signal.signal(number, lambda *_: stopped.set())
@@ -106,9 +105,9 @@ def stop_signals() -> Iterator[Event]:
 def progress(
     title: str = "", *, unit: str = "messages", total: Callable[[], int] | None = None
 ) -> Iterator[Callable[..., object]]:
-    """Yield a function that advances a progress bar, and shows numbers given by name beside it.
+    """Yield a function that advances a progress bar. The bar shows its keyword arguments.
 
-    Nothing is shown or counted where nobody watches the standard error output, or without tqdm.
+    If standard error is no terminal, or tqdm is not installed, the function does nothing.
     """
     if not (sys.stderr.isatty() and find_spec("tqdm")):
         yield lambda more=1, **numbers: None
@@ -122,11 +121,3 @@ def progress(
             bar.update(more)
 
         yield advance
-
-
-def watched(items: Iterable[T], total: int) -> Iterator[T]:
-    """Pass the items on, and advance a progress bar with each."""
-    with progress(total=lambda: total) as advance:
-        for item in items:
-            yield item
-            advance()

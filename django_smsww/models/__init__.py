@@ -1,7 +1,8 @@
-"""The records: messages, callbacks, events, and the records that limit sending.
+"""The models: messages, callbacks, events, suspensions, quotas and statistics.
 
-Only this package writes `Message.state`. Every move is one conditional UPDATE, built from the table
-in `states.py`. So late and repeated callbacks, and two workers on one row, do no harm.
+Only this package changes `Message.state`. Each change of state (a move) is one UPDATE. The WHERE
+clause of this UPDATE lists the old states from which `states.py` allows the change. So a late or
+repeated callback cannot undo a newer state, and two workers cannot both start to send one row.
 """
 
 from .batch import Batch

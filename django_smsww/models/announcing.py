@@ -1,4 +1,4 @@
-"""The signals of a move: who listens, and when they are sent."""
+"""Send the signals for a change of state, after the change is committed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 def announce_row(message: Message, is_first: bool = False) -> None:
-    """Send the signals of a move that is committed, with a copy of this row."""
+    """Send the signals for a committed change of state. The receivers get a copy of this row."""
     signals = heard(type(message), State(message.state), is_first)
     if signals:
         _send(signals, copy(message), State(message.state))
 
 
 def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
-    """Return the signals of a move to this state that somebody listens to."""
+    """Return the signals to send for a change to this state. Leave out signals without receivers.
+
+    `is_first` is True if the provider had not accepted the message before this change.
+    """
     signals = [message_state_changed]
     if state in (State.FAILED, State.UNKNOWN):
         signals.append(message_failed)
@@ -36,10 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Split the rows by whether the move is the provider's first word about them.
+    """Yield parts of the rows for separate UPDATEs, and whether a part gets `message_sent`.
 
-    Only that first word sends `message_sent`, and an UPDATE does not return the old state. The
-    likely rows come first, and all rows last: an answer may arrive between two of the statements.
+    Messages that the provider accepted earlier do not get this signal. An UPDATE does not return
+    the old state, so the caller updates one part after the other: the rows accepted earlier
+    (False), all other rows (True), and all rows (False). The last part is for rows that both
+    UPDATEs missed, because another process changed the state in between.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:
@@ -49,10 +54,7 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send the signals of a move with the one row of this queryset as it is stored now.
-
-    Rows from elsewhere have none: receivers expect messages that their project has sent.
-    """
+    """Send these signals for the only row of `rows`, unless another program sent the message."""
     message = rows.sent_here().first()
     if message:
         _send(signals, message, state)

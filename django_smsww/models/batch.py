@@ -1,8 +1,4 @@
-"""Batch: one mass send, so that it can be found."""
-
-from __future__ import annotations
-
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -14,47 +10,51 @@ from django.utils.translation import gettext_lazy as _
 
 from .fields import user_field
 from .message import Message
-from .sql import Upsert, expression, table_of, upsert
+from .sql import expression, table_of, upsert
 from .suspension import STOPPED, Suspension
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
-        """Note that these rows are about to be written: one statement for each batch in them."""
-        sizes = Counter(row.batch for row in rows if row.batch)
-        first = {row.batch: row for row in reversed(rows)}
-        for reference, size in sizes.items():
-            self._add(first[reference], size)
+        """Add these messages to the sizes of their batches, before the messages are stored."""
+        parts = defaultdict[UUID, list[Message]](list)
+        for row in rows:
+            if row.batch:
+                parts[row.batch].append(row)
+        for part in parts.values():
+            self._add(part)
 
     def forget(self, rows: Sequence[Message]) -> None:
-        """Subtract the rows that `note()` has counted and that were not written."""
+        """Undo `note()` for messages that were not stored. Delete batches that become empty."""
         sizes = Counter((row.batch, row.alias, row.environment) for row in rows if row.batch)
         for (reference, alias, environment), size in sizes.items():
             batch = self.filter(reference=reference, alias=alias, environment=environment)
             batch.update(size=F("size") - size)
             batch.filter(size=0).delete()
 
-    def _add(self, row: Message, size: int) -> None:
-        names = ("alias", "environment", "tag", "created_at")
-        values = {name: getattr(row, name) for name in names}
-        values |= {"reference": row.batch, "created_by": row.created_by_id, "size": size}
-        entry = Upsert(
-            self.model,
-            values,
-            unique=("reference", "alias", "environment"),
-            again={"size": expression(f"{table_of(self.model, self.db)}.size + %s", [size])},
-        )
-        upsert(entry, self.db)
+    def _add(self, rows: Sequence[Message]) -> None:
+        row, size = rows[0], len(rows)
+        tag = row.tag if len({each.tag for each in rows}) == 1 else ""
+        values = {name: getattr(row, name) for name in ("alias", "environment", "created_at")}
+        values |= {"reference": row.batch, "created_by": row.created_by_id}
+        values |= {"size": size, "tag": tag}
+        table = table_of(self.model, self.db)
+        again = {
+            "size": expression(f"{table}.size + %s", [size]),
+            "tag": expression(f"CASE WHEN {table}.tag = %s THEN {table}.tag ELSE '' END", [tag]),
+        }
+        upsert(self.model, values, ("reference", "alias", "environment"), again, self.db)
 
 
 class Batch(models.Model):
-    """A mass send of one alias: its row is written before the first of its messages.
+    """A mass send with one alias. The row is stored before the first message of the batch.
 
-    It has no text. Its progress and its cost are computed from its messages.
+    The row has no text. The progress and the cost are computed from the messages of the batch.
 
     Attributes:
-        reference: the `batch` of its messages.
-        size: how many messages were written.
+        reference: the UUID in the field `batch` of the messages.
+        tag: the tag of the messages, or "" if the messages have different tags.
+        size: how many messages were stored.
     """
 
     reference = models.UUIDField(_("reference"))
@@ -70,7 +70,7 @@ class Batch(models.Model):
     class Meta:
         verbose_name = _("batch")
         verbose_name_plural = _("batches")
-        # Who may see messages may see their batches.
+        # The permission to see messages includes their batches.
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
@@ -85,9 +85,9 @@ class Batch(models.Model):
 def stop_batch(
     alias: str, environment: str, batch: UUID, *, using: str, by: Any = None, reason: str = ""
 ) -> int:
-    """Cancel the QUEUED messages of a mass send, leased or not, and return their number.
+    """Cancel the QUEUED messages of a mass send, and return their number.
 
-    If the call is still writing rows, workers cancel those when they lease them.
+    This includes leased messages. Workers cancel messages that the mass send stores later.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by

@@ -1,9 +1,8 @@
-"""Insert many rows with one statement, which takes their values as a few arrays.
+"""Insert many rows with one statement that gets the values as arrays.
 
-The ORM takes 0.2 ms to write the fifty values of one row, and most of them are equal in all rows.
+The ORM takes 0.2 ms to convert the fifty values of one row. Most columns have the same value in all
+rows, so this module converts and sends such a value only once.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Sequence
@@ -17,20 +16,20 @@ from django.db.models.expressions import RawSQL
 
 from .sql import Row, adapted, expression, field_of, table_of, written
 
-# These only read the attribute, since no field of ours has `auto_now`.
+# These only read the attribute, because no field of ours has `auto_now`.
 _READERS = {Field.pre_save, DateTimeField.pre_save}
 
 Columns = dict[str, list[Any]]
-"""The values of each column, in the order of the rows."""
+"""A list of values for each column name. The lists have the order of the rows."""
 
 
 def insert_many(model: type[Row], rows: Sequence[Row], identity: str, using: str) -> None:
     """Insert these rows like `bulk_create`, and set their primary keys.
 
-    A column that is equal in all rows goes to the database once, and the others go as arrays.
+    On MariaDB and Oracle, this function only calls `bulk_create`.
 
     Args:
-        identity: a unique column, by which the rows are recognised.
+        identity: the name of a unique column, to find the new primary key of each row.
     """
     connection = connections[using]
     if not rows or connection.vendor not in _SOURCES:
@@ -53,7 +52,7 @@ def insert_many(model: type[Row], rows: Sequence[Row], identity: str, using: str
 
 
 def one_of(texts: Sequence[str], using: str) -> RawSQL | Sequence[str]:
-    """Return these texts as the right side of `__in`, in one parameter where that is possible."""
+    """Return these texts for an `__in` lookup, as one parameter if the database allows this."""
     vendor = connections[using].vendor
     if vendor == "postgresql":
         return expression("SELECT unnest(%s::varchar[])", [list(texts)])
@@ -65,7 +64,7 @@ def one_of(texts: Sequence[str], using: str) -> RawSQL | Sequence[str]:
 def _columns_of(
     model: type[Row], rows: Sequence[Row], identity: str, connection: BaseDatabaseWrapper
 ) -> tuple[dict[str, Any], Columns]:
-    """Return the values of the columns that are equal in all rows, and the other columns."""
+    """Return two dictionaries: the columns that are equal in all rows, and the other columns."""
     same: dict[str, Any] = {}
     others: Columns = {}
     attributes = list(map(vars, rows))
@@ -88,7 +87,7 @@ def _columns_of(
 def _unnest(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return the FROM item, the columns that it has, and the parameters.
+    """Return a FROM item, its columns and its parameters: PostgreSQL reads arrays as rows.
 
     The FROM item is `unnest(…) AS new(c0, …)`, and its columns are `new.c0` and so on.
     """
@@ -102,7 +101,7 @@ def _unnest(
 def _json_each(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Do the same as `_unnest` for SQLite, which has JSON in place of arrays."""
+    """Return a FROM item, its columns and its parameters: SQLite reads a JSON text as rows."""
     marks = [f"json_extract(new.value, '$[{number}]')" for number in range(len(arrays))]
     rows = list(zip(*arrays.values(), strict=True))
     return "json_each(%s) AS new", marks, [json.dumps(rows, ensure_ascii=False, default=str)]

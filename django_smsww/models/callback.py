@@ -1,4 +1,4 @@
-"""Callback: a report of the provider about one message, and its effect on the row."""
+"""The model `Callback`: a report of the provider about one message, and the report's effect."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Outcome(models.TextChoices):
-    """The effect that a callback or a look-up had on a row."""
+    """The effect of a callback or a look-up on the row of a message."""
 
     MOVED = "moved", _("State changed")
     STOOD = "stood", _("State unchanged; other data updated")
     UNKNOWN_WORD = "unknown_word", _("Unknown state; the message was not changed")
-    MISMATCH = "mismatch", _("About another message; this one was not changed")
+    MISMATCH = "mismatch", _("About another message; this message was not changed")
     NO_ROW = "no_row", _("There is no such message here")
 
 
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
-        """Keep the provider's record of a message, each different record once."""
+        """Store the record of a look-up. If an equal one exists, add 1 to its `times` instead."""
         payload = as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(
@@ -49,16 +49,16 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
             payload=payload,
             digest=digest,
         )
-        # Another run may have been first with an equal record.
+        # Another process may just have stored an equal record.
         Callback.objects.using(self.db).bulk_create([entry], ignore_conflicts=True)
 
     def count_again(self, **changes: Any) -> int:
-        """Count these callbacks once more, and return how many rows there were."""
+        """Add 1 to `times` of these callbacks, and return the number of these callbacks."""
         return self.update(times=F("times") + 1, last_received_at=timezone.now(), **changes)
 
 
 def as_payload(result: SendResult) -> dict[str, Any]:
-    """Return the provider's record without number, text and custom data."""
+    """Return the provider's record as JSON values, without number, sender, text and custom data."""
     personal = {"recipient", "sender", "body", "custom", "error", "blocklisted_reason"}
     facts = {
         each.name: getattr(result, each.name)
@@ -73,7 +73,7 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """A signed callback, or the answer to a look-up.
+    """An authentic callback, or the provider's answer to a look-up.
 
     The payload has no number, text, one-time code, account name or callback settings.
     """

@@ -1,6 +1,4 @@
-"""Whether a transaction is open, calls that follow its commit, and views outside of one."""
-
-from __future__ import annotations
+"""Transaction helpers: detect an open transaction, run code after a commit, exempt a view."""
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
@@ -10,16 +8,16 @@ from django.db import connections, transaction
 
 
 def in_transaction(using: str) -> bool:
-    """Whether a rollback could still undo a statement: a block is open, or autocommit is off."""
+    """Return True if an atomic block is open, or autocommit is off."""
     connection = connections[using]
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def outside_transactions(view: Any) -> Any:
-    """Return a view that runs outside the transactions of requests, of every database.
+    """Exempt a view from ATOMIC_REQUESTS of every database.
 
-    In one, a later error would undo the rows that the view wrote, and a message would leave only
-    after the answer was made.
+    ATOMIC_REQUESTS has two effects: an error in the view undoes the rows that the view wrote, and
+    a message can be sent only after the view has returned its response.
     """
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
@@ -27,11 +25,10 @@ def outside_transactions(view: Any) -> Any:
 
 
 def after_commit(using: str, function: Callable[..., Any], *args: Any) -> None:
-    """Call the function once the open transaction is committed, or now if none is open.
+    """Call the function after the open transaction commits, or at once if no transaction is open.
 
-    An exception of the function is logged. It undoes no commit and keeps no other hook from
-    running.
+    If the function raises an exception, Django only logs it. Other on-commit functions still run.
     """
-    # Django 6.1 logs a failing hook by its __qualname__, which a bare partial has not.
+    # Django 6.1 logs a failing hook by its __qualname__, and a plain partial has none.
     hook = update_wrapper(partial(function, *args), function)
     transaction.on_commit(hook, using=using, robust=True)

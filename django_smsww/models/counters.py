@@ -1,6 +1,4 @@
-"""Counters that all hosts share: the use of quotas, and heartbeats."""
-
-from __future__ import annotations
+"""Counters that all hosts share: used quotas, rate limits, and heartbeats of regular tasks."""
 
 from datetime import datetime, timedelta
 
@@ -9,15 +7,17 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..clock import database_now
+
 TICKS_PER_SECOND = 10_000
-"""The unit in which the counter of a day holds the end of a timeline."""
+"""How many ticks a second has. The counters of rate limits store times of day in ticks."""
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):
-    """The use of quotas. Each verb is one conditional UPDATE, so that races are harmless."""
+    """The queryset of counters. Each change is one conditional UPDATE, so races are harmless."""
 
     def take(self, scope: str, window: datetime, amount: int, cap: int) -> bool:
-        """Use this amount of a quota, or nothing if less is left; return whether it was used."""
+        """Add `amount` to the used quota, or return False if the sum would be more than `cap`."""
         row = self.filter(scope=scope, window=window)
         fits = row.filter(used__lte=cap - amount)
         if fits.update(used=F("used") + amount):
@@ -28,15 +28,15 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         return bool(fits.update(used=F("used") + amount))
 
     def give_back(self, scope: str, window: datetime, amount: int) -> None:
-        """Return quota that was used for messages that were not sent."""
+        """Subtract an amount that `take()` added for messages that were not sent after all."""
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
     def reserve(self, scope: str, window: datetime, now: int, latest: int, amount: int) -> int:
-        """Reserve a free piece of the window's timeline, and return its beginning.
+        """Reserve `amount` ticks (of 0.1 ms) in this window, and return the first tick.
 
-        It begins now, or at the end of the last piece if that is later. If it would begin after
-        `latest`, nothing is reserved.
+        The reservation starts at `now`, or at the end of the last reservation if this end is later.
+        If the start would be after `latest`, nothing is reserved, and this start is returned.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -53,7 +53,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
                 return begins
 
     def put_off(self, scope: str, window: datetime, until: int) -> None:
-        """Let the next reservation in this window begin no earlier than `until`."""
+        """Prevent reservations in this window that would start before the tick `until`."""
         row = self.filter(scope=scope, window=window)
         self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
         row.filter(used__lt=until).update(used=until)
@@ -64,7 +64,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 
 
 class Counter(models.Model):
-    """The use of a quota in a window of time, by all hosts together."""
+    """How much of a quota all hosts together have used in one window of time."""
 
     scope = models.CharField(_("scope"), max_length=160)
     window = models.DateTimeField(_("window"))
@@ -86,14 +86,17 @@ class Counter(models.Model):
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> bool:
-        """Note that something happened now, at most once in `every` seconds; return if noted.
+        """Store that a task ran now, but at most once in `every` seconds.
+
+        Return True if the time was stored.
 
         Args:
-            times: how often it happened since the last note.
+            times: how often the task ran since the time was last stored.
         """
-        now = timezone.now()
+        now = database_now(self.db)
         row = self.filter(environment=environment, name=name)
-        old = row.filter(beat_at__lte=now - timedelta(seconds=every)) if every else row
+        # A time in the future counts as old: a clock that was wrong for a moment stops no task.
+        old = row.exclude(beat_at__range=(now - timedelta(seconds=every), now)) if every else row
         if old.update(beat_at=now, times=F("times") + times):
             return True
         if row.exists():
@@ -104,7 +107,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """When a deployment last did a regular task, such as a sweep of the queue."""
+    """A regular task of a deployment: when it last ran, and how many times it ran in all."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     name = models.CharField(_("name"), max_length=80)

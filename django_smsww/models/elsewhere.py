@@ -1,6 +1,4 @@
-"""Rows of messages that were sent outside this project, as the provider's list shows them."""
-
-from __future__ import annotations
+"""Store messages that other programs sent with the same account, from the provider's list."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,27 +20,27 @@ ONE_DAY = timedelta(days=1)
 def add_from_elsewhere(
     entries: Sequence[SendResult], alias: str, environment: str, *, with_content: bool, using: str
 ) -> None:
-    """Store these entries as rows, except those whose id a row of the alias has already.
+    """Store entries of the provider's list as messages of other programs. Skip known provider ids.
 
     Args:
-        entries: each with its id and `created_at`, and with its number in E.164.
-        with_content: store numbers and texts, too.
+        entries: each entry has a provider id, `created_at`, and its number in E.164.
+        with_content: True stores numbers and texts, too.
     """
     if not entries:
         return
     named = {"alias": alias, "environment": environment}
     rows = [Message(**named, **_columns(entry, with_content)) for entry in entries]
     times = [row.created_at for row in rows]
-    # The day of the database's UTC may be the one before or after that of the project.
+    # These are days in UTC. A day of the project may be the day before or after.
     days = ((min(times) - ONE_DAY).date(), (max(times) + ONE_DAY).date())
     with transaction.atomic(using=using):
         Message.objects.using(using).bulk_create(rows, ignore_conflicts=True)
-        # Past days are summed once, see Note [When a day is summed again].
+        # These days must be summed anew, see Note [When a day is summed again].
         DailyTotal.objects.using(using).days().filter(day__range=days).delete()
 
 
 def refresh_from_elsewhere(row: Message, entry: SendResult) -> None:
-    """Merge newer facts and a later state into a row from elsewhere."""
+    """Update the row of another program's message from the entry in the provider's list."""
     rows = Message.objects.using(row._state.db).filter(pk=row.pk)
     rows.accept(entry, Cause.EVIDENCE)
 
@@ -65,7 +63,7 @@ def _columns(entry: SendResult, with_content: bool) -> dict[str, Any]:
 
 def _content(entry: SendResult) -> dict[str, Any]:
     digest = fingerprint(entry.body) if entry.body else ""
-    # The text of a one-time code is left out wherever an answer is read.
+    # The gateway's responses are read without the texts of one-time codes.
     return {
         "recipient": entry.recipient,
         "body": entry.body,
@@ -75,6 +73,6 @@ def _content(entry: SendResult) -> dict[str, Any]:
 
 
 def _without_content(entry: SendResult) -> dict[str, Any]:
-    """Return the columns of a scrubbed row, as `smsww_prune` leaves them."""
+    """Return the values of a row without number and text. `smsww_prune` sets the same values."""
     prefix = f"+{entry.prefix}" if entry.prefix else ""
     return {"recipient": prefix + FORGOTTEN, "scrubbed": True, "blocklisted_reason": ""}

@@ -1,7 +1,3 @@
-"""Event: one thing that we or a person did with a message."""
-
-from __future__ import annotations
-
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -11,13 +7,13 @@ from .fields import user_field
 
 
 class Event(models.Model):
-    """An act of ours or of a person that the row itself does not show, such as an attempt."""
+    """An entry in the history of a message, such as a failed attempt or a person's decision."""
 
     class Kind(models.TextChoices):
         ATTEMPT = "attempt", _("Attempt")
         SETTLED = "settled", _("Settled")
         CANCELLED = "cancelled", _("Cancelled")
-        HELD = "held", _("Held after a restore")
+        HELD = "held", _("Made UNKNOWN after a restore of the database")
         SCRUBBED = "scrubbed", _("Scrubbed")
 
     message = models.ForeignKey(

@@ -1,6 +1,4 @@
-"""Fields for exact texts, states, numbers, and numbers that are searched from their end."""
-
-from __future__ import annotations
+"""Model fields: exact texts, states, phone numbers, reversed digits, and users."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,14 +15,14 @@ from ..states import State
 if TYPE_CHECKING:
     T = TypeVar("T")
     Column = models.Field[T, T]
-    """The type of a column's value, for type checkers that do not know Django's models."""
+    """A field whose value has the type T, for type checkers that do not know Django's models."""
 
 
 class ExactCharField(models.CharField):
-    """A text that equals only itself, on every database.
+    """A text that is compared exactly, on every database.
 
-    For MariaDB and MySQL "INVOICE-1", "invoice-1" and "invoice-1 " are the same by default, so the
-    column gets another collation there.
+    By default, MariaDB and MySQL compare "INVOICE-1", "invoice-1" and "invoice-1 " as equal. So
+    this field has another collation on these databases.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -36,10 +34,10 @@ class ExactCharField(models.CharField):
 
 
 class StateField(models.CharField):
-    """A state of a message, which queries compare with literals.
+    """The state of a message. Queries contain states as literals, not as parameters.
 
-    A partial index serves a query only if its condition follows from that of the query, and a
-    database may plan before it knows the parameters: PostgreSQL does for prepared statements.
+    A database can use a partial index only if the index's condition follows from the query. But
+    PostgreSQL may plan a prepared statement before it knows the values of the parameters.
     """
 
 
@@ -47,7 +45,7 @@ class _LiteralStates:
     def process_rhs(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
         lookup: Any = super()
         sql, params = lookup.process_rhs(compiler, connection)
-        # Other texts stay parameters: anybody may have written them.
+        # Other texts stay parameters: they may be user input.
         if not params or not all(value in State.values for value in params):
             return sql, params
         return sql % tuple(f"'{value}'" for value in params), []
@@ -64,10 +62,9 @@ class _InStates(_LiteralStates, In):
 
 
 class NumberField(models.CharField):
-    """A number in E.164. Assign any spelling; saving a text that is no number raises InvalidSMS."""
+    """A number in E.164. Saving converts other spellings, and raises InvalidSMS for other texts."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Return the number in E.164; raise InvalidSMS if the text is no number."""
         number = read_number(getattr(model_instance, self.attname))
         setattr(model_instance, self.attname, number)
         return number
@@ -79,16 +76,15 @@ class NumberField(models.CharField):
 
 
 class ReversedDigitsField(models.CharField):
-    """The digits of a number, the last one first, so that an index finds numbers by their end.
+    """The digits of a number in reverse order, to find numbers by their last digits.
 
-    It is a column, not an index on an expression: SQLite would need a function that exists only in
-    Django's connections, so no other program could write to the table.
+    An index on an SQL expression would need no field. But on SQLite, that index would call a
+    function that only Django's connections have, so other programs could not write to the table.
     """
 
     def __init__(self, *args: Any, of: str = "", **kwargs: Any) -> None:
         self.of = of
-        # Through the database's default, an older release without this column can still insert
-        # rows.
+        # With a default in the database, an older release can insert rows without this column.
         kwargs |= {"max_length": 32, "blank": True, "editable": False, "db_default": ""}
         super().__init__(*args, **kwargs)
 
@@ -99,20 +95,20 @@ class ReversedDigitsField(models.CharField):
         return name, path, args, kwargs | {"of": self.of}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Reverse the number that is written. `update()` does not call this."""
+        """Set and return the reversed digits. `QuerySet.update()` does not call this method."""
         value = reversed_digits(getattr(model_instance, self.of))
         setattr(model_instance, self.attname, value)
         return value
 
 
 def reversed_digits(number: str) -> str:
-    """Return the digits of "+39333…" backwards, or "" if it is not a complete number."""
+    """Return the digits of "+39333" as "33393". Return "" if digits were deleted, as in "+39…"."""
     digits = number.removeprefix("+")
     return digits[::-1] if digits.isascii() and digits.isdecimal() else ""
 
 
 def user_field(verbose_name: Any, **options: Any) -> models.ForeignKey[Any, Any]:
-    """Return the field of the user who did something; the row outlives the user."""
+    """Return a foreign key to a user. If the user is deleted, the key becomes NULL."""
     return models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -125,5 +121,5 @@ def user_field(verbose_name: Any, **options: Any) -> models.ForeignKey[Any, Any]
 
 
 def stored_user(user: Any) -> Any:
-    """Return the user, or None for an anonymous one, to whom no row can point."""
+    """Return the user, or None for an anonymous user."""
     return None if getattr(user, "is_anonymous", False) else user

@@ -1,7 +1,3 @@
-"""The indexes that are smaller on PostgreSQL than elsewhere."""
-
-from __future__ import annotations
-
 from typing import Any
 
 from django.db import models
@@ -9,11 +5,12 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
 class ProvenIndex(models.Index):
-    """An index of the rows of its condition on PostgreSQL, and of all rows elsewhere.
+    """A partial index on PostgreSQL, and a full index on other databases.
 
-    PostgreSQL can prove that a FAILED row is not DELIVERED. SQLite proves only IS NOT NULL; for
-    other conditions it uses a partial index only if the query repeats them word for word. MariaDB
-    has no partial indexes, and Django makes full ones of them there.
+    PostgreSQL can use a partial index if the condition of the index follows from the query. For
+    example, a query for FAILED rows can use an index of the rows that are not DELIVERED. SQLite
+    needs the same condition in the query, word for word. (The condition IS NOT NULL is an
+    exception.) MariaDB has no partial indexes.
     """
 
     def _get_condition_sql(

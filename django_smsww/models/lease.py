@@ -1,4 +1,4 @@
-"""A lease: until when a worker keeps the rows it took, and until when it may start to send them."""
+"""The lease by which a worker reserves rows for a limited time."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from uuid import UUID, uuid4
 from ..clock import database_now, elapsed
 
 SECONDS = 300
-"""How long a lease lasts. A request must not take longer than half of it."""
+"""How many seconds a lease lasts. A request must take at most half of this time."""
 
 
 def next_deadline() -> float:
-    """Return the `deadline` of a lease that begins now."""
+    """Return the `deadline` for a lease that begins now."""
     return elapsed() + SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to send a block of rows.
+    """The right of one worker to send a block of rows, for a limited time.
 
     Attributes:
-        until: by the database's clock; after it any worker may lease the rows.
-        deadline: by this process's `elapsed()`, which no change of the clock moves; no
-            request starts after it, so that the last one has ended well before `until`.
+        until: the end, by the clock of the database. After it, any worker may lease the rows.
+        deadline: no request starts after this time, so that the last request ends before `until`.
+            The time is measured by `elapsed()`, which ignores changes of the system clock.
     """
 
     until: datetime
@@ -33,7 +33,7 @@ class Lease:
 
     @classmethod
     def begin(cls, using: str) -> Lease:
-        # Our own clock first: if the process is stopped in between, the deadline is early.
+        # Read our own clock first: if the process is suspended in between, the deadline is early.
         deadline = next_deadline()
         return cls(database_now(using) + timedelta(seconds=SECONDS), deadline)
 

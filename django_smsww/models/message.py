@@ -1,5 +1,3 @@
-"""Message: one text to one recipient, from the call that asks for it to its delivery."""
-
 from __future__ import annotations
 
 from dataclasses import fields
@@ -22,13 +20,7 @@ from .event import Event
 from .fields import ExactCharField, ReversedDigitsField, StateField, user_field
 from .indexes import ProvenIndex
 from .origin import Origin
-from .queryset import (
-    NO_ERROR,
-    WORKER_LOST,
-    MessageQuerySet,
-    certainly_not_sent,
-    error_columns,
-)
+from .queryset import NO_ERROR, WORKER_LOST, MessageQuerySet, certainly_not_sent, error_columns
 from .settlement import Settlement
 from .transitions import end_of, overrule_callbacks
 
@@ -37,53 +29,55 @@ if TYPE_CHECKING:
 
     from .fields import Column
 
-# Each field of an SMS has a column of the same name. No backend needs these of them.
+# Each field of an SMS has a column of the same name. Backends do not need these fields.
 _ROW_FIELDS = {"key", "batch", "send_at", "expires_at", "priority"}
 _SENT_FIELDS = [each.name for each in fields(SMS) if each.name not in _ROW_FIELDS]
 RESENT_ALREADY = gettext_noop("It was resent already: resend the newest of the chain.")
 STILL_UNDER_WAY = gettext_noop("It is still under way.")
-MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "null": True, "blank": True}
+OPTIONAL: dict[str, Any] = {"null": True, "blank": True}
+MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, **OPTIONAL}
 
 
 def fingerprint(body: str) -> str:
-    """Return a digest of a text, by which we recognise it after we have deleted it."""
+    """Return a keyed digest of a text, to find equal texts after the text is deleted."""
     return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
 
 
+def _index_of_set(name: str, index: str) -> models.Index:
+    """Return an index of the rows in which this column is not NULL."""
+    return models.Index(fields=[name], name=index, condition=Q((f"{name}__isnull", False)))
+
+
 class Message(Settlement):
-    """One message to one recipient. The row exists before its request leaves."""
+    """One message to one number. The row is stored before the request to the gateway begins."""
 
     reference: Column[UUID] = models.UUIDField(
         _("reference"), unique=True, default=uuid4, editable=False
     )
-    key: Column[str | None] = ExactCharField(_("key"), max_length=255, null=True, blank=True)
+    key: Column[str | None] = ExactCharField(_("key"), max_length=255, **OPTIONAL)
     alias: Column[str] = models.CharField(_("alias"), max_length=64)
     environment: Column[str] = models.CharField(_("environment"), max_length=64, blank=True)
     origin: Column[str] = models.CharField(
         _("origin"), max_length=16, choices=Origin.choices, default=Origin.HERE, editable=False
     )
-    batch: Column[UUID | None] = models.UUIDField(_("batch"), null=True, blank=True)
+    batch: Column[UUID | None] = models.UUIDField(_("batch"), **OPTIONAL)
     tag: Column[str] = models.CharField(_("tag"), max_length=64, blank=True)
     custom: Column[Any] = models.JSONField(_("custom data"), default=dict, blank=True)
-    created_by: Column[Any] = user_field(
-        _("created by"),
-        db_index=False,  # smsww_message_user
-    )
+    created_by: Column[Any] = user_field(_("created by"), db_index=False)  # see smsww_message_user
     resend_of: Column[Message | None] = models.OneToOneField(
         "self",
         models.SET_NULL,
         verbose_name=_("resend of"),
-        null=True,
-        blank=True,
         related_name="resent_as",
+        **OPTIONAL,
     )
 
     recipient: Column[str] = models.CharField(_("recipient"), max_length=32)
     recipient_reversed: Column[str] = ReversedDigitsField(
-        _("recipient, from its end"), of="recipient"
+        _("recipient, digits reversed"), of="recipient"
     )
     redirected_to: Column[str | None] = models.CharField(
-        _("redirected to"), max_length=32, null=True, blank=True
+        _("redirected to"), max_length=32, **OPTIONAL
     )
     sender: Column[str] = models.CharField(_("sender"), max_length=32, blank=True)
     body: Column[str] = models.TextField(_("text"), blank=True)
@@ -91,12 +85,8 @@ class Message(Settlement):
     sensitive: Column[bool] = models.BooleanField(_("sensitive"), default=False)
     scrubbed: Column[bool] = models.BooleanField(_("scrubbed"), default=False)
     encoding: Column[str] = models.CharField(_("encoding"), max_length=8, blank=True)
-    characters: Column[int | None] = models.PositiveIntegerField(
-        _("characters"), null=True, blank=True
-    )
-    segments: Column[int | None] = models.PositiveSmallIntegerField(
-        _("segments"), null=True, blank=True
-    )
+    characters: Column[int | None] = models.PositiveIntegerField(_("characters"), **OPTIONAL)
+    segments: Column[int | None] = models.PositiveSmallIntegerField(_("segments"), **OPTIONAL)
     route: Column[str] = models.CharField(_("route"), max_length=8, blank=True)
     dry_run: Column[bool] = models.BooleanField(_("dry run"), default=False)
     fail_on_multiple_messages: Column[bool] = models.BooleanField(
@@ -110,13 +100,11 @@ class Message(Settlement):
     error: Column[str] = models.CharField(_("error"), max_length=32, blank=True)
     error_code: Column[str] = models.CharField(_("error code"), max_length=32, blank=True)
     error_status: Column[int | None] = models.PositiveSmallIntegerField(
-        _("HTTP status"), null=True, blank=True
+        _("HTTP status"), **OPTIONAL
     )
     error_text: Column[str] = models.CharField(_("error text"), max_length=500, blank=True)
 
-    provider_id: Column[str | None] = ExactCharField(
-        _("provider id"), max_length=64, null=True, blank=True
-    )
+    provider_id: Column[str | None] = ExactCharField(_("provider id"), max_length=64, **OPTIONAL)
     country: Column[str] = models.CharField(_("country"), max_length=2, blank=True)
     prefix: Column[str] = models.CharField(_("international prefix"), max_length=8, blank=True)
     price: Column[Decimal | None] = models.DecimalField(_("price per segment"), **MONEY)
@@ -129,7 +117,7 @@ class Message(Settlement):
 
     priority: Column[int] = models.SmallIntegerField(_("priority"), default=0)
     attempts: Column[int] = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    send_at: Column[datetime | None] = models.DateTimeField(_("send at"), null=True, blank=True)
+    send_at: Column[datetime | None] = models.DateTimeField(_("send at"), **OPTIONAL)
     next_attempt_at: Column[datetime] = models.DateTimeField(
         _("next attempt at"), default=timezone.now
     )
@@ -143,21 +131,13 @@ class Message(Settlement):
     updated_at: Column[datetime] = models.DateTimeField(
         _("updated at"), default=timezone.now, editable=False
     )
-    claimed_at: Column[datetime | None] = models.DateTimeField(
-        _("handed over at"), null=True, blank=True
-    )
-    sent_at: Column[datetime | None] = models.DateTimeField(_("sent at"), null=True, blank=True)
-    delivered_at: Column[datetime | None] = models.DateTimeField(
-        _("delivered at"), null=True, blank=True
-    )
-    finished_at: Column[datetime | None] = models.DateTimeField(
-        _("finished at"), null=True, blank=True
-    )
-    checked_at: Column[datetime | None] = models.DateTimeField(
-        _("looked up at"), null=True, blank=True
-    )
+    claimed_at: Column[datetime | None] = models.DateTimeField(_("handed over at"), **OPTIONAL)
+    sent_at: Column[datetime | None] = models.DateTimeField(_("sent at"), **OPTIONAL)
+    delivered_at: Column[datetime | None] = models.DateTimeField(_("delivered at"), **OPTIONAL)
+    finished_at: Column[datetime | None] = models.DateTimeField(_("finished at"), **OPTIONAL)
+    checked_at: Column[datetime | None] = models.DateTimeField(_("looked up at"), **OPTIONAL)
     provider_updated_at: Column[datetime | None] = models.DateTimeField(
-        _("updated by provider at"), null=True, blank=True
+        _("updated by provider at"), **OPTIONAL
     )
 
     objects = MessageQuerySet.as_manager()
@@ -178,8 +158,8 @@ class Message(Settlement):
             ("view_message_costs", _("Can see costs")),
             ("view_message_content", _("Can see numbers and texts")),
         ]
-        # The looked-up column comes first, so that the index behind the constraint finds it. NULL
-        # stands for "none" in both: NULLs are not compared, and two "" would be equal.
+        # Queries look up the first column, so they can use the index behind the constraint. An
+        # absent value is NULL: NULLs are not compared, but two "" would be equal.
         constraints = [
             models.UniqueConstraint(fields=["key", "alias", "dry_run"], name="smsww_message_key"),
             models.UniqueConstraint(
@@ -194,11 +174,7 @@ class Message(Settlement):
                 name="smsww_message_due",
                 condition=Q(state=State.QUEUED),
             ),
-            models.Index(
-                fields=["lease_token"],
-                name="smsww_message_lease",
-                condition=Q(lease_token__isnull=False),
-            ),
+            _index_of_set("lease_token", "smsww_message_lease"),
             ProvenIndex(
                 fields=["state", "-id"],
                 name="smsww_message_state",
@@ -210,26 +186,14 @@ class Message(Settlement):
                 name="smsww_message_elsewhere",
                 condition=Q(origin=Origin.ELSEWHERE),
             ),
-            models.Index(
-                fields=["batch"], name="smsww_message_batched", condition=Q(batch__isnull=False)
-            ),
-            models.Index(
-                fields=["created_by"],
-                name="smsww_message_user",
-                condition=Q(created_by__isnull=False),
-            ),
+            _index_of_set("batch", "smsww_message_batched"),
+            _index_of_set("created_by", "smsww_message_user"),
             models.Index(fields=["recipient", "-id"], name="smsww_message_recipient"),
             models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
             models.Index(fields=["created_at"], name="smsww_message_created"),
             models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
-            models.Index(
-                fields=["key"], name="smsww_message_named", condition=Q(key__isnull=False)
-            ),
-            models.Index(
-                fields=["redirected_to"],
-                name="smsww_message_redirected",
-                condition=Q(redirected_to__isnull=False),
-            ),
+            _index_of_set("key", "smsww_message_named"),
+            _index_of_set("redirected_to", "smsww_message_redirected"),
         ]
 
     def __str__(self) -> str:
@@ -237,31 +201,31 @@ class Message(Settlement):
 
     @property
     def is_final(self) -> bool:
-        """Whether no callback can move it any more."""
+        """Whether callbacks can no longer change the state. FAILED and CANCELLED are not final."""
         return self.state in FINAL
 
     @property
     def is_from_elsewhere(self) -> bool:
-        """Whether another sender of the account sent it, and not this project."""
+        """Whether another program sent the message with the same account."""
         return self.origin == Origin.ELSEWHERE
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the provider has it, delivered or not."""
+        """Whether the provider accepted the message. An accepted message may remain undelivered."""
         return self.state in PROVIDER
 
     @property
     def sent_to(self) -> str:
-        """The number that gets it: the recipient, unless `redirect_to` names another one."""
+        """The number that gets the message: `redirected_to` if it is set, otherwise `recipient`."""
         return self.redirected_to or self.recipient
 
     def as_sms(self) -> SMS:
-        """Return the SMS that a backend sends for this row; its number may be redirected."""
+        """Return the `SMS` that a backend sends for this row, to the number `sent_to`."""
         values = {name: getattr(self, name) for name in _SENT_FIELDS}
         return SMS(**values | {"custom": self.custom or None, "recipient": self.sent_to})
 
     def as_error(self) -> SMSError:
-        """Return the error that ended this row, for a caller to raise."""
+        """Return the error that is stored in this row, as an exception for the caller to raise."""
         error = error_kind(self.error)(
             code=self.error_code, status=self.error_status, detail=self.error_text
         )
@@ -269,10 +233,7 @@ class Message(Settlement):
         return error
 
     def why_not_resendable(self) -> str:
-        """Return why nobody may send this message once more, or "" for a `resendable()` row.
-
-        The text is English, for InvalidSMS; `gettext` translates it for a page.
-        """
+        """Return in English why this message cannot be resent, or "" if it can be resent."""
         if self.is_from_elsewhere:
             return gettext_noop("It was sent outside this project, which cannot send it again.")
         if self.state == State.UNKNOWN:
@@ -294,23 +255,23 @@ class Message(Settlement):
 
     @classmethod
     def invalid(cls, error: InvalidSMS, **columns: Any) -> Message:
-        """Return the unsaved FAILED row of a message that is not valid."""
+        """Return an unsaved FAILED row for an invalid message."""
         now = timezone.now()
         return cls(
             state=State.FAILED, expires_at=now, finished_at=now, **columns, **error_columns(error)
         )
 
-    # Moves. They do not change the instance: read the row again to see its new state.
+    # Moves. They change the row and not this instance: read the row again to see its new state.
 
     def accept(self, result: SendResult) -> Outcome:
-        """Record the answer by which the provider accepted the message."""
+        """Store the response in which the provider accepted this message. Return the effect."""
         rows = self._rows()
         outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
         if outcome is not Outcome.MISMATCH:
             return outcome
         if overrule_callbacks(self, result):  # see Note [Whose id it is]
             return Outcome.MOVED
-        # Another row has this provider's id. The acceptance counts for more than the id.
+        # Another row has this provider id, so record the acceptance without the id.
         return rows.accept(result.nameless(), Cause.EVIDENCE, otherwise=State.NEW)
 
     def fail(
@@ -321,30 +282,33 @@ class Message(Settlement):
         cause: Cause = Cause.SENDING,
         **changes: Any,
     ) -> bool:
-        """End this row with an error: FAILED, or UNKNOWN if it may have been sent all the same."""
-        return self._fail(error, cause, under(token), changes)
+        """Store an error. Make the row UNKNOWN if the message may have been sent, else FAILED.
+
+        With `token`, change the row only if its lease has this token. Return False if unchanged.
+        """
+        return self._fail(error, cause, Q(lease_token=token) if token else Q(), changes)
 
     def fail_queued(self, error: SMSError, where: Q) -> bool:
-        """End a row with an error, unless a call has begun to send it."""
+        """Make this row FAILED with an error, if it is still QUEUED and meets `where`."""
         return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """End a row with a refusal that came after its worker was believed dead."""
-        # Not if another attempt has begun since: nothing is known of that one.
+        """Store an error that came after `abandon()`, and make the UNKNOWN row FAILED."""
+        # Not if another attempt has begun since: the error says nothing about that one.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)
 
     def requeue(self, **changes: Any) -> bool:
-        """Queue a row again that certainly was not sent, because a call repeats its key.
+        """Make a FAILED row QUEUED again, after a second call with the same key.
 
-        Args:
-            changes: its times, and the columns of the text if the row has forgotten it.
+        Return False if the message may have been sent or was resent, or if another process has
+        changed the row. `changes` has the new times and, if the row is scrubbed, the text.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(
             State.QUEUED,
             Cause.KEY,
-            # Not if it has changed since it was read: its number was erased, or it was resent.
+            # Not if the row has changed since it was read: it may be erased, or resent.
             where=certainly_not_sent() & Q(updated_at=self.updated_at) & ~Q(Exists(resent)),
             scrubbed=False,
             **changes,
@@ -353,7 +317,7 @@ class Message(Settlement):
 
     @property
     def newest(self) -> Message:
-        """The newest row of the chain of resends that begins with this row."""
+        """The last row in the chain of resends that begins with this row."""
         row = self
         while hasattr(row, "resent_as"):
             row = row.resent_as
@@ -363,8 +327,3 @@ class Message(Settlement):
         noted = error_columns(error)
         kind = Event.Kind.ATTEMPT
         return self._move(end_of(self, error), cause, where, noted | changes, kind, noted)
-
-
-def under(token: UUID | None) -> Q:
-    """Return the condition that the row is still under this lease; None means no condition."""
-    return Q(lease_token=token) if token else Q()

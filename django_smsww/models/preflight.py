@@ -1,14 +1,10 @@
-"""Preflight: the answer to the dry run of one text."""
-
-from __future__ import annotations
-
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
 class Preflight(models.Model):
-    """The answer to a dry run of one text and sender, made before a batch of them leaves."""
+    """The result of a preflight: a dry run of one text with one sender, before a batch is sent."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     alias = models.CharField(_("alias"), max_length=64)

@@ -1,16 +1,18 @@
-"""Merge the provider's facts into a row: prices, counts, times, everything but the state.
+"""Merge the provider's data about a message into its row: prices, counts, times, but not the state.
 
-Callbacks and answers arrive late, twice and in any order. So a fact always fills an empty field,
-but replaces a value only if it comes from a newer version of the provider's record.
+Callbacks and responses may arrive late, twice or in any order. A value always fills an empty
+column. A stored value is replaced only by one from a newer version of the provider's record.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.db import connections
-from django.db.models import Model
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model
 from django.db.models.expressions import RawSQL
 
 from ..sms import SendResult
@@ -22,16 +24,22 @@ _PLAIN = (*_COUNTS, "country", "prefix", "sent_at", "delivered_at")
 _PRICES = ("price", "total_price")
 
 FINE = Decimal(1)
-"""EUR for each segment of forbidden content, worldwide (specification 1.2.7)."""
+"""The fine in EUR for each segment of forbidden content on the route WW (specification 1.2.7)."""
 
 
-def merge(model: type[Model], result: SendResult, using: str) -> dict[str, Any]:
-    """Return the values for `update()` that merge the facts of this result into its row.
+def merge(
+    model: type[Model], result: SendResult, using: str, is_older: RawSQL | None = None
+) -> dict[str, Any]:
+    """Return the values for `update()` that merge the provider's data in `result` into a row.
 
-    `provider_updated_at` comes last, since the others are compared with it: MariaDB assigns from
-    left to right, and a later expression reads the values that it has just written.
+    `provider_updated_at` must be the last of these values. The expressions for the other columns
+    read its old value, and MariaDB assigns columns from left to right.
+
+    Args:
+        is_older: SQL that reads the result of `older()`, if the statement has already computed this
+            result. With None, the expression for each column computes the result again.
     """
-    merging = _Merging(model, result, using)
+    merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
         name: merging.newer(name, getattr(result, name))
         for name in _PLAIN
@@ -40,18 +48,28 @@ def merge(model: type[Model], result: SendResult, using: str) -> dict[str, Any]:
     changes |= _prices(merging, result)
     if result.provider_id:
         changes["provider_id"] = merging.first("provider_id", result.provider_id)
-    if result.blocklisted:  # the provider never takes that back
+    if result.blocklisted:  # the provider never revokes this
         changes["blocklisted"] = True
-        # It may quote the text, which a scrubbed row has forgotten.
-        changes["blocklisted_reason"] = merging.unless_scrubbed(result.blocklisted_reason)
+        # The reason may quote the text, which a scrubbed row must not hold.
+        unless_scrubbed = "CASE WHEN scrubbed THEN '' ELSE %s END"
+        changes["blocklisted_reason"] = expression(unless_scrubbed, [result.blocklisted_reason])
         changes["penalty"] = merging.penalty(result)
     if result.updated_at:
         changes["provider_updated_at"] = merging.newer("provider_updated_at", result.updated_at)
     return changes
 
 
+def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
+    """Return the SQL condition that `result` is newer than the provider's data in the row."""
+    field = field_of(model, "provider_updated_at")
+    moment = adapted(field, result.updated_at, connections[using])
+    if moment is None:
+        return expression("provider_updated_at IS NULL")
+    return expression("provider_updated_at IS NULL OR provider_updated_at < %s", [moment])
+
+
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return the values for `update()` that replace all facts of a row by those of this result."""
+    """Return values for `update()`: the provider's data of a row become those of `result`."""
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}
@@ -70,7 +88,7 @@ def replace(result: SendResult) -> dict[str, Any]:
 
 
 def _prices(merging: _Merging, result: SendResult) -> dict[str, RawSQL]:
-    """Merge the prices. Zero means "not known yet" until the provider is done with the message."""
+    """Merge the prices. Until the provider reports a final state, zero means "not known yet"."""
     prices: dict[str, RawSQL] = {}
     for name in _PRICES:
         value = getattr(result, name)
@@ -82,36 +100,30 @@ def _prices(merging: _Merging, result: SendResult) -> dict[str, RawSQL]:
 
 
 class _Merging:
-    """Writes the expressions; see Note [Why not the ORM]."""
+    """SQL expressions that merge one result into a row; see Note [Why not the ORM] in `sql.py`."""
 
-    def __init__(self, model: type[Model], result: SendResult, using: str) -> None:
+    def __init__(
+        self, model: type[Model], connection: BaseDatabaseWrapper, is_older: RawSQL
+    ) -> None:
         self.model = model
-        self.connection = connections[using]
-        self.updated_at = self._adapted("provider_updated_at", result.updated_at)
+        self.connection = connection
+        self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Write the value if the field is empty or the condition is true."""
-        field = field_of(self.model, name)
-        empty = f"{name} IS NULL" if field.null else f"{name} = ''"
-        return expression(
-            f"CASE WHEN {empty} {otherwise} THEN %s ELSE {name} END",
-            [*params, self._adapted(name, value)],
-            field,
-        )
+        """Return SQL that sets the value if the column is empty, or if `otherwise` is true."""
+        sql, field = _first(self.model, name, otherwise)
+        return expression(sql, [*params, adapted(field, value, self.connection)], field)
 
     def newer(self, name: str, value: Any, otherwise: str = "") -> RawSQL:
-        """Write the value if the field is empty or our version of the record is older."""
-        if self.updated_at is None:
-            return self.first(name, value, f"OR provider_updated_at IS NULL {otherwise}")
-        return self.first(
-            name,
-            value,
-            f"OR provider_updated_at IS NULL OR provider_updated_at < %s {otherwise}",
-            self.updated_at,
-        )
+        """Return SQL that sets the value if the column is empty, or if the row has older data."""
+        return self.first(name, value, f"OR {self.is_older.sql} {otherwise}", *self.is_older.params)
 
     def penalty(self, result: SendResult) -> RawSQL:
-        """Estimate the cost of forbidden content: the fine, or on IT and ES routes the price."""
+        """Return SQL for the estimated fine for forbidden content.
+
+        On the route WW, the fine is `FINE` for each segment. On the routes IT and ES, the fine is
+        the price of the message.
+        """
         fixed = result.total_price or None
         fine = FINE * (result.segments or 1)
         return expression(
@@ -121,8 +133,13 @@ class _Merging:
             field_of(self.model, "penalty"),
         )
 
-    def unless_scrubbed(self, text: str) -> RawSQL:
-        return expression("CASE WHEN scrubbed THEN '' ELSE %s END", [text])
-
     def _adapted(self, name: str, value: Any) -> Any:
         return adapted(field_of(self.model, name), value, self.connection)
+
+
+@cache
+def _first(model: type[Model], name: str, otherwise: str) -> tuple[str, Field[Any, Any]]:
+    """Return the SQL of `_Merging.first` for this column, and the model field of the column."""
+    field = field_of(model, name)
+    empty = f"{name} IS NULL" if field.null else f"{name} = ''"
+    return f"CASE WHEN {empty} {otherwise} THEN %s ELSE {name} END", field

@@ -1,4 +1,4 @@
-"""The queryset of messages: its adjectives narrow the rows down, its verbs move them."""
+"""The queryset of messages. Adjectives (`queued()`) filter rows, verbs (`cancel()`) change them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import IntegrityError, connections, models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
 
@@ -23,7 +24,7 @@ from ..exceptions import (
 from ..sms import SendResult
 from ..states import FINAL, PROVIDER, RESENDABLE, UNFINISHED, Cause, State, sources
 from . import provider_facts as facts
-from .announcing import announce_stored, by_signals, heard
+from .announcing import announce_row, announce_stored, by_signals, heard
 from .callback import Outcome
 from .commit import after_commit
 from .event import Event
@@ -31,7 +32,7 @@ from .fields import stored_user
 from .lease import SECONDS, Lease
 from .origin import Origin
 from .resend_report import ResendReport
-from .sql import expression, no_twin, table_of, update
+from .sql import adapted, expression, field_of, no_twin, table_of, update, update_and_read
 from .suppression import Suppression, suppressed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ WORKER_LOST = "worker_lost"
 
 
 def certainly_not_sent() -> Q:
-    """Return the condition that the provider certainly never accepted a row."""
+    """Return the condition for FAILED messages that were certainly not sent and may be retried."""
     # A dry run sends nothing, so it may be repeated even if no answer came.
     return Q(state=State.FAILED) & (
         Q(error__in=kinds_of(SMSUnavailable, SMSLimited))
@@ -59,7 +60,6 @@ def certainly_not_sent() -> Q:
 
 
 def error_columns(error: SMSError) -> dict[str, Any]:
-    """Return the columns in which a row or an event keeps this error."""
     return {
         "error": type(error).__name__,
         "error_code": error.code[:32],
@@ -70,24 +70,18 @@ def error_columns(error: SMSError) -> dict[str, Any]:
 
 class MessageQuerySet(models.QuerySet["Message"]):
     _resend_many: ClassVar[Callable[..., ResendReport]]
-    """The function of `resend()`. It sends, which rows cannot, so the app puts it here."""
+    """The function that `resend()` calls. `apps.py` sets it, to avoid a circular import."""
 
     def of(self, alias: str, environment: str) -> MessageQuerySet:
-        """Rows that one alias of one deployment sends or has sent.
-
-        A copied database also holds those of other deployments.
-        """
+        """Return the rows that this project sends with this alias in this environment."""
         return self.sent_here().filter(alias=alias, environment=environment)
 
     def sent_here(self) -> MessageQuerySet:
-        """Rows of this project's own messages; `smsww_sync --adopt` adds those of others."""
+        """Return the rows that this project sends, without rows that `smsww_sync --adopt` added."""
         return self.filter(origin=Origin.HERE)
 
     def with_keys(self, primary_keys: Sequence[int]) -> MessageQuerySet:
-        """Rows with these primary keys, which PostgreSQL takes as one array.
-
-        The ORM checks and writes each as a parameter of its own, and the server parses each.
-        """
+        """Return the rows with these primary keys. PostgreSQL gets the keys as one parameter."""
         if not primary_keys or connections[self.db].vendor != "postgresql":
             return self.filter(pk__in=primary_keys)
         are_named = f"{table_of(self.model, self.db)}.id = ANY(%s)"
@@ -103,7 +97,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state=State.QUEUED)
 
     def resendable(self) -> MessageQuerySet:
-        """Rows that you may send once more: their text is there, and was not refused."""
+        """Return finished messages that can be resent: sent again as new messages.
+
+        Messages are left out if their text was deleted, if their content was refused, or if they
+        were resent already. Dry runs and messages of other programs are also left out.
+        """
         rows = self.sent_here().filter(
             state__in=RESENDABLE,
             dry_run=False,
@@ -115,29 +113,32 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return rows.exclude(error__in=kinds_of(ContentRefused))
 
     def free(self, now: datetime) -> MessageQuerySet:
-        """QUEUED rows without a lease, or with one that is over because its worker is dead."""
+        """Return QUEUED rows that have no lease, or a lease that has ended."""
         return self.queued().filter(Q(lease_until=None) | Q(lease_until__lt=now))
 
     def due(self, now: datetime) -> MessageQuerySet:
-        """The free rows that may be sent now, urgent ones first, then the oldest."""
+        """Return `free()` rows whose `next_attempt_at` has passed, the highest priority first."""
         return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
 
     def undue(self) -> MessageQuerySet:
-        """QUEUED rows that no worker sends, only the call that wrote them.
+        """Return the QUEUED rows that no worker may send, because a call sends them at once.
 
         # Note [Undue rows]
-        If a call that sends at once raises, its message must not leave later. But if the database
-        goes away after the INSERT, nobody can mark the row FAILED. So the row is never due before
-        it expires. The call leases it by its primary key, and so does a call that repeats its key.
+        After an error in a call that sends at once, no worker may send the message later. Normally
+        the call makes the row FAILED, but it cannot do so if the connection to the database breaks
+        after the INSERT. So `next_attempt_at` of the row is its `expires_at`. Workers ignore the
+        row until this time, and then make it FAILED. The call itself leases the row by its primary
+        key. A later call with the same `key` may also lease the row.
         """
         return self.queued().filter(next_attempt_at=F("expires_at"), error="")
 
     # Moves
 
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return all columns that a move to this state writes, with these changes among them.
+        """Return all columns to write for a change to this state, including `changes`.
 
-        A row forgets its sensitive text in the same UPDATE that ends the need for it.
+        If the state is neither QUEUED nor SENDING, the columns also end the lease and delete a
+        sensitive text.
         """
         now = timezone.now()
         values = {**changes, "state": target.value, "updated_at": now}
@@ -155,9 +156,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return values
 
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
-        """Move the rows that this cause may move, and return their number.
+        """Change the state of these rows, and return the number of changed rows.
 
-        Each statement that writes `state` is in this package, with the old states in its WHERE.
+        A row changes only if `states.py` allows the change from its old state for this cause.
         """
         movable = self.filter(state__in=sources(target, cause))
         return update(movable, self.columns_of(target, changes))
@@ -165,10 +166,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def advance(
         self, target: State, cause: Cause, *, where: Q | None = None, **changes: Any
     ) -> bool:
-        """Move the one row of this queryset if it may move, and announce it; return if it moved.
+        """Change the state of the only row in this queryset, and send the signals after the commit.
 
-        Args:
-            where: a further condition, which the row need not meet after the move.
+        Return False if `states.py` does not allow the change, or if the row did not meet the
+        condition `where` before the change.
         """
         rows = self.filter(where) if where else self
         for some, is_first in by_signals(rows, target, cause):
@@ -184,13 +185,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         *,
         otherwise: State | None = None,
     ) -> Outcome:
-        """Record the provider's facts about the one row of this queryset.
+        """Store the provider's state, prices, counts and times in the only row of this queryset.
 
-        No lease is needed: the provider has the message, whether a worker or a callback says so.
+        The caller needs no lease: the report is true even if another worker has the lease.
 
         Args:
-            otherwise: the state for a word of the provider that we do not know; None leaves the
-                row where it is.
+            otherwise: the state to set if this package does not know the provider's state. With
+                None, the row keeps its state in this case.
         """
         # A dry run was never sent, even if a callback names it.
         speaks_of_it = self._has_id(result.provider_id) & Q(dry_run=False)
@@ -206,23 +207,25 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider's id, or may still take it."""
+        """Return the condition that a row has this provider id, or has none and may get this id."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no other row has the provider's id."""
-        # Without this the unique constraint would raise, and spoil the transaction.
+        """Return the condition that no row of this alias and environment has the provider id."""
+        # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
     def take_over(self, provider_id: str) -> bool:
-        """Delete the row from elsewhere that has the id of our one row; return if it was there.
+        """Delete another program's row that has this provider id. Return True if there was one.
 
         # Note [Ids that come home]
-        `smsww_sync --adopt` cannot recognise each message of ours in a list without references.
-        So it may store one as sent elsewhere, before our row learns its id from an answer, a
-        callback or a look-up. Then we delete that row: our own row knows all that it knew.
+        `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
+        provider's list has no references, the command cannot recognise all messages of this
+        project. So it may store a second row for such a message, before the first row gets the
+        provider id from a response, a callback or a look-up. Once the first row gets the id, we
+        delete the second row. Nothing is lost, because the first row has all data.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:
@@ -233,7 +236,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return bool(held.remove())
 
     def remove(self) -> int:
-        """Delete these rows, or take the ids from those that the project protects."""
+        """Delete these rows. If a foreign key prevents this, only clear their provider ids."""
         keys = list(self.values_list("pk", flat=True))
         rows = MessageQuerySet(self.model, using=self.db).filter(pk__in=keys)
         try:
@@ -246,18 +249,14 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Leases
 
     def lease(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
-        """Lease those of these rows that are still free, and return their primary keys."""
+        """Lease these rows if they are free. Return the keys under this lease, in sending order."""
         named = self.with_keys(primary_keys)
         named.free(database_now(self.db)).update(lease_token=lease.token, lease_until=lease.until)
         mine = named.queued().filter(lease_token=lease.token)
         return list(mine.order_by(*CLAIM_ORDER).values_list("pk", flat=True))
 
     def lease_due(self, lease: Lease, limit: int) -> list[int]:
-        """Lease up to `limit` due rows, and return their primary keys.
-
-        Where the database can skip rows that another worker is leasing right now, no worker waits.
-        Where it cannot, the slower of two workers leases nothing, and looks further down.
-        """
+        """Lease up to `limit` due rows, and return their primary keys."""
         due = self.due(database_now(self.db)).values_list("pk", flat=True)[:limit]
         if connections[self.db].features.has_select_for_update_skip_locked:
             with transaction.atomic(using=self.db):
@@ -268,49 +267,55 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return []
 
     def renew(self, lease: Lease) -> Lease:
-        """Prolong the lease of our rows that are still QUEUED, and return the new lease."""
+        """Prolong this lease for its rows that are still QUEUED, and return the new lease."""
         fresh = lease.renewed(self.db)
-        # Late ones too: nobody else has leased them yet, or they would have another token.
+        # This prolongs even a lease that is over: rows of another worker have another token.
         self.queued().filter(lease_token=lease.token).update(lease_until=fresh.until)
         return fresh
 
     def release(self, lease: Lease) -> int:
-        """End the lease of our rows that were not sent, and return their number."""
+        """End this lease for its rows that are still QUEUED, and return the number of rows."""
         ours = self.queued().filter(lease_token=lease.token)
         return ours.update(lease_token=None, lease_until=None)
 
     def claim(
-        self, primary_keys: Sequence[int], lease: Lease, redirected_to: Case | None = None
+        self, primary_keys: Sequence[int], lease: Lease, redirected_to: RawSQL | None = None
     ) -> list[Message]:
-        """Move leased rows to SENDING, just before their requests leave; return those that moved.
+        """Make leased rows SENDING just before their requests begin, and return these rows.
 
-        Rows past their `expires_at` become FAILED instead: after an outage nobody gets an old code
-        at night. Rows to a number on the do-not-send list become FAILED, too.
+        A row becomes FAILED instead if its `expires_at` has passed. So nobody gets an old one-time
+        code after an outage. A row also becomes FAILED if its number is on the do-not-send list.
 
         Args:
-            redirected_to: the numbers that get the messages in place of the recipients, if any.
+            redirected_to: SQL for a number that replaces the recipient, as on staging systems.
         """
         now = database_now(self.db)
         leased = self.with_keys(primary_keys).filter(lease_token=lease.token)
         ours = leased.filter(lease_until__gt=now)
-        moved = ours.exclude(ours.unwanted(now)).move(
-            State.SENDING,
-            Cause.SENDING,
-            claimed_at=now,
-            redirected_to=redirected_to,
-            attempts=F("attempts") + 1,
-            lease_until=lease.until,  # which may have been renewed since the row was leased
+        changes = {
+            "claimed_at": now,
+            "redirected_to": redirected_to,
+            "attempts": expression("attempts + 1"),
+            "lease_until": lease.until,  # which may have been renewed since the row was leased
+        }
+        messages: list[Message] = update_and_read(
+            ours.exclude(ours.unwanted(now)).filter(
+                state__in=sources(State.SENDING, Cause.SENDING)
+            ),
+            self.columns_of(State.SENDING, changes),
+            # By the time, too: rows of an earlier claim of this lease may be under way.
+            leased.filter(state=State.SENDING, claimed_at=now),
         )
-        if moved < len(primary_keys):
+        if len(messages) < len(primary_keys):
             ours.give_up(now)
-        # By the time, too: rows of an earlier claim of this lease may be under way.
-        claimed = leased.filter(state=State.SENDING, claimed_at=now)
-        messages: list[Message] = list(claimed.order_by(*CLAIM_ORDER))
-        self.with_keys([message.pk for message in messages]).announce(State.SENDING)
+        messages.sort(key=_claim_order)
+        if heard(self.model, State.SENDING, is_first=False):
+            for message in messages:
+                after_commit(self.db, announce_row, message)
         return messages
 
     def cancel(self, *, by: Any = None, reason: str = "") -> int:
-        """Cancel the QUEUED rows, leased or not, and return their number."""
+        """Cancel the QUEUED rows, even if a worker has leased them, and return their number."""
         waiting = list(self.queued().order_by("pk").values_list("pk", flat=True))
         blocks = (waiting[n : n + CANCEL_BLOCK] for n in range(0, len(waiting), CANCEL_BLOCK))
         return sum(self.filter(pk__in=block)._cancel(by, reason[:255]) for block in blocks)
@@ -319,7 +324,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         kind, by = Event.Kind.CANCELLED, stored_user(by)
         with transaction.atomic(using=self.db):
             self.move(State.CANCELLED, Cause.PERSON)
-            # An UPDATE does not return its rows. Those that were cancelled before have an event.
+            # An UPDATE does not return its rows. Rows that were cancelled earlier have an event.
             moved = self.filter(state=State.CANCELLED).exclude(events__kind=kind)
             moved.announce(State.CANCELLED)
             events = [
@@ -330,40 +335,49 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return len(events)
 
     def resend(self, *, created_by: Any = None, delivered: bool = False) -> ResendReport:
-        """Queue the resendable rows once more, as new rows, each once; return how many.
+        """Queue a new message for each row that is `resendable()`, and return the counts.
 
-        A worker, or the task queue of the alias, sends them. Delivered messages, those under way
-        and UNKNOWN ones are left as they are.
+        A worker, or the task queue of the alias, sends the new messages. Messages that are QUEUED,
+        SENDING, NEW, PENDING or UNKNOWN are never resent.
 
         Args:
-            created_by: the user on whose behalf they are sent.
-            delivered: resend delivered messages, too.
+            created_by: the user who resends the messages.
+            delivered: True also resends DELIVERED messages. By default, they are skipped.
         """
         return self._resend_many(self, created_by=created_by, delivered=delivered)
 
-    resend.queryset_only = True  # type: ignore[attr-defined]  # as delete(): filter first
+    resend.queryset_only = True  # type: ignore[attr-defined]  # like delete(), not on the manager
     resend.alters_data = True  # type: ignore[attr-defined]
 
     def give_up(self, now: datetime) -> int:
-        """Fail the QUEUED rows that must not leave any more, and return their number."""
+        """Set QUEUED rows to FAILED if they are `unwanted()`, and return how many were changed."""
         return sum(
             row.fail(_late() if row.expires_at <= now else suppressed(), token=row.lease_token)
             for row in self.queued().filter(self.unwanted(now))
         )
 
     def unwanted(self, now: datetime) -> Q:
-        """Return the condition that a row must not leave; `models.single` has it in SQL."""
-        numbers = Suppression.objects.using(self.db).filter(recipient=OuterRef("recipient"))
-        return Q(Q(expires_at__lte=now) | Exists(numbers))
+        """Return the condition that a row has expired or has a number on the do-not-send list."""
+        # The same condition, in SQL, is in models/single.py.
+        rows, numbers = table_of(self.model, self.db), table_of(Suppression, self.db)
+        late = adapted(field_of(self.model, "expires_at"), now, connections[self.db])
+        same = f"{numbers}.recipient = {rows}.recipient"
+        refused = f"EXISTS (SELECT 1 FROM {numbers} WHERE {same})"  # noqa: S608
+        where = f"({rows}.expires_at <= %s OR {refused})"
+        return Q(expression(where, [late], models.BooleanField()))
 
     def give_up_late(self, limit: int = 250) -> int:
-        """Fail up to `limit` free rows that were not sent in time, and return their number."""
+        """Set expired `free()` rows to FAILED, at most `limit` rows, and return their number."""
         now = database_now(self.db)
         late = list(self.free(now).filter(expires_at__lte=now)[:limit])
         return sum(row.fail(_late(), token=row.lease_token) for row in late)
 
     def end_interrupted(self) -> int:
-        """Fail the undue rows of calls that ended without sending them; return their number."""
+        """Set rows to FAILED if their call was interrupted before sending. Return their number.
+
+        These are `undue()` rows that were not changed for 10 minutes. If a row had a lease, the
+        lease must have ended 5 minutes ago.
+        """
         now = database_now(self.db)
         lease = timedelta(seconds=SECONDS)
         free = Q(lease_until=None) | Q(lease_until__lt=now - lease)
@@ -373,14 +387,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return sum(row.fail_queued(lost, free) for row in rows)
 
     def abandon(self) -> int:
-        """End the rows that a dead worker left SENDING, and return their number.
+        """Set rows that a dead worker left SENDING to UNKNOWN, and return their number.
 
-        Nobody knows if their requests arrived. So they become UNKNOWN, and no worker sends them
-        again. A dry run sends nothing, so it becomes FAILED. Locked rows are left for later: a
-        host that was suspended while it wrote its results would keep all others from sending.
+        Their requests may have arrived, so no worker sends the rows again. A dry run becomes
+        FAILED. With SKIP LOCKED, locked rows are left for a later call. So a host that freezes
+        while it writes results does not block all other workers.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
-        lost = SMSOutcomeUnknown(_("The process that was sending it ended"), code=WORKER_LOST)
+        lost = SMSOutcomeUnknown(
+            _("The process ended while it was sending the message"), code=WORKER_LOST
+        )
         if not connections[self.db].features.has_select_for_update_skip_locked:
             return sum(row.fail(lost, token=row.lease_token) for row in stale)
         if not stale.exists():  # workers ask often, and a transaction is not free
@@ -392,10 +408,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Signals
 
     def announce(self, state: State, *, is_first: bool = False) -> None:
-        """Send the signals of a move once it is committed; a receiver that raises undoes nothing.
+        """Send the signals for a change of these rows to this state, after the commit.
 
         Args:
-            is_first: the move is the first word of the provider about these rows.
+            is_first: True if the provider accepted the messages with this change, and not earlier.
         """
         if not heard(self.model, state, is_first):
             return
@@ -404,11 +420,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
             rows.filter(pk=primary_key).announce_one(state, is_first=is_first)
 
     def announce_one(self, state: State, *, is_first: bool) -> None:
-        """Announce the move of the one row of this queryset; the moved row is still in it."""
+        """After the commit, read the only row of this queryset again, and send its signals."""
         wanted = heard(self.model, state, is_first)
         if wanted:
             after_commit(self.db, announce_stored, self.using(self.db), wanted, state)
 
 
+def _claim_order(row: Message) -> tuple[int, datetime, int]:
+    """Return the sort key of a row. It gives the same order as `CLAIM_ORDER` in the database."""
+    return (-row.priority, row.next_attempt_at, row.pk)
+
+
 def _late() -> SMSError:
-    return SMSUnavailable(_("It was not sent in time; nothing was sent"), code="expired_unsent")
+    return SMSUnavailable(_("It expired before it was sent"), code="expired_unsent")

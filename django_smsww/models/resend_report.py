@@ -1,20 +1,16 @@
-"""The result of `MessageQuerySet.resend()`."""
-
-from __future__ import annotations
-
 from dataclasses import dataclass
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ResendReport:
-    """The result of resending many messages.
+    """The result of `MessageQuerySet.resend()`.
 
     Attributes:
-        batch: the batch of the new rows, for the admin's page and `smsww_pause`.
-        queued: how many new rows wait in the queue.
-        failed: how many new rows are FAILED already, for example by the do-not-send list.
-        skipped: how many messages were left as they are.
+        batch: the UUID of the batch of new messages, for the admin and for `smsww_pause --batch`.
+        queued: how many new messages wait in the queue.
+        failed: how many new messages failed at once, for example because of the do-not-send list.
+        skipped: how many of the old messages were not resent.
     """
 
     batch: UUID

@@ -1,6 +1,7 @@
-"""The ways out of UNKNOWN, and the way into it after a backup was restored."""
+"""Settle UNKNOWN messages, and make messages UNKNOWN after a backup was restored.
 
-from __future__ import annotations
+To settle a message is to find out, or to decide, whether it was sent.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,17 +21,17 @@ from .provider_facts import replace
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
 GRACE = timedelta(minutes=10)
-"""For so long after its start an attempt may still be under way, and nobody may judge it."""
+"""How long a request may be running. During this time, no person can settle the message."""
 
 PROVED_ABSENT = "proved_absent"
 SETTLED_UNSENT = "settled_unsent"
 
 
 class Settlement(models.Model):
-    """The part of Message that decides about UNKNOWN.
+    """The methods of `Message` that settle an UNKNOWN message.
 
-    A decision is valid for the attempt that this instance has read. If another attempt has begun
-    since, nothing moves.
+    A method decides about one attempt to send: the attempt that began at `claimed_at` of this
+    instance. If the row in the database shows a later attempt, the method does not change the row.
     """
 
     claimed_at: Any  # of Message, like those below
@@ -42,69 +43,79 @@ class Settlement(models.Model):
         abstract = True
 
     def settle(self, sent: bool, by: Any, reason: str, *, grace: timedelta = GRACE) -> bool:
-        """Settle an unknown outcome on a person's word; return False if it was settled meanwhile.
+        """Settle an UNKNOWN message as a person decides. Return False if it is no longer UNKNOWN.
 
         Args:
-            sent: True makes the message PENDING, and later callbacks still count. False makes it
-                FAILED, so that a repeated key or a resend sends it.
-            by: the user.
-            reason: the evidence of that person; kept with the message.
+            sent: True makes the message PENDING, and later callbacks can still change the state.
+                False makes it FAILED. Then a resend, or a call with the same key, can send it.
+            reason: how the user knows whether the message was sent.
+            grace: for this time after the last attempt, nobody can settle the message.
 
         Raises:
-            InvalidSMS: there is no reason, the grace period is not over, or the provider has
-                the message although `sent` is False.
+            InvalidSMS: `reason` is empty, or `grace` is not over, or the provider has the message
+                although `sent` is False.
         """
         if not reason.strip():
             raise InvalidSMS(
                 _("Give a reason: how do you know that it was sent, or was not?"), code="no_reason"
             )
-        if database_now(self._rows().db) < self.last_attempt_at() + grace:
+        if self.grace_ends_at(grace):
             text = _("It is too early: its request may still be under way.")
             raise InvalidSMS(text, code="too_early")
         details = {"user": stored_user(by), "reason": reason.strip()[:255]}
         if sent:
             return self._decide(State.PENDING, Cause.PERSON, NO_ERROR, details)
         if self.was_heard_of():
-            raise InvalidSMS(_("The provider knows it: settle it as sent."), code="known")
+            raise InvalidSMS(
+                _("The provider has this message, so it was sent: settle it as sent."), code="known"
+            )
         error = SMSUnavailable(_("A person settled it as not sent"), code=SETTLED_UNSENT)
         return self._decide(
             State.FAILED, Cause.PERSON, error_columns(error), details, where=self._unheard()
         )
 
     def rule_out(self) -> bool:
-        """Record the proof that the provider never had it: the row is FAILED, and may be resent."""
-        error = SMSUnavailable(_("It was proved that it never arrived"), code=PROVED_ABSENT)
+        """Make an UNKNOWN row FAILED, because the provider's list proves that it was not sent."""
+        error = SMSUnavailable(
+            _("The gateway’s list proves that the gateway never got it"), code=PROVED_ABSENT
+        )
         columns = error_columns(error)
         return self._decide(State.FAILED, Cause.ABSENCE, columns, columns, where=self._unheard())
 
     def mark_restored(self) -> bool:
-        """Make a row of a restored backup UNKNOWN, since it may have been sent after the backup."""
-        text = _("A backup was restored: it may have been sent")
+        """Set this QUEUED or SENDING row to UNKNOWN: after the backup, it may have been sent."""
+        text = _("A backup was restored; the message may have been sent")
         columns = error_columns(SMSOutcomeUnknown(text, code="restored"))
         return self._decide(State.UNKNOWN, Cause.RESTORE, columns, columns, kind=Event.Kind.HELD)
 
     def disown(self) -> bool:
-        """Remove the provider id of another message: the row is UNKNOWN, as before any report."""
+        """Make this row UNKNOWN, and remove its provider id, which belongs to another message."""
         text = _("A callback had given this message the provider id of another one")
         columns = error_columns(SMSOutcomeUnknown(text, code="not_its_id"))
         changes = columns | replace(SendResult()) | {"provider_id": None}
         same_id = Q(provider_id=self.provider_id)
         return self._decide(State.UNKNOWN, Cause.RECORD, changes, columns, where=same_id)
 
+    def grace_ends_at(self, grace: timedelta = GRACE) -> datetime | None:
+        """Return the end of the grace period, or None if the grace period is over."""
+        ends_at = self.last_attempt_at() + grace
+        return ends_at if database_now(self._rows().db) < ends_at else None
+
     def last_attempt_at(self) -> datetime:
-        """Return the latest time at which it may have been sent: by its claim, or by a restore."""
+        """Return the latest known time at which the message may have been sent.
+
+        The result is the later of two times: `claimed_at`, and the time at which the restore of a
+        backup made the message UNKNOWN. If the row has neither time, the result is `created_at`.
+        """
         held = self.events.filter(kind=Event.Kind.HELD).aggregate(at=Max("created_at"))["at"]
         return max(filter(None, (self.claimed_at, held)), default=self.created_at)
 
     def was_heard_of(self) -> bool:
-        """Tell whether anything shows that the provider has the message, such as a callback."""
+        """Return True if a provider id or a callback shows that the provider has the message."""
         return not self._rows().filter(self._unheard()).exists()
 
     def _unheard(self) -> Q:
-        """Return the condition that nothing shows that the provider has the message.
-
-        A signed callback shows it, even one that moved nothing.
-        """
+        """Return the condition that the message has no provider id, and no stored callback."""
         heard = Callback.objects.using(self._rows().db).filter(
             reference=OuterRef("reference"), source=Callback.Source.CALLBACK
         )
@@ -132,7 +143,7 @@ class Settlement(models.Model):
         kind: Event.Kind,
         noted: dict[str, Any],
     ) -> bool:
-        """Move the row, and note the event in the same transaction."""
+        """Change the state of the row, and store an event in the same transaction."""
         rows = self._rows()
         with transaction.atomic(using=rows.db):
             moved = rows.advance(target, cause, where=where, **changes)

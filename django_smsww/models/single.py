@@ -1,10 +1,11 @@
-"""The row of one message: one statement inserts it, and one makes it SENDING.
+"""Insert the row of one message, or make the row SENDING, with a single statement.
 
 # Note [What holds a message back]
-A row may become SENDING only if nothing holds its message back at that very moment. So one
-statement checks everything in its own condition, and no query comes before it. If something holds
-the message back, the statement changes nothing, and the function returns None. Then a worker takes
-over, which can tell the caller the reason.
+Many conditions can hold a message back: for example, its alias is suspended, or its number is on
+the do-not-send list. A condition may change between two statements. So the statement that makes a
+row SENDING checks all conditions in its own WHERE clause, and no query runs before it. If a
+condition holds the message back, the function returns None. Then a `Worker` in this process handles
+the message. The `Worker` checks each condition separately, so it can tell the reason.
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ if TYPE_CHECKING:
     from .message import Message
 
 REFUSALS = (IntegrityError, DataError)
-"""Errors that prove that an INSERT wrote nothing: a slower way may try again."""
+"""Errors after which an INSERT has certainly written nothing, so it is safe to try again."""
 
 
 def insert_queued(row: Message, using: str) -> Message | None:
-    """Insert the QUEUED row of a message, unless its number is unwanted or its key is used."""
+    """Insert a QUEUED row, unless its number is on the do-not-send list or its key is used."""
     return insert_one(row, {}, _all(_is_new(row, using)), using)
 
 
 def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Message | None:
-    """Insert the row of a message that leaves now, unless something holds it back.
+    """Insert the SENDING row of a message. Return None if a condition holds the message back.
 
     Args:
-        timeline: the scope of the counter that a 429 of the account moves; "" if there is none.
+        timeline: the `Counter.scope` of the account's rate limit. After a response with the status
+            429, this counter stops the account for a while. With "", no counter is checked.
     """
     changes = _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
@@ -54,10 +56,10 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
 
 
 def claim(row: Message, token: UUID, timeline: str, using: str) -> Message | None:
-    """Make the QUEUED row of a message SENDING, unless something holds it back.
+    """Make a QUEUED row SENDING. Return None if a lease or a condition holds the message back.
 
     Args:
-        timeline: as for `insert_sending`.
+        timeline: as for `insert_sending()`.
     """
     values = _sending(row, token, using) | {"attempts": expression("attempts + 1")}
     changes, params = assignments(type(row), values, connections[using])
@@ -102,7 +104,7 @@ def _is_free(row: Message, timeline: str, using: str) -> list[RawSQL]:
 
 
 def _is_unsuspended(row: Message, using: str) -> RawSQL:
-    # A suspension whose time is over counts, too: only a worker can probe, and lift it.
+    # A suspension whose time is over counts, too: only a worker sends the probe that lifts it.
     scopes = ["alias", f"text:{row.fingerprint}", f"batch:{row.batch}"]
     where = "alias = %s AND environment = %s AND scope IN (%s, %s, %s)"
     return _no_row(Suspension, where, [row.alias, row.environment, *scopes], using)
@@ -114,11 +116,11 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the SQL condition that the account is in no waiting time that a 429 imposed."""
+    """Return the SQL condition that the account need not wait any more after a response 429."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":
-        # A 429 that lasts into the next day stands in the counter of that day too.
+        # If a 429 lasts into the next day, the counter of that day has it, too.
         today = f"{window} > {clock} - interval '1 day' AND {window} <= {clock}"
         ticks = f"extract(epoch from {clock} - {window}) * {TICKS_PER_SECOND}"
         where, params = f"scope = %s AND {today} AND used > {ticks}", [timeline, *now, *now, *now]

@@ -1,15 +1,15 @@
-"""SQL written by hand, where the ORM takes longer to write a statement than the database to run it.
+"""Hand-written SQL. The ORM takes longer to build these statements than the database to run them.
 
 # Note [Why not the ORM]
-An UPDATE of twenty expressions costs the ORM two milliseconds of CPU, and each callback and each
-answer needs one. A SELECT of two columns costs it 0.17 ms, against 0.02 ms here. The names below
-are those of our own models, and every value is a parameter: that is why S608 and S611 are silenced.
+The ORM needs two milliseconds of CPU time to build an UPDATE of twenty expressions. Each callback
+and each response needs one such UPDATE. For a SELECT of two columns, the ORM needs 0.17 ms, and
+this module 0.02 ms. The names in the SQL are names of our own tables and columns, and all user
+input is passed as parameters. So it is safe to silence the linter's warnings S608 and S611.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -27,34 +27,62 @@ from django.db.models import (
     QuerySet,
     TextField,
 )
+from django.db.models.base import ModelState
 from django.db.models.expressions import RawSQL
+from django.db.models.signals import post_init, pre_init
 
 Row = TypeVar("Row", bound=Model)
 
 Values = Mapping[str, Any]
-"""Values to write, by field name: plain ones, or RawSQL."""
+"""Values to write, by field name. A value is a plain Python value or a `RawSQL` expression."""
 
 
 def update(rows: QuerySet[Any], values: Values) -> int:
     """Update these rows like `rows.update(**values)`, and return their number."""
     if len(rows.query.alias_map) > 1 or any(map(_is_for_the_orm, values.values())):
         return rows.update(**values)
-    changes, params = assignments(rows.model, values, connections[rows.db])
     try:
-        where, conditions = rows.query.get_compiler(rows.db).compile(rows.query.where)
+        return _execute(rows.db, *_update_of(rows, values))
     except EmptyResultSet:
         return 0
+
+
+def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row]) -> list[Row]:
+    """Update these rows, and return them with their new values, in any order.
+
+    Args:
+        updated: a query that finds the same rows after the update. It runs only on databases whose
+            UPDATE cannot return rows.
+    """
+    if not _returns_updated(rows.db):
+        return list(updated) if update(rows, values) else []
+    try:
+        sql, params = _update_of(rows, values)
+    except EmptyResultSet:
+        return []
+    # What is known need not be read: the driver needs 5 us to read a time.
+    known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
+    fields = rows.model._meta.concrete_fields
+    others = tuple(each.name for each in fields if each.name not in known)
+    found = _returned(rows.model, sql, params, rows.db, others)
+    return [_loaded(rows.model, known | each, rows.db) for each in found]
+
+
+def _update_of(rows: QuerySet[Any], values: Values) -> tuple[str, list[Any]]:
+    """Return the UPDATE statement for these rows, and its parameters."""
+    changes, params = assignments(rows.model, values, connections[rows.db])
+    where, conditions = rows.query.get_compiler(rows.db).compile(rows.query.where)
     sql = f"UPDATE {table_of(rows.model, rows.db)} SET {changes} WHERE {where}"  # noqa: S608
-    return _execute(rows.db, sql, [*params, *conditions])
+    return sql, [*params, *conditions]
 
 
 def update_each(
     model: type[Model], changes: str, where: str, rows: Sequence[Sequence[Any]], using: str
 ) -> int:
-    """Run an UPDATE once for each row of parameters, and return the number of changed rows.
+    """Run an UPDATE once for each list of parameters, and return the number of changed rows.
 
-    On PostgreSQL it is one statement for all of them. One by one, the statements would take most of
-    the time that a worker has for its threads' answers.
+    Args:
+        rows: in each, the parameters of `changes` (the SQL after SET) precede those of `where`.
     """
     connection, table = connections[using], table_of(model, using)
     with connection.cursor() as cursor:
@@ -69,66 +97,71 @@ def update_each(
         return int(cursor.rowcount)
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
-    """A row to insert, unless its table has one with the same values in the unique columns.
+def upsert(
+    model: type[Model], values: Values, unique: Sequence[str], again: Values, using: str
+) -> None:
+    """Insert a row, or update the row that already has its unique values. No signal is sent.
 
-    Attributes:
-        again: the values to set on the row that exists already.
+    Args:
+        unique: the columns of the unique constraint.
+        again: the values to set if the row exists already.
     """
-
-    model: type[Model]
-    values: Values
-    unique: Sequence[str]
-    again: Values
-
-    def statement(self, using: str, source: str = "") -> tuple[str, list[Any]]:
-        """Return the statement, and its parameters; it inserts once for each row of the source."""
-        connection, table = connections[using], table_of(self.model, using)
-        columns, marks, params = written(self.model, self.values, connection)
-        changes, more = assignments(self.model, self.again, connection)
-        unique = ", ".join(map(connection.ops.quote_name, self.unique))
-        is_mysql = connection.vendor == "mysql"
-        known = "DUPLICATE KEY UPDATE" if is_mysql else f"CONFLICT ({unique}) DO UPDATE SET"
-        row = f"SELECT {', '.join(marks)} {source}" if source else f"VALUES ({', '.join(marks)})"
-        sql = f"INSERT INTO {table} ({', '.join(columns)}) {row} ON {known} {changes}"
-        return sql, params + more
-
-
-def upsert(entry: Upsert, using: str) -> None:
-    """Insert a row, or change the one that has its unique values; no signal is sent."""
-    sql, params = entry.statement(using)
-    _execute(using, sql, params)
-
-
-def update_and_upsert(
-    model: type[Row], changes: Values, where: RawSQL, old: str, entry: Upsert, using: str
-) -> tuple[Row, Any] | None:
-    """Update the row that the condition names and upsert the entry, or do neither of them.
-
-    Return the row as it is stored, and the value that its column `old` had before. Expressions
-    among the values of the entry may name columns of the row. This is for PostgreSQL. Its portable
-    twin is an UPDATE and then `upsert()`, in a transaction.
-    """
-    # The lock comes first: if another connection is changing the row, PostgreSQL waits and looks
-    # again. So `old` is the value that the UPDATE replaces, and of two equal callbacks one moves.
-    written, params = assignments(model, changes, connections[using])
-    upserted, more = entry.statement(using, "FROM moved")
-    table, (columns, *_) = table_of(model, using), _reading(model, using)
+    connection, table = connections[using], table_of(model, using)
+    columns, marks, params = written(model, values, connection)
+    changes, more = assignments(model, again, connection)
+    known = "DUPLICATE KEY UPDATE"
+    if connection.vendor != "mysql":
+        known = f"CONFLICT ({', '.join(map(connection.ops.quote_name, unique))}) DO UPDATE SET"
     sql = (
-        f"WITH old AS MATERIALIZED (SELECT id AS old_id, {old} AS old_value FROM {table} "  # noqa: S608
-        f"WHERE {where.sql} FOR UPDATE), moved AS (UPDATE {table} SET {written} FROM old "
-        f"WHERE id = old_id RETURNING old_value, {table}.*), noted AS ({upserted}) "
-        f"SELECT old_value, {columns} FROM moved"
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(marks)}) "  # noqa: S608
+        f"ON {known} {changes}"
     )
-    values = _fetched(using, sql, [*where.params, *params, *more])
-    if values is None:
+    _execute(using, sql, params + more)
+
+
+def update_and_insert(
+    model: type[Row],
+    changes: Values,
+    where: RawSQL,
+    old: Mapping[str, RawSQL],
+    entry: tuple[type[Model], Values],
+    using: str,
+) -> tuple[Row, list[Any]] | None:
+    """Update the row that `where` finds, and insert a row of another model, in one statement.
+
+    Return the updated row, and the values of the expressions in `old` before the update. If `where`
+    finds no row, insert nothing and return None. The SQL in `changes` and `entry` may use the names
+    in `old`, and `old_id` for the primary key. This works on PostgreSQL only. On another database,
+    run an UPDATE and then `upsert()` in a transaction.
+
+    Raises:
+        IntegrityError: another row of one of the models has the same unique values.
+    """
+    # Lock first: if another connection is changing the row, PostgreSQL waits and reads it again.
+    # So `old` is as the UPDATE finds it, and only one of two equal callbacks moves the row.
+    connection, table = connections[using], table_of(model, using)
+    names, marks, inserted = written(*entry, connection)
+    assigned, updated = assignments(model, changes, connection)
+    seen = "".join(f", ({value.sql}) AS {name}" for name, value in old.items())
+    read = [param for value in old.values() for param in value.params]
+    columns, *_ = _reading(model, using)
+    sql = (
+        f"WITH old AS MATERIALIZED (SELECT id AS old_id{seen} FROM {table} "  # noqa: S608
+        f"WHERE {where.sql} FOR UPDATE), added AS (INSERT INTO {table_of(entry[0], using)} "
+        f"({', '.join(names)}) SELECT {', '.join(marks)} FROM old) "
+        f"UPDATE {table} SET {assigned} FROM old WHERE id = old_id "
+        f"RETURNING {', '.join(old)}, {columns}"
+    )
+    found = _fetched(using, sql, [*read, *where.params, *inserted, *updated])
+    if not found:
         return None
-    return _loaded(model, _converted(model, values[1:], using), using), values[0]
+    values = list(found[0])
+    row = _loaded(model, _converted(model, values[len(old) :], using), using)
+    return row, values[: len(old)]
 
 
 def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | None:
-    """Insert the row with these changes if the condition is true; return it as it is stored."""
+    """Insert the row with these changes if `where` is true; return the stored row, or None."""
     model, connection = type(row), connections[using]
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     values = {field.name: field.pre_save(row, add=True) for field in fields} | dict(changes)
@@ -143,28 +176,26 @@ def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | No
     if connection.features.can_return_columns_from_insert:
         computed = (name for name, value in changes.items() if isinstance(value, RawSQL))
         found = _returned(model, sql, params, using, ("id", *computed))
-        return None if found is None else _saved(row, {**changes, **found}, using)
+        return _saved(row, {**changes, **found[0]}, using) if found else None
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return _read(model, cursor.lastrowid, using) if cursor.rowcount else None
 
 
 def update_one(row: Row, changes: str, where: str, params: Sequence[Any], using: str) -> Row | None:
-    """Update the row that the condition names, and return it as it is stored."""
+    """Update the row that `where` finds; return the row with its new values, or None."""
     model = type(row)
     sql = f"UPDATE {table_of(model, using)} SET {changes} WHERE {where}"  # noqa: S608
-    # MariaDB has a RETURNING for INSERT alone.
-    features = connections[using].features
-    if features.can_return_columns_from_insert and connections[using].vendor != "mysql":
+    if _returns_updated(using):
         found = _returned(model, sql, params, using)
-        return None if found is None else _loaded(model, found, using)
+        return _loaded(model, found[0], using) if found else None
     return _read(model, row.pk, using) if _execute(using, sql, params) else None
 
 
 def select(
     model: type[Model], names: Sequence[str], values: Values, using: str
 ) -> list[tuple[Any, ...]]:
-    """Return these columns of the rows that have these values, as the driver returns them."""
+    """Return columns of the rows that have these `values`, without conversion to Python types."""
     selection = subquery(model, names, values, using)
     with connections[using].cursor() as cursor:
         cursor.execute(selection.sql, selection.params)
@@ -172,7 +203,7 @@ def select(
 
 
 def subquery(model: type[Model], names: Sequence[str], values: Values, using: str) -> RawSQL:
-    """Return the SELECT of these columns of the rows that have these values."""
+    """Return a SELECT of the columns `names`, from the rows whose columns have these `values`."""
     columns, marks, params = written(model, values, connections[using])
     where = " AND ".join(map(" = ".join, zip(columns, marks, strict=True)))
     named = ", ".join(map(connections[using].ops.quote_name, names))
@@ -181,33 +212,42 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the condition that no other row of the same alias has this provider's id."""
+    """Return the condition that no row of the same alias and environment has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
     return expression(f"NOT EXISTS ({twins})", [provider_id], BooleanField())
 
 
+def _returns_updated(using: str) -> bool:
+    """Return True if an UPDATE can return rows. On MariaDB, only an INSERT can return rows."""
+    connection = connections[using]
+    return connection.features.can_return_columns_from_insert and connection.vendor != "mysql"
+
+
 def _returned(
     model: type[Row], sql: str, params: Sequence[Any], using: str, names: tuple[str, ...] = ()
-) -> dict[str, Any] | None:
-    """Return these columns (or all) of the row that was written; None if none was written."""
+) -> list[dict[str, Any]]:
+    """Run an INSERT or an UPDATE, and return the field values of each row that it wrote.
+
+    `names` are the fields to return. Without names, all fields are returned.
+    """
     columns, *_ = _reading(model, using, names)
-    values = _fetched(using, f"{sql} RETURNING {columns}", params)
-    return None if values is None else _converted(model, values, using, names)
+    found = _fetched(using, f"{sql} RETURNING {columns}", params)
+    return [_converted(model, values, using, names) for values in found]
 
 
-def _fetched(using: str, sql: str, params: Sequence[Any]) -> list[Any] | None:
+def _fetched(using: str, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, params)
-        rows = cursor.fetchall()
-    return list(rows[0]) if rows else None
+        return list(cursor.fetchall())
 
 
 def _converted(
-    model: type[Model], values: list[Any], using: str, names: tuple[str, ...] = ()
+    model: type[Model], row: Sequence[Any], using: str, names: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     _columns, attributes, converters = _reading(model, using, names)
+    values = list(row)
     for number, functions, column in converters:
         for convert in functions:
             values[number] = convert(values[number], column, connections[using])
@@ -215,11 +255,18 @@ def _converted(
 
 
 def _loaded(model: type[Row], values: Values, using: str) -> Row:
-    return model.from_db(using, list(values), list(values.values()))
+    """Return an instance with these values. `Model.from_db()` takes ten times as long."""
+    if pre_init.has_listeners(model) or post_init.has_listeners(model):
+        names = [each.attname for each in model._meta.concrete_fields]
+        return model.from_db(using, names, [values[name] for name in names])
+    row = model.__new__(model)
+    row.__dict__ = {**values, "_state": ModelState()}
+    row._state.adding, row._state.db = False, using
+    return row
 
 
 def _saved(row: Row, values: Values, using: str) -> Row:
-    """Give the row these values, which are stored now, as `save()` does."""
+    """Set these stored values on the instance, and mark the instance as saved."""
     for name, value in values.items():
         setattr(row, _column(type(row), name, using)[0].attname, value)
     row._state.adding, row._state.db = False, using
@@ -230,9 +277,9 @@ def _saved(row: Row, values: Values, using: str) -> Row:
 def _reading(
     model: type[Model], using: str, names: tuple[str, ...] = ()
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
-    """Return the columns, attributes and converters of the named fields, or else of all fields.
+    """Return the columns, attribute names and converters of the fields in `names`.
 
-    Django's `raw()` finds out the same each time, and needs most of a millisecond for it.
+    If `names` is empty, return all fields. The result is cached: to compute it takes almost 1 ms.
     """
     fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
     ops = connections[using].ops
@@ -254,19 +301,18 @@ _ANY: Field[Any, Any] = Field()  # RawSQL would make one for each expression
 
 
 def expression(sql: str, params: Sequence[Any] = (), field: Any = _ANY) -> RawSQL:
-    """Return SQL over our own columns, as a value for the functions above."""
+    """Return this SQL as a `RawSQL` expression, for the functions of this module."""
     return RawSQL(sql, params, field)  # noqa: S611
 
 
 def table_of(model: type[Model], using: str) -> str:
-    """Return the quoted name of a model's table."""
     return str(connections[using].ops.quote_name(model._meta.db_table))
 
 
 def assignments(
     model: type[Model], values: Values, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
-    """Return the text after SET, and its parameters."""
+    """Return the SQL after SET for these values, and the parameters of this SQL."""
     columns, marks, params = written(model, values, connection)
     return ", ".join(map(" = ".join, zip(columns, marks, strict=True))), params
 
@@ -279,7 +325,6 @@ def field_of(model: type[Model], name: str) -> Field[Any, Any]:
 
 @cache
 def _column(model: type[Model], name: str, using: str) -> tuple[Field[Any, Any], str]:
-    """Return a column's field, and its quoted name."""
     field = field_of(model, name)
     return field, connections[using].ops.quote_name(str(field.column))
 
@@ -288,23 +333,28 @@ _TEXTS = (CharField, TextField)
 
 
 def adapted(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
-    """Return the value as the driver takes it. A plain text or number need not pass the field."""
-    # PostgreSQL takes no text for a number or a time where it comes in an array.
-    is_plain = type(value) is (str if isinstance(field, _TEXTS) else int)
+    """Convert a value to the type that the database driver needs for this field."""
+    # A text for a number or a time passes through its field: in an array, PostgreSQL takes no text.
+    kind = type(value)
+    is_plain = kind is (str if isinstance(field, _TEXTS) else int)
+    if connection.vendor == "postgresql":
+        # Its columns would take NaN, and a naive time in the time zone of the session.
+        is_plain |= kind is UUID or (kind is Decimal and value.is_finite())
+        is_plain |= kind is datetime and value.tzinfo is not None
     return value if value is None or is_plain else field.get_db_prep_save(value, connection)
 
 
 def written(
     model: type[Model], values: Values, connection: BaseDatabaseWrapper
 ) -> tuple[list[str], list[str], list[Any]]:
-    """Return the quoted columns, the SQL of each value, and the parameters of that SQL."""
+    """Return the quoted columns, the SQL of each value, and the parameters of this SQL."""
     columns: list[str] = []
     marks: list[str] = []
     params: list[Any] = []
     for name, value in values.items():
         field, column = _column(model, name, connection.alias)
         columns.append(column)
-        if value is None:  # not as a parameter: PostgreSQL could not tell the type of an array
+        if value is None:  # not as a parameter: PostgreSQL would not know the type of an array
             marks.append("NULL")
         elif isinstance(value, RawSQL):
             marks.append(f"({value.sql})")
@@ -323,7 +373,7 @@ _LITERALS: dict[type, dict[Any, str]] = {
     bool: {False: "FALSE", True: "TRUE"},
     str: {"": "''"},
 }
-"""Values of many columns: the driver writes such a text at no cost, and each parameter for 2 us."""
+"""The SQL of frequent values. As parameters, these values would cost the driver 2 µs each."""
 
 
 _KINDS = {
@@ -337,10 +387,11 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return the columns of a SELECT of these rows, its parameters, and the name of each column.
+    """Return a SELECT list of these values, the list's parameters, and a column for each "%s".
 
-    Equal columns go to the database once, and so does a value that all rows have: psycopg needs
-    10 us to write a time. Return None if the type of a column is unclear.
+    Of two equal columns, only one is sent to the database. If all values of a column are equal,
+    only one value is sent. This saves time: psycopg needs 10 µs to convert one date and time.
+    Return None if the type of a column is unclear.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

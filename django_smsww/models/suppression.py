@@ -1,7 +1,3 @@
-"""Suppression: the do-not-send list."""
-
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from django.db import models
@@ -18,13 +14,13 @@ from .sql import field_of
 
 
 def suppressed() -> InvalidSMS:
-    """Return the error of a message to a number on the do-not-send list."""
+    """Return the error for a message to a number on the do-not-send list."""
     return InvalidSMS(gettext_noop("recipient is on the do-not-send list."), code="suppressed")
 
 
 class SuppressionQuerySet(models.QuerySet["Suppression"]):
     def among(self, recipients: Iterable[object]) -> set[str]:
-        """Return those of these recipients that are on the list."""
+        """Return the numbers in `recipients` that are on the do-not-send list."""
         numbers = {recipient for recipient in recipients if isinstance(recipient, str)}
         # A database refuses to compare with texts that it cannot store.
         plain = [number for number in numbers if number.isascii() and "\x00" not in number]
@@ -34,7 +30,7 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
 
 
 class Suppression(models.Model):
-    """A number on the do-not-send list: no alias sends to it."""
+    """A number on the do-not-send list: the package sends no messages to this number."""
 
     recipient = NumberField(_("recipient"), max_length=32, unique=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
@@ -48,6 +44,7 @@ class Suppression(models.Model):
         verbose_name_plural = _("entries of the do-not-send list")
 
     def __str__(self) -> str:
-        # Log entries keep it, so it has neither the number nor the reason, which may name a person.
+        # The admin's log keeps this text, so it must not have the number. Nor the reason, which may
+        # name a person.
         named = {"number": self.pk, "day": local_time(self.created_at).date()}
-        return gettext("no. %(number)s of %(day)s") % named
+        return gettext("no. %(number)s, added on %(day)s") % named

@@ -1,5 +1,3 @@
-"""Suspension: a pause of an alias, of one batch or of one text."""
-
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -26,42 +24,41 @@ from .fields import stored_user, user_field
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
 LONGEST_ACCESS_SECONDS = 300
-"""The longest pause if the gateway refuses access, which may be the fault of one message."""
+"""The longest pause after `AccessRefused`: short, as perhaps only one message was refused."""
 
 FAILURES = 5
-"""After so many messages in a row that found the gateway unavailable, the alias pauses."""
+"""An alias pauses if the gateway was unavailable for this number of messages in a row."""
 
 PROBE_SECONDS = 60
-"""How long other processes wait for the result of the probe."""
+"""How many seconds a process waits while another process tests a paused alias."""
 
 STOPPED = "stopped"
-"""The code of the suspension of a batch that a person stopped for good."""
+"""The `error_code` of a suspension with which a person stopped a batch permanently."""
 
 SCOPES = {"alias": _("everything"), "batch": _("one batch"), "text": _("one text")}
 
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
-    """The suspensions; each worker reads them before each block that it sends."""
+    """The queryset of suspensions. A worker reads them before it sends a block of messages."""
 
     def of(self, alias: str, environment: str) -> SuspensionQuerySet:
         return self.filter(alias=alias, environment=environment)
 
     def active(self, now: datetime) -> SuspensionQuerySet:
-        """Suspensions that are not over. One without `until` lasts until a person resumes."""
+        """Return suspensions that have not ended. If `until` is None, only a person ends them."""
         return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def pauses(self) -> SuspensionQuerySet:
-        """Suspensions, without those that only count failures so far."""
+        """Return the rows that stop messages. The other rows (`times` is 0) only count failures."""
         return self.filter(times__gt=0)
 
     def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> bool:
-        """Suspend the alias because of this error, or the text if the error is about that.
+        """Suspend the alias after this error. After `ContentRefused`, suspend only the text.
 
-        A refused token or an empty wallet pauses the alias for a minute, and for twice as long
-        each time that it happens again afterwards. A blocklisted account pauses the alias, and
-        forbidden content the text, until a person resumes them.
-
-        Return whether the suspension is new: requests that fail together are one reason to pause.
+        The first pause lasts one minute, or longer if the gateway sent Retry-After. If an error
+        comes again after a pause, the next pause is twice as long, up to a limit. If the account is
+        blocklisted or the content is forbidden, the suspension lasts until a person lifts it.
+        Return False if the suspension exists already. `text` is the fingerprint of the text.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = _columns(error)
@@ -75,7 +72,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
             row = self.filter(pk=known.pk)
             if is_new or row._prolong(error, known.times + 1, columns):
                 return True
-            # A worker deletes one that is over after its next success, maybe in this very moment.
+            # After a success, a worker deletes a suspension that is over: perhaps just now.
             if row.exists():
                 return False
 
@@ -89,9 +86,10 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.over(now).update(until=until, times=times, is_probed=False, **columns)
 
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
-        """Count messages that found the gateway unavailable; pause the alias after `FAILURES`.
+        """Count an alias's consecutive messages for which the gateway was unavailable.
 
-        A success deletes the count. Return whether the alias pauses because of this.
+        Pause the alias if the number reaches `FAILURES`. One failure is enough if the alias was
+        paused before and had no success since. Return True if this call paused the alias.
         """
         named = {"alias": alias, "environment": environment, "scope": "alias"}
         row = self.filter(**named)
@@ -99,23 +97,26 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         if not row.exists():
             self.bulk_create([first], ignore_conflicts=True)
         row.update(failures=models.F("failures") + count)
-        # Where the alias paused before, one failed probe is enough.
+        # If the alias was paused before, one failed probe is enough.
         is_enough = row.filter(models.Q(failures__gte=FAILURES) | models.Q(times__gt=0)).exists()
         return is_enough and self.impose(alias, environment, error)
 
     # The probe, see Note [One probe] in worker/recovery.py
 
     def over(self, now: datetime) -> SuspensionQuerySet:
-        """Suspensions whose time is over, and those that a probe is testing right now."""
+        """Return suspensions that have ended, or whose alias is being tested by a probe."""
         return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
 
     def win_probe(self, now: datetime) -> bool:
-        """Return whether the caller may send the probe, the one message that tests the alias."""
+        """Reserve the probe: the one message that tests an alias after a pause.
+
+        Return False if the pause has not ended, or if another process has reserved the probe.
+        """
         until = now + timedelta(seconds=PROBE_SECONDS)
         return bool(self.pauses().filter(until__lte=now).update(until=until, is_probed=True))
 
     def give_probe_back(self, now: datetime) -> None:
-        """Release the probe, because its message did not leave: another process may probe now."""
+        """Let another process test the alias, because the caller's test message was not sent."""
         self.filter(is_probed=True).update(until=now, is_probed=False)
 
     def pause(
@@ -128,11 +129,11 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         code: str = "",
         by: Any = None,
     ) -> Suspension:
-        """Suspend a scope by hand, until a person resumes it.
+        """Suspend an alias, a batch or a text until a person lifts the suspension.
 
         Args:
-            scope: "alias", "batch:UUID" or "text:FINGERPRINT".
-            code: the error code of the rows that fail because of the suspension.
+            scope: what to suspend: "alias", "batch:UUID" or "text:FINGERPRINT".
+            code: `STOPPED` if workers must cancel the messages. With "", the messages wait.
         """
         columns = {
             "until": None,
@@ -151,7 +152,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return known.get()
 
     def resume(self, alias: str, environment: str, *, scope: str = "alias") -> bool:
-        """Lift a suspension, made by a person or by an error; return if there was one."""
+        """Lift the suspension of this scope, and return True if there was one."""
         return bool(self.of(alias, environment).pauses().filter(scope=scope).delete()[0])
 
 
@@ -163,6 +164,12 @@ def _columns(error: SMSError) -> dict[str, Any]:
     }
 
 
+def status_in(reason: str) -> int | None:
+    """Return the HTTP status in a reason such as "HTTP 402"; None for any other reason."""
+    word, _space, number = reason.partition(" ")
+    return int(number) if word == "HTTP" and number.isdecimal() else None
+
+
 def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
     if isinstance(error, AccountBlocklisted | ContentRefused):
         return None
@@ -172,14 +179,14 @@ def _until(error: SMSError, times: int, now: datetime) -> datetime | None:
 
 
 def _longest(error: SMSError) -> int:
-    """Return the longest pause; it is short for outages, whose end we want to notice soon."""
+    """Return the longest pause after this error, in seconds."""
     if isinstance(error, AccessRefused):
         return LONGEST_ACCESS_SECONDS
     return LONGEST_SECONDS if isinstance(error, ACCOUNT_ERRORS) else FIRST_SECONDS
 
 
 class Suspension(models.Model):
-    """A pause of an alias, of one of its batches or of one text: their messages do not leave."""
+    """A stop: the package sends no messages of one alias, of one batch, or with one text."""
 
     alias = models.CharField(_("alias"), max_length=64)
     environment = models.CharField(_("environment"), max_length=64, blank=True)
@@ -187,8 +194,8 @@ class Suspension(models.Model):
     error = models.CharField(_("error"), max_length=32, blank=True)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
-    times = models.PositiveIntegerField(_("suspensions in a row"), default=1)
-    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    times = models.PositiveIntegerField(_("consecutive suspensions"), default=1)
+    failures = models.PositiveIntegerField(_("consecutive failures"), default=0)
     is_probed = models.BooleanField(_("a test message is under way"), default=False)
     until = models.DateTimeField(_("until"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), default=timezone.now)
@@ -211,37 +218,34 @@ class Suspension(models.Model):
 
     @property
     def held(self) -> str:
-        """The scope in words, without the fingerprint of a text."""
+        """The suspended part in words, translated: "everything", "one batch" or "one text"."""
         kind = self.scope.partition(":")[0]
         return str(SCOPES.get(kind, kind))
 
+    @property
+    def batch(self) -> str:
+        """The UUID of the suspended batch as text, or "" if no batch is suspended."""
+        return self.scope.partition("batch:")[2]
+
     def covers(self, *, batch: UUID | None, text: str) -> bool:
-        """Tell whether a message of this batch and with this fingerprint of its text must wait."""
+        """Return True if the suspension covers messages of this batch, or with this fingerprint."""
         return self.scope in ("alias", f"batch:{batch}", f"text:{text}")
 
     def needs_probe(self, now: datetime) -> bool:
-        """Whether the alias paused, and no message has proved yet that it can send again."""
+        """Return True if the pause is over, so that one message (the probe) must test the alias."""
         is_over = self.until is not None and self.until <= now
         return is_over and self.scope == "alias" and self.times > 0
 
     @property
     def is_stop(self) -> bool:
-        """Whether a person stopped the scope for good, so that its messages are cancelled."""
+        """Whether a person stopped the messages permanently. If so, workers cancel the messages."""
         return self.error_code == STOPPED and not self.error
 
     def as_error(self) -> SMSError:
-        """Return the error of a message that was not sent because of this suspension."""
+        """Return the error for a message that is not sent because of this suspension."""
         kind = error_kind(self.error) if self.error else SMSUnavailable
-        # The class is that of the cause, for callers; the code says that no request was made.
+        # The class tells callers the cause. The code says that no request was made.
         code = self.error_code if issubclass(kind, ContentRefused) else "suspended"
-        return kind(
-            gettext_noop("Sending is suspended; nothing was sent"),
-            code=code,
-            detail=self.reason,
-            retry_after=self._seconds_left(),
-        )
-
-    def _seconds_left(self) -> float | None:
-        if self.until is None:
-            return None
-        return max(0.0, (self.until - timezone.now()).total_seconds())
+        text = gettext_noop("Sending is suspended; nothing was sent")
+        left = max(0.0, (self.until - timezone.now()).total_seconds()) if self.until else None
+        return kind(text, code=code, detail=self.reason, retry_after=left)

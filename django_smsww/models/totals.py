@@ -1,4 +1,4 @@
-"""Daily sums of the messages that were pruned, and the cached figures of whole days."""
+"""Daily sums of deleted (pruned) messages, and cached sums of all messages of a day."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ SUMS = ("messages", "segments", "cost", "penalties")
 
 
 class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
-    """The sums of groups, and the figures of days."""
-
     def groups(self) -> DailyTotalQuerySet:
-        """Sums of deleted messages. Nothing can compute them again, so they only ever grow."""
+        """Return the rows with sums of deleted messages. These sums cannot be computed again."""
         return self.exclude(state="")
 
     def days(self) -> DailyTotalQuerySet:
-        """Figures of whole days, pruned messages included. You may delete them at any time."""
+        """Return the cache rows. Each has the sums of one day, including deleted messages."""
         return self.filter(state="")
 
     def add(self, total: Mapping[str, Any]) -> None:
-        """Add the sums of messages that this transaction deletes.
+        """Add the sums of messages that the current transaction deletes.
 
         Args:
             total: a value for each name in `GROUP` and in `SUMS`.
@@ -50,7 +48,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
         return bool(self.filter(**group).update(**grown, updated_at=timezone.now()))
 
     def cache(self, day: date, figures: Mapping[str, Any], as_of: datetime) -> None:
-        """Cache the figures of a day, unless another process has cached newer ones."""
+        """Cache a day's sums, computed at `as_of`, unless another process has cached newer sums."""
         columns = {"figures": figures, "updated_at": as_of}
         if not self.days().filter(day=day, updated_at__lte=as_of).update(**columns):
             first = DailyTotal(day=day, **columns)
@@ -58,11 +56,11 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
 
 
 class DailyTotal(models.Model):
-    """Sums of one day that stay when its messages are pruned.
+    """Sums of messages of one day. The sums stay when the messages are deleted.
 
-    Besides the rows of groups, a day may have one row without a group. It is a cache: `figures`
-    holds the sums of all messages of the day at the time `updated_at`, pruned ones included. So
-    pruning does not make it wrong.
+    A row with a `state` has the sums of deleted messages that are equal in all columns of `GROUP`.
+    A row without a `state` is a cache: its `figures` are the sums of all messages of the day at the
+    time `updated_at`. Deleted messages are included, so deletions do not make the cache wrong.
     """
 
     day = models.DateField(_("day"))

@@ -1,8 +1,8 @@
-"""The moves that answers make: many rows in one transaction, and answers that overrule callbacks.
+"""Changes of state (moves) after responses and callbacks of the gateway.
 
-Each move is one conditional UPDATE, and the driver sends all of them in one round trip if it can. A
-row moves only if it is still SENDING under the worker's lease. So no move undoes one that a
-callback or another worker has made meanwhile.
+After a response, a row moves only if it is still SENDING under the worker's lease. So this move
+does not undo a newer change by a callback or by another worker. There is one exception: see
+Note [Whose id it is].
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
@@ -30,14 +31,12 @@ from .commit import after_commit, in_transaction
 from .event import Event
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 from .sql import (
-    Upsert,
     Values,
     adapted,
     assignments,
     expression,
     field_of,
-    no_twin,
-    update_and_upsert,
+    update_and_insert,
     update_each,
     update_one,
 )
@@ -47,16 +46,16 @@ if TYPE_CHECKING:
 
 
 class OvertakenError(Exception):
-    """A row is no longer as the worker left it, so none of the rows was moved."""
+    """Another process has changed one of the rows. None of the moves was made."""
 
 
 @dataclass(slots=True)
 class Move:
-    """The state to which an answer moves a row, and the columns that it changes.
+    """A change of a row's state, and of other columns together with the state.
 
     Attributes:
-        error: the error of an attempt that failed; the move notes it as an event.
-        provider_id: the provider's id of the message; the row must not have another one already.
+        error: the error of a failed attempt. An event for this error is stored, too.
+        provider_id: the provider's id of the message. A row with another id is not changed.
     """
 
     message: Message
@@ -68,35 +67,33 @@ class Move:
 
 
 def accepted(message: Message, result: SendResult, using: str) -> Move:
-    """Return the move of a message that the provider has."""
     changes = facts.merge(type(message), result, using) | NO_ERROR
     return Move(message, state_in(result), Cause.EVIDENCE, changes, provider_id=result.provider_id)
 
 
 def validated(message: Message, result: SendResult, using: str) -> Move:
-    """Return the move of an accepted dry run: nothing was sent, so it has no id."""
+    """Return the move for a dry run that the gateway accepted. It sets no provider id."""
     changes = facts.merge(type(message), result.nameless(), using) | NO_ERROR
     return Move(message, State.VALIDATED, changes=changes)
 
 
 def failed(message: Message, error: SMSError, **changes: Any) -> Move:
-    """Return the move of a message that ends with this error."""
     return Move(message, end_of(message, error), changes=changes, error=error)
 
 
 def postponed(message: Message, error: SMSError, until: datetime) -> Move:
-    """Return the move of a message that certainly was not sent and is tried again at `until`."""
+    """Return the move for a retry at `until`. Call this only if certainly nothing was sent."""
     changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
     return Move(message, State.QUEUED, changes=changes, error=error)
 
 
 def put_back(message: Message) -> Move:
-    """Return the move of a message that stays under our lease, since its request never began."""
+    """Return the move back to QUEUED for a row whose request never began. The lease stays."""
     return Move(message, State.QUEUED, changes={"attempts": expression("attempts - 1")})
 
 
 def end_of(message: Message, error: SMSError) -> State:
-    """Return the state in which an error ends a message: UNKNOWN if it may have been sent."""
+    """Return the state after this error: UNKNOWN if the message may have been sent, else FAILED."""
     may_be_sent = isinstance(error, SMSOutcomeUnknown) and not message.dry_run
     return State.UNKNOWN if may_be_sent else State.FAILED
 
@@ -105,10 +102,10 @@ def end_of(message: Message, error: SMSError) -> State:
 
 
 def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
-    """Make these moves, all of them or none, and note the attempts that failed as events.
+    """Make all these moves or none, and store an event for each failed attempt.
 
     Raises:
-        OvertakenError: one of the rows is no longer SENDING under this lease.
+        OvertakenError: a row is no longer SENDING under this lease, or has another provider id.
     """
     rows = MessageQuerySet(type(moves[0].message), using=using)
     with transaction.atomic(using=using, savepoint=False):
@@ -124,13 +121,13 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
 def move_alone(move: Move, token: UUID, using: str) -> Message:
     """Make one move outside a transaction, and return the row as it is stored.
 
-    Use it only for moves that note no event.
+    Use this only for a move without an error, because this function stores no event.
 
     Raises:
-        OvertakenError: as for `move_together`.
+        OvertakenError: the row is no longer SENDING under this lease, or has another provider id.
     """
     rows = MessageQuerySet(type(move.message), using=using)
-    changes, where, params = _update(move, token, rows)
+    changes, where, params = _Update(rows, token, move.target).of(move)
     row = update_one(move.message, changes, where, params, using)
     if row is None:
         raise OvertakenError
@@ -158,66 +155,88 @@ def _note_attempts(moves: Sequence[Move], using: str) -> None:
 def _statements(
     moves: Iterable[Move], token: UUID, rows: MessageQuerySet
 ) -> dict[tuple[str, str], list[list[Any]]]:
-    """Return SET and WHERE of each different UPDATE, with the parameters of its rows."""
+    """Return the UPDATE statements, each with a list of parameters: one item for each row.
+
+    A key has the two parts of a statement: the SQL that follows SET, and that follows WHERE.
+    """
     statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
+    update_of = cache(partial(_Update, rows, token))
     # In the order of the keys: two workers that move the same rows wait for each other, and do
     # not deadlock.
     for move in sorted(moves, key=lambda move: move.message.pk):
         if State.SENDING not in sources(move.target, move.cause):
             raise ValueError(f"Nothing moves from SENDING to {move.target} for {move.cause.value}.")
-        changes, where, params = _update(move, token, rows)
+        changes, where, params = update_of(move.target).of(move)
         statements[changes, where].append(params)
     return statements
 
 
-def _update(move: Move, token: UUID, rows: MessageQuerySet) -> tuple[str, str, list[Any]]:
-    """Return the UPDATE of one row; see Note [Why not the ORM]."""
-    connection = connections[rows.db]
-    errors = error_columns(move.error) if move.error else {}
-    values = rows.columns_of(move.target, errors | move.changes)
-    changes, params = assignments(rows.model, values, connection)
-    where = "id = %s AND state = %s AND lease_token = %s"
-    lease = adapted(field_of(rows.model, "lease_token"), token, connection)
-    params += [move.message.pk, State.SENDING.value, lease]
-    if move.provider_id:
-        where += " AND (provider_id IS NULL OR provider_id = %s)"
-        params.append(move.provider_id)
-    return changes, where, params
+class _Update:
+    """The UPDATE statement for moves to one state; see Note [Why not the ORM] in `sql.py`."""
+
+    def __init__(self, rows: MessageQuerySet, token: UUID, target: State) -> None:
+        self.model, self.connection = rows.model, connections[rows.db]
+        lease = adapted(field_of(self.model, "lease_token"), token, self.connection)
+        self.where = [State.SENDING.value, lease]
+        # These are equal in all rows, so they are made once.
+        self.fixed = rows.columns_of(target, {})
+        self.changes, self.params = assignments(self.model, self.fixed, self.connection)
+
+    def of(self, move: Move) -> tuple[str, str, list[Any]]:
+        """Return the SQL after SET, the SQL after WHERE, and the parameters for this move."""
+        errors = error_columns(move.error) if move.error else {}
+        values = errors | move.changes
+        own = {name: value for name, value in values.items() if name not in self.fixed}
+        changes, params = assignments(self.model, own, self.connection)
+        where = "id = %s AND state = %s AND lease_token = %s"
+        params += [*self.params, move.message.pk, *self.where]
+        if move.provider_id:
+            where += " AND (provider_id IS NULL OR provider_id = %s)"
+            params.append(move.provider_id)
+        return f"{changes}, {self.changes}" if own else self.changes, where, params
 
 
 # One row, by a callback
 
 
-def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Upsert) -> bool:
-    """Move the row that a callback names and note the callback, in one statement on PostgreSQL.
+def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
+    """Change a message's state and store the callback, in one statement of PostgreSQL.
 
-    Return False if nothing moved. Then `MessageQuerySet.accept`, which does the same on the other
-    databases, has to merge the facts and to find out why.
+    If the state does not change, store nothing and return False: the caller must then call
+    `MessageQuerySet.accept`. On another database, call only `accept`, not this function.
     """
     if result.state not in PROVIDER:
         return False
-    target = State(result.state)
-    changes = rows.columns_of(target, facts.merge(rows.model, result, rows.db) | NO_ERROR)
-    where = _is_movable(rows, named, target, result.provider_id)
-    # If the database refuses the entry, it must not spoil the caller's transaction.
-    with transaction.atomic(using=rows.db) if in_transaction(rows.db) else nullcontext():
-        moved = update_and_upsert(rows.model, changes, where, "state", entry, rows.db)
-        if moved:
-            row, old = moved
-            after_commit(rows.db, announce_row, row, old not in PROVIDER)
+    target, model = State(result.state), rows.model
+    old = {"old_state": expression("state"), "is_older": facts.older(model, result, rows.db)}
+    merged = facts.merge(model, result, rows.db, expression("is_older"))
+    changes = rows.columns_of(target, merged | NO_ERROR)
+    where = _is_movable(named, target, result.provider_id)
+    try:
+        # With a savepoint: if the database refuses the entry, the caller's transaction can go on.
+        with transaction.atomic(using=rows.db) if in_transaction(rows.db) else nullcontext():
+            moved = update_and_insert(model, changes, where, old, (Callback, entry), rows.db)
+    except IntegrityError:  # an equal callback is stored, or another row has the provider's id
+        return False
+    if moved:
+        row, (state, _) = moved
+        after_commit(rows.db, announce_row, row, state not in PROVIDER)
     return bool(moved)
 
 
-def _is_movable(rows: MessageQuerySet, named: Values, target: State, provider_id: str) -> RawSQL:
-    """Return the condition of `MessageQuerySet.accept`, which the ORM writes in 0.7 ms."""
-    # No parameters: psycopg parses a statement of more than 50 anew each time.
+def _is_movable(named: Values, target: State, provider_id: str) -> RawSQL:
+    """Return the SQL condition that a callback may change the row to this state.
+
+    `MessageQuerySet.accept` also checks if another row has the provider id. Here, the unique
+    constraint raises an error instead, because the check would take PostgreSQL long to plan.
+    """
+    # No parameters: psycopg parses a statement again each time if it has more than 50 of them.
     states = ", ".join(sorted(f"'{state.value}'" for state in sources(target, Cause.EVIDENCE)))
     where = [*(f"{name} = %s" for name in named), "NOT dry_run", f"state IN ({states})"]
     params = list(named.values())
     if provider_id:
-        is_free = no_twin(rows.model, provider_id, rows.db)
-        where.append(f"(provider_id = %s OR provider_id IS NULL AND {is_free.sql})")
-        params += [provider_id, *is_free.params]
+        where.append("(provider_id = %s OR provider_id IS NULL)")
+        params.append(provider_id)
     return expression(" AND ".join(where), params)
 
 
@@ -225,14 +244,14 @@ def _is_movable(rows: MessageQuerySet, named: Values, target: State, provider_id
 
 
 def overrule_callbacks(message: Message, result: SendResult) -> bool:
-    """Give the row the id of its own answer in place of another one; return whether it moved.
+    """Replace a wrong provider id, which came with a callback. Return True if the row changed.
 
     # Note [Whose id it is]
-    The answer to our own request cannot be about another message. A callback can: its signature
-    names the row, but the id in it may be any. So where a callback came before the answer and the
-    two have different ids, the answer is right. State and facts that came with the wrong id belong
-    to another message too. The answer replaces them, and callbacks with the wrong id become
-    mismatches.
+    The response to our own request is always about the message of this row. A callback may contain
+    the id of another message, because our signature protects only our reference. So if a
+    callback came before the response and has another provider id, the response is right. The state
+    and the prices that came with the wrong id are wrong, too. The response replaces them, and the
+    outcome of the callbacks with the wrong id becomes MISMATCH.
     """
     rows = MessageQuerySet(type(message), using=message._state.db).filter(pk=message.pk)
     with transaction.atomic(using=rows.db):
@@ -254,5 +273,5 @@ def _replace_facts(rows: MessageQuerySet, result: SendResult, same_attempt: Q) -
 
 
 def state_in(result: SendResult) -> State:
-    """Return the state that the provider's word stands for; an unknown word is NEW."""
+    """Return the provider's state as a `State`, or NEW if this package does not know it."""
     return State(result.state) if result.state in PROVIDER else State.NEW

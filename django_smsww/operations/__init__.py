@@ -1,4 +1,4 @@
-"""Upkeep: the status report as plain data, and the retention of old messages."""
+"""Maintenance: the status report, daily sums, and the deletion of old messages."""
 
 from .status import STATUSES, collect
 

@@ -1,6 +1,4 @@
-"""The gateway's part of the report: the token, the wallet. Asking costs and changes nothing."""
-
-from __future__ import annotations
+"""The part of a status report about the token and the wallet, read with free requests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,17 +13,21 @@ from ..gateway.host import NAMED_HOSTS
 from ..gateway.network import is_loopback
 
 Data = dict[str, Any]
-Errors = dict[str, str]
+Errors = dict[str, SMSError]
 
 
 def read_gateway(backend: SMSBackend) -> Data:
-    """Return the gateway's answers; a missing one is None, and its error is named in `errors`."""
+    """Return what the gateway says about the token and the account.
+
+    If a value could not be read, `errors` names the error's class, and `statuses` the HTTP status.
+    """
     errors: Errors = {}
     return {
         "host": _host(backend.client.url),
         "token": _token(backend, errors),
         "account": _account(backend, errors),
-        "errors": errors,
+        "errors": {name: type(error).__name__ for name, error in errors.items()},
+        "statuses": {name: error.status for name, error in errors.items() if error.status},
     }
 
 
@@ -35,14 +37,17 @@ def _host(url: str) -> str:
 
 
 def _token(backend: SMSBackend, errors: Errors) -> Data:
-    """Tell whether the host accepts the token; one request only, since some refusals cost money."""
+    """Ask the gateway once whether it accepts the token.
+
+    Do not repeat this request: each refused request may cost money.
+    """
     try:
         backend.fetch_page(0, 1)
     except InvalidToken:
         return {"accepted": False}
     except SMSError as error:
-        errors["token"] = type(error).__name__
-        # A token that may not read the list may still be good for sending.
+        errors["token"] = error
+        # A token without the right to read the list may still have the right to send.
         is_known = isinstance(error, AccessRefused) and error.status == 403
         return {"accepted": True if is_known or isinstance(error, SMSRefused) else None}
     return {"accepted": True}
@@ -53,7 +58,7 @@ def _account(backend: SMSBackend, errors: Errors) -> Data | None:
     if not account.is_configured:
         return None
     wallet = _ask(errors, "wallet", account.wallet)
-    if wallet is None:  # a host that does not answer, or refuses, is not asked again
+    if wallet is None:  # the next request would fail, too
         return {"wallet": None, "token": None}
     return {
         "wallet": {"credit": wallet.credit, "updated_at": wallet.updated_at},
@@ -65,7 +70,7 @@ def _ask(errors: Errors, name: str, question: Callable[[], Any]) -> Any:
     try:
         return question()
     except SMSError as error:
-        errors[name] = type(error).__name__
+        errors[name] = error
         return None
 
 

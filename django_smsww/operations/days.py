@@ -1,4 +1,4 @@
-"""Sum up one day: its rows, and those that were pruned."""
+"""Compute the sums of one day, for messages in the database and messages already deleted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..states import State
 
 KINDS = ("state", "country", "tag", "alias", "origin")
 SAMPLE = 2_000
-"""How many deliveries of a day are timed, at most."""
+"""About how many deliveries of a day are measured at most, to find out how long they take."""
 
 
 class Sums(NamedTuple):
-    """The sums of some messages, in the order of `SUMS`; money in EUR."""
+    """The sums of a group of messages, in the order of `SUMS`. Amounts of money are in EUR."""
 
     messages: int = 0
     segments: int = 0
@@ -38,9 +38,9 @@ class Sums(NamedTuple):
 
 
 class Times(NamedTuple):
-    """How many seconds deliveries took: the median, and the 95th percentile.
+    """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    They come from `sample` deliveries, which are every `thinned`-th one of the day.
+    `sample` is the number of measured deliveries. If `thinned` is 5, every fifth was measured.
     """
 
     median: float
@@ -51,11 +51,11 @@ class Times(NamedTuple):
 
 @dataclass
 class Day:
-    """The figures of one day; dry runs are in none of them.
+    """The figures of one day. Dry runs are not counted.
 
     Attributes:
-        sums: for each of `KINDS`: by state, by country, by tag, by alias and by origin.
-        zone: the time zone in which the day was summed.
+        sums: the sums by state, by country, by tag, by alias and by origin (`KINDS`).
+        zone: the time zone in which the day begins and ends at midnight.
     """
 
     as_of: datetime
@@ -84,12 +84,12 @@ class Day:
 
 
 def created_day() -> TruncDate:
-    """Return the expression for `day_of(created_at)` in the database."""
+    """Return a database expression for the day of `created_at` in the setting TIME_ZONE."""
     return TruncDate("created_at", tzinfo=timezone.get_default_timezone())
 
 
 def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
-    """Return the names of each group of rows, and its sums in the order of `SUMS`."""
+    """Group the rows by these columns; leave out dry runs. Each tuple ends with the `SUMS`."""
     # An annotation must not have the name of a column.
     return (
         rows.filter(dry_run=False)
@@ -102,7 +102,6 @@ def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ..
 
 
 def sum_up(day: date, using: str, as_of: datetime) -> Day:
-    """Return the figures of a day at this moment."""
     begins, ends = day_bounds(day)
     rows = Message.objects.using(using).filter(created_at__gte=begins, created_at__lt=ends)
     sums: dict[str, dict[str, Sums]] = {kind: defaultdict(Sums) for kind in KINDS}
@@ -120,10 +119,10 @@ def sum_up(day: date, using: str, as_of: datetime) -> Day:
 
 
 def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]]:
-    """Return the groups of rows, and those that were pruned.
+    """Return the groups of existing and of deleted messages, with one SQL statement.
 
-    One statement reads both. If another process pruned between two of them, its rows would be
-    counted twice or not at all.
+    Between two statements, another process could delete messages. Then these messages would be
+    counted twice, or not at all.
     """
     present = grouped(rows.annotate(is_pruned=Value(False)), *KINDS, "is_pruned")
     pruned = DailyTotal.objects.using(rows.db).groups().filter(day=day).order_by()
@@ -132,7 +131,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 
 
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
-    """Time an even sample of the deliveries."""
+    """Return how long the deliveries took. If there are very many, measure a sample of them."""
     thinned = -(-delivered // SAMPLE)
     rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:

@@ -1,6 +1,4 @@
-"""Findings: the parts of a report that need a person, or that nobody could read."""
-
-from __future__ import annotations
+"""Find the problems in a status report, and the values that could not be read."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ UNCLEAR = "unclear"
 
 QUEUE_WAIT = timedelta(minutes=10)
 UNKNOWN_WAIT = timedelta(minutes=10)
-# A sync waits as long from the moment at which the worker's death was noticed: after its lease.
+# The death of a worker is noticed after its lease, and a sync waits from then on.
 PROOF_WAIT = UNKNOWN_WAIT + timedelta(seconds=SECONDS)
 TOKEN_DAYS = 14
 RECENTLY = timedelta(days=1)
@@ -26,12 +24,12 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem.
+    """One problem in a status report.
 
     Attributes:
-        level: "attention" (a person is needed) or "unclear" (something could not be read).
-        code: a word that stays the same from version to version.
-        text: the problem, and the remedy.
+        level: "attention" (a person must act) or "unclear" (a value could not be read).
+        code: a name for programs, which stays the same in later versions.
+        text: the problem, and what to do about it.
     """
 
     level: str
@@ -43,20 +41,20 @@ Findings = Iterator[Finding]
 
 
 def find(alias: Data, now: datetime, *, min_credit: Decimal) -> list[Finding]:
-    """Return the findings in the report of one alias."""
+    """Return the problems in the report of one alias."""
     found = [finding for rule in _RECORDS for finding in rule(alias["records"], now)]
     if alias["provider"] is not None:
         found += _token(alias["provider"])
         found += _account(alias["provider"]["account"], min_credit)
-        found += _errors(alias["provider"]["errors"])
+        found += _errors(alias["provider"])
     if alias["probe"] is not None:
         found += _probe(alias["probe"])
     return found
 
 
 def find_stops(records: Data, now: datetime) -> list[Finding]:
-    """Return the findings in `read_open()` that say that nothing is sent."""
-    return [finding for rule in (_suspended, _queue) for finding in rule(records, now)]
+    """Return the problems that stop sending. `records` is the result of `read_open()`."""
+    return [*_suspended(records, now), *_queue(records, now)]
 
 
 def _needed(code: str, text: str) -> Finding:
@@ -67,10 +65,8 @@ def _queue(records: Data, now: datetime) -> Findings:
     due = records["due"]
     if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_WAIT:
         return
-    yield _needed(
-        "queue_waits",
-        f"{due['count']} messages should have left by now: is smsww_worker running?",
-    )
+    text = f"{due['count']} messages should have left by now: is smsww_worker running?"
+    yield _needed("queue_waits", text)
 
 
 def _stalled(records: Data, now: datetime) -> Findings:
@@ -85,9 +81,15 @@ def _unknown(records: Data, now: datetime) -> Findings:
         return
     text = f"{unknown['count']} messages may have been sent or not: "
     if synced_at and synced_at - unknown["oldest_at"] >= PROOF_WAIT:
-        text += "smsww_sync found no proof for the oldest: settle it on its page in the admin."
+        text += (
+            "smsww_sync has not decided the oldest yet. Run it again: it says what is missing, or "
+            "when it can decide. Or settle the message on its page in the admin."
+        )
     else:
-        text += "run smsww_sync."
+        text += (
+            "run smsww_sync, which decides 10 minutes after a message became UNKNOWN. If it cannot "
+            "decide, settle the message on its page in the admin."
+        )
     yield _needed("unknown", text)
 
 
@@ -117,9 +119,10 @@ def _silence(records: Data, now: datetime) -> Findings:
 
 
 def _refused(records: Data, now: datetime) -> Findings:
-    """Report refused callbacks.
+    """Report callbacks with an unknown state, and callbacks that the database could not store.
 
-    Unauthentic ones are left out while valid ones arrive: then a stranger made them.
+    Callbacks that were refused for other reasons may come from strangers who post to the URL. So
+    this function reports these callbacks only while expected callbacks are missing.
     """
     callbacks = records["callbacks"]
     recent = {
@@ -143,7 +146,8 @@ def _penalties(records: Data, now: datetime) -> Findings:
         yield _needed("penalties", "The gateway fined forbidden content: write other texts.")
 
 
-_RECORDS: tuple[Callable[[Data, datetime], Findings], ...] = (
+_Rules = tuple[Callable[[Data, datetime], Findings], ...]
+_RECORDS: _Rules = (
     _queue,
     _stalled,
     _unknown,
@@ -172,19 +176,20 @@ def _account(account: Data | None, min_credit: Decimal) -> Findings:
         yield _needed("low_credit", text)
 
 
-def _errors(errors: dict[str, str]) -> Findings:
-    for name, error in errors.items():
-        if error == "InvalidToken":  # the account's e-mail and API key
+def _errors(provider: Data) -> Findings:
+    for name, error in provider["errors"].items():
+        status = provider["statuses"].get(name)
+        if error == "InvalidToken":  # of account_email and api_key
             text = "The account host refuses account_email and api_key: correct them."
             yield _needed("account_refused", text)
         else:
-            text = f"The gateway did not answer about {name.replace('_', ' ')} ({error})."
+            answer = f"answered {status}" if status else "did not answer"
+            text = f"The gateway {answer} about {name.replace('_', ' ')} ({error})."
             yield Finding(UNCLEAR, "no_answer", text)
 
 
 def _probe(probe: Data) -> Findings:
     if not probe["callback_url"]:
-        text = "There is no callback_url to probe."
-        yield Finding(UNCLEAR, "no_callback_url", text)
+        yield Finding(UNCLEAR, "no_callback_url", "There is no callback_url to probe.")
     elif not probe["fine"]:
         yield _needed(f"probe_{probe['outcome']}", probe["text"])

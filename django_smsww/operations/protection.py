@@ -1,6 +1,4 @@
-"""Tables of the project that protect messages from being deleted."""
-
-from __future__ import annotations
+"""Foreign keys of the project that protect messages from deletion."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,11 +10,14 @@ from ..models import Message
 
 
 # Note [Protected messages]
-# One foreign key with PROTECT ended each run at its first row, scrubbing included. So rows that
-# are protected directly are left out by the query. A cascade may meet a protected row as well, and
-# a database may have a foreign key that Django does not follow: such a block is deleted in halves.
+# A foreign key with PROTECT used to end each run at its first row, and then nothing was scrubbed
+# either. So the query leaves out rows that are protected directly. A cascade may still meet a
+# protected row, or a foreign key that Django does not know. Then the block is deleted in halves.
 def protectors(using: str) -> dict[str, Q]:
-    """Return, for each protecting relation of the project, the condition that it protects a row."""
+    """Map the name of each foreign key with PROTECT or RESTRICT to a condition.
+
+    The condition selects the messages that this foreign key protects from deletion.
+    """
     conditions = {}
     for relation in Message._meta.get_fields(include_hidden=True):
         if getattr(relation, "on_delete", None) in (PROTECT, RESTRICT):
@@ -28,9 +29,15 @@ def protectors(using: str) -> dict[str, Q]:
 
 
 def delete_in_parts(
-    keys: list[int], delete: Callable[[list[int]], int], keep: Callable[[int, IntegrityError], None]
+    keys: list[int],
+    delete: Callable[[list[int]], int],
+    keep: Callable[[int, IntegrityError], object],
 ) -> int:
-    """Delete the block, in halves where something protects it; keep the rows at fault."""
+    """Delete the rows with these keys, and return the sum of the results of `delete`.
+
+    If a foreign key protects some of the rows, call this function again for each half of the rows.
+    If a single row is protected, call `keep` for this row.
+    """
     try:
         return delete(keys)
     except IntegrityError as error:
@@ -50,6 +57,6 @@ def _is_of_foreign_key(error: IntegrityError) -> bool:
 
 
 def protector_in(error: IntegrityError) -> str:
-    """Return the models whose rows made a deletion fail, as far as the error names them."""
+    """Return the names of the models that prevented a deletion; if unknown, "a foreign key"."""
     found = vars(error).get("protected_objects") or vars(error).get("restricted_objects") or ()
     return ", ".join(sorted({each._meta.label for each in found})) or "a foreign key"

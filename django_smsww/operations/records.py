@@ -1,16 +1,15 @@
-"""The rows' part of the report of one alias, without numbers, texts and names."""
-
-from __future__ import annotations
+"""The database part of a status report. It contains no telephone numbers, texts or names."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Count, Max, Min, Sum, Value
 from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
 from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
+from ..models.lease import SECONDS
 from ..reconcile.session import OVERDUE
 from ..states import PROVIDER, UNFINISHED, State
 
@@ -22,12 +21,13 @@ Data = dict[str, Any]
 
 
 def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
-    """Return counts, ages and signs of life of this alias in this environment."""
+    """Return counts of messages, and the times of the last runs, for one alias and environment."""
     everywhere = Message.objects.using(using).filter(alias=backend.alias)
     rows = everywhere.of(backend.alias, backend.environment)
     return read_open(backend, using, now) | {
-        "last_day": count_by_state(rows.filter(created_at__gte=now - timedelta(days=1))),
-        "leased": _leased(rows, now),
+        **_counts(rows, now),
+        "unanswered": _unanswered(rows, now),
+        "leased": read_leased(rows.queued(), now),
         "foreign": _foreign(everywhere, backend.environment),
         "callbacks": _callbacks(rows, backend, using, now),
         "last_sweep_at": _last_beat(using, backend, "sweep"),
@@ -36,21 +36,55 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     }
 
 
+def _counts(rows: MessageQuerySet, now: datetime) -> Data:
+    """Count unfinished messages by state, and all messages of the last 24 hours by state.
+
+    One SQL statement reads both counts, so that they cannot contradict each other.
+    """
+    recent = rows.filter(created_at__gte=now - timedelta(days=1))
+    waiting, last_day = (
+        part.order_by().values_list("state").annotate(count=Count("pk"), part=Value(name))
+        for name, part in (("waiting", rows.unfinished()), ("last_day", recent))
+    )
+    counts: dict[str, dict[str, int]] = {"waiting": {}, "last_day": {}}
+    for state, count, part in waiting.union(last_day, all=True).order_by("state"):
+        counts[part][state] = count
+    return counts | {"waiting": _waiting(counts["waiting"])}
+
+
+def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
+    """Count the rows that workers have leased. `until` is the end of the last lease."""
+    leased = rows.filter(lease_token__isnull=False, lease_until__gte=now)
+    return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
+
+
+def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
+    """Count SENDING rows whose requests should have ended; the sending processes may be dead."""
+    began = now - timedelta(seconds=SECONDS / 2)  # see `SECONDS`
+    late = rows.filter(state=State.SENDING, claimed_at__lt=began, lease_until__gte=now)
+    return late.aggregate(count=Count("pk"), until=Max("lease_until"))
+
+
 def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
-    """Return the part of the records that is cheap to read often: unfinished rows, suspensions."""
+    """Return the data about unfinished messages and suspensions. These data are fast to read."""
     rows = Message.objects.using(using).of(backend.alias, backend.environment)
+    left = rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
+    accepted = left.filter(state__in=(State.NEW, State.PENDING))
+    # Unfinished rows alone: counting all rows would read the whole table.
+    counts = count_by_state(rows.unfinished())
     return {
-        "waiting": _waiting(rows),
-        "due": _due(rows, now),
+        "waiting": _waiting(counts),
+        "due": _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at"),
         "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
-        "unknown": _unknown(rows),
-        "overdue": _overdue(rows, now),
+        "unknown": _span(left.filter(state=State.UNKNOWN), "left_at"),
+        # The gateway no longer tries to deliver these.
+        "overdue": _span(accepted.filter(left_at__lt=now - OVERDUE), "left_at"),
         "suspensions": _suspensions(backend, using, now),
     }
 
 
 def read_refused(environment: str, using: str) -> dict[str, Data]:
-    """Return how often callbacks were refused and when the last one was, by reason."""
+    """Return, for each reason, the number of refused callbacks and the time of the last one."""
     beats = Heartbeat.objects.using(using).filter(environment=environment)
     return {
         beat.name.removeprefix(REFUSED): {"times": beat.times, "last_at": beat.beat_at}
@@ -62,58 +96,39 @@ def count_by_state(rows: MessageQuerySet) -> dict[str, int]:
     return dict(rows.order_by("state").values_list("state").annotate(count=Count("pk")))
 
 
-def _waiting(rows: MessageQuerySet) -> dict[str, int]:
-    # Unfinished rows alone: counting all rows would read the whole table.
-    found = count_by_state(rows.unfinished())
-    return {state.value: found.get(state, 0) for state in State if state in UNFINISHED}
+def _waiting(counts: dict[str, int]) -> dict[str, int]:
+    return {state.value: counts.get(state, 0) for state in State if state in UNFINISHED}
 
 
 def _span(rows: MessageQuerySet, name: str) -> Data:
     return rows.aggregate(count=Count("pk"), oldest_at=Min(name))
 
 
-def _due(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count the due rows, and return since when the first of them is due."""
-    return _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at")
-
-
-def _leased(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count the queued rows under a lease, and return when the last lease ends."""
-    leased = rows.queued().filter(lease_until__gte=now)
-    return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
-
-
-def _unknown(rows: MessageQuerySet) -> Data:
-    unknown = rows.filter(state=State.UNKNOWN)
-    return unknown.aggregate(count=Count("pk"), oldest_at=Min(Coalesce("claimed_at", "created_at")))
-
-
-def _overdue(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count accepted rows that the gateway no longer tries to deliver."""
-    open_rows = rows.filter(state__in=(State.NEW, State.PENDING))
-    open_rows = open_rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
-    return _span(open_rows.filter(left_at__lt=now - OVERDUE), "left_at")
-
-
 def _foreign(rows: MessageQuerySet, environment: str) -> dict[str, int]:
-    """Count the QUEUED rows of other deployments, which this one never sends."""
+    """Count the QUEUED messages of other deployments. This deployment never sends them."""
     foreign = rows.queued().exclude(environment=environment).order_by("environment")
     return dict(foreign.values_list("environment").annotate(count=Count("pk")))
 
 
 def _suspensions(backend: BaseSMSBackend, using: str, now: datetime) -> list[Data]:
     known = Suspension.objects.using(using).of(backend.alias, backend.environment)
+    active = list(known.active(now).order_by("pk"))
+    rows = Message.objects.using(using).of(backend.alias, backend.environment).queued()
+    stops = [one.batch for one in active if one.is_stop]
+    waiting = {str(batch) for [batch] in rows.filter(batch__in=stops).values_list("batch")}
     return [
         {
             "scope": one.scope.partition(":")[0],
-            "batch": one.scope.partition(":")[2] if one.scope.startswith("batch:") else "",
+            "batch": one.batch,
+            "is_stop": one.is_stop,
             "error": one.error,
             "error_code": one.error_code,
             "reason": one.reason if one.error else "",
             "since": one.created_at,
             "until": one.until,
         }
-        for one in known.active(now).order_by("pk")
+        for one in active
+        if not one.is_stop or one.batch in waiting  # a stop without waiting messages is over
     ]
 
 
@@ -134,7 +149,10 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first message with an overdue callback left, of those of the last day."""
+    """Return the sending time of the first message whose callback should have arrived by now.
+
+    Only accepted messages of the last 24 hours are considered. Return None if there is none.
+    """
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),
         claimed_at__lt=now - CALLBACK_WAIT,

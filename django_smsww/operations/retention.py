@@ -1,10 +1,8 @@
-"""Scrub and delete old messages; erase or export the messages to one number.
+"""Scrub (make anonymous) and delete old messages; erase or export the messages to one number.
 
-Messages under way and UNKNOWN ones stay as they are. All functions use short transactions. You may
-stop them at any time and run them again, also in two processes at once.
+Messages that are under way or UNKNOWN are not changed. All functions use short transactions. You
+may stop a function at any time and run it again, even in two processes at the same time.
 """
-
-from __future__ import annotations
 
 from collections import Counter as Counts
 from collections import deque
@@ -54,7 +52,7 @@ BATCH = 500
 UNSETTLED_REACH = timedelta(days=1)
 
 _IS_OVER = ~Q(state__in=UNFINISHED) | Q(origin=Origin.ELSEWHERE)
-"""Nothing of ours needs the row any more; a message from elsewhere was never ours to follow."""
+"""The condition that no process needs the message: it is over, or another program sent it."""
 
 M = TypeVar("M", bound=Model)
 
@@ -64,9 +62,9 @@ class Erasure:
     """The result of erasing a number.
 
     Attributes:
-        messages: how many were made anonymous.
-        unfinished: how many were left as they are, by state.
-        suppressed: the number stays on the do-not-send list.
+        messages: how many messages were made anonymous.
+        unfinished: how many messages were not changed because they are unfinished, by state.
+        suppressed: whether the number is on the do-not-send list, where it stays.
     """
 
     messages: int
@@ -78,17 +76,19 @@ class Erasure:
 
 
 def to_scrub(using: str, before: datetime) -> MessageQuerySet:
-    """Return the rows that ended before this moment and still hold a number."""
+    """Return the messages that ended before this time and still contain a telephone number."""
     return _unscrubbed(_ended(using, before))
 
 
 def to_delete(using: str, before: datetime) -> MessageQuerySet:
-    """Return the rows that ended before this moment.
+    """Return the messages that ended before this time, except these:
 
-    The oldest message of a chain of resends goes first: without its successor, a message would
-    seem never to have been resent. Messages within a day of an UNKNOWN one stay until that is
-    settled: without their rows, a sync could take the provider's record of one for the other.
-    Messages that a table of the project protects stay.
+    - A message that resends another one (the original), if the original has not ended before this
+      time. Without the resend, the original would look as if nobody had resent it.
+    - Messages created less than a day before or after an UNKNOWN message. `smsww_sync` searches the
+      provider's list for the UNKNOWN message. Without the rows of the other messages, the sync
+      could mistake another message for the UNKNOWN message.
+    - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
     unsettled = Message.objects.using(using).filter(
@@ -101,7 +101,10 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
 
 def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
-    """Forget numbers, texts, custom data and payloads; yield the number of rows, by batches."""
+    """Remove numbers, texts, custom data and callback payloads from old messages.
+
+    Yield the number of messages in each batch.
+    """
     yield from _scrub(to_scrub(using, before), batch_size)
     _scrub_late_callbacks(using, before, batch_size)
 
@@ -109,12 +112,12 @@ def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[
 def delete(
     using: str, before: datetime, *, batch_size: int = BATCH, kept: Counts | None = None
 ) -> Iterator[int]:
-    """Delete rows with all that belongs to them, after adding them to the daily totals.
+    """Add old messages to the daily totals, and delete them. Yield their number in each batch.
 
-    Rows that a table of the project protects are scrubbed instead.
+    Messages that a foreign key of the project protects are made anonymous instead.
 
     Args:
-        kept: counts those rows by the relations that protect them.
+        kept: a counter. This function adds the number of protected messages for each foreign key.
     """
     rows, kept = to_delete(using, before), Counts() if kept is None else kept
     delete_messages, keep = partial(_delete_messages, rows), partial(_keep, using, kept)
@@ -150,7 +153,7 @@ def _keep(using: str, kept: Counts, key: int, error: IntegrityError) -> None:
 
 
 def _ended(using: str, before: datetime) -> MessageQuerySet:
-    # A row that ended before was created before, and only that column has an index.
+    # A row that ended before was also created before, and only `created_at` has an index.
     rows = Message.objects.using(using).filter(created_at__lt=before)
     return rows.filter(_IS_OVER, Q(finished_at__lt=before) | Q(origin=Origin.ELSEWHERE))
 
@@ -168,22 +171,22 @@ def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
 
 
 def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
-    """Lock the rows that still fit and that no other process has locked; return their keys."""
+    """Lock the rows with these keys, if they are still in `rows`. Return the locked rows' keys."""
     mine = rows.filter(pk__in=keys).order_by("pk")
     features = connections[rows.db].features
     if features.has_select_for_update_skip_locked and features.has_select_for_update_of:
         mine = mine.select_for_update(skip_locked=True, of=("self",))
     else:
-        # SQLite ends a transaction with an error if it reads, another one writes, and then it
-        # writes. So this one begins with a write that changes nothing.
+        # Begin with a write that changes nothing. SQLite ends a transaction with an error if it
+        # reads, another transaction writes, and then it writes.
         mine.order_by().update(updated_at=F("updated_at"))
     return list(mine.values_list("pk", flat=True))
 
 
 def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
-    """Make locked rows anonymous, with their callbacks and events."""
+    """Make messages anonymous, with their callbacks and events. The caller has locked the rows."""
     columns = {
-        # Nobody could send the row again without its number, so a repeated key begins anew.
+        # Without its number the row cannot be sent again, so its key must be free for a new row.
         "key": Case(
             When(certainly_not_sent() | Q(key__contains=Substr("recipient", 2)), then=Value(None)),
             default=F("key"),
@@ -210,7 +213,10 @@ def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
 
 
 def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
-    """Empty the payloads of callbacks that have no row, or that came after its scrubbing."""
+    """Empty the payloads of old callbacks that were not emptied together with a message.
+
+    These callbacks have no message, or arrived after their message was made anonymous.
+    """
     of_nobody = Q(message=None) | Q(message__recipient__endswith=FORGOTTEN)
     late = Callback.objects.using(using).filter(of_nobody, received_at__lt=before)
     for keys in _batches(late.exclude(payload={}), size):
@@ -218,18 +224,17 @@ def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
 
 
 def _delete_remains(using: str, before: datetime, size: int) -> None:
-    """Delete old callbacks, batches, preflights and counters that belong to no message."""
+    """Delete what is older than `before`: preflights, counters, callbacks and batches.
+
+    Callbacks and batches that have a message are kept.
+    """
     callbacks = Callback.objects.using(using)
-
-    def delete_strays(keys: list[int]) -> int:
-        return callbacks.filter(pk__in=keys).delete()[0]
-
-    def keep(key: int, error: IntegrityError) -> None:
-        callbacks.filter(pk=key).update(payload={})
-
-    strays = callbacks.filter(message=None, received_at__lt=before)
-    for keys in _batches(strays, size):
-        delete_in_parts(keys, delete_strays, keep)
+    for keys in _batches(callbacks.filter(message=None, received_at__lt=before), size):
+        delete_in_parts(
+            keys,
+            lambda keys: callbacks.filter(pk__in=keys).delete()[0],
+            lambda key, _error: callbacks.filter(pk=key).update(payload={}),
+        )
     empty = ~Exists(Message.objects.filter(batch=OuterRef("reference")))
     Batch.objects.using(using).filter(empty, created_at__lt=before).delete()
     Preflight.objects.using(using).filter(created_at__lt=before).delete()
@@ -237,7 +242,7 @@ def _delete_remains(using: str, before: datetime, size: int) -> None:
 
 
 def _add_up(rows: MessageQuerySet) -> None:
-    """Add these rows to the sums of their days."""
+    """Add these messages to the daily totals."""
     groups = grouped(rows.annotate(day=created_day()), *GROUP)
     # Always in this order, so that two processes never wait for each other.
     for group in list(groups.order_by(*GROUP)):
@@ -248,10 +253,10 @@ def _add_up(rows: MessageQuerySet) -> None:
 
 
 def erase(using: str, number: str) -> Erasure:
-    """Make every message to this number anonymous, and those redirected to it.
+    """Make all finished messages to this number anonymous, also those redirected from or to it.
 
-    Counts and costs stay. An entry of the do-not-send list stays, too, or the number would get
-    messages again.
+    Counts and costs are kept. A number on the do-not-send list stays on this list, because the
+    number would get messages again without its entry.
     """
     rows = Message.objects.using(using).filter(Q(recipient=number) | Q(redirected_to=number))
     over = rows.filter(_IS_OVER)
@@ -267,13 +272,12 @@ def erase(using: str, number: str) -> Erasure:
 
 
 def export(using: str, number: str) -> dict[str, Any]:
-    """Return all rows of a number as plain data."""
+    """Return all messages to a number, and its entry in the do-not-send list, as plain data."""
     messages = Message.objects.using(using).filter(recipient=number).order_by("pk")
-    entry = _suppressions(using, number).values("reason", "created_at").first()
     return {
         "number": number,
         "exported_at": timezone.now(),
-        "do_not_send": entry,
+        "do_not_send": _suppressions(using, number).values("reason", "created_at").first(),
         "messages": [_with_history(message) for message in messages],
     }
 
@@ -282,10 +286,9 @@ def _suppressions(using: str, number: str) -> QuerySet[Suppression]:
     return Suppression.objects.using(using).filter(recipient=number)
 
 
-_INTERNAL = frozenset(
-    {"id", "fingerprint", "lease_token", "lease_until", "recipient_reversed", "resend_of_id"}
-)
-_OF_STAFF = frozenset({"created_by_id", "user_id", "redirected_to"})
+_INTERNAL = {"id", "message_id", "digest", "fingerprint", "lease_token", "lease_until"}
+_INTERNAL |= {"recipient_reversed", "resend_of_id"}
+_LEFT_OUT = _INTERNAL | {"created_by_id", "user_id", "redirected_to"}  # the last three: staff
 
 
 def _with_history(message: Message) -> dict[str, Any]:
@@ -296,6 +299,5 @@ def _with_history(message: Message) -> dict[str, Any]:
 
 
 def _columns(row: Model) -> dict[str, Any]:
-    left_out = _INTERNAL | _OF_STAFF | {"message_id", "digest"}
     names = [field.attname for field in row._meta.concrete_fields]
-    return {name: getattr(row, name) for name in names if name not in left_out}
+    return {name: getattr(row, name) for name in names if name not in _LEFT_OUT}

@@ -1,7 +1,3 @@
-"""The status report: how sending goes, for each alias."""
-
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -20,10 +16,10 @@ from .findings import ATTENTION, UNCLEAR, Finding, find
 from .records import read_records
 
 STATUSES = ("fine", ATTENTION, UNCLEAR)
-"""The verdicts on a whole report, in the order of the exit codes."""
+"""The possible values of a report's `status`. The index is the exit code of `smsww_status`."""
 
 MIN_CREDIT = Decimal(1)
-"""EUR; the gateway asks for so much credit per segment abroad (specification 1.2.7)."""
+"""The credit (EUR) that the gateway requires for a segment to another country (spec. 1.2.7)."""
 
 Data = dict[str, Any]
 _PARTS = ("backend", "environment", "staging", "probe", "records", "provider")
@@ -37,15 +33,16 @@ def collect(
     probe: bool = False,
     min_credit: Decimal = MIN_CREDIT,
 ) -> Data:
-    """Return counts, times, amounts and findings, without numbers, texts, tokens and names.
+    """Return the status report, which contains no telephone numbers, texts, tokens or names.
 
     Args:
-        using: the database alias of the records.
+        using: the alias of the database with the messages.
         offline: make no request.
-        probe: post a signed callback that does nothing to each callback_url.
+        probe: test each callback URL with a signed callback that changes nothing.
+        min_credit: report a problem if the wallet has less credit than this, in EUR.
 
     Raises:
-        SMSBackendDoesNotExist: an alias is not defined.
+        SMSBackendDoesNotExist: the SMSWW setting does not define one of the aliases.
     """
     now = timezone.now()
     reports = {
@@ -75,7 +72,7 @@ def _report(
         "backend": f"{type(backend).__module__}.{type(backend).__name__}",
         "environment": backend.environment,
         "staging": _staging(backend),
-        # First, since the callback view records its refusals when a callback comes.
+        # The probe comes before the records: by its callback, the view writes its refusals.
         "probe": _probe(backend) if probe and not offline else None,
         "records": read_records(backend, using, now),
         "provider": None,
@@ -87,7 +84,7 @@ def _report(
 
 
 def _staging(backend: BaseSMSBackend) -> Data:
-    """Return if messages are redirected, and how many numbers get their own (None: all do)."""
+    """Return whether messages are redirected, and how many numbers get messages (None: all)."""
     allowed = backend.allowed_recipients
     return {
         "redirected": bool(backend.redirect_to),
@@ -101,11 +98,4 @@ def _probe(backend: BaseSMSBackend) -> Data:
         return {"callback_url": False}
     method = getattr(backend, "callback_method", "JSON")
     came = post_probe(url, backend.environment, method=method)
-    return {
-        "callback_url": True,
-        "fine": came.is_fine,
-        "outcome": came.outcome,
-        "text": came.text,
-        "status": came.status,
-        "seconds": came.seconds,
-    }
+    return {"callback_url": True, "fine": came.is_fine} | asdict(came)

@@ -1,14 +1,15 @@
-"""The sums of a period. Those of past days are cached.
+"""The sums of the messages in a period of days. The sums of past days are cached.
 
 # Note [When a day is summed again]
-It takes seconds to sum a month of rows, so past days are cached. No column and no mark says that a
-day has changed: each send and each callback would pay for it. Instead:
+It takes seconds to sum the messages of a month, so the sums of past days are cached. To mark a
+day as changed would slow down each send and each callback. So these rules are used instead:
 
-- Today is summed at each look; with many messages, once a minute.
-- A past day is summed again when the number of its unfinished messages in any state has changed.
-  The index on `state` tells that. Late callbacks, look-ups and decisions of people change it.
-- A late price, or the correction of a final or failed state, changes no such number. So sums that
-  were made n days after the end of their day are replaced when they are n hours old.
+- Today is summed at each call. If today has many messages, it is summed once a minute.
+- A past day is summed again if its number of unfinished messages has changed, for example after a
+  late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
+- A late price, or the correction of a final or failed state, does not change the number of
+  unfinished messages. So cached sums also expire. For example, if the sums of a day were
+  computed ten days later, they expire after ten hours. Sums computed even later are kept longer.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ MINUTE = timedelta(minutes=1)
 HOURS_A_DAY = 24
 
 SYNC_SECONDS = 5
-"""One run of `smsww_sync` begins to sum no further day after this time."""
+"""After this time, a run of `smsww_sync` does not begin to sum another day."""
 
 
 def read_days(first: date, last: date, *, seconds: float | None = None) -> Period:
-    """Return the figures of these days, the last one included.
+    """Return the figures of the days from `first` to `last`, both included.
 
     Args:
-        seconds: after this time, begin to sum no further day; the next call continues. A changed
-            day that was not reached keeps its old figures until then.
+        seconds: after this time, sum no further day. The remaining days keep their old figures, or
+            have none, until the next call.
     """
     period = Period(first, last)
     period.refresh(seconds)
@@ -48,7 +49,7 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> Perio
 
 
 def keep_up() -> None:
-    """Cache the past days of a year, so that no person waits for them."""
+    """Cache the sums of the past year, so that pages show them without delay."""
     using = router.db_for_write(Message)
     oldest = Message.objects.using(using).order_by("created_at").first()
     yesterday = day_of(timezone.now()) - timedelta(days=1)
@@ -58,7 +59,7 @@ def keep_up() -> None:
 
 
 class Period:
-    """The figures of those days of a period that somebody has summed by now."""
+    """The figures of the days in a period. Days that are not summed yet have no figures."""
 
     def __init__(self, first: date, last: date) -> None:
         self.using = router.db_for_write(DailyTotal)
@@ -71,12 +72,17 @@ class Period:
         self.days = {day: figures for day, figures in days.items() if figures.zone == zone}
 
     @property
-    def as_of(self) -> datetime:
-        """The time of the oldest figures."""
-        return min([self.now, *(figures.as_of for figures in self.days.values())])
+    def as_of(self) -> datetime | None:
+        """When the oldest figures of past days were computed; None if no past day has figures.
+
+        The figures of today are at most a minute old: see Note [When a day is summed again].
+        """
+        today = day_of(self.now)
+        past = (figures.as_of for day, figures in self.days.items() if day < today)
+        return min(past, default=None)
 
     def by(self, kind: str) -> dict[str, Sums]:
-        """Return the sums of the period for each state, country, tag, alias or origin."""
+        """Return the sums of the period by "state", "country", "tag", "alias" or "origin"."""
         parts: dict[str, list[Sums]] = defaultdict(list)
         for figures in self.days.values():
             for name, sums in figures.sums[kind].items():
@@ -84,9 +90,10 @@ class Period:
         return {name: Sums.of(sums) for name, sums in parts.items()}
 
     def refresh(self, seconds: float | None) -> None:
-        """Sum outdated days until the time is over; at least one of them, and today.
+        """Sum outdated days until `seconds` have passed.
 
-        If the database saves none, sum them all, as the next call would get no further.
+        Today and the first outdated day are always summed. If the database cannot store the sums,
+        all outdated days are summed now: the next call would have to begin again.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True
@@ -109,7 +116,10 @@ class Period:
         return True
 
     def _outdated(self) -> list[date]:
-        """Return the days without figures, then those with figures to replace, the oldest first."""
+        """Return the days to sum: first the days without figures, then the outdated days.
+
+        Among the outdated days, those with the oldest figures come first.
+        """
         moved = self._moved([day for day in self.wanted if day in self.days])
         never = [day for day in self.wanted if day not in self.days]
         again = [
@@ -128,10 +138,10 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days with another number of unfinished messages in a state."""
+        """Return the days whose number of unfinished messages differs from the cached number."""
         if not days:
             return set()
-        # By the day, since a condition on `created_at` leads SQLite away from the index on `state`.
+        # By the day: with a condition on `created_at`, SQLite does not use the index on `state`.
         rows = Message.objects.using(self.using).annotate(day=created_day()).order_by()
         rows = rows.filter(state__in=UNFINISHED, dry_run=False, day__gte=days[0], day__lte=days[-1])
         present = set(rows.values_list("day", "state").annotate(Count("pk")))

@@ -1,10 +1,11 @@
-"""Ask the provider what became of unknown and unfinished messages.
+"""Ask the provider about UNKNOWN and unfinished messages.
 
-The gateway takes no idempotency key. So a sync searches the provider's list for messages whose
-answer was lost: by the reference that was sent along and, where the list brings no references
-back, by number, text, sender and time. A message that is found is adopted. A sync says that a
-message never arrived only with positive controls: the list must show messages of ours that left
-before it and after it. In every doubt the message stays UNKNOWN, and its row says why.
+The gateway takes no idempotency key. So if a response was lost, the message must not simply be sent
+again. Instead, a sync searches the provider's list for the message, by our reference. If the list
+shows no references, the search is by number, text, sender and time. To decide that a message never
+arrived, a sync needs two other messages of ours in the list: one sent before this message (except
+for the first message of an alias), and one sent after it. In doubt, the message stays UNKNOWN, and
+its row stores the reason.
 """
 
 from .adoption import adopt_history

@@ -1,11 +1,10 @@
-"""Reads the account's whole list, and stores the messages that were sent outside this project.
+"""Read the provider's list of messages, and store the messages that other programs sent.
 
-A message of ours must never become a row from elsewhere: it would be counted twice. So adoption
-skips each entry with a reference of any deployment, and each that could belong to a row whose
-outcome is unknown. If a row of ours gets the id later, see Note [Ids that come home].
+A message of this project must not be stored twice, because it would be counted twice. So entries
+with a reference of any deployment are skipped. Also skipped are entries that may belong to a row of
+ours which has no provider id. If a stored message later proves to be ours, its second row is
+deleted: see Note [Ids that come home] in `models/queryset.py`.
 """
-
-from __future__ import annotations
 
 import sys
 import time
@@ -30,20 +29,20 @@ from .matching import has_news
 from .report import Adoption
 
 REMEMBERED = 1000
-"""So many ids of the list are kept in memory, to notice the end of the list and gaps in it."""
+"""How many ids of the provider's list are kept in memory, to notice gaps and the list's end."""
 
 REACH = timedelta(days=1)
-"""A message whose outcome is unknown may be an entry from so long before or after its send."""
+"""The maximum time between a message of ours and its entry in the provider's list."""
 
 WAITS = (1.0, 5.0, 30.0)
-"""Seconds before each further request for a page that the provider did not give."""
+"""The seconds to wait before each retry of a page request, if the provider is unavailable."""
 
 LONGEST_WAIT = 60.0
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class RecentIds(set[str]):
-    """The last ids that were added; earlier ones are forgotten, so that memory stays flat."""
+    """A set that keeps only the ids that were added last, to limit memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,16 +63,16 @@ def adopt_history(
     dry_run: bool = False,
     on_page: Callable[[Adoption, int], object] | None = None,
 ) -> Adoption:
-    """Store the messages of the account that were sent outside this project; each once.
+    """Store the messages of the account that other programs sent.
 
-    Run it after `sync`, which settles the rows that would hold entries back. You may stop it at any
-    time, and repeat it: a message that is known is only updated.
+    Call `sync()` first, to find the ids of our own messages. You may stop this function at any
+    time, and call it again. A provider's error is not raised, but is in `error` of the report.
 
     Args:
-        since: read the list back to this time, and adopt no older message.
-        with_content: store numbers and texts, too; rows that exist already do not get them.
+        since: store no messages older than this time; by default, read the whole list.
+        with_content: also store numbers and texts, but not in rows that already exist.
         dry_run: write nothing, and only count.
-        on_page: called after each page with the counts so far, and the entries of the page.
+        on_page: called after each page with the counts so far, and the number of new entries.
     """
     report = Adoption(backend.alias, is_dry_run=dry_run)
     if not backend.supports_fetch_page:
@@ -94,7 +93,7 @@ def adopt_history(
 
 
 def _patient(fetch_page: FetchPage) -> FetchPage:
-    """Ask again if the provider gives no page: of ten thousand requests one may well fail."""
+    """Return a variant of `fetch_page` that retries a few times if the provider is unavailable."""
 
     def fetch(skip: int, limit: int) -> Sequence[SendResult]:
         for wait in WAITS:
@@ -111,7 +110,7 @@ def _patient(fetch_page: FetchPage) -> FetchPage:
 
 @dataclass
 class _Run:
-    """One adoption for one alias; each page costs a few statements, and one for each change."""
+    """One run that adds the messages of other programs to one alias."""
 
     backend: BaseSMSBackend
     using: str
@@ -121,19 +120,16 @@ class _Run:
     pruned_before: datetime | None = field(init=False)
 
     def __post_init__(self) -> None:
-        groups = (
-            DailyTotal.objects.using(self.using)
-            .groups()
-            .filter(alias=self.backend.alias, environment=self.backend.environment)
-        )
-        last = groups.aggregate(day=Max("day"))["day"]
+        groups = DailyTotal.objects.using(self.using).groups()
+        ours = groups.filter(alias=self.backend.alias, environment=self.backend.environment)
+        last = ours.aggregate(day=Max("day"))["day"]
         self.pruned_before = last and midnight(last + timedelta(days=1))
 
     def read_page(self, page: Sequence[SendResult]) -> None:
         entries = [entry for entry in page if not self._is_too_old(entry)]
         self.report.listed += len(entries)
         entries = [_with_number(entry) for entry in entries if self._is_strange(entry)]
-        # In this order: a row of ours may get its id at this moment, and is found by either.
+        # In this order: a row of ours may get its id just now, and one of the two queries finds it.
         sends = self._unsettled(entries)
         rows = self._rows_of(entries)
         fresh = [one for one in entries if self._is_new(one, rows, sends)]
@@ -152,7 +148,7 @@ class _Run:
         return is_dated and entry.created_at < self.since  # type: ignore[operator]
 
     def _is_strange(self, entry: SendResult) -> bool:
-        """Return True if another sender may have sent it; otherwise count in the report why not."""
+        """Return True if the entry may be of another program; else count the entry as skipped."""
         if RESERVED_CUSTOM_KEY in entry.custom:
             self.report.stamped += 1
         elif entry.created_at is None or not digits(entry.recipient):
@@ -164,12 +160,12 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages to these numbers that have no id, and may own one of the entries."""
+        """Return our messages that have no provider id, but the number of one of these entries."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 
     def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
-        """Return the rows with these ids, of all aliases: two aliases may share one account."""
+        """Return the rows of all aliases with these ids: two aliases may share one account."""
         ids = [entry.provider_id for entry in entries]
         rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
         return {row.provider_id or "": row for row in rows}
@@ -177,7 +173,10 @@ class _Run:
     def _is_new(
         self, entry: SendResult, rows: dict[str, Message], sends: Sequence[PossibleSend]
     ) -> bool:
-        """Tell whether to add the entry. If it has a row, update that, or count the entry."""
+        """Return True if the entry must be stored as a new row.
+
+        If an entry of another program already has a row, update that row and return False.
+        """
         row = rows.get(entry.provider_id)
         if row is None:
             may_be_ours = any(_may_be(send, entry) for send in sends)
@@ -193,7 +192,7 @@ class _Run:
 
 
 def _with_number(entry: SendResult) -> SendResult:
-    """Return a copy with the number in E.164, which the provider may spell in another way."""
+    """Return a copy of the entry with its number in E.164, such as "+393331234567"."""
     return replace(entry, recipient=f"+{digits(entry.recipient)}"[:32])
 
 

@@ -1,10 +1,8 @@
-"""Evidence from one scan of the list: proofs of absence, and matches without references.
+"""Conclusions about UNKNOWN messages from one reading of the provider's list.
 
-A wrong proof of absence is the most expensive error of all: the row becomes FAILED, its key is
-free again, and the message is sent a second time.
+If the list proves that a message never arrived, its row becomes FAILED, and a FAILED message may be
+sent again. So if the proof is wrong, the recipient may get the message twice.
 """
-
-from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
@@ -25,18 +23,24 @@ from .listing import PAGE, Listing
 from .report import Reason
 
 CONTROL_MARGIN = timedelta(minutes=2)
-"""The least time between a control and a send, since the list may swap neighbours."""
+"""The minimum time between an UNKNOWN message and the controls before and after the message.
+
+A control is another message of ours in the list. The list may be slightly out of order.
+"""
 
 CLOCK_SKEW = timedelta(minutes=15)
-"""The provider's clock and ours may differ by so much."""
+"""The maximum expected difference between the provider's clock and ours."""
 
 FIRST_DAY = timedelta(days=1)
-"""Only a control that left so soon after an alias's first message can prove its absence."""
+"""The maximum time from the first message of an alias to its next message in the list.
+
+After a longer time, the list cannot prove that the first message never arrived.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PossibleSend:
-    """A message that may have been sent, and the earliest and the latest time, by our clock."""
+    """A message that may have been sent, with the earliest and the latest possible time."""
 
     message: Message
     earliest: datetime
@@ -44,10 +48,9 @@ class PossibleSend:
 
 
 def possible_sends(rows: MessageQuerySet) -> list[PossibleSend]:
-    """Return for each row from when to when it may have been sent.
+    """Return the earliest and the latest time at which each row may have been sent, by our clock.
 
-    A worker may wait with a claimed row, so the claim is the earliest time. The latest is when the
-    row became UNKNOWN: by a time-out, by a dead worker's lease, or after a restore.
+    The earliest time is when the row became SENDING, and the latest is when it became UNKNOWN.
     """
     moves = Event.objects.using(rows.db).filter(message__in=rows.values("pk"), state=State.UNKNOWN)
     latest = dict(moves.values_list("message", "created_at").order_by("created_at"))
@@ -63,9 +66,9 @@ def _possible_send(message: Message, latest: datetime | None) -> PossibleSend:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One of our messages that the list shows: its time by our clock, and by the gateway's.
+    """A message of ours in the provider's list, with its times by our clock and the provider's.
 
-    As a positive control it is evidence that the list shows the messages of that time.
+    A control is evidence that the list shows the messages of that time.
     """
 
     claimed_at: datetime
@@ -74,16 +77,16 @@ class Control:
 
 @dataclass
 class Evidence:
-    """The entries of the list that say something about the messages that a sync searches for.
+    """The facts from the provider's list about the messages that a sync searches for.
 
     Attributes:
         controls: messages of this alias that the list shows with their references.
         unreferenced: messages of this alias that the list shows without references.
-        ownerless: entries without a row, to a number that is searched for.
-        contested: references whose entry in the list contradicts the row.
-        shows_other_references: the list shows references of other deployments or aliases.
-        unlisted: claim times of accepted messages that the list does not show.
-        first_accepted: when the alias claimed the first message that was accepted.
+        ownerless: list entries that have no row, but have the number of an UNKNOWN message.
+        contested: references of messages whose row and list entry contradict each other.
+        shows_other_references: whether the list shows references of other deployments or aliases.
+        unlisted: `claimed_at` of each accepted message that the list does not show.
+        first_accepted: `claimed_at` of the first accepted message of the alias.
     """
 
     listing: Listing
@@ -103,16 +106,16 @@ class Evidence:
 
     @property
     def shows_references(self) -> bool:
-        """Whether the list would show a message of this alias with its reference.
+        """Whether the list shows the references of the messages of this alias.
 
-        Without references, a message that did arrive is invisible to the search for it.
+        If not, a search by reference cannot find a message that arrived.
         """
         return bool(self.controls) or (self.shows_other_references and not self.unreferenced)
 
     def order_controls(self) -> None:
-        """Sort the controls, and drop those whose two times disagree.
+        """Sort the controls (our messages in the list) by time, and drop unreliable controls.
 
-        A row whose time is wrong was accepted at another time, so it proves nothing about its own.
+        A control is unreliable if its times by our clock and the provider's differ unusually.
         """
         offset = self._clock_offset()
         trusted = [
@@ -125,7 +128,7 @@ class Evidence:
     # Absence
 
     def reason_to_doubt(self, send: PossibleSend) -> Reason | None:
-        """Return why the message may have arrived, or None if that is disproved."""
+        """Return why the message may have arrived; None if the message certainly never arrived."""
         if self.is_fresh(send):
             return Reason.TOO_EARLY
         if send.message.reference in self.contested:
@@ -142,26 +145,27 @@ class Evidence:
         return self._doubt_between(send, before, after)
 
     def is_fresh(self, send: PossibleSend) -> bool:
-        """Tell whether the request may still be under way, and arrive later."""
+        """Return True if the request may still be on its way to the provider."""
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the last control before the send; without one, the list may begin later."""
+        """Return the last of our listed messages that was sent before this message, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the first control after the send; without one, the list may end earlier."""
+        """Return the first of our listed messages that was sent after this message, or None."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """Return a control for an alias's first message, if the list reaches back so far.
+        """Return a substitute for an earlier control if this is the first message of the alias.
 
-        No earlier message of ours can serve as the control. So the list must show the next one,
-        sent at most a day later: after a longer time the account may be another one.
+        A control is a message of ours in the list. Return None if the list may be cut off before it
+        reaches this message. Also return None if more than a day lies between this message and the
+        control `after`: in such a time, the alias may have changed to another account.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -172,14 +176,17 @@ class Evidence:
         return Control(start, listed)
 
     def _may_be_cut(self, start: datetime) -> bool:
-        """Tell whether the list may be cut: nothing older, and a multiple of the page size."""
+        """Return True if the list may be cut off before it reaches back to `start`."""
         oldest, count = self.listing.oldest, len(self.listing.seen)
         return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
-        """Doubt a list with a gap between the two controls: the message may be in the gap."""
-        # Messages that left at about the same time may be listed in the other order, so the list
-        # must be read beyond the control before. All times compared are the provider's.
+        """Return why the message may have arrived; None if the list proves that it never arrived.
+
+        `before` and `after` are our listed messages that were sent before and after the message.
+        """
+        # The list may swap messages of about the same time, so it must be read beyond the control
+        # before the send. All times here are the provider's.
         edge = before.created_at - CLOCK_SKEW if before.created_at else send.earliest
         if not self.listing.covers(edge):
             return Reason.NOT_READ
@@ -198,12 +205,13 @@ class Evidence:
     def matches(
         self, sends: Sequence[PossibleSend], rivals: Sequence[PossibleSend]
     ) -> list[tuple[PossibleSend, SendResult]]:
-        """Pair sends with ownerless entries that fit them alone, in both directions.
+        """Pair messages with list entries that have no reference.
 
-        Of two equal messages only one may have arrived, and a guess might choose the wrong one.
+        The message and the entry of a pair fit nothing else. So two equal messages get no entry:
+        perhaps only one of them arrived, and a guess might choose the wrong one.
 
         Args:
-            rivals: all sends to which an ownerless entry could belong, these among them.
+            rivals: all messages that could match one of the entries; this includes `sends`.
         """
         pairs = []
         for send in sends:
@@ -215,11 +223,11 @@ class Evidence:
         return pairs
 
     def _is_complete_around(self, send: PossibleSend) -> bool:
-        """Tell whether no other entry can fit: all of them are listed, and were read."""
+        """Return True if the list was read far enough and late enough to show this message."""
         return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
     def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
-        """Tell whether number, text, sender and time all fit the message."""
+        """Return True if number, text, sender and time of the entry all fit the message."""
         first, last = self._window(send)
         return (
             entry.created_at is not None
@@ -230,12 +238,12 @@ class Evidence:
         )
 
     def _window(self, send: PossibleSend) -> tuple[datetime, datetime]:
-        """Return from when to when the provider would have listed it, by the provider's clock."""
+        """Return the limits for the time of a fitting entry, by the provider's clock."""
         offset = self._clock_offset()
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 
     def _clock_offset(self) -> timedelta:
-        """Return how far the provider's clock is ahead: the median, as single rows may be wrong."""
+        """Return how far the provider's clock is ahead of ours, as the median of many messages."""
         seconds = [
             (one.created_at - one.claimed_at).total_seconds()
             for one in (self.controls or self.unreferenced)[:1000]
@@ -245,12 +253,12 @@ class Evidence:
 
 
 def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySet:
-    """Return the rows that may own an ownerless entry to one of these numbers.
+    """Return the rows without a provider id that entries with these numbers may belong to.
 
-    A row that a person or a proof has ended is a rival, too: its message may have arrived later.
+    Rows that a person or a sync made FAILED are included, as their messages may have arrived.
 
     Args:
-        rows: those of the whole database, since other deployments may share the account.
+        rows: the rows of all deployments, because deployments may share an account.
     """
     sent = [State.SENDING, State.UNKNOWN, State.NEW, State.PENDING]
     to_them = Q(recipient__in=numbers) | Q(redirected_to__in=numbers)
@@ -261,25 +269,25 @@ def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySe
 
 
 def agrees(message: Message, entry: SendResult) -> bool:
-    """Tell whether the entry may be the row's: one with another number is copied or forged."""
+    """Return False if the numbers differ, which shows that the reference was copied or forged."""
     return not entry.recipient or not message.sent_to or _same_number(message, entry)
 
 
 def _may_be(message: Message, entry: SendResult) -> bool:
-    """Tell whether an ownerless entry may be the message; a missing text fits every message."""
+    """Return True if number and text of the entry fit the message; a missing text fits any text."""
     if not _same_number(message, entry):
         return False
-    # The fingerprint of a forgotten text differs once the SECRET_KEY has changed.
+    # A scrubbed text has only a fingerprint, which differs after a change of the SECRET_KEY.
     return message.scrubbed or not entry.body or _same_text(message, entry.body)
 
 
 def _same_number(message: Message, entry: SendResult) -> bool:
-    """Compare digits alone: the provider may list a number without "+", or with spaces."""
+    """Return True if the numbers have the same digits; spaces and a missing "+" do not matter."""
     return digits(message.sent_to) == digits(entry.recipient)
 
 
 def _same_text(message: Message, body: str) -> bool:
-    """Compare words alone, since the provider may list a text with other white space."""
+    """Return True if the texts have the same words. If ours was deleted, compare fingerprints."""
     if message.scrubbed:
         return bool(body) and fingerprint(body) == message.fingerprint
     return message.body.split() == body.split()

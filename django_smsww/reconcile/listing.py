@@ -1,10 +1,8 @@
-"""Reads the provider's list, whose order, page size and limits are documented nowhere.
+"""Read the provider's list of messages page by page.
 
-So nothing is assumed. The order shows in the times of the messages. Each page overlaps the one
-before by one message, so that a gap is noticed. Only a page with nothing new ends the list.
+The order, page size and limits of the list are not documented. So the order is found from the times
+of the messages. Each page overlaps the previous page by one message, to notice gaps.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +14,10 @@ from ..sms import SendResult
 PAGE = 100
 MAX_PAGES = 1000
 FARTHEST = PAGE * MAX_PAGES * 100
-"""No position beyond this one is searched."""
+"""The highest position in the list that the search for an old entry tries."""
 
 JITTER = timedelta(minutes=1)
-"""Neighbours in a list that is ordered by time may stand the wrong way round by so much."""
+"""The maximum time by which an entry may be out of order in an ordered list."""
 
 FetchPage = Callable[[int, int], Sequence[SendResult]]
 
@@ -31,14 +29,12 @@ class Order(Enum):
 
 @dataclass
 class Listing:
-    """The part of the list that was read.
+    """The part of the provider's list that was read so far.
 
     Attributes:
-        seen: the ids read.
-        has_ended: the last page brought nothing new, so the list was read to its end.
-        is_whole: no gap was noticed, and every entry could be read.
-        oldest: the time of the oldest message read.
-        max_pages: how many pages are read, at most.
+        has_ended: True if the end of the list was reached.
+        is_whole: True if no gap was noticed, and every entry could be read.
+        oldest: the time of the oldest message that was read.
     """
 
     fetch_page: FetchPage
@@ -53,7 +49,7 @@ class Listing:
     _last_time: datetime | None = None
 
     def read(self, horizon: datetime) -> Iterator[list[SendResult]]:
-        """Yield the new entries page by page, until all are older than the horizon, or the end."""
+        """Yield the new entries of each page, back to the time `horizon` or to the list's end."""
         page = self._first_page(horizon)
         skip, idle = self._start, 0
         for _ in range(self.max_pages):
@@ -62,14 +58,14 @@ class Listing:
             yield fresh
             if self._is_over(page, fresh, idle) or self._is_past(page, horizon):
                 return
-            overlap = 1 if self._widest > 1 else 0  # a page of one has no room for it
+            overlap = 1 if self._widest > 1 else 0  # pages of one entry cannot overlap
             skip += len(page) - overlap
             page = self.fetch_page(skip, PAGE)
             joins = any(entry.provider_id in self.seen for entry in page)
             self.is_whole &= joins if overlap else not page
 
     def covers(self, moment: datetime) -> bool:
-        """Tell whether all entries since this time, by the provider's clock, were read."""
+        """Return True if all entries since this time (by the provider's clock) were read."""
         if not self.is_whole:
             return False
         is_past = self.oldest is not None and self.oldest < moment
@@ -80,7 +76,10 @@ class Listing:
         return self.has_ended and self._start == 0
 
     def _first_page(self, horizon: datetime) -> Sequence[SendResult]:
-        """Return the first page or, of a list that begins with the oldest, one near the horizon."""
+        """Return the page at which reading starts.
+
+        This is the first page, or a page near `horizon` if the list begins with its oldest entries.
+        """
         page = self.fetch_page(0, PAGE)
         self.order = _order_of(page)
         if self.order is not Order.OLDEST_FIRST or _times(page)[-1] >= horizon:
@@ -89,7 +88,7 @@ class Listing:
         return self.fetch_page(self._start, PAGE) if self._start else page
 
     def _position_of(self, horizon: datetime) -> int:
-        """Search a position shortly before the horizon: double it, then halve the distance."""
+        """Return the position of an entry that is a little older than `horizon`."""
         low, high = 0, PAGE
         while high < FARTHEST and self._is_older(high, horizon):
             low, high = high, high * 2
@@ -115,7 +114,7 @@ class Listing:
         return fresh
 
     def _check_order(self, moment: datetime | None) -> None:
-        """Give up the order of the list at the first message without a time or out of order."""
+        """Treat the list as unordered if an entry has no time, or a time that breaks the order."""
         if moment is None:
             self.order = None
             return
@@ -128,8 +127,8 @@ class Listing:
     def _is_over(self, page: Sequence[SendResult], fresh: Sequence[SendResult], idle: int) -> bool:
         if fresh:
             return False
-        # A page with nothing but the overlap is the end. A full page of known messages means that
-        # new ones have pushed them down; twice in a row, that the list ignores the position.
+        # A page with only the overlap is the end. A full page of known messages means that new
+        # messages have shifted the list. Two such pages mean that the list ignores the position.
         self.has_ended = len(page) < min(self._widest, 2) or not page
         is_stuck = idle > 1 and not self.has_ended
         self.is_whole &= not is_stuck
@@ -145,7 +144,7 @@ def _times(page: Sequence[SendResult]) -> list[datetime]:
 
 
 def _order_of(page: Sequence[SendResult]) -> Order | None:
-    """Return the order that the times on a page show, or None if they show none."""
+    """Return the order of the entries on a page, or None if their times do not show an order."""
     times = _times(page)
     if len(times) < max(len(page), 2) or times[0] == times[-1]:
         return None

@@ -1,6 +1,4 @@
-"""Scans the provider's list: updates known rows, adopts found ones, and gathers evidence."""
-
-from __future__ import annotations
+"""Read the provider's list to update rows, find lost messages, and collect evidence."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,11 +14,14 @@ from .ownership import names_another
 from .session import Session
 
 IDLE_PAGES = 2
-"""After so many pages in a row without a candidate, single look-ups are cheaper."""
+"""Reading may stop after at least this number of consecutive pages without a row to refresh.
+
+From then on, look-ups of single messages probably need fewer requests.
+"""
 
 
 def scan(session: Session) -> None:
-    """Read the list back to the oldest message that is searched for."""
+    """Read the provider's list back to the oldest message that the sync searches for."""
     _read_list(session)
     session.rows.filter(reference__in=session.nameless).update(checked_at=session.now)
 
@@ -43,9 +44,9 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return back to what time the list must be read; None if no UNKNOWN row needs it."""
-    sends, since = session.unknown.values(), session.restored_to
-    sent = [one.earliest for one in sends if not session.has_given_up(one)]
+    """Return how far back the list must be read; None if there are no messages to search for."""
+    since = session.restored_to
+    sent = [one.earliest for one in session.searched()]
     sent += session.nameless.values()
     if not sent:
         return since and since - CLOCK_SKEW
@@ -56,8 +57,7 @@ def _horizon(session: Session) -> datetime | None:
 
 
 def _has_reached(session: Session, horizon: datetime | None) -> bool:
-    searched = [one for one in session.unknown.values() if not session.has_given_up(one)]
-    if not (session.restored_to or searched or session.nameless):
+    if not (session.restored_to or session.searched() or session.nameless):
         return True
     return horizon is None or session.listing.covers(horizon)
 
@@ -89,7 +89,7 @@ def _read_page(session: Session, page: Sequence[SendResult]) -> None:
 
 
 def rows_named(session: Session, stamps: Sequence[Stamp]) -> dict[UUID, Message]:
-    """Return the rows of this deployment, of all aliases, with the references of the stamps."""
+    """Return the rows of this deployment, of any alias, that have these references."""
     ours = session.backend.environment
     references = [one.reference for one in stamps if one.environment == ours]
     rows = Message.objects.using(session.using).defer("body").filter(environment=ours)
@@ -97,7 +97,7 @@ def rows_named(session: Session, stamps: Sequence[Stamp]) -> dict[UUID, Message]
 
 
 def _read_known(session: Session, row: Message, entry: SendResult, stamp: Stamp | None) -> None:
-    """Read an entry whose id a row of the alias has."""
+    """Update the row from its list entry; if their final states differ, plan a look-up instead."""
     _add_control(session, row, entry, stamp)
     if session.candidates.pop(entry.provider_id, None):
         session.report.looked += 1
@@ -108,7 +108,7 @@ def _read_known(session: Session, row: Message, entry: SendResult, stamp: Stamp 
 
 
 def _read_stamped(session: Session, entry: SendResult, stamp: Stamp, row: Message | None) -> None:
-    """Read an entry with a reference, and with an id that no row of the alias has."""
+    """Process a list entry with a reference, if no row of the alias has the entry's provider id."""
     evidence = session.evidence
     if stamp.environment != session.backend.environment:
         evidence.shows_other_references = True
@@ -123,14 +123,14 @@ def _read_stamped(session: Session, entry: SendResult, stamp: Stamp, row: Messag
     elif not agrees(row, entry):
         evidence.contested.add(row.reference)
     else:
-        # A reference in the list of our own account is enough. The signature may be that of a
-        # SECRET_KEY that was rotated.
+        # In the list of our own account the reference is enough: its signature may be of an
+        # earlier SECRET_KEY.
         session.adopt(row, entry)
         _add_control(session, row, entry, stamp)
 
 
 def _read_orphan(session: Session, entry: SendResult, stamp: Stamp) -> None:
-    """Report a message of ours that has no row: it was sent after the restored backup."""
+    """After a restore, report a message of ours that was sent after the backup and has no row."""
     if session.restored_to is None or not stamp.is_authentic:
         return
     if entry.created_at is None or entry.created_at >= session.restored_to - CLOCK_SKEW:
@@ -148,7 +148,7 @@ def _add_control(session: Session, row: Message, entry: SendResult, stamp: Stamp
 
 
 def has_news(row: Message, entry: SendResult) -> bool:
-    """Tell whether an entry says more than the row, so that most rows are not written again."""
+    """Return True if a list entry has newer data than the row, so that the row must be updated."""
     is_newer = entry.updated_at is not None and (
         row.provider_updated_at is None or entry.updated_at > row.provider_updated_at
     )

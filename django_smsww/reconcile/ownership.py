@@ -1,11 +1,9 @@
-"""Move each provider id to the row that the provider's record names by its reference.
+"""Move provider ids from wrong rows to the rows to which they belong.
 
-The signature of a callback covers the reference, but not the provider id. The provider's record
-with this id has the reference of the message that was sent, so the record overrules the callback:
-see Note [Whose id it is].
+A callback may bring a wrong provider id, because its signature does not cover the id. The
+provider's record of this id contains the reference of the message that was really sent. So the id
+belongs to the row with this reference: see Note [Whose id it is] in `models/transitions.py`.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass, field
 
@@ -19,32 +17,32 @@ from ..sms import SendResult
 
 @dataclass
 class Ownership:
-    """Rows and entries of one sync whose ids and references disagree.
+    """The rows and list entries of one sync that disagree about provider ids and references.
 
     Attributes:
-        misnamed: rows with the id of another message.
-        named: entries without a row of their id, each with the row that its reference names.
+        misnamed: rows that have the provider id of another message.
+        named: pairs of a row and a list entry with the same reference, but another provider id.
     """
 
     misnamed: list[Message] = field(default_factory=list)
     named: list[tuple[Message, SendResult]] = field(default_factory=list)
 
     def give_back(self, rows: MessageQuerySet) -> None:
-        """Take the wrong ids from their rows.
+        """Remove the wrong provider ids from their rows.
 
-        A row whose own entry is there takes over its id, state and facts. Without it the row is
-        UNKNOWN: state and facts that came with the wrong id are another message's, too.
+        If the list entry of such a row was found, the row gets the id, state and data of this
+        entry. Otherwise the row becomes UNKNOWN, because its state and data came with the wrong id.
         """
         own = {row.pk: entry for row, entry in reversed(self.named)}
         with transaction.atomic(using=rows.db):
-            # All ids go before the first one comes: two rows may have each other's.
+            # Remove all wrong ids before setting one: two rows may have each other's id.
             for row in [row for row in self.misnamed if _take_id(rows, row, row.pk in own)]:
                 if row.pk in own:
                     overrule_callbacks(row, own[row.pk])
 
 
 def names_another(row: Message, entry: SendResult) -> bool:
-    """Tell whether the entry bears the reference of another message of this deployment."""
+    """Return True if the entry has the reference of another message of the same deployment."""
     stamp = read_custom_stamp(entry.custom)
     if stamp is None or stamp.environment != row.environment:
         return False
@@ -52,7 +50,7 @@ def names_another(row: Message, entry: SendResult) -> bool:
 
 
 def came_by_callback(row: Message) -> bool:
-    """Tell whether a callback brought the id of this row."""
+    """Return True if a callback brought the provider id of this row."""
     heard = Callback.objects.using(row._state.db).filter(source=Callback.Source.CALLBACK)
     return heard.filter(reference=row.reference, provider_id=row.provider_id).exists()
 

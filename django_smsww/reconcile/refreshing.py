@@ -1,6 +1,4 @@
-"""Ask the gateway about messages that somebody chose, in the admin or over the API."""
-
-from __future__ import annotations
+"""Ask the gateway about messages that a user chose in the admin or through the API."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,15 +11,17 @@ from ..models import Message
 from ..states import State
 from .run import look_up, sync
 
+ALIAS_UNUSABLE = _("Its alias cannot be used as it is configured now.")
+
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What the gateway answered about one message.
+    """The gateway's answer about one message.
 
     Attributes:
         message: the row, with its new state.
-        error: why the gateway gave no answer.
-        is_missing: whether the gateway has no message with the id of the row.
+        error: the error if the gateway gave no answer, or None.
+        is_missing: True if the gateway has no message with the provider id of the row.
     """
 
     message: Message
@@ -30,16 +30,13 @@ class Refreshed:
 
 
 def why_not_refreshable(message: Message) -> str:
-    """Return why the gateway cannot be asked about this message, or "".
-
-    The text is English; `gettext` translates it for a page.
-    """
+    """Return in English why the gateway cannot look this message up; "" if it can."""
     if not message.provider_id and message.state != State.UNKNOWN:
         return _("The gateway does not know it.")
     try:
         backend = sms_backends[message.alias]
     except InvalidSMSBackend:
-        return _("Its alias cannot be used as it is configured now.")
+        return ALIAS_UNUSABLE
     if message.environment != backend.environment:
         return _("It belongs to another deployment.")
     can = backend.supports_fetch if message.provider_id else backend.supports_fetch_page
@@ -47,9 +44,10 @@ def why_not_refreshable(message: Message) -> str:
 
 
 def refresh(messages: Iterable[Message]) -> Iterator[Refreshed]:
-    """Read the list once for all messages without a provider id, and look up the others.
+    """Ask the gateway about these messages, and yield one answer for each message.
 
-    Each of the others is looked up when you take its answer: stop after an error.
+    For messages without a provider id, the provider's list is read at the start. Any other message
+    is looked up when the iteration reaches it. To save requests, stop iterating after an error.
     """
     rows = list(messages)
     lost = {row.alias for row in rows if not row.provider_id}

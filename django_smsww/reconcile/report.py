@@ -1,8 +1,5 @@
-"""The reports of one sync, and of one adoption, of one alias."""
-
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -13,39 +10,53 @@ from ..exceptions import SMSError
 
 
 class Reason(Enum):
-    """Why a message stays UNKNOWN; the row keeps the value as its error text."""
+    """The reason why a message stays UNKNOWN; the row stores the value as its error text."""
 
-    TOO_EARLY = _("Not settled: its request may still be under way")
-    KNOWN = _("Not settled: the provider knows it, but did not say what became of it")
-    CONTESTED = _("Not settled: the message with its reference contradicts this row")
+    TOO_EARLY = _(
+        "Not settled yet: for 10 minutes after a message became UNKNOWN, its request may still be "
+        "under way"
+    )
+    KNOWN = _("Not settled: the provider knows the message, but did not say what became of it")
+    CONTESTED = _(
+        "Not settled: the provider has a message with this reference, but with other data "
+        "than the row"
+    )
     NOT_ECHOED = _("Not settled: the provider's list shows no references, and no match is certain")
-    TWIN = _("Not settled: a message of unknown origin has its number and text")
-    NO_CONTROL_BEFORE = _("Not settled: the list shows no message of ours from before it")
-    NO_CONTROL_AFTER = _("Not settled: the list shows no message of ours from after it")
+    TWIN = _("Not settled: a message of unknown origin has the same number and text")
+    NO_CONTROL_BEFORE = _(
+        "Not settled: the list shows no message of this alias that was sent more than 2 minutes "
+        "before this one"
+    )
+    NO_CONTROL_AFTER = _(
+        "Not settled: the list shows no message of this alias that was sent more than 2 minutes "
+        "after this one became UNKNOWN. Send one, and run smsww_sync again"
+    )
     NOT_READ = _("Not settled: the list could not be read far enough")
-    HOLE = _("Not settled: the list lacks messages that were accepted at about its time")
+    HOLE = _(
+        "Not settled: the list lacks other messages that were accepted at about the same time as "
+        "this one"
+    )
     NO_LIST = _("Not settled: the provider's list cannot be read")
-    GIVEN_UP = _("Not settled: it was looked for long enough, and a person must decide")
+    GIVEN_UP = _("Not settled: the search has ended without a result, and a person must decide")
 
 
 @dataclass(slots=True)
 class Adoption:
-    """The counts of one adoption, without numbers and texts.
+    """The counts of one run that stores the messages of other programs.
 
     Attributes:
-        is_dry_run: nothing was written; `added` and `updated` count the rows that a real run would
-            write.
-        listed: entries that were read.
-        added: entries that are now stored as rows from elsewhere.
-        updated: rows from elsewhere that the list has changed.
-        known: other entries with a row.
-        stamped: entries with the reference of this deployment or another one.
-        held_back: entries that may belong to a row whose outcome is not settled.
-        pruned: entries as old as messages that `smsww_prune` has deleted.
-        unreadable: entries without a number or a time.
-        is_whole: no gap was noticed in the list, and every entry had an id.
-        skipped: why the provider was not asked at all.
-        error: the provider's error that ended the run early; a further run goes on.
+        is_dry_run: True if nothing was written; then the counts show what a real run would write.
+        listed: list entries that were read, except entries that are too old.
+        added: entries that were stored as new rows.
+        updated: rows of other programs' messages that were updated from the list.
+        known: entries that have a row already, if this run did not change the row.
+        stamped: skipped entries with a reference of this deployment or of another one.
+        held_back: skipped entries that may belong to a row of ours without a provider id.
+        pruned: skipped entries so old that `smsww_prune` may have deleted their messages.
+        unreadable: skipped entries without a number or a time.
+        is_whole: True if no gap was noticed in the list, and every entry had an id.
+        skipped: why the provider was not asked at all; "" if the provider was asked.
+        error: the provider's error that ended the run early, or None.
     """
 
     alias: str
@@ -63,31 +74,33 @@ class Adoption:
     error: SMSError | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
         counts = {each.name: getattr(self, each.name) for each in fields(self)}
         return counts | {"error": str(self.error) if self.error else ""}
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """The result of one sync; it names messages by reference or provider's id alone.
+    """The result of one sync, which names messages only by reference or provider id.
 
     Attributes:
-        skipped: why the provider was not asked at all.
-        held: rows that became UNKNOWN because a backup was restored.
-        looked: rows whose record the provider sent.
-        adopted: rows that were found and now have the provider's id.
-        moved: rows with a new state, adopted ones included.
-        corrected: rows whose final state a single look-up corrected.
-        proved_absent: rows that are FAILED now, since they never arrived.
-        still_unknown: references of the other UNKNOWN rows, with the reasons.
-        missing: references of accepted rows that the provider does not have.
-        doubled: references that the list shows under a second id.
-        orphans: after a restore, ids of messages with our signature and without a row.
-        left: unfinished rows for which this sync had no look-ups left.
-        pages, requests: how many were asked for.
-        error: the provider's error that ended the sync early; verdicts before it stay.
-        adoption: the counts of `smsww_sync --adopt`, if that was asked for.
+        skipped: why the provider was not asked at all; "" if the provider was asked.
+        held: how many rows became UNKNOWN because a backup was restored.
+        looked: how many rows the sync has looked up, or searched for in the list.
+        adopted: how many rows were found, and got the provider id of their list entry.
+        moved: how many rows have a new state, including adopted rows.
+        corrected: how many rows had a final state that a single look-up has corrected.
+        proved_absent: how many rows became FAILED because their messages never arrived.
+        still_unknown: references of the rows that are still UNKNOWN, with the reasons.
+        retry_at: the time from which a sync can judge the rows that are too recent now; None if
+            there are no such rows.
+        missing: references of accepted messages that the provider does not have.
+        doubled: references of rows for which the list shows a second provider id.
+        orphans: after a restore, provider ids of messages with our signature, but without a row.
+        left: how many unfinished rows were not looked up, because the sync had reached its limit.
+        pages: how many pages of the list were read.
+        requests: how many requests were made, including the requests for pages.
+        error: the provider's error that ended the sync early, or None. Settled rows stay settled.
+        adoption: the counts of `smsww_sync --adopt`; None without this option.
     """
 
     alias: str
@@ -100,6 +113,7 @@ class SyncReport:
     corrected: int = 0
     proved_absent: int = 0
     still_unknown: dict[UUID, Reason] = field(default_factory=dict)
+    retry_at: datetime | None = None
     missing: list[UUID] = field(default_factory=list)
     doubled: list[UUID] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -111,16 +125,16 @@ class SyncReport:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the provider failed to answer, so that some work is left."""
+        """Whether an error of the provider ended the sync or adoption, so that work is left."""
         return bool(self.error or (self.adoption and self.adoption.error))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
         return {each.name: getattr(self, each.name) for each in fields(self)} | {
             "still_unknown": [
                 {"reference": str(reference), "reason": why.name.lower(), "text": why.value}
                 for reference, why in self.still_unknown.items()
             ],
+            "retry_at": self.retry_at and self.retry_at.isoformat(),
             "missing": list(map(str, self.missing)),
             "doubled": list(map(str, self.doubled)),
             "error": str(self.error) if self.error else "",

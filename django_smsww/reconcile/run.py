@@ -1,10 +1,8 @@
-"""Sync an alias: read the list, look up the messages that it does not show, give verdicts.
+"""Sync an alias: read the provider's list, look up single messages, and decide about UNKNOWN rows.
 
-Each write is one conditional UPDATE, so that syncs, callbacks and workers may run at the same
-time. No transaction is open while the provider is asked.
+Each change of a row is one conditional UPDATE, so syncs, callbacks and workers may run at the same
+time. No transaction is open during a request to the provider.
 """
-
-from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
@@ -43,16 +41,16 @@ def sync(
     max_lookups: int = MAX_LOOKUPS,
     on_request: OnRequest | None = None,
 ) -> SyncReport:
-    """Settle the unknown outcomes of one alias and refresh its unfinished messages.
+    """Find out the outcome of an alias's UNKNOWN messages, and refresh its unfinished messages.
 
-    Only rows of the backend's own environment are touched. You may run it at any time, and several
-    at once. An error of the provider ends it early and is the report's `error`.
+    You may run several syncs at once. A sync changes only rows of the backend's environment. An
+    error of the provider is not raised, but ends the sync: see `error` of the report.
 
     Args:
         backend: the backend, or its alias.
-        after_restore: when the restored backup was made; see `hold_after_restore`.
-        grace: for how long after its claim a request may still be under way.
-        max_lookups: how many messages that the list does not show are looked up one by one.
+        after_restore: the time at which the restored backup was made; see `hold_after_restore()`.
+        grace: how long a request may still be under way after its row became UNKNOWN.
+        max_lookups: the maximum number of messages that are looked up one by one.
         on_request: called after each request with the report so far.
     """
     if isinstance(backend, str):
@@ -70,7 +68,7 @@ def sync(
     restored_to = after_restore and project_time(after_restore)
     with backend:
         _run(Session(backend, using, report, grace, restored_to, on_request), max_lookups)
-    if report.error is None and max_lookups:  # one click of the admin looks for no other message
+    if report.error is None and max_lookups:  # `refresh()` makes no full sync
         Heartbeat.objects.using(using).beat(backend.environment, f"sync:{backend.alias}")
     return report
 
@@ -90,13 +88,16 @@ def _run(session: Session, max_lookups: int) -> None:
 
 
 def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
-    """Make rows UNKNOWN that may have left since a restored backup; return how many.
+    """Make UNKNOWN the rows that may have been sent after the backup; return their number.
 
-    A row that is QUEUED or SENDING in the backup may have been sent since, so a worker would send
-    it twice. Call this before any worker starts; a sync then searches for these messages.
+    A row that is QUEUED or SENDING in the backup may have been sent since then. A worker would send
+    such a message again, so call this function before any worker starts.
 
     Args:
-        since: when the backup was made, aware; better too early than too late.
+        since: when the backup was made, as an aware datetime. If in doubt, choose an earlier time.
+
+    Raises:
+        ValueError: `since` is naive.
     """
     if timezone.is_naive(since):
         raise ValueError("since must be an aware datetime, such as 2030-01-31T12:00:00+00:00.")
@@ -109,12 +110,12 @@ def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
 
 
 def look_up(message: Message) -> Outcome | None:
-    """Ask for one accepted message and record the answer; None if the provider does not have it.
+    """Ask the provider about one accepted message, and store the answer.
 
-    The provider's record of a single message is the authority: it may correct a final state.
+    Return None if the provider does not know the message. The answer may correct a final state.
 
     Raises:
-        ValueError: the message has no provider's id.
+        ValueError: the message has no provider id.
         SMSError: the provider gave no usable answer.
     """
     if not message.provider_id:
@@ -122,7 +123,7 @@ def look_up(message: Message) -> Outcome | None:
     try:
         result = sms_backends[message.alias].fetch(message.provider_id)
     except SMSError as error:
-        # No variable: a report of the error shows those.
+        # Put number and text into no variable: error reports show variables.
         error.detail = without_content(
             error.detail, (message.sent_to, message.recipient, message.body)
         )
@@ -136,7 +137,7 @@ def look_up(message: Message) -> Outcome | None:
 
 
 def _look_up_rest(session: Session, limit: int) -> None:
-    """Look up `limit` messages at most: disputed ones, then the longest unchecked."""
+    """Look up at most `limit` messages, first those whose final state the list contradicts."""
     rest = list(session.candidates.values())
     rest.sort(key=lambda row: (row.checked_at is not None, row.checked_at or session.now, row.pk))
     chosen = [row.pk for row in session.disputed] + [row.pk for row in rest]
@@ -170,10 +171,7 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """Look up the ids of rows that the list shows under another id, if a callback brought them.
-
-    The message of such an id may be another one, which the scan did not reach, or none at all.
-    """
+    """If the list shows a second id for a message, look up the id that came from a callback."""
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

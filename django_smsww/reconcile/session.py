@@ -1,6 +1,4 @@
-"""One sync of one alias: its rows, its requests, and the writes that its steps share."""
-
-from __future__ import annotations
+"""The state of one sync of one alias: its rows, its requests, and its database writes."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -26,23 +24,23 @@ from .report import SyncReport
 logger = logging.getLogger("django_smsww")
 
 OVERDUE = timedelta(hours=48)
-"""The gateway tries to deliver for so long (specification 1.2.7)."""
+"""The time for which the gateway tries to deliver a message (specification 1.2.7)."""
 
 FORGET = timedelta(days=30)
-"""So long after its claim, a missing price or final state of a message is given up."""
+"""The age from which a sync no longer asks for a missing price or final state."""
 
 SOON = timedelta(hours=1)
 _AGES = [timedelta(hours=hours) for hours in (6, 24)]
 _AGES += [timedelta(days=days) for days in (2, 4, 8, 15, 22, 29)]
-"""At these ages a message is asked for once more, as long as a fact of it is missing."""
+"""The ages at which a sync asks again about a message that has no final state or no price."""
 
 GIVE_UP = timedelta(days=7)
-"""The last search for an UNKNOWN message is later than this after its send."""
+"""The age of an UNKNOWN message after which one last sync searches for the message."""
 
 BLOCK_ROWS = 2000
 
 _OPEN = Q(state__in=(State.NEW, State.PENDING, State.UNKNOWN))
-# A price of zero is a missing one: the gateway fills prices in late.
+# A price of zero counts as missing: the gateway fills in prices late.
 _LACKS_PRICE = Q(state__in=SETTLED_BY_PROVIDER) & (Q(total_price=None) | Q(total_price=0))
 
 OnRequest = Callable[[SyncReport], object]
@@ -50,7 +48,7 @@ T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
-    """An accepted row of which the provider may have news; a tuple, as there may be a million."""
+    """An accepted row that a sync may refresh: a tuple, because there may be a million of them."""
 
     provider_id: str
     pk: int
@@ -59,11 +57,11 @@ class Candidate(NamedTuple):
 
 
 def record(message: Message, result: SendResult, *, is_authority: bool = False) -> Outcome:
-    """Write the provider's record of a message into its row and into the ledger.
+    """Write the provider's record of a message into its row, and store the record as a `Callback`.
 
     Args:
-        is_authority: the record answers a look-up of this one message. Only such a record may
-            replace a final state by another one; a page of the list counts as a callback does.
+        is_authority: True if the record is the answer to a look-up of this one message. Only such a
+            record may replace a final state by another final state; an entry of the list may not.
     """
     using = message._state.db
     cause = Cause.LOOKUP if is_authority else Cause.EVIDENCE
@@ -87,11 +85,11 @@ class Session:
 
     Attributes:
         restored_to: when the restored backup was made, or None.
-        now: the database's time at the start; rows are judged as of this moment.
-        unknown: UNKNOWN rows not found yet, with the times of their sending, by reference.
-        candidates: accepted rows that the provider may know more about, by its id.
-        nameless: accepted rows without the provider's id, and when they were claimed.
-        ownership: rows and entries whose ids and references disagree.
+        now: the database's time at the start of the sync. All rows are judged by this time.
+        unknown: the UNKNOWN rows that were not found yet, by reference.
+        candidates: accepted rows that still lack a final state or a price, by provider id.
+        nameless: `claimed_at` of accepted rows without a provider id, by reference.
+        ownership: rows and list entries that disagree about provider ids and references.
         disputed: rows whose final state the list contradicts.
     """
 
@@ -123,7 +121,7 @@ class Session:
         named = self._recent().filter(due).exclude(provider_id=None).order_by("-pk")
         rows = named.values_list(*Candidate._fields).iterator(BLOCK_ROWS)
         # Note [Cursors behind PgBouncer]: iterator() opens a server-side cursor. A pooler that
-        # gives a connection away after each transaction loses one that was opened outside of any.
+        # changes the connection after each transaction loses a cursor that is not in one.
         with transaction.atomic(using=self.using):
             return {row.provider_id: row for row in map(Candidate._make, rows)}
 
@@ -136,19 +134,26 @@ class Session:
         return self.rows.filter(claimed_at__gt=self.now - FORGET)
 
     def _due(self, always: timedelta) -> Q:
-        """Return the condition that a row is due: at each sync up to this age, then more seldom."""
+        """Return the query condition for the rows that a sync must check now.
+
+        A row younger than `always` is due in each sync; an older row, once for each age in `_AGES`.
+        """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
         for age in _AGES:
             due |= Q(claimed_at__lte=self.now - age, checked_at__lt=F("claimed_at") + age)
         return due
 
     def has_given_up(self, send: PossibleSend) -> bool:
-        """Tell whether an earlier sync has made the last search for this message."""
+        """Return True if an earlier sync has made the last search for this message."""
         checked_at = send.message.checked_at
         return checked_at is not None and checked_at > send.latest + GIVE_UP
 
+    def searched(self) -> list[PossibleSend]:
+        """Return the UNKNOWN rows that this sync searches for and has not found yet."""
+        return [send for send in self.unknown.values() if not self.has_given_up(send)]
+
     def read_misnamed(self, owner: Message, entry: SendResult, named: Message | None) -> None:
-        """Read a record with the id of one row and the reference of another."""
+        """Process a record that has the provider id of `owner`, but another row's reference."""
         self.candidates.pop(entry.provider_id, None)
         if named is not None:
             self.evidence.contested.add(named.reference)
@@ -163,7 +168,7 @@ class Session:
     # Writes
 
     def settle_ownership(self) -> None:
-        """Give each record to the row that its reference names."""
+        """Remove wrong provider ids, and store the records of `ownership` in their right rows."""
         self.ownership.give_back(self.rows)
         nameless = {row.pk for row in self.ownership.misnamed}
         for row, entry in self.ownership.named:
@@ -171,7 +176,7 @@ class Session:
                 continue
             if row.provider_id and row.pk not in nameless:
                 self.report.doubled.append(row.reference)
-                self.record(row, entry)  # which moves nothing, and notes a mismatch in the ledger
+                self.record(row, entry)  # it moves nothing, and stores a mismatch
             else:
                 self.adopt(row, entry)
                 nameless.discard(row.pk)
@@ -182,7 +187,7 @@ class Session:
         return outcome
 
     def adopt(self, row: Message, result: SendResult) -> None:
-        """Store in a row the list entry that was recognised as its message."""
+        """Store a list entry in the row of its message, and count the row as found."""
         if self.record(row, result) not in (Outcome.MOVED, Outcome.STOOD, Outcome.UNKNOWN_WORD):
             return
         self.report.adopted += 1

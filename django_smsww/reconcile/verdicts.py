@@ -1,6 +1,4 @@
-"""Verdicts: settle the UNKNOWN rows that the evidence decides, and note the doubt on the others."""
-
-from __future__ import annotations
+"""Decide about UNKNOWN rows if the evidence is clear; store why the other rows stay UNKNOWN."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,33 +15,40 @@ from .session import Session
 
 
 def settle(session: Session) -> None:
-    """Give a verdict on each UNKNOWN row.
+    """Decide about each UNKNOWN row, or store in the row why it stays UNKNOWN.
 
-    The rows are read again, so that a send that began during the scan is not judged by it.
+    A row that became UNKNOWN while the list was read cannot be judged yet, and stays UNKNOWN.
     """
     if session.unknown:
         _drop_owned_entries(session)
         session.evidence.order_controls()
-        session.evidence.first_accepted = _first_accepted(session)
+        accepted = session.rows.filter(Q(state__in=PROVIDER) | Q(provider_id__isnull=False))
+        session.evidence.first_accepted = accepted.aggregate(first=Min("claimed_at"))["first"]
         with transaction.atomic(using=session.using):  # see Note [Cursors behind PgBouncer]
             session.evidence.unlisted = list(_unlisted(session))
     if session.unknown and not session.evidence.shows_references:
         _adopt_matches(session)
+    _count_searched(session)
     for send in session.unknown_sends():
-        _settle_one(session, send)
+        reason = _reason_to_doubt(session, send)
+        if reason is not None:
+            _keep_unknown(session, send, reason)
+        elif send.message.rule_out():
+            session.report.proved_absent += 1
 
 
-def _settle_one(session: Session, send: PossibleSend) -> None:
-    """Make the row FAILED only if there is no doubt, since its key may be used again then."""
-    reason = _reason_to_doubt(session, send)
-    if reason is not None:
-        _keep_unknown(session, send, reason)
-    elif send.message.rule_out():
-        session.report.proved_absent += 1
+def _count_searched(session: Session) -> None:
+    """Count in `report.looked` the rows that this sync searched for, and did not find in the list.
+
+    Rows with a provider id are left out, because they are counted when they are looked up.
+    """
+    if session.report.pages and not session.report.error:
+        lost = [send for send in session.searched() if not send.message.provider_id]
+        session.report.looked += len(lost)
 
 
 def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
-    """Return why the row stays UNKNOWN, or None. The evidence counts only after a complete scan."""
+    """Return why the row stays UNKNOWN; None if the message certainly never arrived."""
     message = send.message
     if message.provider_id or message.was_heard_of():
         return Reason.KNOWN
@@ -59,13 +64,17 @@ def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
 
 
 def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
-    """Write the reason on the row, unless another attempt has begun or the sync broke off.
+    """Report why a row stays UNKNOWN, and store the reason in the row.
 
-    A sync that broke off has not searched, so it must not count as the last search either.
+    The row is not changed if a new attempt has begun, or if an error made the search incomplete.
     """
     message = send.message
-    session.report.still_unknown[message.reference] = reason
-    if session.report.error:
+    report = session.report
+    report.still_unknown[message.reference] = reason
+    if reason is Reason.TOO_EARLY:
+        ends_at = send.latest + session.grace
+        report.retry_at = max(report.retry_at or ends_at, ends_at)
+    if report.error:
         return
     changes: dict[str, Any] = {"checked_at": session.now} if reason is not Reason.GIVEN_UP else {}
     if message.error_text != reason.value:
@@ -76,7 +85,7 @@ def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
 
 
 def _adopt_matches(session: Session) -> None:
-    """Where the list shows no references, adopt entries that can belong to one row alone."""
+    """Store each list entry without a reference in its row, if the entry fits only one row."""
     sends = list(session.unknown.values())
     numbers = {send.message.sent_to for send in sends}
     rivals = possible_sends(rivals_of(Message.objects.using(session.using), numbers))
@@ -85,22 +94,17 @@ def _adopt_matches(session: Session) -> None:
 
 
 def _drop_owned_entries(session: Session) -> None:
-    """Drop entries of another alias or deployment, which are neither matches nor doubts."""
+    """Drop entries from `ownerless` that belong to a row of another alias or deployment."""
     ownerless = session.evidence.ownerless
-    # An adopted entry may belong to one of the rows that are searched for, all the same.
+    # Rows from elsewhere do not count: the entry may be one of the messages searched for.
     rows = Message.objects.using(session.using).sent_here()
     rows = rows.filter(provider_id__in=[one.provider_id for one in ownerless])
     owned = set(rows.values_list("provider_id", flat=True))
     session.evidence.ownerless = [one for one in ownerless if one.provider_id not in owned]
 
 
-def _first_accepted(session: Session) -> datetime | None:
-    accepted = session.rows.filter(Q(state__in=PROVIDER) | Q(provider_id__isnull=False))
-    return accepted.aggregate(first=Min("claimed_at"))["first"]
-
-
 def _unlisted(session: Session) -> Iterator[datetime]:
-    """Yield the claim times of accepted messages that the list lacks."""
+    """Yield `claimed_at` of each accepted message that the list should show, but does not."""
     if not (controls := session.evidence.controls):
         return
     searched = [send.earliest for send in session.unknown.values()]

@@ -1,1 +1,1 @@
-"""What a caller touches: functions that store messages and send them."""
+"""Store messages, and send them."""

@@ -1,6 +1,4 @@
-"""Functions that send: they write the row, then send it, now or when the transaction commits."""
-
-from __future__ import annotations
+"""The functions that a project calls to send messages."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -28,15 +26,15 @@ from .tracebacks import (
     without_private_frames,
 )
 
-_NOT_STORED = _("It is not in the database that messages are written to.")
+_NOT_STORED = _("The message is in another database than the one that stores new messages.")
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
 QUEUED_ROWS = 1000
-"""The same for a queue. Each block has a commit of its own, and no thread waits for a message."""
+"""The same as BLOCK_ROWS for a queue, but larger, because each block needs a commit."""
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of a call, beside those of its messages, for type checkers."""
+    """The types of the options of a send call that are not fields of a message."""
 
     using: str
     queue: bool | str | None
@@ -48,11 +46,11 @@ class BatchOptions(CallOptions, total=False):
 
 
 class SendOptions(SMSOptions, CallOptions):
-    """Options of `send_sms`."""
+    """The types of the options of `send_sms`."""
 
 
 class MassSendOptions(SMSOptions, BatchOptions):
-    """Options of `send_mass_sms`."""
+    """The types of the options of `send_mass_sms`."""
 
 
 @without_private_frames
@@ -68,36 +66,41 @@ def send_sms(
 ) -> Message:
     """Send one message and return its row.
 
-    In autocommit mode the message has left when this returns. Inside a transaction it leaves when
-    the transaction commits, and a rollback sends nothing. With a queue, or `send_at` in the
-    future, the row stays QUEUED until `smsww_worker` sends it.
+    In autocommit mode, the message is sent before this function returns. Inside a transaction, the
+    message is sent when the transaction commits. After a rollback, the message is not sent. With a
+    queue, or with `send_at` in the future, the row stays QUEUED until a worker sends the message.
 
     Args:
-        recipient: "+39 333 123-4567", or an object with `as_e164`. Without the extra `numbers`,
-            E.164 alone: "+393331234567".
-        sender: 3 to 11 letters, digits and spaces; "" for the alias's own.
+        recipient: a telephone number, such as "+39 333 123-4567", or an object with `as_e164`.
+            Without the extra `numbers`, only E.164 is valid: "+393331234567".
+        sender: the name that the telephone shows: 3 to 11 letters, digits and spaces. "" means the
+            sender of the alias.
         using: the alias in the SMSWW setting.
-        queue: True to leave it to `smsww_worker`, the dotted path of a task queue's function,
-            False to send it now; None for the alias's default.
-        created_by: the user on whose behalf it is sent; an anonymous user counts as None.
-        key: your own idempotency key, unique per alias. A second call with it makes no second row.
-            It returns the first row while that is under way or accepted. It raises the same error
-            again if the message was refused or its outcome is unknown. It tries the same row again
-            if that certainly was not sent. It returns a cancelled row as it is and, for a row that
-            was resent, the newest one. The texts are not compared. Dry runs have keys of their own.
-        dry_run: let the gateway validate it; nothing is sent and nothing is paid.
+        queue: who sends the message: `smsww_worker` (True), this call (False), or a task queue (the
+            dotted path of the function for this queue). None means the default of the alias.
+        created_by: the user on whose behalf the message is sent. An anonymous user counts as None.
+        key: your own idempotency key, which is unique for each alias. Dry runs have separate keys.
+            A second call with the key writes no new row, and does not compare the texts. If the
+            first message is under way, accepted or cancelled, the second call returns its row. If
+            the first message was refused, or its outcome is unknown, the second call raises the
+            same error again. If the first message was certainly not sent, the second call tries to
+            send it again, in the same row. If the first message is FAILED and was resent, the
+            second call returns the newest resend.
+        dry_run: let the gateway check the message. The message is not sent, and this is free.
         fail_on_multiple_messages: refuse a text of more than one segment.
-        custom: a JSON object that comes back with each callback.
-        tag: a label to group messages by, 64 characters at most.
-        sensitive: delete the text once it was sent or has failed, after 10 minutes at most.
-        send_at, expires_at: aware datetimes; not sent before the one or after the other.
-        priority: of the queued messages, the greater leaves first.
+        custom: a JSON object that the gateway returns with each callback.
+        tag: a label for grouping messages, with at most 64 characters.
+        sensitive: delete the text as soon as the message was sent or has failed. If the message is
+            not sent within 10 minutes, it becomes FAILED.
+        send_at, expires_at: datetimes, aware if USE_TZ is True. The message is not sent before
+            `send_at` or after `expires_at`.
+        priority: queued messages with a greater priority are sent first.
 
     Raises:
-        InvalidSMS: before there is a row or a request.
-        SMSLimited: a guard of the alias (`max_per_number` and the like) has no room for it.
-        SMSError: only if this call has tried the message; the subclass says what failed. The row is
-            in the error's `message`, and no worker tries it again.
+        InvalidSMS: the message is not valid. There is no row, and no request was made.
+        SMSLimited: a limit of the alias, such as `max_per_number`, is reached.
+        SMSError: this call tried to send the message and failed. The subclass gives the reason. The
+            attribute `message` is the row, which no worker tries to send again.
     """
     dispatch = Dispatch(RowWriter(sms_backends[using], queue=queue, created_by=created_by))
     return _send_one(dispatch, _sms(body, recipient, sender, options))
@@ -117,34 +120,27 @@ def send_mass_sms(
 ) -> list[Message]:
     """Send one text to many numbers and return the rows, in the order of the numbers.
 
-    It never raises for a single message: check each row's `state`. A number that is not valid has
-    a FAILED row (`error_code` "invalid"); a repeated number gets one message, whose row stands at
-    both positions. The rows share a `batch`. The other arguments are those of `send_sms`; a `key`
-    stands for the whole call, so a repeated call reaches each number once.
+    No error is raised for a single message: check each row's `state`. An invalid number gets a
+    FAILED row (`error_code` "invalid"). If a number occurs twice, it gets one message, and its row
+    is in the list twice. All rows have the same `batch`. The other arguments are those of
+    `send_sms`. If you repeat the call with the same `key`, each number still gets only one message.
 
     Args:
-        preflight: let the gateway check the text and the sender with one dry run before anything
-            leaves; if it refuses them, all rows are FAILED at no cost. None does so for 20 numbers
-            or more.
+        preflight: first check the text and the sender with one free dry run. If the gateway
+            refuses the dry run, all rows become FAILED. None means True for 20 or more numbers.
 
     Raises:
-        InvalidSMS: the text, the sender or another argument is not valid for any number; there
-            is no row then.
+        InvalidSMS: the text, the sender or another argument is not valid. There are no rows.
     """
     if isinstance(recipients, str):
         raise InvalidSMS("recipients must be a list of numbers, not one string.")
     backend = sms_backends[using]
-    recipients = [backend.read_recipient(recipient) for recipient in recipients]
+    numbers = [backend.read_recipient(recipient) for recipient in recipients]
     template = _sms(body, "", sender, options).replace(batch=uuid4())
     backend.validate_content(backend.prepare(template))
-    # A value that is no string is not valid, and may not be hashable: each has a row of its own.
-    names = [name if isinstance(name, str) else (n,) for n, name in enumerate(recipients)]
-    messages = {
-        name: template.replace(
-            recipient=recipient, reference=uuid4(), key=_key_for(template.key, recipient)
-        )
-        for name, recipient in zip(names, recipients, strict=True)
-    }
+    # Values that are no strings are not valid, and may not be hashable: each gets its own row.
+    names = [number if isinstance(number, str) else (n,) for n, number in enumerate(numbers)]
+    messages = {name: _copy(template, to) for name, to in zip(names, numbers, strict=True)}
     if preflight is None:
         preflight = len(messages) >= NUMBERS_ENOUGH
     rows = send_messages(
@@ -158,9 +154,9 @@ def send_mass_sms(
 def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> list[Message]:
     """Send different messages and return their rows, in the same order.
 
-    The options are those of `iter_send`. Like `send_mass_sms`, this never raises for a single
-    message, and a message that is not valid has a FAILED row. An SMS object stands for one
-    message: if you give it again, nothing is sent, you get its row, and a warning is logged.
+    The options are those of `iter_send`. No error is raised for a single message, and an invalid
+    message gets a FAILED row. Each SMS object is one message: if you pass the same object to a
+    later call, the later call returns the first row, sends nothing, and logs a warning.
     """
     return list(iter_send(messages, **options))
 
@@ -174,20 +170,22 @@ def iter_send(
     created_by: Any = None,
     preflight: bool | None = None,
 ) -> Iterator[Message]:
-    """Send different messages, and yield their rows as they are done, in the same order.
+    """Send different messages; yield each row when it is done, in the order of the messages.
 
-    Messages are read from the iterable in blocks of 250 (1000 for a queue), so memory does not grow
-    with their number, and some are written while others are on their way. So when you stop
-    iterating, up to two blocks have been read: messages that had left are finished, other rows are
-    FAILED ("interrupted"), and the rest was neither sent nor written.
+    This function reads `messages` in blocks of 250 (1000 for a queue), so memory does not grow with
+    the number of messages. New rows are written while earlier rows are being sent.
+
+    If you stop iterating, the running requests are finished. Rows that were not sent become FAILED
+    ("interrupted"). Up to two blocks are read in advance, and those of their messages that
+    have no row yet are not sent.
 
     Args:
         using, queue, created_by: as for `send_sms`.
-        preflight: make a dry run for each text and sender before anything leaves.
+        preflight: make a dry run before the first message with each pair of text and sender.
 
     Raises:
-        TransactionManagementError: a transaction was opened between two messages. The rows must
-            keep the results even if that transaction is rolled back.
+        TransactionManagementError: you opened a transaction between two messages. A rollback of
+            this transaction would undo the results in the rows.
     """
     writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)
@@ -210,17 +208,17 @@ def _blocks(messages: Iterable[SMS], size: int) -> Iterator[list[SMS]]:
 
 @without_private_frames
 def resend(message: Message, *, created_by: Any = None, key: str = "") -> Message:
-    """Send a message once more, as a new row that points to this one, and return the new row.
+    """Send a message again as a new row, and return the new row. Its `resend_of` is the old row.
 
     Args:
-        key: an unused key, for the new row.
+        key: the idempotency key of the new row. No other row may have this key. "" means none.
 
     Raises:
-        InvalidSMS: the message must not be resent as it is; the text says why.
-        SMSError: as `send_sms` does.
+        InvalidSMS: the message must not be resent. The error text says why.
+        SMSError: as in `send_sms`.
     """
     using = router.db_for_write(Message, instance=message)
-    # By its reference, since the message may come from a replica or from another database.
+    # The message may come from a replica or another database, so find it by its reference.
     rows = Message.objects.using(using).filter(reference=message.reference)
     first = rows.resendable().first()
     if first is None:
@@ -241,9 +239,9 @@ async def asend_sms(
 ) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
-    It runs in the thread of Django's own database calls of the request. So an open transaction
-    delays it, and several calls go one after the other: for many numbers use `asend_mass_sms`. If
-    the waiting task is cancelled, the message is sent and recorded all the same.
+    The call runs in the thread that Django uses for the database calls of the request. So an open
+    transaction in this thread delays the message, and several calls run one after the other. If the
+    waiting task is cancelled, the message is still sent, and its result is stored.
     """
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 
@@ -252,19 +250,22 @@ async def asend_sms(
 async def asend_mass_sms(
     body: str, recipients: Iterable[Recipient], sender: str = "", **options: Unpack[MassSendOptions]
 ) -> list[Message]:
-    """Send one text to many from asynchronous code; the arguments are those of `send_mass_sms`."""
+    """Send one text to many numbers from asynchronous code.
+
+    The arguments are those of `send_mass_sms`.
+    """
     return await sync_to_async(send_mass_sms)(body, recipients, sender, **options)
 
 
 def _sms(body: str, recipient: Any, sender: str, options: SMSOptions) -> SMS:
-    # SMS takes a batch and a reference too, which are no options of these functions.
+    # `batch` and `reference` are fields of an SMS, but no options of these functions.
     if unknown := sorted(options.keys() - SMSOptions.__annotations__.keys()):
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
     return SMS(body, recipient, sender, **options)
 
 
 def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) -> Message:
-    """Send one message, and raise its error if it has ended with one already."""
+    """Send one message and return its row. If the row is FAILED or UNKNOWN, raise its error."""
     try:
         message = None if resend_of else dispatch.send_alone(sms)
         if message is None:
@@ -272,7 +273,7 @@ def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) ->
             resends = {sms.reference: resend_of} if resend_of else None
             [message] = dispatch.send([[sms]], resends)
     except DatabaseError as fault:
-        if dispatch.last_sent is None:  # nothing left, and nothing will
+        if dispatch.last_sent is None:  # nothing was sent, and nothing will be
             raise
         message = dispatch.last_sent
         lost = SMSOutcomeUnknown(code="not_stored", detail=type(fault).__name__)
@@ -282,16 +283,17 @@ def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) ->
     error = dispatch.errors.get(message.pk)
     is_lost = message.state == State.SENDING and error is not None
     if is_lost or message.state in (State.FAILED, State.UNKNOWN):
-        # The error as it was raised knows more than the row, such as when to try again.
+        # The original error knows more than the row, such as `retry_after`.
         error = error or message.as_error()
         error.message = message
         raise error
     return message
 
 
-def _key_for(key: str, recipient: object) -> str:
-    """Return the key of one number of a mass send; it does not show the number."""
-    if not key:
-        return ""
-    digest = hashlib.sha256(f"{key}:{recipient}".encode(errors="replace")).hexdigest()
-    return f"{key[:160]}:{digest[:32]}"
+def _copy(template: SMS, recipient: Any) -> SMS:
+    """Return the message to one number of a mass send, with a key for this number."""
+    key = template.key
+    if key:
+        digest = hashlib.sha256(f"{key}:{recipient}".encode(errors="replace")).hexdigest()
+        key = f"{key[:160]}:{digest[:32]}"
+    return template.replace(recipient=recipient, reference=uuid4(), key=key)

@@ -1,6 +1,4 @@
-"""When the rows of a call are sent: now, when the transaction commits, or later by a worker."""
-
-from __future__ import annotations
+"""Decide when the messages of a call are sent: now, after the commit, or later by a worker."""
 
 import logging
 from collections import deque
@@ -27,33 +25,32 @@ from .tracebacks import without_private_frames
 logger = logging.getLogger("django_smsww")
 
 WRITE_ROWS = 125
-"""How many rows are written at a time, while threads send those that were written before."""
+"""How many rows are written at a time while threads send earlier rows."""
 READ_ROWS = 250
-"""How many rows are read again at a time when they are done."""
+"""How many finished rows are read at a time."""
 MOST_ROWS_AHEAD = 50_000
-"""How many finished rows may wait for an earlier one, which the caller gets first."""
+"""How many rows may wait to be yielded, because an earlier row is not finished."""
 
 MOST_AT_ONCE = 20
-"""More messages of one request go into the queue: nobody waits so long for a page or an answer."""
+"""How many messages a web request sends itself. If it has more, all go into the queue."""
 
 
 def queue_for(count: int, backend: BaseSMSBackend) -> bool | str | None:
-    """Return the option `queue` for so many messages of one request."""
+    """Return the argument `queue` for a web request that sends `count` messages.
+
+    For up to MOST_AT_ONCE messages, return None (the default of the alias). For more, return the
+    queue of the alias. If the alias has none, return True (meaning `smsww_worker`).
+    """
     return None if count <= MOST_AT_ONCE else backend.queue or True
 
 
 class Dispatch:
-    """Sends the messages of one call, or leaves them to a hook or a worker.
-
-    Attributes:
-        errors: the errors of messages that were not accepted, by primary key.
-        last_sent: the last message whose request may have begun.
-    """
+    """Sends the messages of one call, or leaves them to an on-commit hook or a worker."""
 
     def __init__(self, writer: RowWriter) -> None:
         self.writer, self.backend, self.using = writer, writer.backend, writer.using
         self.queue = writer.queue
-        self.errors: dict[int, SMSError] = {}
+        self.errors: dict[int, SMSError] = {}  # by the primary keys of messages not accepted
         self._worker: Worker | None = None
 
     @property
@@ -63,13 +60,14 @@ class Dispatch:
     def send(
         self, blocks: Iterable[Sequence[SMS]], resends: Resends | None = None
     ) -> Iterator[Message]:
-        """Write and send one block after the other; yield the rows as they are done, in order.
+        """Store and send blocks of messages; yield each row, in order, when it is done.
 
-        A block is written while the one before it is on its way.
+        While one block is being sent, the next block is stored.
 
         Raises:
-            TransactionManagementError: autocommit is off without `atomic()`, so that nothing says
-                when the rows are committed; or a transaction was opened between two rows.
+            TransactionManagementError: autocommit is off and no `atomic()` block is open, so
+                the time of the commit is unknown. The same error is raised if the caller opened a
+                transaction between two rows.
         """
         connection = connections[self.using]
         if not connection.in_atomic_block and not connection.get_autocommit():
@@ -77,7 +75,7 @@ class Dispatch:
                 "Autocommit is off: send inside transaction.atomic(), which says when it commits."
             )
         pending = iter(blocks)
-        # For each block anew: the caller may leave its transaction between two of them.
+        # `sends_now` is read for each block: the caller may leave its transaction between two.
         return chain.from_iterable(
             self._send_now(chain([block], pending), resends)
             if self.writer.sends_now
@@ -86,12 +84,10 @@ class Dispatch:
         )
 
     def send_alone(self, sms: SMS) -> Message | None:
-        """Write and send one message with the fewest statements; return its row.
+        """Store and send one message with as few SQL statements as possible, and return its row.
 
-        Return None if something is in its way: `send` finds out what.
-
-        Raises:
-            InvalidSMS: the message is not valid; there is no row.
+        Return None if this short way is not possible, for example because the alias is suspended.
+        If so, call `send()`, which handles all cases. Raise InvalidSMS if the message is not valid.
         """
         row = self.writer.row_of(sms)
         leaves_now = self.writer.sends_now and _is_due(row)
@@ -112,7 +108,7 @@ class Dispatch:
         return sent
 
     def _is_plain(self, leaves_now: bool) -> bool:
-        """Whether a message may take the short way: no limits, and no transaction in its way."""
+        """Whether the alias and the state of the transaction allow `send_alone()`."""
         if not can_send_alone(self.backend):
             return False
         if leaves_now:
@@ -121,7 +117,7 @@ class Dispatch:
         return connection.in_atomic_block or connection.get_autocommit()
 
     def _leave(self, rows: list[Message]) -> list[Message]:
-        """Leave these rows to a task queue, to a hook of the commit, or to `smsww_worker`."""
+        """Let a task queue, an on-commit hook or `smsww_worker` send the rows; return the rows."""
         due, alias = [row for row in rows if _is_due(row)], self.backend.alias
         names = [row.pk for row in due]
         if due and isinstance(self.queue, str):
@@ -155,8 +151,8 @@ class Dispatch:
             raise failure[0]
 
     def _cut(self, blocks: Iterable[Sequence[SMS]]) -> Iterator[Sequence[SMS]]:
-        """Cut blocks, the first one small, so that every thread soon has a message."""
-        # One message alone would be sent and waited for before the next is written.
+        """Cut blocks into parts. The first part is small, so that all threads can start soon."""
+        # At least 2: a single row would be sent, and waited for, before the next one is written.
         size = max(2, self.backend.concurrency)
         for block in blocks:
             start = 0
@@ -165,7 +161,7 @@ class Dispatch:
                 start, size = start + size, WRITE_ROWS
 
     def _done(self, order: deque[int], unfinished: Container[int]) -> Iterator[Message]:
-        """Remove the finished rows at the front of the order, and yield them as they are stored."""
+        """Remove finished rows from the front of `order`, read them again, and yield them."""
         while order and order[0] not in unfinished:
             done = list(takewhile(lambda pk: pk not in unfinished, islice(order, READ_ROWS)))
             rows = Message.objects.using(self.using).with_keys(done)
@@ -183,11 +179,11 @@ def _is_due(row: Message) -> bool:
 def _until_failure(
     blocks: Iterator[Sequence[SMS]], failure: list[Exception]
 ) -> Iterator[Sequence[SMS]]:
-    """Yield the blocks that come before the caller's iterable fails, and note the failure."""
+    """Yield blocks. If the caller's iterable raises an error, add it to `failure` and stop."""
     while True:
         try:
             block = next(blocks, None)
-        except Exception as error:  # raised again when these blocks have left
+        except Exception as error:  # raised again when the blocks before it are sent
             failure.append(error)
             return
         if block is None:
@@ -197,18 +193,17 @@ def _until_failure(
 
 @without_private_frames
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
-    """Send rows whose transaction has just committed; errors are logged, as no caller waits."""
+    """Send rows whose transaction was just committed. Log errors, because no caller waits."""
     errors = deliver(sms_backends[alias], primary_keys, using=using, inline=True, committed=True)
     _log(errors, using)
 
 
 @without_private_frames
 def deliver_row(alias: str, row: Message, using: str) -> None:
-    """Send the only row of a call whose transaction has just committed."""
+    """Do the same as `deliver_committed()` for a single row."""
     errors: dict[int, SMSError] = {}
     with Worker(sms_backends[alias], using, inline=True, committed=True, errors=errors) as worker:
-        # In a test case a hook may run before the commit, and a failing statement would spoil that
-        # transaction.
+        # In a TestCase this hook runs inside a transaction, which a failing statement would break.
         if in_transaction(using) or not worker.send_alone(row, single.claim):
             worker.add([row.pk])
             worker.step_until(worker.is_done)

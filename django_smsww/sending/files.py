@@ -1,6 +1,4 @@
-"""Files of messages: a line of column names, then a line for each message; and lists of numbers."""
-
-from __future__ import annotations
+"""Read two kinds of files: messages (the first line has the column names), and mere numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +12,7 @@ from .spreadsheets import DELIMITERS, Line, UnusableFileError, read_lines
 COLUMNS = ("recipient", "body", "sender", "key", "tag")
 
 Row = tuple[int, Mapping[str, str]]
-"""The number of a line, and its fields by the names of their columns."""
+"""A pair: the number of a line, and the fields of the line by column name."""
 
 # Spreadsheets put an apostrophe before a number that they must not compute.
 QUOTES = "\"' "
@@ -25,7 +23,7 @@ _starts_with_plus = re.compile(f"[{QUOTES}]*[+＋]").match
 
 
 class Cell(NamedTuple):
-    """A cell of a list of numbers."""
+    """A cell with a telephone number, in a list of numbers."""
 
     line: int
     column: str
@@ -33,10 +31,9 @@ class Cell(NamedTuple):
 
 
 def read_columns(path: Path, encoding: str = "utf-8") -> list[str]:
-    """Return the names of the columns: those of `COLUMNS`, and "" for empty cells.
+    """Return the column names in the first line of a file. An empty cell becomes the name "".
 
-    Raises:
-        UnusableFileError: the file cannot be read, or has other columns.
+    Raise UnusableFileError if a name is unknown or occurs twice, or if "recipient" is missing.
     """
     with _opened(path) as file:
         return _column_names(read_lines(file, encoding))
@@ -45,8 +42,7 @@ def read_columns(path: Path, encoding: str = "utf-8") -> list[str]:
 def read_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
     """Yield each row with the number of its first line.
 
-    Raises:
-        UnusableFileError: the file cannot be read, or not any further.
+    Raise UnusableFileError if a line cannot be used.
     """
     with _opened(path) as file:
         lines = read_lines(file, encoding)
@@ -63,11 +59,14 @@ def read_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
 
 
 def find_recipients(lines: Iterator[Line], *, is_typed: bool = False) -> Iterator[Cell]:
-    """Yield the cells that should hold a number.
+    """Yield the cells that should contain a telephone number.
 
-    They are in the column "recipient" or, without that name, in the first column. If a file has no
-    column names, cells that start with a plus sign count, too. In typed text all cells with a digit
-    count.
+    The first line is a line of column names if one of its cells is "recipient", or if none of its
+    cells has a digit. In this case, yield the cells of the column "recipient". If there is no such
+    column, yield the cells of the first column.
+
+    Without column names, yield the first cell of each line, and all further cells that start with
+    a plus sign. If `is_typed` is True, yield all further cells with a digit, even without a plus.
     """
     first = next(lines, None)
     if first is None:
@@ -95,17 +94,17 @@ def _numbers_of(line: Line, is_number: Callable[[str], object]) -> Iterator[Cell
 
 
 def clean_number(value: str) -> str:
-    """Return a number without the quotes that spreadsheets put around or before it."""
+    """Remove the spaces around a number, and quotes that spreadsheets put around or before it."""
     return value.strip().strip(QUOTES)
 
 
 def place_of(line: int, column: str, value: str) -> str:
-    """Say where a value stands; its digits and letters are masked."""
+    """Return the line, the column and the masked value, for an error text."""
     return f'Line {line}, column {column}, "{masked(value)}"'
 
 
 def masked(value: str) -> str:
-    """Return the beginning of a value with its digits as "•" and its letters as "x"."""
+    """Return the beginning of a value, with "•" for each digit and "x" for each letter."""
     shown = (
         "•" if each.isdecimal() else "x" if each.isalnum() or not each.isprintable() else each
         for each in value[:20]
@@ -135,7 +134,7 @@ def _column_names(lines: Iterator[Line]) -> list[str]:
                 f"Line {line}: unknown column {place}, {shown!r}; {known} {hint}"
             )
         if name and name in names[place:]:
-            raise UnusableFileError(f"Line {line}: the column {name!r} stands there twice.")
+            raise UnusableFileError(f"Line {line}: there are two columns {name!r}.")
     if "recipient" not in names:
         raise UnusableFileError(f"There is no column 'recipient'; {known}")
     return names

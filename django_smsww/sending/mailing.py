@@ -1,15 +1,13 @@
-"""A mailing: many messages from a file or a list, checked before any of them is sent.
+"""A mailing: many messages from a file or a list. All are checked before the first is sent.
 
-Each line has a key of its own, made of its contents. So you can run a mailing again that was
-stopped half-way, and it reaches each number once.
+If a line has no idempotency key, its key is made from its contents. So if you run a stopped mailing
+again, each number still gets its message only once.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
@@ -32,34 +30,26 @@ Rows = Callable[[], Iterator[Row]]
 
 @dataclass
 class Checked:
-    """The result of checking a mailing.
+    """The result of checking a mailing: its errors, and how many lines are new or repeated."""
 
-    Attributes:
-        lines: how many lines can be sent.
-        problems: what is wrong with the other lines, and where; by the number of the line.
-        repeated: how many lines repeat another one; they are sent once.
-        known: how many lines were sent before, with the same keys.
-        strange: how many lines have a number that no numbering plan has.
-    """
-
-    lines: int = 0
-    problems: dict[int, str] = field(default_factory=dict)
-    repeated: int = 0
-    known: int = 0
-    strange: int = 0
+    lines: int = 0  # without an error
+    problems: dict[int, str] = field(default_factory=dict)  # the errors by line number
+    repeated: int = 0  # repeat an earlier line: the message is sent once
+    known: int = 0  # were sent before, with the same keys
+    new: int = 0  # will each get a new row
+    strange: int = 0  # have a number that is in no numbering plan
     _by_key: dict[str, tuple[int, str]] = field(default_factory=dict)
     _texts: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def has_one_text(self) -> bool:
-        """Whether all lines have the same text and sender."""
         return len(self._texts) == 1
 
     def add(self, number: int, sms: SMS, sent: Mapping[str, str | None]) -> None:
-        """Count a valid line. Raise InvalidSMS if its key stands for another number.
+        """Count a valid line. Raise InvalidSMS if its key was used for another telephone number.
 
-        Args:
-            sent: the numbers of the rows that have these keys; None for a number that was deleted.
+        `number` is the line number. `sent` maps the key of a message in the database to the
+        telephone number of this message, or to None if the number was deleted.
         """
         ours = (number, sms.recipient)
         first, recipient = self._by_key.setdefault(sms.key, ours) if sms.key else ours
@@ -70,35 +60,29 @@ class Checked:
             raise InvalidSMS("key was used for another number before: give each its own.")
         self.lines += 1
         self.known += sms.key in sent
+        self.new += first == number and sms.key not in sent
         self.strange += not is_known(sms.recipient)
         self.repeated += first != number
-        if len(self._texts) < 2:  # more need not be told apart
+        if len(self._texts) < 2:  # enough for `has_one_text`
             self._texts.add((sms.sender, sms.body))
 
 
 @dataclass
 class Mailing:
-    """The messages of some rows.
-
-    Attributes:
-        rows: returns the rows anew at each call: a line number and the fields of `files.COLUMNS`.
-        template: the values for empty fields.
-        prefix: the beginning of keys that we make from a row's contents; "" makes none.
-        own_prefix: the beginning of the keys that rows have of their own.
-    """
+    """The messages of a file or a list."""
 
     backend: BaseSMSBackend
-    rows: Rows
-    template: SMS
-    prefix: str = ""
-    own_prefix: str = ""
+    rows: Rows  # yields each line's number and its fields of `files.COLUMNS`
+    template: SMS  # the values for empty fields
+    prefix: str = ""  # of keys that are made from a line's contents; "" makes no keys
+    own_prefix: str = ""  # of keys that are written in the lines
 
     def messages(self, but: Container[int] = ()) -> Iterator[SMS]:
-        """Yield the messages of all lines but these."""
+        """Yield the messages of all lines whose line number is not in `but`."""
         return (self._sms(fields) for number, fields in self.rows() if number not in but)
 
     def check(self, using: str) -> Checked:
-        """Read all lines once and check them; nothing is stored."""
+        """Read and check all lines. Nothing is stored or sent."""
         checked, rows = Checked(), self.rows()
         while block := [(*row, self._sms(row[1])) for row in islice(rows, LINES_OF_ONE_QUERY)]:
             sent = self._sent([sms.key for _, _, sms in block], using)
@@ -121,7 +105,12 @@ class Mailing:
         return sms.replace(key=self._key(sms, fields.get("key", "").strip()))
 
     def _key(self, sms: SMS, own: str) -> str:
-        """Return the key of a line; "" for a dry run, so that each dry run asks the gateway."""
+        """Return the idempotency key of a line.
+
+        If `own` is not empty, this is `own`, after `own_prefix` if there is one. Otherwise the key
+        is made from the line if the mailing has a `prefix`. In all other cases, and for every dry
+        run, the key is "": a dry run must always make a request.
+        """
         if sms.dry_run or not (own or self.prefix):
             return ""
         if own:
@@ -141,26 +130,28 @@ class Mailing:
 
 
 def _problem(line: int, fields: Mapping[str, str], text: str) -> str:
-    """Return the text with its place; the texts of InvalidSMS begin with the name of a field."""
+    """Return an error text with the number of the line.
+
+    If the first word of `text` names a column, also show the masked value of this column.
+    """
     column = text.partition(" ")[0]
     if column not in COLUMNS:
         return f"Line {line}: {text}"
     return f"{place_of(line, column, fields.get(column, ''))}: {text}"
 
 
-def rows_of(recipients: Iterable[str]) -> Rows:
-    """Return the rows of a list of numbers, each number once."""
-    numbers = list(dict.fromkeys(recipients))
+def rows_of(numbers: Sequence[str]) -> Rows:
+    """Return a function that returns an iterator of rows. Each telephone number has one row."""
     return lambda: ((n, {"recipient": number}) for n, number in enumerate(numbers, 1))
 
 
 def send_abandoned(
     backend: BaseSMSBackend, primary_keys: Sequence[int], *, using: str, pause: float = 1.0
 ) -> Iterator[int]:
-    """Send rows under the lease of another process, once it has expired.
+    """Send rows that another process has leased, as soon as the lease has expired.
 
-    Yields the number of rows left, about once in `pause` seconds. Messages that a dead process was
-    sending become UNKNOWN.
+    Messages that the other process was sending become UNKNOWN. About every `pause` seconds, yield
+    how many rows are still leased. Stop after twice the duration of a lease.
     """
     ends = time.monotonic() + 2 * leases.SECONDS
     rows = Message.objects.using(using).filter(pk__in=primary_keys, environment=backend.environment)

@@ -1,6 +1,4 @@
-"""The unsaved rows of new messages."""
-
-from __future__ import annotations
+"""Create the rows of new messages, without saving them."""
 
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -16,40 +14,47 @@ from django.utils.functional import cached_property
 
 from ..backends.base import BaseSMSBackend
 from ..backends.validation import check_names
-from ..models import Message
+from ..models import Message, fingerprint
 from ..models.commit import in_transaction
 from ..models.fields import stored_user
+from ..segments import count_segments
 from ..sms import SMS
-from .storable import text_columns
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
-"""How long `smsww_worker` leaves a row to the call or hook that is about to send it."""
+"""How long `smsww_worker` waits before it sends a row that a call or an on-commit hook may send."""
 
 _NAMES = {"recipient", "key", "reference"}
 _content_of = attrgetter(*(each.name for each in fields(SMS) if each.name not in _NAMES))
 
 
 class _Content(NamedTuple):
-    """The fields that messages share, and the columns that were made of them."""
+    """The field values that successive messages share, and the columns made from these values."""
 
     values: tuple[Any, ...]
     prepared: SMS
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether the message has the same objects. Equal ones may not be valid: 1 == True."""
+        """Whether the fields of the message are the same objects (`is`) as these values.
+
+        Equal objects are not enough: 1 equals True, but only True is valid for `sensitive`.
+        """
         return all(map(is_, self.values, _content_of(sms)))
 
 
 @cache
 def _defaults() -> dict[str, Any]:
-    """Return the attributes of a row without values; what a function computes is not in use."""
+    """Return the attributes of an empty row, which each new row copies.
+
+    All copies have the same values. So after copying, set those attributes that must be different
+    in each row, such as `reference`.
+    """
     return vars(Message())
 
 
 class RowMaker:
-    """Makes the rows of one send call: it knows the backend, the user and the queue."""
+    """Creates the rows of one send call, which have the same backend, user and queue."""
 
     def __init__(
         self,
@@ -66,9 +71,10 @@ class RowMaker:
         self.begin_block()
 
     def begin_block(self) -> None:
-        """Drop the columns that were made of the last message's content.
+        """Discard the columns that were made for the messages of earlier blocks.
 
-        Its times are valid for one block, and the caller may change its objects.
+        The times in these columns are valid for one block only. Also, the caller may have changed
+        the objects from which the columns were made.
         """
         self.now = timezone.now()
         self._content: _Content | None = None
@@ -81,11 +87,7 @@ class RowMaker:
         return not (self.backend.delivers_on_commit and in_transaction(self.using))
 
     def row_of(self, sms: SMS) -> Message:
-        """Return the unsaved row of a new message.
-
-        Raises:
-            InvalidSMS: the message is not valid.
-        """
+        """Return the unsaved row of a message. Raise InvalidSMS if the message is not valid."""
         columns = self._columns(sms)
         if self._has_listeners:
             return Message(**self.common | columns)
@@ -99,7 +101,7 @@ class RowMaker:
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """The columns that are equal in all rows of the call, valid or not."""
+        """The columns that are the same in all rows of the call, even rows of invalid messages."""
         return {
             "alias": self.backend.alias,
             "environment": self.backend.environment,
@@ -107,11 +109,11 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return when `smsww_worker` may send a row, if a hook has not done so."""
+        """Return the time from which `smsww_worker` may send a row that no on-commit hook sent."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return when `smsww_worker` may send a row that this call does not send."""
+        """Return `next_attempt_at`: the time from which `smsww_worker` may send the row."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()
@@ -121,7 +123,10 @@ class RowMaker:
         return pre_init.has_listeners(Message) or post_init.has_listeners(Message)
 
     def _columns(self, sms: SMS) -> dict[str, Any]:
-        """Return the columns of a message. A text that many share is checked and hashed once."""
+        """Return the columns of a message.
+
+        If successive messages have the same text, the text is checked and hashed only once.
+        """
         content = self._content
         if content and self._has_plain_rules and content.is_of(sms):
             prepared = self._like(content.prepared, sms)
@@ -132,27 +137,32 @@ class RowMaker:
             self.backend.validate(prepared)
             columns = self._content_columns(prepared)
             self._content = content = _Content(_content_of(sms), prepared, columns)
+        number = self.backend.redirected(prepared.recipient)
+        sent = prepared.replace(recipient=number) if number else prepared
         return content.columns | {
             "reference": prepared.reference,
             "recipient": prepared.recipient,
             "key": prepared.key or None,
             "custom": dict(prepared.custom or {}),
-            "route": self.backend.route_for(self._redirected(prepared)),
+            "route": self.backend.route_for(sent),
         }
 
-    def _redirected(self, sms: SMS) -> SMS:
-        number = self.backend.redirected(sms.recipient)
-        return sms.replace(recipient=number) if number else sms
-
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return the message as `prepare()` would, but only what the row and the route need."""
+        """Return `sms` in the form that its row needs.
+
+        `prepared` is an earlier message with the same content, as the backend has prepared it.
+        """
         if not self._has_routes:
             return sms
         return prepared.replace(recipient=sms.recipient, reference=sms.reference, key=sms.key)
 
     @cached_property
     def _has_plain_rules(self) -> bool:
-        """Whether the backend has no rules of its own, which may look at all fields at once."""
+        """Whether the backend uses the validation rules of BaseSMSBackend unchanged.
+
+        If so, the recipient can be checked separately from the other fields. A backend's own rule
+        might need the recipient together with the other fields.
+        """
         return not self._overrides("prepare", "validate", "validate_content")
 
     @cached_property
@@ -181,3 +191,36 @@ class RowMaker:
             return sms.expires_at
         lifetime = SENSITIVE_LIFETIME if sms.sensitive else self.backend.expires_after
         return (sms.send_at or self.now) + lifetime
+
+
+def text_columns(body: str) -> dict[str, Any]:
+    count = count_segments(body)
+    return {
+        "body": body,
+        "fingerprint": fingerprint(body),
+        "encoding": count.encoding,
+        "characters": count.characters,
+        "segments": count.segments,
+    }
+
+
+def storable_columns(sms: SMS) -> dict[str, Any]:
+    """Return the columns of an invalid message, with values that every database can store."""
+    return {
+        "key": _storable(sms.key, 255) or None,
+        "recipient": _storable("" if sms.recipient is None else str(sms.recipient), 32),
+        "sender": _storable(sms.sender, 32),
+        "body": "" if sms.sensitive else _storable(sms.body),
+        "scrubbed": bool(sms.sensitive),
+        "sensitive": bool(sms.sensitive),
+        "dry_run": sms.dry_run is True,
+        "tag": _storable(sms.tag, 64),
+    }
+
+
+def _storable(value: object, limit: int | None = None) -> str:
+    """Remove characters that not every database can store. If `value` is no string, return ""."""
+    if not isinstance(value, str):
+        return ""
+    clean = value.replace("\x00", "").encode(errors="ignore").decode()
+    return clean[:limit]

@@ -1,6 +1,4 @@
-"""Write the text of a message with a template."""
-
-from __future__ import annotations
+"""Render the text of a message from a template."""
 
 import re
 from collections.abc import Mapping
@@ -13,30 +11,29 @@ from django.utils import translation
 
 from ..segments import count_segments
 
-# The white space of a template's layout. Spaces of another width were put there on purpose.
+# The white space of a template's layout. Spaces of other widths are there on purpose.
 _SPACES = re.compile(r"[ \t\f\v]+")
 _LINES = re.compile(r"\r\n|\r|\n")
-# Django's filters and number formats write them (timesince, filesizeformat, French numbers).
+# The non-breaking spaces of Django's filters and formats (timesince, filesizeformat, numbers).
 _UNBROKEN = str.maketrans("\u00a0\u202f", "  ")
 
 
 def render_sms(
     template_name: str, context: Mapping[str, Any] | None = None, *, language: str | None = None
 ) -> str:
-    """Return the text that a template makes of a context, for `send_sms` to send.
+    """Render a template, and return the text for `send_sms`.
 
-    Nothing is escaped, as there is no HTML in a message. (Other engines than Django's escape as
-    they are configured.) Each line stays a line, without the spaces at its ends; several spaces
-    become one, and empty lines go. Spaces that do not break become plain where that saves a
-    segment.
+    Django's template engine escapes nothing here, because a message is not HTML. Other engines
+    escape according to their settings. Empty lines and superfluous spaces are removed. Non-breaking
+    spaces become plain spaces if the text then has fewer segments.
 
     Args:
-        language: the recipient's; None for the one that is active.
+        language: the recipient's language. None means the active language.
 
     Raises:
         TemplateDoesNotExist: there is no such template.
     """
-    # override(None) would translate nothing at all.
+    # override(None) would turn translation off.
     with translation.override(language) if language else nullcontext():
         text = fold(_render(loader.get_template(template_name), dict(context or {})))
     plain = text.translate(_UNBROKEN)
@@ -45,7 +42,7 @@ def render_sms(
 
 
 def fold(text: str) -> str:
-    """Return the text without the white space that only lays out a template."""
+    """Remove empty lines and superfluous spaces, which come from the layout of a template."""
     lines = (_SPACES.sub(" ", line).strip(" ") for line in _LINES.split(text))
     return "\n".join(line for line in lines if line)
 

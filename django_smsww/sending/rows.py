@@ -1,6 +1,4 @@
-"""SMS values become rows: new ones, or the rows that have their keys."""
-
-from __future__ import annotations
+"""Write the rows of messages, or find existing rows with the same idempotency keys."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,13 +6,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    connections,
-    transaction,
-)
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.utils import timezone
 from django.utils.translation.trans_null import gettext_noop as _
 
@@ -29,8 +21,7 @@ from ..models.suppression import suppressed
 from ..sms import SMS
 from ..states import State
 from ..worker.limits import check_guards
-from .new_rows import RowMaker
-from .storable import storable_columns, text_columns
+from .new_rows import RowMaker, storable_columns, text_columns
 
 logger = logging.getLogger("django_smsww")
 
@@ -38,23 +29,17 @@ _REFUSED = _("The database refused the message (%(error)s); nothing was sent")
 _KEY_IS_USED = "The key was used for another recipient: give each its own."
 
 Resends = Mapping[UUID, Message]
-"""The messages that are sent once more, by the references of the new ones."""
+"""A mapping from the reference of each new message to the old message that it resends."""
 
 
 class RowWriter(RowMaker):
-    """Writes the rows of one send call."""
-
     def __init__(self, backend: BaseSMSBackend, **options: Any) -> None:
         super().__init__(backend, **options)
         self._began = self.now
         self._batches = Batch.objects.using(self.using)
 
     def validate(self, sms: SMS) -> None:
-        """Raise InvalidSMS if this message, or a second use of its key, is not valid.
-
-        Raises:
-            SMSLimited: a guard has no room for it.
-        """
+        """Raise InvalidSMS if the message is not valid, and SMSLimited if a limit is reached."""
         prepared = self.backend.prepare(sms)
         self.backend.validate(prepared)
         known = self._known([sms]).get(self._key(sms))
@@ -66,22 +51,26 @@ class RowWriter(RowMaker):
             raise suppressed()
 
     def insert(self, row: Message) -> Message | None:
-        """Insert a row of `row_of`; return None in the rarer cases, which only `write` knows."""
+        """Insert a row that `row_of()` has made, and return the inserted row.
+
+        Return None if the row was not inserted, for example because its key is in use. If so,
+        call `write()`, which handles such cases.
+        """
         is_inside = in_transaction(self.using)
-        # A conflict of keys would spoil the caller's transaction.
+        # Without a savepoint, a used key would break the caller's transaction.
         has_savepoint = is_inside and bool(row.key)
         try:
             with transaction.atomic(using=self.using) if has_savepoint else nullcontext():
                 return single.insert_queued(row, self.using)
         except single.REFUSALS:
             if is_inside and not has_savepoint and connections[self.using].vendor == "postgresql":
-                raise  # that transaction is spoiled
+                raise  # the transaction is broken
             return None
 
     def claim(self, sms: SMS) -> Message:
-        """Return the row that has the key of this message: a new one or an older one.
+        """Write the row of this message, or return the existing row with its key. Send nothing.
 
-        Nothing is sent yet. Of several calls with one key only one gets a row of its own.
+        If several calls use the same key at the same time, only one of them writes a row.
         """
         sms = self._read(sms)
         row, batches = self._new_row(sms, None, self._suppressed([sms])), self._batches
@@ -97,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Return the rows of these messages: new ones, or the rows that have their keys."""
+        """Write and return the rows of messages. If a key is in use, return its row."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)
@@ -110,30 +99,26 @@ class RowWriter(RowMaker):
                 first = known.get((row.key, row.dry_run))
                 rows[name] = self._reuse(first, row) if first else row
         new = {name: row for name, row in rows.items() if row.pk is None}
-        rows |= self._insert_noted(new)
+        self._batches.note(list(new.values()))
+        try:
+            rows |= self._insert(new)
+        except InvalidSMS:  # one of them was resent meanwhile
+            self._batches.forget([row for row in new.values() if row.pk is None])
+            raise
         return [rows[name] for name in names]
 
-    def _insert_noted(self, rows: dict[object, Message]) -> dict[object, Message]:
-        """Note the batches of these rows, and insert the rows."""
-        self._batches.note(list(rows.values()))
-        try:
-            return self._insert(rows)
-        except InvalidSMS:  # one of them was resent meanwhile
-            self._batches.forget([row for row in rows.values() if row.pk is None])
-            raise
-
     def _read(self, sms: SMS) -> SMS:
-        """Return the message with its number in E.164, as in keys and on the do-not-send list."""
+        """Return the message with its number in E.164, the form of the numbers in the database."""
         number = self.backend.read_recipient(sms.recipient)
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return a name that two messages of one call have in common if they share a row."""
+        """Return a value that is equal for messages which share one row within this call."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return the key, and whether it is a dry run's: dry runs have keys of their own."""
+        """Return (key, is it a dry run) of a message, because dry runs have separate keys."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
@@ -146,14 +131,12 @@ class RowWriter(RowMaker):
         return {(row.key, row.dry_run): row for row in rows}
 
     def _suppressed(self, messages: Sequence[SMS]) -> set[str]:
-        """Return which of their numbers are on the do-not-send list."""
         return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
 
     def _reuse(self, first: Message, row: Message) -> Message:
-        """Return the row that has this key, queued again if it certainly was not sent.
+        """Return the row for the message of `row`, whose key the stored row `first` already has.
 
-        Args:
-            row: the new row that the message would have without its key.
+        For the same message this is `first`, which is queued again if it was certainly not sent.
         """
         if not _is_same(first, row):
             return _without_key(row)
@@ -169,23 +152,27 @@ class RowWriter(RowMaker):
         return first.newest
 
     def _join(self, first: Message) -> Message:
-        """Return the row that has this key. If this call cannot send it, let workers send it."""
+        """Return `first`, the existing row with the key of this message.
+
+        If `first` is QUEUED and this call cannot send it, let `smsww_worker` send it.
+        """
         if first.state == State.QUEUED:
             undue = Message.objects.using(self.using).undue().filter(pk=first.pk)
-            if self.sends_now:  # unless another call has leased it, which may be dead
+            if self.sends_now:  # this call sends it, unless another one, maybe dead, leases it
                 undue = undue.filter(lease_until__gt=database_now(self.using))
             undue.update(next_attempt_at=self.first_sweep(), updated_at=timezone.now())
         return first
 
     def _insert(self, rows: dict[object, Message]) -> dict[object, Message]:
-        """Insert these rows; return them, or the rows of a process that was first with a key.
+        """Insert and return these rows.
 
-        If the database refuses one of them, the others are stored and this one is FAILED.
+        If another process has just inserted a row with the same key, return that process's row.
+        If the database refuses a row, store a FAILED row in its place. The other rows are stored.
         """
         try:
             self._insert_all(list(rows.values()))
         except DatabaseError as error:
-            # With several rows, one of them may be at fault, whatever the class of the error.
+            # Among several rows, one may be at fault, whatever the class of the error.
             if len(rows) == 1 and not isinstance(error, IntegrityError | DataError):
                 raise
             return {name: self._insert_one(row) for name, row in rows.items()}
@@ -200,13 +187,16 @@ class RowWriter(RowMaker):
             insert_many(Message, rows, "reference", self.using)
 
     def _claim(self, resent: Iterable[Message]) -> None:
-        """Refuse to resend a row that has changed since it was read."""
+        """Set `updated_at` of each old row that is resent, so that only one call can resend it.
+
+        Raise InvalidSMS if an old row has changed since it was read.
+        """
         for first in resent:
             unchanged = Message.objects.using(self.using).filter(
                 pk=first.pk, updated_at=first.updated_at
             )
-            # A call that repeats the key of that row needs it unchanged too. So if both come at
-            # once, one of the two fails, and the message is not sent twice.
+            # A call that repeats the key of that row needs it unchanged too. So if both calls come
+            # at the same time, one of them fails, and the message is not sent twice.
             if unchanged.update(updated_at=timezone.now()):
                 continue
             is_resent = Message.objects.using(self.using).filter(resend_of=first.pk).exists()
@@ -228,7 +218,10 @@ class RowWriter(RowMaker):
         return row
 
     def _insert_refused(self, row: Message, error: DatabaseError) -> Message:
-        """Insert a FAILED row for one that the database refuses; raise if it refuses that, too."""
+        """Insert a FAILED row in place of `row`, which the database refused with `error`.
+
+        If the database refuses the FAILED row as well, raise `error`.
+        """
         kind = {"error": type(error).__name__}
         failed = _failed(row, InvalidSMS(_REFUSED, params=kind, code="not_stored"))
         try:
@@ -239,7 +232,10 @@ class RowWriter(RowMaker):
         return failed
 
     def _insert_beside(self, row: Message) -> Message:
-        """Return the row that was first with this key or reference, or insert this one anew."""
+        """Return the existing row of this message. If there is none, insert `row`.
+
+        If the key of the message was used for another recipient, insert a FAILED row.
+        """
         rows = Message.objects.using(self.using).filter(alias=row.alias)
         if connections[self.using].vendor == "mysql" and in_transaction(self.using):
             # Under REPEATABLE READ only a locking SELECT sees a row that was committed meanwhile.
@@ -253,16 +249,16 @@ class RowWriter(RowMaker):
             return self._join(first)
         if first and row.key:
             row = _without_key(row)
-        row.reference = uuid4()  # the other one belongs to another alias
+        row.reference = uuid4()  # another alias has a row with the first one
         row.save(using=self.using, force_insert=True)
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log that an earlier call got this message; within one call a repetition is normal."""
+        """Log a warning if an earlier call got this SMS object. Repeats in one call are normal."""
         if first.created_at < self._began:
             logger.warning(
-                "Message %s was given to an earlier call: it is not sent again. Make a new SMS, or "
-                "a copy with sms.replace(reference=uuid4()).",
+                "Message %s was sent by an earlier call, and is not sent again. Make a new SMS, "
+                "or a copy with sms.replace(reference=uuid4()).",
                 first.reference,
                 extra={"reference": first.reference, "alias": first.alias},
             )
@@ -283,16 +279,15 @@ class RowWriter(RowMaker):
 
 
 def _is_same(first: Message, row: Message) -> bool:
-    """Whether both rows have the same key and, unless it was scrubbed, the same recipient."""
     return first.key == row.key and (first.scrubbed or first.recipient == row.recipient)
 
 
 def _without_key(row: Message) -> Message:
-    """Return the FAILED row of a message whose key was used for another recipient."""
+    """Return a keyless FAILED row for a message whose key was used for another recipient."""
     return _failed(row, InvalidSMS(_KEY_IS_USED), body="" if row.sensitive else row.body)
 
 
 def _failed(row: Message, error: InvalidSMS, body: str = "") -> Message:
-    """Return a FAILED row in place of this one, without its key."""
+    """Return a FAILED row that replaces `row` and has no key."""
     kept = ("reference", "alias", "environment", "batch", "created_by", "recipient", "sender")
     return Message.invalid(error, body=body, **{name: getattr(row, name) for name in kept})

@@ -1,6 +1,4 @@
-"""Read the cells of CSV and XLSX files, as spreadsheets and other programs write them."""
-
-from __future__ import annotations
+"""Read the cells of CSV and XLSX files that spreadsheets and other programs have written."""
 
 import codecs
 import csv
@@ -17,32 +15,31 @@ from django.utils.translation.trans_null import gettext_noop as _
 from ..exceptions import InvalidSMS
 
 Line = tuple[int, list[str]]
-"""The number of a line in its file, and its cells without the empty ones at the end."""
+"""A pair: the number of a line, and its cells without the empty cells at the end."""
 
 MOST_UNPACKED = 64 * 1024 * 1024
-"""XLSX files are compressed: a small one may fill the memory."""
+"""The maximum size in bytes of an unpacked XLSX file, which could otherwise fill the memory."""
 
 DELIMITERS = ",;\t"
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _without_quoted = re.compile(r'"[^"]*"').sub
-# Excel takes the delimiter from such a first line, and shows the line to nobody.
+# Excel reads the delimiter from a first line such as "sep=;", and does not show that line.
 _is_separator_line = re.compile(r'"?sep=(\t|[^\w\s"])"?\s*', re.IGNORECASE).fullmatch
 
 
 class UnusableFileError(InvalidSMS):
-    """The file cannot be used; the text says what to write instead."""
+    """The file cannot be used. The error text says what to correct."""
 
 
 class UnknownEncodingError(UnusableFileError):
-    """The text is in another encoding."""
+    """The file is not in the given encoding."""
 
 
 def read_lines(file: BinaryIO, encoding: str = "utf-8") -> Iterator[Line]:
-    """Yield the lines that are not empty. A byte order mark overrules `encoding`.
+    """Yield the lines that are not empty. Raise UnusableFileError if a line cannot be read.
 
-    Raises:
-        UnusableFileError: the file cannot be read, or not any further.
+    If the file has a byte order mark, `encoding` is ignored.
     """
     start = file.read(4)
     file.seek(0)
@@ -53,12 +50,11 @@ def read_lines(file: BinaryIO, encoding: str = "utf-8") -> Iterator[Line]:
 
 
 def read_text(text: TextIO) -> Iterator[Line]:
-    """Yield the lines of a CSV text that are not empty."""
     return _filled(_split(text))
 
 
 def openpyxl() -> Any:
-    """Return the library for XLSX files."""
+    """Import and return the library openpyxl. Raise UnusableFileError if it is not installed."""
     try:
         import openpyxl  # an extra, and slow to import
     except ImportError:
@@ -98,17 +94,12 @@ def _wrong_encoding(file: BinaryIO, encoding: str) -> UnknownEncodingError:
         "Line %(line)d is not in %(encoding)s. Save the file as “CSV UTF-8”, or give its encoding "
         "(Excel in Western Europe: --encoding cp1252)."
     )
-    line, name = _undecodable_line(file, encoding), encoding.removesuffix("-sig").upper()
-    return UnknownEncodingError(text, params={"line": line, "encoding": name})
-
-
-def _undecodable_line(file: BinaryIO, encoding: str) -> int:
     file.seek(0)
-    line = 1
+    line, name = 1, encoding.removesuffix("-sig").upper()
     with suppress(UnicodeError):
-        for text in codecs.iterdecode(file, encoding):
-            line += text.count("\n")
-    return line
+        for part in codecs.iterdecode(file, encoding):
+            line += part.count("\n")
+    return UnknownEncodingError(text, params={"line": line, "encoding": name})
 
 
 def _split(text: TextIO) -> Iterator[Line]:
@@ -156,7 +147,7 @@ def _check_size(file: BinaryIO) -> None:
 def _content(line: int, cell: Any) -> str:
     value = cell.value
     if cell.data_type == "e":
-        text = _("Line %(line)d, column %(column)s holds the error %(error)s.")
+        text = _("Line %(line)d, column %(column)s has the error %(error)s.")
         params = {"line": line, "column": cell.column_letter, "error": value}
         raise UnusableFileError(text, params=params)
     if isinstance(value, float) and value.is_integer():

@@ -1,6 +1,4 @@
-"""Keep numbers and texts out of error reports, which show the variables of each frame."""
-
-from __future__ import annotations
+"""Keep telephone numbers and texts out of error reports, which show the variables of frames."""
 
 import sys
 import traceback
@@ -18,14 +16,13 @@ R = TypeVar("R")
 
 
 def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
-    """Re-raise errors without the frames that hold numbers and texts.
+    """Decorator: re-raise errors without the frames that contain telephone numbers and texts.
 
-    Django's debug page shows the arguments of each call on the way to an exception, and ignores
-    `sensitive_variables` while DEBUG is on. So an SMSError starts at this wrapper. An error of the
-    database keeps its frames, to show the cause, but they lose their variables: its statements
-    hold the same values. Other exceptions keep everything; without DEBUG their values are hidden.
+    Django's debug page shows the variables of each frame, and ignores `sensitive_variables` while
+    DEBUG is on. So the frames of the decorated function are removed from an SMSError. A database
+    error keeps its frames, because they show the cause, but the variables in them are deleted.
+    Other exceptions keep their frames and variables. If DEBUG is off, Django hides the variables.
     """
-
     hiding = sensitive_variables()(function)
 
     @wraps(function)
@@ -43,7 +40,7 @@ def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def iterate_without_private_frames(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
-    """Do the same for each step of a generator function."""
+    """Do the same as `without_private_frames` for each step of a generator function."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
@@ -61,13 +58,11 @@ class _Steps(Iterator[R]):
         return next(self._generator)
 
     def close(self) -> None:
-        """End the generator, like the method of that name."""
         self._generator.close()  # type: ignore[attr-defined]
 
 
 def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    """Do the same for a coroutine function."""
-
+    """Do the same as `without_private_frames` for a coroutine function."""
     hiding = sensitive_variables()(function)
 
     @wraps(function)
@@ -85,10 +80,10 @@ def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, 
 
 
 def _cleaned(error: Exception, handled: BaseException | None) -> Exception:
-    """Return the error without frames, or without variables if the database raised it.
+    """Return an SMSError without frames, or a database error without variables.
 
-    The exception that the caller was handling already keeps its own: clearing a frame would end a
-    coroutine that waits in it.
+    `handled` is the exception that was being handled before the call, or None. The frames of
+    `handled` are not cleared: clearing a frame ends a coroutine that waits in the frame.
     """
     if isinstance(error, SMSError):
         return error.with_traceback(None)

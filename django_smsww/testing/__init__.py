@@ -1,12 +1,10 @@
 """Helpers for the tests of a project.
 
-`outbox` is the list of the messages that were sent through locmem, `assert_sms_sent` looks into it,
-`sms_callback` reports a delivery as the gateway would, and `SMSTestMixin` brings all of it to a
-TestCase. With pytest the plugin offers `smsoutbox` and `sms_callback` as fixtures. `real_sms` lets
-messages leave. `SMSBackendTestMixin` tests a backend of your own.
+`outbox` is the list of the messages that tests have sent, and `assert_sms_sent` searches it.
+`sms_callback` reports the delivery of a message, as the gateway would. `SMSTestMixin` adds these
+helpers to a TestCase. With pytest, use the fixtures `smsoutbox` and `sms_callback`. Inside
+`real_sms()`, messages are really sent. `SMSBackendTestMixin` tests your own backend.
 """
-
-from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -36,5 +34,5 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Late, because pytest loads the plugin beside this file in every project of the machine.
+    # Imported late, because pytest loads the plugin beside this file for all projects.
     return getattr(import_module(_HOMES[name], __name__), name)

@@ -1,21 +1,16 @@
-"""The mixin for `manage.py test`."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from ..backends.locmem import SentSMS, outbox
-from ..test_runs import declared
+from ..test_runs import declared, start_afresh
 from .assertions import assert_sms_sent
 from .deliveries import sms_callback
-from .isolation import start_afresh
 
 
 class SMSTestMixin:
-    """Put it before Django's TestCase: `class ReminderTests(SMSTestMixin, TestCase)`.
+    """A mixin for test classes: `class ReminderTests(SMSTestMixin, TestCase)`.
 
-    Each test starts with an empty outbox, and no message leaves, also under a runner that is not
-    Django's.
+    Each test starts with an empty outbox. Under every test runner, messages go to the outbox and
+    are not sent.
     """
 
     smsoutbox: ClassVar[list[SentSMS]] = outbox
@@ -27,7 +22,7 @@ class SMSTestMixin:
         super().setUpClass()  # type: ignore[misc]
 
     def run(self, result: Any = None) -> Any:
-        """Run one test. Not in setUp(), which a subclass may define without calling this one."""
+        # Not in setUp(), which a subclass may define without calling super().
         start_afresh()
         try:
             return super().run(result)  # type: ignore[misc]
@@ -35,5 +30,4 @@ class SMSTestMixin:
             start_afresh()  # a class without this mixin may come next
 
     def assertSMSSent(self, *, count: int | None = None, **wanted: Any) -> list[SentSMS]:  # noqa: N802
-        """Assert that messages with these fields were sent, as `assert_sms_sent` does."""
         return assert_sms_sent(count=count, **wanted)

@@ -1,7 +1,5 @@
 """The tests that every backend must pass, for authors of backends."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar
 from unittest import SkipTest
@@ -27,22 +25,17 @@ SHARED_OPTIONS = {
     "environment": "contract",
     "redirect_to": "+393331234567",
 }
-"""Options that each backend must take and hand to BaseSMSBackend."""
+"""Options that each backend must accept and pass to BaseSMSBackend."""
 
 
 class SMSBackendTestMixin:
-    """Put it before a TestCase of Django's, and name the class and the options of the backend.
+    """A mixin for the tests of a backend: set the class and the options of your backend.
 
         class BackendTests(SMSBackendTestMixin, SimpleTestCase):
             backend_class = SMSBackend
             options = {"token": "the-token"}
 
-    Let the provider be a stand-in that accepts each message, for example in `setUp()`.
-
-    Attributes:
-        backend_class: your backend.
-        options: its OPTIONS.
-        recipient, body: the messages that are sent.
+    Replace the provider by a fake that accepts each message, for example in `setUp()`.
     """
 
     backend_class: ClassVar[type[BaseSMSBackend]]
@@ -51,11 +44,11 @@ class SMSBackendTestMixin:
     body: ClassVar[str] = "The text of the contract"
 
     def unreachable(self) -> AbstractContextManager[Any]:
-        """Return a context in which no connection to the provider can be opened."""
+        """Return a context manager in which no connection to the provider can be opened."""
         raise SkipTest("Define unreachable() to test it.")
 
     def interrupted(self) -> AbstractContextManager[Any]:
-        """Return a context in which a request leaves, and its answer does not come."""
+        """Return a context manager in which a request is sent, but no answer arrives."""
         raise SkipTest("Define interrupted() to test it.")
 
     # Options
@@ -101,7 +94,8 @@ class SMSBackendTestMixin:
         with ExitStack() as stack:
             for connection in connections.all():
                 stack.enter_context(connection.execute_wrapper(refuse))
-            self._backend().send(self._prepared())
+            backend = self._backend()
+            backend.send(backend.prepare(self._sms()))
 
     def test_dry_run_has_no_id(self: Any) -> None:
         backend = self._backend()
@@ -153,9 +147,6 @@ class SMSBackendTestMixin:
 
     def _sms(self: Any, body: str = "") -> SMS:
         return SMS(body or self.body, self.recipient)
-
-    def _prepared(self: Any) -> SMS:
-        return self._backend().prepare(self._sms())
 
     def _send(self: Any, backend: BaseSMSBackend) -> SendResult:
         [result] = backend.send_messages([backend.prepare(self._sms())])

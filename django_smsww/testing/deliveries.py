@@ -1,7 +1,5 @@
 """Report a delivery as the gateway would: over HTTP, through the project's own callback URL."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -28,22 +26,22 @@ def sms_callback(
     forged: bool = False,
     **facts: Any,
 ) -> HttpResponse:
-    """Post a delivery callback of this message, and return the (last) answer.
+    """Post a delivery callback for this message, and return the (last) response.
 
-    Functions that wait for a commit run too, and so do receivers of the signals in a TestCase.
-    Read the row again to see its new state.
+    On-commit functions run, so signals are sent even in a TestCase. `message` itself does not
+    change: call `message.refresh_from_db()` to see the new state.
 
     Args:
-        state: the provider's word.
+        state: the state that the callback reports, as the provider names it.
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
-        at: the time of the change at the provider, None for now. An earlier time than that of the
-            last callback makes it a late callback.
+        at: the time when the state changed at the provider; None means now. To simulate a
+            callback that arrives late, give an earlier time than for the previous callback.
         times: how often the same callback is posted.
-        forged: sign it for another message. The answer is 401, and nothing moves.
-        facts: fields of the provider's message, such as `price=0.05, totalPrice=0.05`.
+        forged: sign the callback for another message. The response is a 401, and no row changes.
+        facts: more fields of the provider's message, such as `price=0.05, totalPrice=0.05`.
 
     Raises:
-        AssertionError: the callback was authentic, and was not answered with 200.
+        AssertionError: a callback with a correct signature got a response other than 200.
     """
     if method not in ("JSON", "POST") or times < 1:
         raise ValueError("method must be 'JSON' or 'POST', and times at least 1.")
@@ -60,7 +58,7 @@ def sms_callback(
 
 
 def _post(message: Message, document: dict[str, Any], method: str, forged: bool) -> Any:
-    # A forged callback bears the signature of another message.
+    # A forged callback has the signature of another message.
     signed = (uuid4() if forged else message.reference), message.environment
     custom = message.custom | custom_stamp(*signed)
     content_type, body = write_body(method, document, custom)
@@ -75,7 +73,7 @@ def _post(message: Message, document: dict[str, Any], method: str, forged: bool)
 
 
 def _document(message: Message, state: str, at: datetime, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the provider's object of a message (specification 1.2.7)."""
+    """Return the message as the JSON object of the provider's specification (1.2.7)."""
     moment = _iso(at)
     return {
         "id": message.provider_id or f"test-{message.reference.hex}",

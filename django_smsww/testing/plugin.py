@@ -1,7 +1,7 @@
-"""A pytest plugin, active wherever the package is installed.
+"""A pytest plugin, which is active in every environment where this package is installed.
 
-No message leaves during the whole run, as with Django's mail, and each test starts with no
-messages. Without Django it imports and costs nothing.
+No message is sent during a test run, and each test starts with an empty outbox. The plugin also
+works without Django: only its fixtures `smsoutbox` and `sms_callback` import Django.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..test_runs import declared
-from .isolation import start_afresh
+from ..test_runs import declared, start_afresh
 
 if TYPE_CHECKING:
     from ..backends.locmem import SentSMS
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _smsww_test_run() -> Iterator[None]:
-    with declared():  # projects without pytest-django have no mark of Django's
+    with declared():  # for projects without pytest-django
         yield
 
 
@@ -39,7 +38,7 @@ def smsoutbox(_smsww_afresh: None) -> list[SentSMS]:
 
 @pytest.fixture
 def sms_callback() -> Callable[..., Any]:
-    """Report a delivery as the gateway would: `sms_callback(message, "DELIVERED")`."""
+    """A function that reports a delivery: `sms_callback(message, "DELIVERED")`."""
     from .deliveries import sms_callback
 
     return sms_callback

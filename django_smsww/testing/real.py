@@ -1,16 +1,12 @@
-"""Real sending in a test run."""
-
-from __future__ import annotations
-
 from django.test.utils import TestContextDecorator
 
 from .. import test_runs
 
 
 class real_sms(TestContextDecorator):  # noqa: N801  a decorator is called as Django calls its own
-    """Send through the backends that the settings name, as outside of tests.
+    """Really send messages in a test, through the backends of the SMSWW setting.
 
-    Use it as a context manager, or as a decorator of a function, a coroutine or a TestCase:
+    This is a context manager, and a decorator for a function, a coroutine or a TestCase:
 
         with real_sms():
             send_sms("Hello", "+393331234567")  # this request reaches the host of the alias

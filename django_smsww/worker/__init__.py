@@ -1,1 +1,1 @@
-"""The worker: lease rows, admit them, send them, and write the results down."""
+"""Code of the worker, which leases queued rows, sends their messages, and stores the results."""

@@ -1,16 +1,15 @@
-"""Admission: fail, cancel or postpone rows that a suspension, a preflight or a quota stops.
+"""Check rows before they are sent, and fail, cancel or postpone the rows that must not be sent now.
 
-A worker asks here before each block that it sends. So a suspension that a person or another
-process has just made stops every worker from its next block on.
+A worker makes this check before each block of rows, and reads the suspensions again each time. So
+every worker obeys a new suspension from its next block on.
 """
 
-from __future__ import annotations
-
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Case, CharField, Value, When
+from django.db.models.expressions import RawSQL
 
 from ..backends.base import BaseSMSBackend
 from ..clock import database_now
@@ -18,6 +17,8 @@ from ..exceptions import ACCOUNT_ERRORS, ContentRefused, InvalidSMS, SMSError, S
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
+from ..models.sql import expression
+from ..states import State
 from .limits import Quotas, cost_nothing, has_limits
 from .preflight import Preflights
 from .recovery import Probe, mark_refused, send_soon
@@ -28,11 +29,9 @@ logger = logging.getLogger("django_smsww")
 
 
 class Admission:
-    """Decides which of one worker's leased rows may leave.
+    """The check that decides which leased rows of one worker may be sent now.
 
-    Attributes:
-        inline: a caller waits for the outcome, so a row that is stopped is FAILED, not QUEUED.
-        errors: the errors of rows that were stopped, by primary key.
+    If `inline` is True, a caller waits. So a row that cannot be sent now becomes FAILED.
     """
 
     def __init__(
@@ -42,9 +41,10 @@ class Admission:
         *,
         inline: bool,
         errors: dict[int, SMSError],
+        counts: Counter[tuple[str, str]],
     ) -> None:
         self.backend, self.rows, self.using = backend, rows, rows.db
-        self.inline, self.errors = inline, errors
+        self.inline, self.errors, self.counts = inline, errors, counts
         self.quotas = Quotas(backend, rows.db)
         self.probe = Probe(backend.alias, backend.environment, rows.db)
         self._preflights = Preflights(backend, rows.db)
@@ -53,17 +53,18 @@ class Admission:
         self._must_probe = False
 
     def add(self, primary_keys: Sequence[int]) -> None:
-        """Note which of these leased rows need a preflight."""
+        """Remember which of these rows need a preflight (a dry run before the real request)."""
         if self.backend.supports_dry_run and primary_keys:
             rows = self.rows.with_keys(primary_keys).filter(preflight=True, dry_run=False)
             self._need_preflight.update(rows.values_list("pk", flat=True))
 
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
-        """Fail or postpone the rows that a suspension, a preflight or `allowed_recipients` stops.
+        """Stop the rows that must not be sent now, and return the primary keys of the rows to send.
 
-        Return the rows that may leave now: the block, or only the one that probes after a pause.
-        If it is empty, the caller must call again later: dry runs were made or need a fresh lease,
-        another process is probing, or the row that probes is not in this block.
+        A stopped row loses its lease. Its key may still be in the result, but `claim()` ignores it.
+        While one message (the probe) tests a paused alias, the result is only this message. The
+        result is empty in three cases: dry runs were made or need a new lease; another process
+        sends the probe; or the probe is not in this block. Then call this method again later.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)
@@ -75,7 +76,7 @@ class Admission:
 
     def _narrowed(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
         if self.probe.row is None and self._must_probe:
-            # The one with the fewest attempts: one that failed before may be at fault itself.
+            # Probe with the fewest attempts: a row that failed before may itself be at fault.
             if not (leased := self._unexpired(lease).order_by("attempts", *CLAIM_ORDER)[:1]):
                 return block  # all were stopped
             if not self.probe.begin(leased[0]):
@@ -83,7 +84,7 @@ class Admission:
         return [pk for pk in block if self.probe.row in (None, pk)]
 
     def reserve_quotas(self, block: Sequence[int], lease: Lease) -> None:
-        """Count the rows of a block, and fail or postpone those over a quota."""
+        """Reserve quota for the rows of a block; fail or postpone the rows that exceed a quota."""
         if not has_limits(self.backend):
             return
         now = database_now(self.using)
@@ -91,9 +92,10 @@ class Admission:
             self._stop(message, cap.as_error(now), lease, cap.ends if cap.is_daily else None)
 
     def finish(self, results: Sequence[MessageResult]) -> None:
-        """Settle the quotas of these messages; if one got through, lift the pauses that are over.
+        """Update quotas and pauses from the results of these messages.
 
-        No pause is lifted before that: if its cause lasts, the next pause must be longer.
+        An expired pause is deleted only if a result shows that the gateway works. If the same error
+        comes again before such a result, the next pause is longer.
         """
         self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
         self.quotas.spend(each.message.pk for each in results)
@@ -106,7 +108,7 @@ class Admission:
         now, known = database_now(self.using), Suspension.objects.using(self.using)
         ended = known.filter(pk__in=[one.pk for one in over]).over(
             now
-        )  # not one that was imposed since
+        )  # not a suspension that was imposed since
         if ended.delete()[0] and any(one.times for one in over):
             send_soon(self.rows, now)
             mark_refused(self.rows)
@@ -116,7 +118,7 @@ class Admission:
         return any(one.scope == "alias" for one in self._active_suspensions())
 
     def _stop_refused(self, block: Sequence[int], lease: Lease) -> None:
-        """Fail rows to numbers that were allowed only earlier, or only in another process."""
+        """Make rows FAILED if the alias's option `allowed_recipients` excludes their numbers."""
         for message in self._ours(block, lease) if self.backend.is_staging else ():
             try:
                 self.backend.check_recipient(message.recipient)
@@ -145,13 +147,14 @@ class Admission:
             for one in self._suspensions
             if one.until is None or (one.until > now and not (one.is_probed and is_ours))
         ]
-        # A suspension that ends a row for good goes before one that may be over in a minute.
+        # A suspension that fails rows for good comes before one that may be over in a minute.
         return sorted(active, key=lambda one: one.scope == "alias")
 
     def _stop_by(self, suspension: Suspension, message: Message, lease: Lease) -> None:
         if suspension.is_stop:
             row = self.rows.filter(pk=message.pk)
-            row.cancel(by=suspension.created_by, reason=suspension.reason)
+            cancelled = row.cancel(by=suspension.created_by, reason=suspension.reason)
+            self.counts[State.CANCELLED, suspension.error_code] += cancelled
             return
         error = suspension.as_error()
         again = database_now(self.using) + timedelta(seconds=FIRST_DELAY_SECONDS)
@@ -159,7 +162,10 @@ class Admission:
         self._stop(message, error, lease, None if is_final else suspension.until or again)
 
     def _run_preflights(self, block: Sequence[int], lease: Lease) -> bool:
-        """Fail or postpone rows whose preflight failed; return whether `admit` must begin again."""
+        """Make the missing preflights (dry runs), and fail or postpone rows whose preflight failed.
+
+        Return True if the worker must call `admit()` again before it sends the block.
+        """
         messages = self._ours(block, lease) if block else []
         if not messages:
             return False
@@ -175,7 +181,7 @@ class Admission:
         return bool(outcomes) or lease.is_half_gone
 
     def _ours(self, block: Sequence[int], lease: Lease, **where: bool) -> list[Message]:
-        """Return the rows of the block that are still leased; the claim fails expired ones."""
+        """Return the rows of the block that are QUEUED under our lease and have not expired."""
         ours = self._unexpired(lease).with_keys(block).filter(**where)
         return list(ours.order_by(*CLAIM_ORDER))
 
@@ -186,13 +192,14 @@ class Admission:
     def _stop(
         self, message: Message, error: SMSError, lease: Lease, again: datetime | None
     ) -> None:
-        """Postpone a row, or fail it if a caller waits or it may not be tried again."""
+        """Postpone a row until `again`. If `again` is None or a caller waits, make it FAILED."""
         if self.inline or again is None:
             self.errors[message.pk] = error
             message.fail(error, token=lease.token)
             return
-        self.rows.queued().filter(pk=message.pk, lease_token=lease.token).update(
-            # Not later than it expires, so that the next look at the row ends it in time.
+        mine = self.rows.queued().filter(pk=message.pk, lease_token=lease.token)
+        self.counts[State.QUEUED, error.code] += mine.update(
+            # Not later than it expires, so that a worker fails it in time.
             next_attempt_at=min(again, message.expires_at),
             lease_token=None,
             lease_until=None,
@@ -200,23 +207,23 @@ class Admission:
         )
 
 
-def redirects(backend: BaseSMSBackend) -> Case | None:
-    """Return the values of `redirected_to` for the claim: the numbers that get the messages.
+def redirects(backend: BaseSMSBackend) -> RawSQL | None:
+    """Return an SQL expression for the number to which a message is redirected, or None.
 
-    The row names its number before the request leaves, and the request goes to that number.
+    The result is None if the alias has no option `redirect_to`.
     """
     if not backend.redirect_to:
         return None
-    allowed = {backend.redirect_to, *(backend.allowed_recipients or ())}
-    themselves = When(recipient__in=allowed, then=Value(None))
-    return Case(themselves, default=Value(backend.redirect_to), output_field=CharField())
+    allowed = sorted({backend.redirect_to, *(backend.allowed_recipients or ())})
+    marks = ", ".join(["%s"] * len(allowed))
+    sql = f"CASE WHEN recipient IN ({marks}) THEN NULL ELSE %s END"
+    return expression(sql, [*allowed, backend.redirect_to])
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
-    """Suspend the alias or the text if this error says that none of it can be sent.
+    """After forbidden content, suspend the text; after an error of the account, the alias.
 
-    Args:
-        count: how many messages in a row ended with such an error.
+    If the gateway was unavailable, add `count` failures: after several in a row, the alias pauses.
     """
     suspensions, named = Suspension.objects.using(using), (message.alias, message.environment)
     if isinstance(error, ContentRefused):

@@ -1,11 +1,9 @@
-"""The quotas of an alias. Workers on all hosts count messages together, before they send them.
+"""The quotas of an alias, which the workers on all hosts share.
 
-A worker reserves quota for the messages that it is about to send, and releases the quota of those
-that were not sent. So no quota is ever exceeded. If a worker dies, its reservation lasts until the
-end of the window.
+A worker reserves quota before it sends messages. Afterwards, the worker releases the quota of the
+messages that were not sent. So all workers together never exceed a quota. A quota counts in a
+window of time, such as a day. If a worker dies, its reservations last until the window ends.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,16 +26,22 @@ from ..sms import SMS
 DAILY = "max_segments_per_day"
 GUARDS = ("max_per_user", "max_per_number", "max_per_country")
 
-
-_UNTIL = _("SMSWW[%(alias)r]: %(option)s (%(most)d) is used up until %(end)s; nothing was sent")
+_UNTIL = _(
+    "SMSWW[%(alias)r]: the limit %(option)s (%(most)d) is reached; nothing was sent; "
+    "try again after %(end)s"
+)
 _FOR_SECONDS = _(
-    "SMSWW[%(alias)r]: %(option)s (%(most)d) is used up for %(seconds)d seconds; nothing was sent"
+    "SMSWW[%(alias)r]: the limit %(option)s (%(most)d) is reached; nothing was sent; "
+    "try again in %(seconds)d seconds"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One quota in one window of time: `most` messages or, for DAILY, segments."""
+    """One quota: at most `most` messages between the times `begins` and `ends`.
+
+    For the option `max_segments_per_day`, `most` counts segments instead of messages.
+    """
 
     alias: str
     option: str
@@ -48,7 +52,7 @@ class Cap:
 
     @property
     def is_daily(self) -> bool:
-        """Whether queued messages wait for the next window. Messages over a guard fail."""
+        """Whether this is the daily quota of segments. Messages above it wait for the next day."""
         return self.option == DAILY
 
     def amount(self, message: Message) -> int:
@@ -72,17 +76,17 @@ class Cap:
 
 @dataclass
 class Quotas:
-    """The quota that one worker has reserved, by the primary keys of its messages."""
+    """The quota that one worker has reserved for each of its messages."""
 
     backend: BaseSMSBackend
     using: str
     reserved: dict[int, list[tuple[Cap, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def reserve(self, messages: Iterable[Message]) -> list[tuple[Message, Cap]]:
-        """Count these messages. Return those over a quota, each with that quota.
+        """Reserve quota for these messages, and return the messages that exceed a quota.
 
-        Such a message may hold reservations of other quotas: `release` it, like every message that
-        does not leave.
+        Each returned message comes with the quota that the message exceeds. A returned message may
+        still hold reservations of other quotas. So call `release()` for the returned messages, too.
         """
         now = database_now(self.using)
         waiting, beyond = list(messages), []
@@ -94,7 +98,7 @@ class Quotas:
         return beyond
 
     def release(self, primary_keys: Iterable[int]) -> None:
-        """Free the quota of messages that did not leave."""
+        """Give back the quota that was reserved for these messages, because they were not sent."""
         unused: dict[Cap, int] = defaultdict(int)
         for primary_key in primary_keys:
             for cap, amount in self.reserved.pop(primary_key, ()):
@@ -103,16 +107,15 @@ class Quotas:
             self._counters.give_back(cap.scope, cap.begins, amount)
 
     def spend(self, primary_keys: Iterable[int]) -> None:
-        """Forget the reservations of messages that have left: their quota is used."""
+        """Count the reserved quota of these sent messages as used."""
         for primary_key in primary_keys:
             self.reserved.pop(primary_key, None)
 
     def _without_room(self, cap: Cap, group: Sequence[Message]) -> list[Message]:
-        """Reserve quota for as many messages of the group as fit; return the others."""
+        """Reserve this quota for as many messages as possible, and return the other messages."""
         if self._reserve(cap, group):
             return []
-        # They do not all fit, so try them one by one, but none that is larger than the rest of the
-        # quota.
+        # They do not all fit: try each message that is not larger than the rest of the quota.
         room = cap.most - self._counters.used(cap.scope, cap.begins)
         return [
             message
@@ -138,10 +141,9 @@ def has_limits(backend: BaseSMSBackend) -> bool:
 
 
 def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) -> None:
-    """Raise SMSLimited if this message would exceed a guard now; count nothing yet.
+    """Raise SMSLimited if a quota per user, number or country is used up for this message.
 
-    So a flood of messages writes no rows, and the caller learns at once that a queued message would
-    fail.
+    This check reserves no quota. A dry run, or a message with a future `send_at`, always passes.
     """
     if sms.dry_run or not has_limits(backend):
         return
@@ -155,14 +157,13 @@ def check_guards(backend: BaseSMSBackend, sms: SMS, user: Any, *, using: str) ->
 
 
 def cost_nothing(error: SMSError | None) -> bool:
-    """Whether a message with this error was certainly neither sent nor fined."""
+    """Return True if a message with this error was certainly not sent, and caused no fine."""
     return error is not None and not isinstance(error, SMSOutcomeUnknown | ContentRefused)
 
 
 def _by_cap(
     backend: BaseSMSBackend, option: str, messages: Sequence[Message], now: datetime
 ) -> dict[Cap, list[Message]]:
-    """Return the messages that count towards each quota of this option."""
     groups: dict[Cap, list[Message]] = defaultdict(list)
     for message in messages:
         if cap := _cap(backend, option, message.recipient, message.created_by_id, now):
@@ -186,14 +187,14 @@ def _cap(
 
 
 def _name(option: str, recipient: str, user: Any) -> str:
-    """Return the end of a counter's name: a country, or the digest of a number or user."""
+    """Return the last part of `Counter.scope`: a country, or a digest of a number or user."""
     if option == "max_per_country":
         return country_of(recipient) or "none"
     return digest_of(recipient if option == "max_per_number" else str(user))
 
 
 def digest_of(name: str) -> str:
-    """Return a digest that names a counter without showing the number or the user."""
+    """Return a digest to store in `Counter.scope` instead of a telephone number or a user id."""
     return salted_hmac("django_smsww.counter", name, algorithm="sha256").hexdigest()[:20]
 
 

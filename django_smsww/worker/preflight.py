@@ -1,10 +1,9 @@
-"""Preflights: a dry run of each text and sender of a mass send, before its first message leaves.
+"""Preflights: free dry runs that test the texts and senders of a mass send before real messages.
 
-Forbidden words cost a fine for each message and block the whole account, while a dry run costs
-nothing. So one message of each group is tried first. Its answer lets the group leave, wait or fail.
+Forbidden words cost a fine for each message and block the whole account. A dry run costs nothing.
+So before the worker sends a group (all messages of a batch with the same text and sender), it makes
+a dry run of one of these messages. The result decides whether the group is sent, waits or fails.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
@@ -19,13 +18,16 @@ from ..models import Message, Preflight
 from ..sms import SMS
 
 MOST_TRIES = 5
-"""After so many refused recipients a group leaves without a verdict on its text and sender."""
+"""How many dry runs of one group of messages may fail because of their recipients.
+
+After that, the worker sends the group, although nothing is known about its text and sender.
+"""
 
 NUMBERS_ENOUGH = 20
-"""A mass send to this many numbers makes a preflight by default."""
+"""A mass send to this many numbers or more makes a preflight (dry run) by default."""
 
 Group = tuple[UUID, str, str]
-"""Batch, sender and fingerprint of the text."""
+"""The key of a group of equal messages: batch, sender, and digest of the text."""
 
 # Specification 1.2.7: the length and the form of the sender, and forbidden content.
 _CODES = frozenset({"2021", "2024", "2044", "2050"})
@@ -38,9 +40,10 @@ _speaks_of_all = re.compile(
 
 @dataclass
 class Preflights:
-    """The preflights of one worker.
+    """The preflights (dry runs) of one worker, and their verdicts.
 
-    A verdict is None if the group may leave, or else the error that stops it.
+    The verdict on a group (same batch, text and sender) is None if the group may be sent. Otherwise
+    the verdict is the error that stops the group.
     """
 
     backend: BaseSMSBackend
@@ -54,10 +57,11 @@ class Preflights:
     def run(
         self, messages: Sequence[Message], deadline: float
     ) -> list[tuple[Message, SMSError | None]]:
-        """Make a dry run for each group without a verdict; return the messages tried, with errors.
+        """Make one dry run for each group (same batch, text and sender) that has no verdict yet.
 
-        The result leaves out dry runs that did not start by the deadline. If a recipient was
-        refused, its group still has no verdict: call again to try another recipient.
+        Return the tried messages, each with the error of its dry run or None. Dry runs that did not
+        start before `deadline`, a time of `elapsed()`, are not in the result. If the gateway
+        refused only the recipient, call `run()` again to try another message of the group.
         """
         self._read_verdicts(messages)
         chosen = self._choose(messages)
@@ -74,12 +78,10 @@ class Preflights:
 
     def _dry_run(self, message: Message) -> SMS:
         number = self.backend.redirected(message.recipient) or message.recipient
-        # It has its own reference, so that a callback for it is not mistaken for one of the
-        # message.
+        # With its own reference, no callback for it is taken for a callback of the message.
         return message.as_sms().replace(recipient=number, dry_run=True, reference=uuid4())
 
     def _read_verdicts(self, messages: Iterable[Message]) -> None:
-        """Read the verdicts that other workers have stored."""
         groups = {_group(message) for message in messages} - self.verdicts.keys()
         if not groups:
             return
@@ -94,7 +96,7 @@ class Preflights:
             self.verdicts[group] = _error_of(preflight)
 
     def _choose(self, messages: Iterable[Message]) -> list[Message]:
-        """Return one untried message of each group without a verdict."""
+        """For each group without a verdict, return one message that was not tried yet."""
         chosen: dict[Group, Message] = {}
         for message in messages:
             group = _group(message)
@@ -115,7 +117,7 @@ class Preflights:
             self._store_verdict(message, None)
 
     def _store_verdict(self, message: Message, error: SMSError | None) -> None:
-        """Store a verdict, so that no other worker makes a dry run for the group."""
+        """Store the verdict on the group of this message, so that other workers need no dry run."""
         group = batch, sender, text = _group(message)
         self.verdicts[group] = error
         verdict = Preflight(
@@ -133,7 +135,7 @@ class Preflights:
 
 
 def concerns_all(error: SMSRefused) -> bool:
-    """Whether a refusal is about the text or the sender, so about every message of the group."""
+    """Return True if the gateway refused the text or the sender of a message, not its recipient."""
     if isinstance(error, ContentRefused) or error.code in _CODES:
         return True
     return error.code not in _RECIPIENT_CODES and bool(_speaks_of_all(error.detail))
@@ -145,11 +147,11 @@ def _group(message: Message) -> Group:
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Return the error of a group whose dry run failed: none of its messages was sent."""
+    """Return the error of a failed dry run as an SMSUnavailable, because no message was sent."""
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(
-        _("The preflight got no answer; nothing was sent"),
+        _("The preflight got no clear answer; nothing was sent"),
         code="preflight_unanswered",
         status=error.status,
         detail=error.detail,

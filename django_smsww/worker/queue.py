@@ -1,11 +1,11 @@
-"""Send queued rows: those that a caller names, or those that are due.
+"""Send queued rows: the rows that a caller chooses, or all rows that are due.
 
-The order keeps the record true: lease, then SENDING, then the request, then the result. No
-transaction of this package is open during a request.
+A worker leases a row, makes the row SENDING, makes the request, and then writes the result. So if
+the process dies, the state of the row shows whether the request may have begun. This package keeps
+no transaction open during a request.
 """
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..backends.base import BaseSMSBackend
@@ -15,10 +15,10 @@ from ..models import Heartbeat
 from .worker import LEASE_ROWS, Worker
 
 SWEEP_SECONDS = 30.0
-"""How long `deliver_due` leases more rows; its caller looks after dead workers in between."""
+"""For how many seconds one call of `deliver_due()` leases new rows."""
 
 HEARTBEAT_SECONDS = 10
-"""The time between two heartbeats of `smsww_worker`."""
+"""The minimum time in seconds between two heartbeats of `smsww_worker` for one alias."""
 
 
 def deliver(
@@ -29,17 +29,17 @@ def deliver(
     inline: bool = False,
     committed: bool = False,
 ) -> dict[int, SMSError]:
-    """Send the QUEUED rows among these that nobody has leased; return the errors by primary key.
+    """Send those of these rows that are QUEUED and not leased; return the errors by primary key.
 
     Args:
         using: the database alias.
-        inline: a caller waits for the outcome, so a row that certainly was not sent becomes FAILED,
-            and no worker tries it again.
-        committed: the caller knows that the rows are committed, as in an on-commit hook.
+        inline: True if a caller waits for the outcome. Then a row that certainly was not sent
+            becomes FAILED, and no worker tries the row again.
+        committed: True if the rows are certainly committed. Then a transaction may be open.
 
     Raises:
-        TransactionManagementError: a transaction is open, and the backend sends to the outside:
-            a rollback would erase a message that was paid for.
+        TransactionManagementError: a transaction is open, although `committed` is False and the
+            backend really sends. A rollback would delete the row of a message that was paid for.
     """
     with Worker(backend, using, inline=inline, committed=committed) as worker:
         for start in range(0, len(primary_keys), LEASE_ROWS):
@@ -57,33 +57,35 @@ def deliver_due(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda count: None,
     on_pause: Callable[[], object] = lambda: None,
+    counts: Counter[tuple[str, str]] | None = None,
 ) -> int:
-    """Send up to `limit` queued rows of this backend whose time has come; return how many.
+    """Send up to `limit` due rows of this backend, and return how many rows were handled.
 
-    Rows are leased in blocks while others are on their way, the urgent and the oldest first.
+    The most urgent rows come first; among equally urgent rows, the first due. Return 0 if the alias
+    is suspended, or must wait long for its rate limit.
 
     Args:
-        stop: called before each step. Once it returns True, unsent rows go back to the queue, and
-            this function returns when the running requests have been answered.
-        progress: called with the number of rows that are done since the last call.
-        on_pause: called if a suspension of the whole alias holds all rows back.
+        stop: called repeatedly. After `stop()` returns True, unsent rows go back to the queue, and
+            `deliver_due()` returns when the running requests have ended.
+        progress: called repeatedly with the number of rows that were finished since the last call.
+        on_pause: called if the whole alias is suspended, so that no row can be sent.
+        counts: gets the numbers of sent, cancelled and postponed messages; see `Worker`.
     """
-    worker = Worker(backend, using, inline=False)
+    worker = Worker(backend, using, inline=False, counts=counts)
     sweep = Heartbeat.objects.using(using)
     if sweep.beat(backend.environment, f"sweep:{backend.alias}", every=HEARTBEAT_SECONDS):
-        worker.rows.end_interrupted()  # not each time: no index finds them in a long queue
+        worker.rows.end_interrupted()  # rarely: no index serves this query in a long queue
     worker.rows.abandon()
     if is_suspended := worker.is_suspended:
         on_pause()
     if is_suspended or worker.must_rest():
-        worker.rows.give_up_late()  # a pause must not keep a text longer than its time
+        worker.rows.give_up_late()  # a pause must not keep expired rows and their texts
         return 0
     with worker:
         return _sweep(worker, limit, stop, progress)
 
 
 def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
-    """Return how many rows `deliver_due` would find now."""
     due = Worker(backend, using, inline=False).rows.due(database_now(using))
     return due.order_by()[:limit].count()
 
@@ -91,7 +93,7 @@ def count_due(backend: BaseSMSBackend, using: str, limit: int) -> int:
 def _sweep(
     worker: Worker, limit: int, stop: Callable[[], bool], progress: Callable[[int], object]
 ) -> int:
-    """Lease a block whenever the worker needs rows, until nothing is due; return how many rows."""
+    """Lease and send due rows in blocks; return how many rows were leased and not released."""
     leased, done, is_empty, ends = 0, 0, False, elapsed() + SWEEP_SECONDS
     while not stop():
         if not is_empty and worker.needs_rows():

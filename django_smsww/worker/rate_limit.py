@@ -1,12 +1,9 @@
-"""The account's rate limit: requests begin evenly spaced, over all processes and hosts.
+"""The rate limit of an account: the requests of all processes and hosts begin evenly spaced.
 
-All workers of an account share one timeline, which a counter in the database holds. A worker
-reserves the next piece of it, which is as long as its requests take at the account's rate. So two
-workers never have the same piece. A 429 moves the end of the timeline, and so every worker backs
-off.
+A counter in the database holds the time up to which requests are reserved. To reserve requests, a
+worker adds the time that these requests take at the allowed rate. So no two workers reserve the
+same time. After an HTTP 429, the counter moves to the end of the back-off, so all workers wait.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -18,12 +15,13 @@ from ..models import Counter
 from ..models.counters import TICKS_PER_SECOND, CounterQuerySet
 
 RESERVE_SECONDS = 1.0
-"""How far ahead a worker reserves at most; a row with a reserved time is SENDING."""
+"""The maximum time in seconds for which a worker reserves requests in advance.
+
+Rows are already SENDING while they wait, and become UNKNOWN if the worker dies.
+"""
 
 
 class RateLimit:
-    """The times at which the requests of one worker may begin."""
-
     def __init__(self, backend: BaseSMSBackend, using: str) -> None:
         self._backend, self._using = backend, using
         self._scope = f"rate:{backend.rate_scope}"
@@ -31,23 +29,25 @@ class RateLimit:
 
     @property
     def wait(self) -> float:
-        """Seconds until a request may be reserved again."""
+        """The number of seconds until this worker may reserve requests again."""
         return max(0.0, self._resumes_at - elapsed())
 
     @property
     def rests_by(self) -> str:
-        """The scope of the counter in which a 429 postpones all requests.
+        """The name (`Counter.scope`) of the counter that shows a back-off after an HTTP 429.
 
-        It is "" if `reserve()` waits for this counter already, or if the backend sends nothing.
+        If the name is "", the worker need not look at this counter: `reserve()` does so, or the
+        backend sends nothing.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
         return self._scope
 
     def reserve(self, wanted: int) -> Sequence[float]:
-        """Reserve up to so many requests; return when each may begin, by `elapsed()`.
+        """Reserve up to `wanted` requests, and return their start times as values of `elapsed()`.
 
-        The list is empty while the end of the timeline is too far ahead: see `wait`.
+        If the next free time is more than RESERVE_SECONDS ahead, reserve nothing and return an
+        empty list. Then the property `wait` says how long to wait.
         """
         rate = self._backend.rate_limit
         if not rate and not self._backend.delivers_on_commit:
@@ -63,20 +63,23 @@ class RateLimit:
         return [now + begins_in + (n / rate if rate else 0.0) for n in range(count)]
 
     def refresh(self) -> None:
-        """Read the end of the timeline, so that `wait` is known before the first request."""
+        """Read the counter, so that `wait` is correct even before the first request."""
         self.reserve(0)
 
     def back_off(self, seconds: float) -> None:
-        """Let no worker of the account begin a request for so many seconds."""
+        """For this number of seconds, let no worker of the account reserve a request."""
         now = database_now(self._using)
-        # A back-off that lasts into the next day must stand in the counter of that day too.
+        # Each day has its own counter: a back-off past midnight is written to both.
         for moment in (now, now + timedelta(seconds=seconds)):
             begins, _ends = window_of(moment, DAY_SECONDS)
             until = (now - begins).total_seconds() + seconds
             self._counters.put_off(self._scope, begins, ceil(until * TICKS_PER_SECOND))
 
     def _reserve(self, seconds: float) -> float:
-        """Reserve so many seconds; return in how many seconds they begin, or could begin."""
+        """Reserve the next free period of this length; return the seconds until it begins.
+
+        If the result is more than RESERVE_SECONDS, nothing was reserved.
+        """
         now = database_now(self._using)
         begins, _ends = window_of(now, DAY_SECONDS)
         today = (now - begins).total_seconds()
@@ -89,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """For how many seconds of a day requests may begin that were reserved the day before."""
+        """How many seconds of a new day may be reserved in the counter of the day before."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

@@ -1,13 +1,11 @@
-"""The probe: after a pause of an alias, one message finds out whether the others can leave.
+"""The probe: after a pause, one message tests whether its alias can send again.
 
 # Note [One probe]
-Each process that finds a pause over tries to win the probe by one conditional UPDATE of the
-Suspension. The winner sends one message; for the others the pause lasts another minute, or until
-the winner lifts it. So an outage costs one request a minute, over all processes. A winner that dies
-keeps the others waiting for that minute only.
+When a pause is over, each process runs a conditional UPDATE of the Suspension. The UPDATE succeeds
+in only one process, which then sends one message. The other processes wait for one minute, or
+until this message shows that the gateway works. So during an outage, all processes together make
+one request a minute. If the process with the probe dies, the others wait only for that minute.
 """
-
-from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -20,17 +18,12 @@ from .threads import REFUSED_BEFORE, MessageResult
 
 
 class Probe:
-    """The message by which one worker finds out whether its alias can send again.
-
-    Attributes:
-        row: its primary key; None while this worker probes nothing.
-        has_left: its request is under way, and until its result is written nothing else leaves.
-    """
+    """The message with which one worker tests whether a paused alias can send again."""
 
     def __init__(self, alias: str, environment: str, using: str) -> None:
         self._alias, self._environment, self._using = alias, environment, using
-        self.row: int | None = None
-        self.has_left = False
+        self.row: int | None = None  # the primary key, unless this worker does not probe
+        self.has_left = False  # its request has begun: nothing else is sent before its result
 
     @property
     def _pause(self) -> SuspensionQuerySet:
@@ -38,13 +31,16 @@ class Probe:
         return known.filter(scope="alias")
 
     def begin(self, message: Message) -> bool:
-        """Choose this message and return True, unless another process is probing."""
+        """Try to make this message the probe, which tests whether a paused alias can send again.
+
+        Return False if another process already tests this alias.
+        """
         is_won = self._pause.win_probe(database_now(self._using))
         self.row = message.pk if is_won else None
         return is_won
 
     def note_claim(self, block: Collection[int], messages: Sequence[Message]) -> None:
-        """Note whether the chosen row left with this block, or can never leave."""
+        """Note whether the probe became SENDING; if not, let another process test the alias."""
         if self.row in block:
             self.has_left = any(message.pk == self.row for message in messages)
             self.give_back()
@@ -56,14 +52,17 @@ class Probe:
                 self.row = self.row if each.was_not_started else None
 
     def give_back(self) -> None:
-        """Let another message or process probe, if the chosen row did not leave."""
+        """Let another process test the alias, unless the request of our probe has begun."""
         if self.row is not None and not self.has_left:
             self.row = None
             self._pause.give_probe_back(database_now(self._using))
 
 
 def resume(alias: str, environment: str, *, scope: str = "alias", using: str) -> bool:
-    """Lift a suspension, and let its rows leave; return if there was one."""
+    """Lift a suspension, and return False if there was no such suspension.
+
+    Queued rows of the alias that could not be sent during the suspension become due at once.
+    """
     is_lifted = Suspension.objects.using(using).resume(alias, environment, scope=scope)
     if is_lifted:
         send_soon(Message.objects.using(using).of(alias, environment), database_now(using))
@@ -71,14 +70,14 @@ def resume(alias: str, environment: str, *, scope: str = "alias", using: str) ->
 
 
 def send_soon(rows: MessageQuerySet, now: datetime) -> None:
-    """Make rows due now if they failed before or during a pause that has just been lifted."""
+    """Make queued rows due now if their last error is SMSUnavailable, but not an HTTP 429."""
     _unsent(rows).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark the rows that were refused before another message ended the pause.
+    """Mark the queued rows whose requests the gateway refused before the pause ended.
 
-    If the gateway refuses one of them again, the message is at fault, and not the account.
+    If the gateway refuses a marked message again, the message is at fault, not the account.
     """
     # Rows that only waited have no status.
     refused = _unsent(rows).filter(error=AccessRefused.__name__, error_status__isnull=False)
@@ -86,5 +85,5 @@ def mark_refused(rows: MessageQuerySet) -> None:
 
 
 def _unsent(rows: MessageQuerySet) -> MessageQuerySet:
-    """Return the queued rows whose sending failed, without those that a 429 delays."""
+    """Return the queued rows whose last error is an SMSUnavailable other than HTTP 429."""
     return rows.queued().filter(error__in=kinds_of(SMSUnavailable)).exclude(error_status=429)

@@ -1,13 +1,12 @@
-"""Write results to the database, many at once. One that cannot be stored loses no other.
+"""Write the results of requests to the database in blocks.
 
-If the database does not take a result, the worker tries again until the lease of the message is
-over, or for a few seconds if a caller waits. Then the row stays SENDING, and becomes UNKNOWN as if
-its worker had died.
+If one result cannot be stored, the other results of its block are still stored. If the database
+fails, the worker tries again until the lease of the message ends. If a caller waits, it tries only
+for a few seconds. When it gives up, the row stays SENDING, and becomes UNKNOWN later.
 """
 
-from __future__ import annotations
-
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -31,6 +30,7 @@ from ..models import provider_facts as facts
 from ..models.commit import in_transaction
 from ..models.transitions import Move, OvertakenError, move_alone, move_together
 from ..sms import SendResult
+from ..states import State
 from .admission import suspend_after
 from .recovery import Probe
 from .retry import is_unavailable, may_retry, retry_at
@@ -39,34 +39,34 @@ from .threads import MessageResult
 logger = logging.getLogger("django_smsww")
 
 FLUSH_ROWS = 250
-"""How many results are written in one transaction, at most."""
+"""The maximum number of results that one transaction writes."""
 FLUSH_SECONDS = 0.5
-"""How long a result may wait for others to be written with it."""
+"""The maximum time in seconds that a result waits to be written together with others."""
 DATABASE_WAIT_SECONDS = 10
-"""How long a call waits for a database that is away; a worker waits until its lease ends."""
+"""For how many seconds a worker retries to store a result while a caller waits."""
 MOST_REFUSALS = 3
-"""How often a database that can be reached may refuse a result before it is given up."""
+"""How many times a worker retries a result that a working database refuses to store."""
 UNUSABLE = (ArithmeticError, TypeError, ValueError, ValidationError)
-"""Errors of a field that cannot store a value, such as a price that is no number."""
+"""The errors of model fields that cannot store a value, such as a price that is not a number."""
 
 
 class Results:
-    """The results of one worker, from when they come until they are in the database.
-
-    Attributes:
-        was_refused: the database did not take some of them the last time.
-        stored: the row of the last result that was written by itself (not in a block), as the
-            database has it.
-    """
+    """The results of one worker that are not stored yet."""
 
     def __init__(
-        self, rows: MessageQuerySet, probe: Probe, *, inline: bool, errors: dict[int, SMSError]
+        self,
+        rows: MessageQuerySet,
+        probe: Probe,
+        *,
+        inline: bool,
+        errors: dict[int, SMSError],
+        counts: Counter[tuple[str, str]],
     ) -> None:
         self.rows, self.using, self.probe = rows, rows.db, probe
-        self.inline, self.errors = inline, errors
+        self.inline, self.errors, self.counts = inline, errors, counts
         self.unwritten: list[MessageResult] = []
-        self.was_refused = False
-        self.stored: Message | None = None
+        self.was_refused = False  # the last write could not store some of the results
+        self.stored: Message | None = None  # the row of the last result, if written alone
         self._since = 0.0
 
     def add(self, results: Sequence[MessageResult]) -> None:
@@ -76,17 +76,16 @@ class Results:
 
     @property
     def flush_in(self) -> float:
-        """Seconds for which the results may still wait for others."""
         return max(0.0, self._since + FLUSH_SECONDS - elapsed())
 
     def write(self) -> list[MessageResult]:
-        """Write the results that wait; return those that were written or given up."""
+        """Write the unwritten results; return the results that were stored or finally given up."""
         results, self.unwritten = self.unwritten, []
         try:
             for start in range(0, len(results), FLUSH_ROWS):
                 self._write(results[start : start + FLUSH_ROWS])
         except BaseException:  # such as Ctrl-C
-            self.unwritten = results  # those that are written by now are not moved a second time
+            self.unwritten = results  # a result that is stored already moves its row only once
             raise
         kept = {id(each) for each in self.unwritten}
         self.was_refused, self._since = bool(kept), elapsed()
@@ -113,9 +112,11 @@ class Results:
             self._write_refused(results, error)
         else:
             self.errors.update((move.message.pk, move.error) for move in moves if move.error)
+            errors = [move.error for move in moves if move.target is State.QUEUED]
+            self.counts.update((State.QUEUED, error.code) for error in errors if error)
 
     def _is_plain(self, results: Sequence[MessageResult]) -> bool:
-        """Whether one statement can write it all."""
+        """Return True for a single result that one UPDATE without a transaction can store."""
         is_mere = not results[0].error and not results[0].result.stop
         return len(results) == 1 and is_mere and not in_transaction(self.using)
 
@@ -124,7 +125,10 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """Write them one by one: a row has moved meanwhile, or an id belongs to another row."""
+        """Divide a block of results after a conflict, and write the conflicting result alone.
+
+        Conflicts have two causes: the state of the row has changed, or another row has the id.
+        """
         if len(results) > 1:
             self._write_halves(results)
             return
@@ -136,7 +140,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the facts of a refusal, without a provider id that another row has."""
+        """Return the columns to update after a failed request; {} if the message was accepted."""
         if late.error is None:
             return {}
         result = late.result
@@ -148,18 +152,21 @@ class Results:
         if error is not None and not late.was_not_started:
             is_ended = message.fail(error, token=late.lease.token, **changes)
             if not is_ended and not message.fail_late(error, **changes) and changes:
-                # A callback or another worker has ended the row. The price is true all the same.
+                # A callback or another worker has ended the row. Its price is still right.
                 row = self.rows.filter(pk=message.pk)
                 row.update(**changes, updated_at=timezone.now())
             suspend_after(message, late.stop, self.using)
             self.errors[message.pk] = error
         elif error is None and not message.dry_run:
-            # Whoever has the lease now: the provider has the message in any case.
+            # Without the lease's token: the provider has the message, whoever has the lease now.
             message.accept(late.result)
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep results that the database may take later, and give up one that it never takes."""
+        """Keep results that the database may accept later, and give up the other results.
+
+        Inside a transaction of the caller, raise the error again.
+        """
         if connections[self.using].in_atomic_block:
             raise error  # the owner of that transaction has to roll it back
         is_passing = isinstance(error, OperationalError | InterfaceError)
@@ -179,7 +186,7 @@ class Results:
         self._write(results[middle:])
 
     def _is_away(self) -> bool:
-        """Whether the database cannot be reached; a connection that broke is opened anew."""
+        """Reconnect if the connection is broken; return True if the database cannot be reached."""
         connection = connections[self.using]
         try:
             connection.close_if_unusable_or_obsolete()
@@ -203,13 +210,15 @@ class Results:
         # quotes the values that were to be stored, so only its class is logged.
         reference, kind = result.message.reference, type(error).__name__
         logger.error(
-            "The result of message %s was not stored (%s): it will be UNKNOWN", reference, kind
+            "The result of message %s was not stored (%s): the message will be UNKNOWN",
+            reference,
+            kind,
         )
         self.errors[result.message.pk] = SMSOutcomeUnknown(code="not_stored", detail=kind)
 
 
 def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool, is_probe: bool) -> Move:
-    """Return where the result moves its row."""
+    """Return the change of state that this result causes in the row of its message."""
     message, result, error = sent.message, sent.result, sent.error
     if sent.was_not_started:
         return transitions.put_back(message)
@@ -223,7 +232,7 @@ def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool, is_prob
 
 
 def facts_of(message: Message, result: SendResult, rows: MessageQuerySet) -> dict[str, Any]:
-    """Return the columns that a refusal sets: the provider's facts, and the fine."""
+    """Return the columns to update after a failed request, including the estimated fine."""
     changes = facts.merge(Message, result, rows.db)
     if isinstance(result.error, ContentRefused) and not message.dry_run:
         changes["penalty"] = _penalty(message, result, rows)
@@ -231,27 +240,30 @@ def facts_of(message: Message, result: SendResult, rows: MessageQuerySet) -> dic
 
 
 def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Decimal | None:
-    """Estimate the cost of forbidden content: a fine, or the price of the message (IT, ES)."""
+    """Estimate the cost of a message with forbidden content; None if no price is known.
+
+    For Italy and Spain, the cost is the price of the message; elsewhere, a fine for each segment.
+    """
     segments = result.segments or message.segments or 1
     if message.route not in ("IT", "ES"):
         return facts.FINE * segments
     if result.total_price:
         return result.total_price
-    # A refusal names no price, so take that of the last message.
+    # A refusal names no price, so take the price of the last message on this route.
     priced = rows.filter(route=message.route, price__gt=0).order_by("-pk")
     price = priced.values_list("price", flat=True).first()
     return price and price * segments
 
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results that stop others, one for each text or account that they stop."""
+    """Return the results whose errors stop a text or the whole account, without duplicates."""
     stops = [each for each in results if each.stop]
     found = {(type(each.stop), text): each for each in stops for text in each.stopped_texts}
     return list(found.values())
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the last results in a row that found the gateway unavailable."""
+    """Return the gateway failures since the last proper answer of the gateway, latest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

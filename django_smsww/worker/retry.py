@@ -1,6 +1,4 @@
-"""Whether a message that was not sent is tried again, and when."""
-
-from __future__ import annotations
+"""Decide whether and when a message that was not sent is tried again."""
 
 import random
 from datetime import datetime, timedelta
@@ -13,11 +11,11 @@ MAX_ATTEMPTS = 10
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 30, 3600
 
 SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 5.0, 3600.0
-"""The back-off after a 429 that names no time, and the longest one that a 429 may ask for."""
+"""The back-off after an HTTP 429 without a Retry-After, and the longest back-off after a 429."""
 
 
 def may_retry(message: Message, error: SMSError, *, is_probe: bool = False) -> bool:
-    """Whether a queued message goes back to the queue after this error."""
+    """Return True if a queued message is tried again after this error."""
     was_not_sent = isinstance(error, SMSUnavailable | SMSLimited)
     return was_not_sent and _failures(message, error, is_probe) < MAX_ATTEMPTS
 
@@ -25,30 +23,31 @@ def may_retry(message: Message, error: SMSError, *, is_probe: bool = False) -> b
 def retry_at(message: Message, error: SMSError, using: str, *, is_probe: bool = False) -> datetime:
     """Return the time of the next attempt, by the database's clock.
 
-    The delay doubles with each attempt and is spread at random, unless the gateway asks for more.
+    The delay doubles with each failed attempt up to a maximum, and varies at random. The gateway
+    may ask for a longer delay. The result is never later than the expiry of the message.
     """
     doublings = max(_failures(message, error, is_probe) - 1, 0)
     doubled = min(FIRST_DELAY_SECONDS * 2**doublings, LONGEST_DELAY_SECONDS)
     spread = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
     delay = timedelta(seconds=max(error.retry_after or 0, spread))
-    # Not later than the message expires, so that the next look at the row ends it in time.
+    # Not later than the message expires, so that a worker fails it in time.
     return min(database_now(using) + delay, message.expires_at)
 
 
 def _failures(message: Message, error: SMSError, is_probe: bool) -> int:
-    """Count the failed attempts, except those in which any other message would have failed."""
+    """Return the number of failed attempts; 0 for a probe or an error of the account."""
     return 0 if is_probe or isinstance(error, ACCOUNT_ERRORS) else message.attempts
 
 
 def is_unavailable(error: SMSError | None) -> bool:
-    """Whether the request failed, and neither the message nor the account is at fault."""
+    """Return True if the gateway was unavailable, and neither message nor account is at fault."""
     if not isinstance(error, SMSUnavailable) or isinstance(error, ACCOUNT_ERRORS):
         return False
     return error.status != 429 and error.code != "not_started"
 
 
 def back_off_seconds(error: SMSError) -> float:
-    """Return for how many seconds the gateway wants no request of the account at all."""
+    """Return for how many seconds an HTTP 429 stops the account; 0.0 for every other error."""
     if not isinstance(error, SMSUnavailable) or error.status != 429:
         return 0.0
     return min(error.retry_after or SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS)

@@ -1,11 +1,9 @@
-"""The task queues that a project runs already, such as Celery, may send queued messages.
+"""Send queued messages through a task queue of the project, such as Celery.
 
-A project names a function in OPTIONS["queue"]. After the commit, we call it with the alias and the
-primary keys. The task queue may lose them, repeat them or be down: leases decide who sends, and
-`smsww_worker` sends the rows that no task has sent within a minute.
+After the commit, this package calls the function in OPTIONS["queue"] with the alias and the primary
+keys. The task queue may lose or repeat tasks. No message is sent twice, because a task leases a row
+before it sends the row. If no task sends a row within a minute, `smsww_worker` sends the row.
 """
-
-from __future__ import annotations
 
 import logging
 import time
@@ -26,21 +24,21 @@ from .queue import deliver
 logger = logging.getLogger("django_smsww")
 
 TASK_ROWS = 250
-"""How many messages a task has: many enough to be cheap, few enough to let others in between."""
+"""The maximum number of messages that one task sends, so that other tasks can run in between."""
 
 REST_SECONDS = 10.0
-"""For how long we do not call a task queue that has failed.
+"""After an error of a task queue, `enqueue()` does not call the queue for this number of seconds.
 
-A mass send calls once for each block, and each call may have to wait for a dead broker.
+Otherwise, each block of a mass send might wait for the time-out of a dead broker.
 """
 
 _resting: dict[str, float] = {}
 
 
 def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
-    """Give committed rows to a task queue; `smsww_worker` sends those that it does not take.
+    """Give committed rows to a task queue; if the queue fails, leave the rows to `smsww_worker`.
 
-    It raises nothing: the caller cannot repair a broker, and the rows are safe.
+    `path` is the dotted path of a function, whose errors are logged and not raised.
     """
     if time.monotonic() < _resting.get(path, 0):
         return
@@ -51,7 +49,7 @@ def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
         # The error's text may quote the address of a broker with its password.
         logger.error(
             "The task queue %s did not take %d messages of %r: %s. "
-            "They stay queued for smsww_worker.",
+            "The messages stay queued for smsww_worker.",
             path,
             len(primary_keys),
             alias,
@@ -60,12 +58,12 @@ def enqueue(path: str, alias: str, primary_keys: Sequence[int]) -> None:
 
 
 def forget_failures() -> None:
-    """Call every task queue again, as after a start."""
+    """Forget which task queues have failed, so that `enqueue()` calls these queues again."""
     _resting.clear()
 
 
 def blocks_of(primary_keys: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Yield blocks of the rows that are still queued, the urgent first, each with its priority."""
+    """Yield blocks of rows that are still QUEUED: (priority, primary keys), most urgent first."""
     rows = Message.objects.using(router.db_for_write(Message)).queued()
     waiting = rows.filter(pk__in=primary_keys).order_by(*CLAIM_ORDER)
     for priority, group in groupby(waiting.values_list("priority", "pk"), key=itemgetter(0)):
@@ -75,13 +73,13 @@ def blocks_of(primary_keys: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
-    """Send those of these rows that nobody has sent or leased; a repeated call does no harm.
+    """Send those of these rows that are still QUEUED, not leased, and not postponed.
 
-    The rows say how it ended. A message that could not be sent for now is queued again.
+    A repeated call sends no message twice. A message that cannot be sent now stays QUEUED.
 
     Raises:
-        DatabaseError: the database is away. Requests under way are settled later, other rows are
-            still QUEUED; the task queue may repeat the call.
+        DatabaseError: the database is down. Messages whose requests had begun become UNKNOWN later.
+            The other messages are still QUEUED. The task queue may repeat the call.
     """
     using = router.db_for_write(Message)
     # A repeated task must not hurry a row that was postponed. A row without an error was not

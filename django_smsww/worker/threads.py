@@ -1,10 +1,8 @@
-"""The threads that carry messages to a backend, and bring back its results.
+"""The threads that send the messages of a worker, and return the results.
 
-They share one queue of work, so no message waits for another one's slow request. No thread
-touches the database: the worker that hands the messages over also writes the results down.
+The threads share one queue, so while one thread waits for a slow request, the other threads send
+the next messages. The threads do not use the database: the worker writes the results.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,22 +22,21 @@ from ..models.lease import Lease
 from ..sms import SendResult
 
 REFUSED_BEFORE = "refused_before"
-"""The error code of a row that was refused in a pause which another message has ended."""
+"""The error code of a row that was refused, if the gateway then handled another message.
+
+If the gateway refuses such a row again, the message itself is at fault, not the account.
+"""
 
 
 @dataclass(slots=True)
 class MessageResult:
-    """The result of one message, and the lease under which the message left.
-
-    Attributes:
-        refusals: how often the database did not take it.
-    """
+    """The result of one message, and the lease under which it was sent."""
 
     message: Message
     result: SendResult
     lease: Lease
     came_at: float = field(default_factory=elapsed)
-    refusals: int = 0
+    refusals: int = 0  # how often the database refused to store the result
 
     @property
     def error(self) -> SMSError | None:
@@ -51,35 +48,31 @@ class MessageResult:
 
     @property
     def is_alone(self) -> bool:
-        """Whether the message is refused again while others are accepted, so it is at fault."""
+        """Whether the gateway refused this message alone, not all messages of the account."""
         is_refused = isinstance(self.error, AccessRefused)
         return is_refused and self.message.error_code == REFUSED_BEFORE
 
     @property
     def proves_service(self) -> bool:
-        """Whether the gateway takes requests of this account."""
+        """Whether this result proves that the gateway handles requests of the account."""
         return self.error is None or isinstance(self.error, SMSRefused)
 
     @property
     def stop(self) -> SMSError | None:
-        """The error that makes other messages wait."""
+        """The error that also stops other messages, or None."""
         return None if self.is_alone else self.result.stop
 
     @property
     def stopped_texts(self) -> set[str | None]:
-        """The texts that must not be sent now; None stands for all texts."""
+        """The texts that must not be sent after this result; None stands for all texts."""
         return stopped_by(self.result.stop, self.message.body)
 
 
 class SendingThreads:
-    """The threads of one worker.
+    """The threads that send the messages of one worker.
 
-    After forbidden content they start no other message of the same text. After an error that
-    concerns the whole account they start none at all. `forget_stops` ends both.
-
-    Attributes:
-        under_way: how many messages `send()` got, less the results that were collected.
-        raised: exceptions of the threads that belong to no message, such as Ctrl-C.
+    After forbidden content, the threads send no message with this text. After an error of the
+    account or an HTTP 429, they send no message at all. `forget_stops()` allows messages again.
     """
 
     def __init__(self, backend: BaseSMSBackend) -> None:
@@ -88,26 +81,26 @@ class SendingThreads:
         self._work: SimpleQueue[tuple[Message, Lease, float, set[str | None]]] = SimpleQueue()
         self._results: SimpleQueue[MessageResult | BaseException] = SimpleQueue()
         self._stopped: set[str | None] = set()
-        self.raised: list[BaseException] = []
+        self.raised: list[BaseException] = []  # those of no message, such as Ctrl-C
         self._ending = Event()
-        self.under_way = 0
+        self.under_way = 0  # messages whose results `collect()` has not returned yet
 
     @property
     def send_together(self) -> bool:
-        """Whether the backend defines `send_messages()` itself."""
+        """Whether the backend has its own `send_messages()` for several messages at once."""
         return type(self._backend).send_messages is not BaseSMSBackend.send_messages
 
     def send(
         self, messages: Sequence[Message], lease: Lease, starts: Sequence[float], *, is_last: bool
     ) -> None:
-        """Have threads send these messages, and return at once.
+        """Pass these messages to the threads, and return before they are sent.
 
-        One message alone is sent in the calling thread. So are the messages of a backend that
-        defines `send_messages()` itself.
+        In two cases the calling thread sends, and this method returns after the requests: for a
+        single message without other work, and for a backend with its own `send_messages()`.
 
         Args:
-            starts: when each of them may begin, by `elapsed()`.
-            is_last: nothing else waits to be sent.
+            starts: the earliest start time of each request, as a value of `elapsed()`.
+            is_last: True if no other message waits to be sent.
         """
         is_alone = is_last and len(messages) == 1 and not self.under_way
         self.under_way += len(messages)
@@ -121,7 +114,7 @@ class SendingThreads:
             self._start_threads(len(messages))
 
     def collect(self, seconds: float) -> list[MessageResult]:
-        """Return the results that have come; wait at most so many seconds for the first one."""
+        """Return the results that have arrived; if there are none, wait up to `seconds` for one."""
         found: list[MessageResult] = []
         with suppress(Empty):
             while True:
@@ -135,29 +128,30 @@ class SendingThreads:
         return found
 
     def raise_error(self) -> None:
-        """Raise a thread's exception that belongs to no message, such as Ctrl-C."""
         if self.raised:
             raise self.raised[0]
 
     def forget_stops(self) -> None:
-        """Forget which texts were stopped, for the messages that `send()` gets from now on.
+        """Forget which texts the threads must not send. This only affects messages added later.
 
-        Call this after the suspensions are committed: from then on, the check before each block
-        (see admission.py) holds their messages back.
+        Call this method after the suspensions of these texts are committed, because from then on
+        `Admission.admit()` stops these texts. Messages that already wait for a thread stay stopped.
         """
         self._stopped = set()
 
     def stop(self) -> None:
-        """Start no further message; requests under way go on, and their results are collected."""
+        """Start no more requests; `collect()` still returns the results of running requests."""
         self._ending.set()
 
     def close(self) -> None:
-        """Wait for the threads to end."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def _start_threads(self, count: int) -> None:
-        """Wake or start a thread for each message; if that fails, start none of the others."""
+        """Let threads send this number of waiting messages.
+
+        If no thread can be started, report the waiting messages as not sent, and raise the error.
+        """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._backend.concurrency, thread_name_prefix="smsww")
         try:
@@ -192,7 +186,7 @@ class SendingThreads:
             self._results.put(MessageResult(message, result, lease))
 
     def _deadline(self, lease: Lease, start: float) -> float:
-        """Wait for the start; return the time by which a request must begin, 0 if it must not."""
+        """Wait until `start`. Return the latest time to begin the request, or 0.0 if stopped."""
         if (seconds := start - elapsed()) > 0:
             self._ending.wait(seconds)
         return 0.0 if self._ending.is_set() else lease.deadline

@@ -1,12 +1,10 @@
-"""A worker: it leases rows, has threads send them, and writes the results down.
+"""The worker: lease rows, let threads send them, and write the results to the database.
 
-It moves a few rows at a time to SENDING, just before they leave. It is the only one that touches
-the database, and it waits for no single request, so a slow one delays no other message.
+A worker makes only a few rows SENDING at a time, just before their requests begin. The threads do
+not use the database. A slow request does not delay other messages.
 """
 
-from __future__ import annotations
-
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -35,25 +33,27 @@ from .retry import back_off_seconds
 from .threads import SendingThreads
 
 BecomeSending = Callable[[Message, UUID, str, str], Message | None]
-"""A function of `models.single` that makes a row SENDING."""
+"""The type of the two functions in `models.single` that make a row SENDING."""
 
 LEASE_ROWS = 250
-"""How many rows are leased at a time, at most."""
+"""The maximum number of rows that a worker leases with one query."""
 
 LONGEST_PAUSE_SECONDS = 10
-"""How long a worker, or a call that sends one message, waits for the rate limit."""
+"""How many seconds a worker, or a call with one message, waits for the rate limit at most."""
 
 
 class Worker:
-    """One worker of a backend: `with Worker(…) as worker:`.
+    """A worker that sends rows of one backend: `with Worker(…) as worker:`.
 
-    Add rows and take steps in turns; only steps send. At the end no request is under way, even if
-    an error was raised: unsent rows are back in the queue or, if a caller waits for them, FAILED.
+    Add rows, and call `step()` repeatedly to send them. When the `with` block ends, no request is
+    under way. After an error, unsent rows go back to the queue, unless `inline` is True.
 
     Attributes:
-        inline: a caller waits, so a row that was not sent is FAILED instead of tried again.
+        inline: True if a caller waits. Then a row that was not sent becomes FAILED, and no worker
+            tries the row again.
         errors: the errors of messages that were not accepted, by primary key.
-        unfinished: the primary keys of the rows that were added and are still this worker's.
+        counts: the numbers of sent, cancelled and postponed messages, by state and error code.
+        unfinished: the primary keys of added rows that the worker still has to send or store.
         last_sent: the last message whose request may have begun.
     """
 
@@ -65,9 +65,11 @@ class Worker:
         inline: bool,
         committed: bool = False,
         errors: dict[int, SMSError] | None = None,
+        counts: Counter[tuple[str, str]] | None = None,
     ) -> None:
         self.backend, self.using, self.inline = backend, using, inline
         self.errors: dict[int, SMSError] = {} if errors is None else errors
+        self.counts: Counter[tuple[str, str]] = Counter() if counts is None else counts
         self.unfinished: set[int] = set()
         self._may_be_in_transaction = committed or not backend.delivers_on_commit
         self._leased: deque[int] = deque()
@@ -77,15 +79,23 @@ class Worker:
         self._unstarted = Q(pk__in=[])
         self._paused_until = 0.0
         self._opened, self._is_open, self._is_over = ExitStack(), False, False
-        self._admission = Admission(backend, self.rows, inline=inline, errors=self.errors)
+        self._admission = Admission(
+            backend, self.rows, inline=inline, errors=self.errors, counts=self.counts
+        )
         self._probe = self._admission.probe
-        self._results = Results(self.rows, self._probe, inline=inline, errors=self.errors)
+        self._results = Results(
+            self.rows, self._probe, inline=inline, errors=self.errors, counts=self.counts
+        )
         self._threads = SendingThreads(backend)
         self._rate_limit = RateLimit(backend, using)
 
     @cached_property
     def rows(self) -> MessageQuerySet:
-        """The rows of this deployment, which no deployment with a copy of the database sends."""
+        """The message rows of this alias and environment.
+
+        A deployment with a copy of the database has another environment, so it never sends these
+        rows.
+        """
         rows: MessageQuerySet = Message.objects.using(self.using)
         return rows.of(self.backend.alias, self.backend.environment)
 
@@ -104,19 +114,18 @@ class Worker:
     # Rows to send
 
     def add(self, primary_keys: Sequence[int]) -> None:
-        """Lease those of these rows that are free."""
+        """Lease those of these rows that are QUEUED and not leased by another worker."""
         if primary_keys and not self._is_over:
             self._wanted = primary_keys
             self._added(self.rows.lease(primary_keys, self._current_lease()))
             self._wanted = ()
 
     def add_due(self, limit: int) -> int:
-        """Lease up to `limit` rows whose time has come; return how many."""
         found = [] if self._is_over else self.rows.lease_due(self._current_lease(), limit)
         return self._added(found)
 
     def _added(self, primary_keys: Sequence[int]) -> int:
-        # A row that two blocks name is under our lease already, and must not be sent twice.
+        # If two blocks name a row, we have leased it already, and must not send it twice.
         added = [pk for pk in primary_keys if pk not in self.unfinished]
         self._leased += added
         self.unfinished.update(added)
@@ -124,10 +133,10 @@ class Worker:
         return len(added)
 
     def send_alone(self, row: Message, become_sending: BecomeSending) -> Message | None:
-        """Send a row that no worker has leased, and wait for its result.
+        """Send one message whose row is not leased, store the result, and return the stored row.
 
-        Return it as it is stored then, or None if something holds it back: see
-        Note [What holds a message back].
+        Return None and send nothing if, for example, a suspension or a rate limit stops the
+        message: see Note [What holds a message back] in `models/single.py`.
         """
         self._refuse_transactions()
         if row.preflight or not can_send_alone(self.backend):
@@ -153,46 +162,46 @@ class Worker:
 
     @property
     def block_size(self) -> int:
-        """How many due rows to lease at a time.
+        """The number of due rows to lease at a time.
 
-        Few, so that other workers get rows too, and an urgent message that is queued meanwhile goes
-        first.
+        The number is small, so that other workers get rows and a new urgent message is sent soon.
         """
         return min(LEASE_ROWS, 2 * self.backend.concurrency * ROWS_PER_THREAD)
 
     def needs_rows(self) -> bool:
-        """Whether the worker needs more rows, so that no thread has to wait for one."""
+        """Return True if so few rows are leased that a thread may soon have nothing to send."""
         return len(self._leased) < self.backend.concurrency * ROWS_PER_THREAD
 
     def is_done(self) -> bool:
         is_busy = self._leased or self._threads.under_way or self._results.unwritten
-        return not (is_busy or self._threads.raised)  # which the next step raises
+        return not (is_busy or self._threads.raised)  # the next step raises a thread's error
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the whole alias is suspended."""
         return self._admission.is_suspended
 
     def must_rest(self) -> bool:
-        """Read the account's rate limit, and return whether nothing may leave for long."""
+        """Read the account's rate limit counter from the database, and return `must_pause()`."""
         self._rate_limit.refresh()
         return self.must_pause()
 
     def must_pause(self) -> bool:
-        """Whether the rate limit makes rows wait for longer than a worker may wait."""
+        """Whether the rate limit delays the next request by more than LONGEST_PAUSE_SECONDS."""
         return self._rate_limit.wait > LONGEST_PAUSE_SECONDS
 
     # Steps
 
     def step_until(self, is_enough: Callable[[], bool]) -> None:
-        """Take steps until `is_enough()`; release a worker's rows if the rate limit is reached."""
+        """Call `step()` until `is_enough()` returns True.
+
+        If the rate limit causes a long delay and no caller waits, release the unsent rows.
+        """
         while not is_enough():
             self.step()
             if not self.inline and self.must_pause():
                 self.release()
 
     def step(self) -> None:
-        """Send rows, write results, or wait for one."""
         self._refuse_transactions()
         self._carry_out(self.load.plan())
         self._threads.raise_error()
@@ -220,7 +229,7 @@ class Worker:
                 self._results.add(self._threads.collect(seconds))
 
     def send(self, count: int) -> None:
-        """Move up to `count` rows to SENDING and hand them to threads; wait for none of them."""
+        """Make up to `count` rows SENDING and pass them to the threads; do not wait for results."""
         self._refuse_transactions()
         self._threads.raise_error()
         if not count:
@@ -239,14 +248,20 @@ class Worker:
             self._pause()
 
     def _put_back(self, block: Sequence[int]) -> None:
-        """Put rows back at the front, the one that probes before the others."""
+        """Put rows back at the front of the list of leased rows.
+
+        The probe (the message that tests a paused alias) comes first if it is in the list.
+        """
         self._leased.extendleft(reversed(block))
         if self._probe.row is not None and self._probe.row in self._leased:
             self._leased.remove(self._probe.row)
             self._leased.appendleft(self._probe.row)
 
     def _claim(self, block: Sequence[int], lease: Lease) -> list[Message]:
-        """Move rows to SENDING; drop those that a quota, their expiry or a person has stopped."""
+        """Make these rows SENDING, and return the rows that are SENDING now.
+
+        A used-up quota, an expiry, a cancellation or the do-not-send list may stop a row.
+        """
         self._admission.reserve_quotas(block, lease)
         self._unstarted = Q(pk__in=block, lease_token=lease.token)
         messages = self.rows.claim(block, lease, redirects(self.backend))
@@ -257,7 +272,10 @@ class Worker:
         return messages
 
     def _pause(self) -> None:
-        """Wait for the rate limit; fail the rows of a caller who would have to wait for long."""
+        """Send no rows until the rate limit allows requests again.
+
+        If a caller waits and the delay is too long, make the rows FAILED.
+        """
         wait = self._rate_limit.wait
         self._paused_until = elapsed() + min(wait, LEASE_CHECK_SECONDS)
         longest = LONGEST_PAUSE_SECONDS if len(self.unfinished) == 1 else leases.SECONDS / 2
@@ -265,7 +283,7 @@ class Worker:
             self._fail_leased(SMSUnavailable(code="too_fast", retry_after=wait))
 
     def write_results(self) -> None:
-        """Write the results down, and act on the errors among them."""
+        """Write the results to the database, and update quotas, suspensions and the rate limit."""
         written = self._results.write()
         not_started = [each.message.pk for each in written if each.was_not_started]
         self._put_back(not_started)
@@ -273,6 +291,7 @@ class Worker:
         self._admission.finish(written)
         if any(each.stopped_texts for each in written):
             self._threads.forget_stops()
+        self.counts.update((_reached(each.message), "") for each in written if each.error is None)
         errors = [each.error for each in written if each.error]
         if seconds := max(map(back_off_seconds, errors), default=0.0):
             self._rate_limit.back_off(seconds)
@@ -281,8 +300,8 @@ class Worker:
         if not self._may_be_in_transaction and in_transaction(self.using):
             raise TransactionManagementError(
                 "Messages must not be delivered inside a transaction: call deliver() from "
-                "transaction.on_commit(), or use send_sms(), which does; and open none between "
-                "two messages of iter_send()."
+                "transaction.on_commit(), or use send_sms(), which does so. Between two messages "
+                "of iter_send(), open no transaction either."
             )
 
     def _open_backend(self) -> None:
@@ -302,15 +321,15 @@ class Worker:
     def release(self) -> int:
         """Release unsent rows to other workers, and wait for the requests that are under way.
 
-        Return how many rows were released. Nothing can be added after that.
+        Return how many rows were released. After this call, no rows can be added.
         """
         self._finish()
         self._forget_leased()
         return self.rows.release(self._lease) if self._lease else 0
 
     def _break_off(self) -> None:
-        """After an error, fail the unsent rows if a caller waits for them, or else release them."""
-        with suppress(DatabaseError):  # then the lease has to run out
+        """After an error, wait for running requests, and then fail or release the unsent rows."""
+        with suppress(DatabaseError):  # the rows are free again when their lease runs out
             try:
                 self._finish()
             finally:  # also if the results cannot be written
@@ -320,21 +339,20 @@ class Worker:
                     self.release()
 
     def _finish(self) -> None:
-        """Start no more requests, and write the results of those under way."""
+        """Start no more requests, wait for the running requests, and write their results."""
         self._is_over = True
         self._threads.stop()
         while self._threads.under_way or self._results.unwritten:
             self._carry_out(self.load.plan())
 
     def _fail_leased(self, error: SMSError) -> None:
-        # Rows that were postponed or cancelled meanwhile are forgotten, too.
+        # Rows that were postponed or cancelled meanwhile are forgotten too, but not failed.
         self._forget_leased()
-        # While the database was locked, we could not lease our rows: those without a lease are
-        # ours.
+        # If the database was locked when we wanted to lease our rows, they have no lease.
         ours = Q(state=State.QUEUED, pk__in=self._wanted, lease_token=None)
         if self._lease is not None:
             ours |= Q(lease_token=self._lease.token)
-        # A receiver of a signal may raise before the request begins.
+        # If a receiver of a signal raised, the row is SENDING, but its request has not begun.
         unstarted = self.rows.filter(self._unstarted, state=State.SENDING)
         messages = [*self.rows.queued().filter(ours), *unstarted]
         for message in messages:
@@ -349,5 +367,13 @@ class Worker:
 
 
 def can_send_alone(backend: BaseSMSBackend) -> bool:
-    """Whether one statement can admit a message: the alias has no limits, and is no staging one."""
+    """Return True if one SQL statement can check a row and make the row SENDING.
+
+    This is possible if the alias has no quotas, no `redirect_to` and no `allowed_recipients`.
+    """
     return not (has_limits(backend) or backend.is_staging)
+
+
+def _reached(message: Message) -> State:
+    """Return the state under which `Worker.counts` counts an accepted message."""
+    return State.VALIDATED if message.dry_run else State.NEW

@@ -1,7 +1,5 @@
 """The history of the demo as a table, and its differences from the expected states."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -17,7 +15,6 @@ PRICED = {State.PENDING, State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, St
 
 
 def refresh(sent: Sequence[Sent]) -> list[Sent]:
-    """Read the rows again."""
     rows = Message.objects.in_bulk([one.message.pk for one in sent])
     return [Sent(one.case, rows[one.message.pk]) for one in sent]
 
@@ -33,7 +30,6 @@ def differences(sent: Sequence[Sent], ledger: Sequence[dict[str, Any]]) -> list[
 
 
 def problems_of(one: Sent) -> Iterator[str]:
-    """Yield the problems of one row."""
     message = one.message
     if message.state != one.case.state:
         yield f"is {message.state}, must be {one.case.state}"
@@ -64,7 +60,6 @@ def sent_twice(ledger: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def format_table(sent: Iterable[Sent]) -> str:
-    """Write the rows as a table in plain text."""
     lines = [HEADINGS, *(_cells(one) for one in sent)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [_line(line, widths) for line in lines]

@@ -1,7 +1,5 @@
 """The messages of the demo, each with the state in which it must end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -21,7 +19,7 @@ BODY = "Your report is ready."
 class Case:
     """One message, and the state in which it must end.
 
-    The last three digits of the number choose its fate in the simulator:
+    The last three digits of the number choose what the simulator does with the message:
     `manage.py smsww_simulator --numbers` lists them.
     """
 
@@ -95,7 +93,7 @@ def send_everything() -> Iterator[Sent]:
 
 
 def send_one(case: Case) -> Message:
-    """Send one message. An error has the row too, if there is one."""
+    """Send one message, and return its row, even if the sending failed."""
     # Call twice, like a task that is retried: the key makes one message of the two calls.
     key = str(uuid4())
     for _ in range(2):

@@ -1,7 +1,5 @@
 """The project's own web server in a thread: it receives the callbacks and shows the admin."""
 
-from __future__ import annotations
-
 import threading
 from typing import Self
 

@@ -1,5 +1,3 @@
-"""The entry point of ASGI servers."""
-
 import os
 
 from django.core.asgi import get_asgi_application

@@ -57,10 +57,12 @@ def unknown(make_message):
 def test_refresh_asks_first_and_then_the_gateway(browser, make_message, provider):
     provider.known["p1"] = SendResult(provider_id="p1", state="DELIVERED")
     message = make_message(state=State.PENDING, provider_id="p1")
-    assert not missing(browser.get(action_page("refresh", message)), "1 message is looked up")
+    assert not missing(
+        browser.get(action_page("refresh", message)), "1 message can be looked up now"
+    )
     assert provider.asked == []
     answer = browser.post(action_page("refresh", message), follow=True)
-    assert notices(answer) == ["The gateway was asked. It is now: Delivered."]
+    assert notices(answer) == ["The gateway was asked. The message is now: Delivered."]
     assert (provider.asked, state_of(message)) == (["p1"], "DELIVERED")
 
 
@@ -91,9 +93,23 @@ def test_refresh_looks_for_what_has_no_id(browser, unknown, provider):
 def test_refresh_says_why_it_is_still_unknown(browser, unknown, provider):
     message = unknown()
     answer = browser.post(action_page("refresh", message), follow=True)
-    assert notices(answer) == ["The gateway was asked. It is now: Outcome unknown."]
+    said = "The gateway’s list does not show the message. It can be settled now."
+    assert notices(answer) == [said]
     message.refresh_from_db()
     assert message.error_text in {reason.value for reason in Reason}
+
+
+def test_refresh_says_from_when_a_message_can_be_settled(browser, fresh, provider):
+    answer = browser.post(action_page("refresh", fresh), follow=True)
+    said = too_early(fresh).partition(" on:")[0]
+    assert notices(answer) == [f"The gateway’s list does not show the message yet. {said} on."]
+
+
+def test_refresh_says_if_the_gateway_knows_a_message_of_unknown_outcome(browser, unknown, provider):
+    message = unknown()
+    message.callbacks.create(reference=message.reference, digest="1", payload={})
+    answer = browser.post(action_page("refresh", message), follow=True)
+    assert notices(answer) == ["The gateway knows the message, but its outcome is still unknown."]
 
 
 def test_many_are_refreshed_and_the_list_is_read_once(browser, make_message, unknown, provider):
@@ -113,6 +129,13 @@ def test_a_gateway_that_is_away_is_not_asked_again(browser, make_message, provid
     assert provider.asked == ["p1"]
     assert "The gateway is away" in notices(answer)[0]
     assert notices(answer)[1].startswith("2 were skipped")
+
+
+def test_a_gateway_that_answers_503_is_not_said_to_give_no_answer(browser, make_message, provider):
+    message = make_message(state=State.NEW, provider_id="p1")
+    provider.known["p1"] = SMSUnavailable(status=503)
+    answer = browser.post(action_page("refresh", message), follow=True)
+    assert notices(answer) == ["The gateway gave no usable answer (HTTP 503)."]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +159,8 @@ def test_what_cannot_be_asked_for_has_no_button(browser, make_message, columns, 
 
 def test_cancel_asks_first_and_keeps_who_and_why(browser, make_message):
     message = make_message(segments=3, country="")
-    shown = ("1 message will be cancelled", "3 segments", "not known (1)", 'name="reason"')
+    shown = ("1 message can be cancelled now", "3 segments", "IT (1)", 'name="reason"')
+    shown += ("all messages that still wait are cancelled",)
     assert not missing(browser.get(action_page("cancel", message)), *shown)
     assert state_of(message) == "QUEUED"
     answer = browser.post(action_page("cancel", message), {"reason": "wrong text"}, follow=True)
@@ -159,11 +183,11 @@ def test_only_what_waits_is_cancelled(browser, make_message, state):
 def test_many_are_cancelled_and_the_others_named(browser, make_message):
     rows = [make_message(), make_message(), make_message(state=State.NEW)]
     question = browser.post(LIST, selection(*rows, action="cancel_selected"))
-    assert not missing(question, "2 messages will be cancelled", "These are not cancelled")
+    assert not missing(question, "2 messages can be cancelled now", "These are not cancelled")
     answer = browser.post(action_page("cancel"), selection(*rows, reason="late"), follow=True)
     assert notices(answer) == [
         "2 messages were cancelled.",
-        "1 was skipped: It does not wait to be sent.",
+        "1 was skipped: It is not in the queue.",
     ]
     assert Event.objects.filter(reason="late").count() == 2
 
@@ -179,6 +203,25 @@ def test_settle_moves_an_unknown_message_on_a_persons_word(browser, unknown, ver
     assert state_of(message) == state
     event = Event.objects.get()
     assert (event.kind, event.reason, event.user.username) == ("settled", "she called", "ann")
+
+
+def test_the_page_that_settles_can_ask_the_gateway_first(browser, unknown, provider):
+    message = unknown(provider_id="p1")
+    provider.known["p1"] = SendResult(provider_id="p1", state="DELIVERED")
+    question = text_of(browser.get(action_page("settle", message)))
+    form = question.partition('<form method="post"')[2]
+    assert form.index('value="Settle"') < form.index('value="Refresh"')  # Enter presses the first
+    [address] = re.findall('formaction="([^"]*)" formnovalidate value="Refresh"', form)
+    answer = browser.post(address, {"reason": ""}, follow=True)
+    assert notices(answer) == ["The gateway was asked. The message is now: Delivered."]
+
+
+def test_the_page_that_settles_offers_no_refresh_that_is_refused(browser, unknown, provider):
+    may_settle = browser_of(staff("view_message", "settle_message", name="bob"))
+    foreign = unknown(environment="another", provider_id="p1")
+    for reader, message in ((may_settle, unknown()), (browser, foreign)):
+        page = reader.get(action_page("settle", message))
+        assert missing(page, "Refresh first", "formaction") == ["formaction"]
 
 
 @pytest.mark.parametrize(
@@ -202,20 +245,71 @@ def test_settle_needs_a_verdict_and_a_reason(browser, unknown, form):
     assert state_of(message) == "UNKNOWN"
 
 
-def test_settle_waits_for_the_grace_period(browser, make_message):
-    message = make_message(state=State.UNKNOWN, claimed_at=timezone.now())
-    form = {"verdict": "unsent", "reason": "x"}
-    answer = browser.post(action_page("settle", message), form, follow=True)
-    assert "too early" in notices(answer)[0]
-    assert state_of(message) == "UNKNOWN"
+@pytest.fixture
+def fresh(make_message):
+    """An UNKNOWN message whose request began a moment ago, and may still be under way.
+
+    It began between two minutes, so a page that cuts the seconds off names a time too early.
+    """
+    a_moment_ago = timezone.now().replace(second=1) - timedelta(minutes=1)
+    return make_message(state=State.UNKNOWN, claimed_at=a_moment_ago)
 
 
-def test_a_second_settlement_does_nothing(browser, unknown):
+def too_early(message):
+    at = timezone.localtime(message.claimed_at + timedelta(minutes=11, microseconds=-1))
+    return f"It can be settled from {at:%H:%M %Z} on: until then its request may still be under way"
+
+
+def test_the_page_says_from_when_a_message_can_be_settled(browser, fresh):
+    shown, button = too_early(fresh), action_page("settle", fresh)
+    assert missing(browser.get(page(fresh)), shown, button) == [button]
+    assert notices(browser.get(button, follow=True)) == [f"{shown}."]
+    move_back(fresh)
+    assert missing(browser.get(page(fresh)), "It can be settled", button) == ["It can be settled"]
+
+
+def move_back(message):
+    """Let the grace period of a message end."""
+    message.claimed_at -= timedelta(minutes=11)
+    message.save()
+
+
+def test_users_who_may_not_settle_do_not_read_from_when(fresh):
+    answer = browser_of(staff("view_message")).get(page(fresh))
+    assert missing(answer, "It can be settled") == ["It can be settled"]
+
+
+def test_the_question_about_many_says_from_when(browser, fresh, unknown):
+    question = browser.post(LIST, selection(fresh, unknown(), action="settle_selected"))
+    seen = ("1 message can be settled now", "These are not settled", too_early(fresh))
+    assert not missing(question, *seen)
+
+
+KEPT = 'name="reason" value="she called"'
+
+
+@pytest.mark.parametrize("is_heard_of", [False, True])
+def test_a_refused_settlement_keeps_the_reason(browser, fresh, is_heard_of):
+    why = too_early(fresh)
+    if is_heard_of:
+        move_back(fresh)
+        fresh.callbacks.create(reference=fresh.reference, digest="1", payload={})
+        why = "The provider has this message, so it was sent: settle it as sent."
+    form = {"verdict": "unsent", "reason": "she called"}
+    for where, data in (
+        (action_page("settle", fresh), form),
+        (action_page("settle"), selection(fresh) | form),
+    ):
+        assert not missing(browser.post(where, data), why, KEPT)
+    assert state_of(fresh) == "UNKNOWN"
+
+
+def test_a_second_settlement_does_nothing_and_keeps_the_reason(browser, unknown):
     message = unknown()
-    form = {"verdict": "sent", "reason": "x"}
+    form = {"verdict": "sent", "reason": "she called"}
     browser.post(action_page("settle", message), form)
-    answer = browser.post(action_page("settle", message), form | {"verdict": "unsent"}, follow=True)
-    assert notices(answer)[-1] == "Its outcome is known."
+    answer = browser.post(action_page("settle", message), form | {"verdict": "unsent"})
+    assert not missing(answer, "Its outcome is known.", KEPT)
     assert (state_of(message), Event.objects.count()) == ("PENDING", 1)
 
 
@@ -224,7 +318,7 @@ def test_many_are_settled_with_one_reason(browser, unknown, make_message):
     form = selection(*rows, verdict="unsent", reason="the log says so")
     answer = browser.post(action_page("settle"), form, follow=True)
     assert notices(answer)[0] == "2 messages were settled."
-    assert "too early" in notices(answer)[1]
+    assert notices(answer)[1].startswith("1 was skipped: It can be settled from ")
     assert [state_of(row) for row in rows] == ["FAILED", "FAILED", "UNKNOWN"]
 
 

@@ -10,8 +10,8 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.html import escape
 
-from django_smsww import SendResult, SMSOutcomeUnknown, SMSUnavailable, State
-from django_smsww.models import Heartbeat, Message, Suppression, fingerprint
+from django_smsww import ContentRefused, SendResult, SMSOutcomeUnknown, SMSUnavailable, State
+from django_smsww.models import Heartbeat, Message, Suppression, Suspension, fingerprint
 
 from ..conftest import NUMBER, raises
 from ..support.people import admin_url, browser_of, missing, notices, page, staff, text_of
@@ -106,7 +106,7 @@ def earlier(make_message):
 def test_who_got_the_text_already_is_counted(browser, earlier):
     delivered = "This very text was delivered to 2 numbers before."
     question = press("_check", browser, *numbers(7))
-    assert not missing(question, delivered, "To 1 number this very text is still under way")
+    assert not missing(question, delivered, "This very text is still on its way to 1 number")
     assert missing(press("_check", browser, *numbers(7), body="Hallo"), "This very text")
 
 
@@ -178,7 +178,7 @@ def test_a_guard_of_the_alias_is_told_of(browser, settings, smsoutbox):
 def test_a_time_in_the_future_waits_for_it(browser, smsoutbox, sweeper):
     later = timezone.localtime(timezone.now() + timedelta(days=1))
     question = press("_check", browser, send_at=f"{later:%Y-%m-%dT%H:%M}")
-    assert missing(question, f"{later:%H:%M}</time>.", "m..") == ["m.."]
+    assert missing(question, f"{later:%H:%M}</time> at the earliest.", "m..") == ["m.."]
     assert notices(confirm(browser, question)) == ["It waits to be sent."]
     message = Message.objects.get()
     assert message.send_at == later.replace(second=0, microsecond=0)
@@ -299,11 +299,18 @@ def test_a_file_of_numbers_is_checked_like_typed_ones(browser, content, said):
     assert not missing(press("_check", browser, recipients="", file=file), said)
 
 
+def test_the_form_names_the_time_zone_of_a_later_time(browser):
+    there = admin_url("message_compose")
+    assert not missing(browser.get(there), "In the time zone Europe/Rome. Empty: now.")
+    with timezone.override("America/New_York"):
+        assert not missing(browser.get(there), "In the time zone America/New_York.")
+
+
 def test_up_to_twenty_leave_at_once_and_lead_to_their_batch(browser, smsoutbox):
     answer = press("_send", browser, *numbers(20))
     assert len(smsoutbox) == 20
     batch = Message.objects.first().batch
-    assert answer.url == admin_url("message_batch", batch)
+    assert answer.url == admin_url("batch_page", batch)
 
 
 @pytest.mark.parametrize("typed", [None, "", "20", "21 000", "x", "0"])
@@ -327,7 +334,7 @@ def test_many_are_refused_where_nothing_delivers_the_queue(browser, smsoutbox):
         if beat:
             Heartbeat.objects.create(name="sweep:default", beat_at=beat)
         answer = press("_send", browser, *numbers(21), count="21")
-        assert missing(answer, "no worker runs", 'name="_send"') == ['name="_send"']
+        assert missing(answer, "no worker is running", 'name="_send"') == ['name="_send"']
     assert not Message.objects.exists()
 
 
@@ -346,6 +353,59 @@ def test_ten_thousand_numbers_are_written_down(browser, smsoutbox, sweeper, coun
     assert Message.objects.queued().count() == count
 
 
+# During a pause
+
+PAUSED = "Sending is paused: each message would fail now. Try again "
+LATER = "Or go back to the text and choose a later time"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_during_a_pause_nothing_that_would_fail_is_stored(browser, gateway, count):
+    Suspension.objects.pause("default", "")
+    for button in ("_check", "_send"):
+        answer = press(button, browser, *numbers(count))
+        shown = (f"{PAUSED}after the pause.", LATER, 'name="_send"')
+        assert missing(answer, *shown) == [LATER, 'name="_send"']  # no worker runs
+        assert dict(answer.context["hidden"])["recipients"] == "\n".join(numbers(count))
+    assert (Message.objects.count(), gateway.sent) == (0, [])
+
+
+def test_the_question_says_when_a_pause_ends_and_that_later_messages_wait(browser, sweeper):
+    until = timezone.now().replace(second=1, microsecond=0) + timedelta(minutes=30)
+    Suspension.objects.create(alias="default", error="InsufficientCredit", until=until)
+    shown = timezone.localtime(until + timedelta(minutes=1))
+    assert not missing(
+        press("_check", browser), f"{PAUSED}from", f"{shown:%H:%M}</time> on.", LATER
+    )
+    tomorrow = f"{timezone.localtime(until + timedelta(days=1)):%Y-%m-%dT%H:%M}"
+    question = press("_check", browser, send_at=tomorrow)
+    assert missing(question, "the messages wait until the pause is over", PAUSED) == [PAUSED]
+    confirm(browser, question)
+    assert Message.objects.get().state == State.QUEUED
+
+
+@pytest.mark.parametrize("queue", [True, "tests.support.people.told"])
+def test_a_queue_holds_messages_until_the_pause_is_over(
+    browser, settings, monkeypatch, sweeper, queue
+):
+    monkeypatch.setattr("tests.support.people.told", lambda *args: None, raising=False)
+    settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"queue": queue}}}
+    Suspension.objects.pause("default", "")
+    question = press("_check", browser, *numbers(3))
+    assert not missing(question, "the messages wait until the pause is over", 'name="_send"')
+    confirm(browser, question)
+    assert Message.objects.queued().count() == 3
+
+
+@pytest.mark.parametrize("queue", [False, True])
+def test_a_text_that_the_gateway_refused_is_not_stored_again(browser, settings, sweeper, queue):
+    settings.SMSWW = {"default": LOCMEM | {"OPTIONS": {"queue": queue}}}
+    Suspension.objects.impose("default", "", ContentRefused(), fingerprint("Hello"))
+    assert not missing(press("_send", browser), "The gateway refused this text.")
+    assert not Message.objects.exists()
+    assert press("_send", browser, body="Another text").status_code == 302
+
+
 # Who may
 
 
@@ -361,7 +421,7 @@ def test_who_may_not_send_to_many_sends_to_one(smsoutbox):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_question_names_the_price_that_a_try_found(browser, gateway):
-    before = "The cost is not known yet"
+    before = "The cost is not known yet. To ask the gateway for it, go back to the text"
     assert not missing(press("_check", browser, *numbers(3)), before)
     gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
     press("_try", browser, *numbers(3))
@@ -371,8 +431,33 @@ def test_the_question_names_the_price_that_a_try_found(browser, gateway):
     assert missing(other, "0.21 EUR", before) == ["0.21 EUR"]
 
 
+def test_without_a_try_the_question_names_the_last_known_prices(browser, make_message):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
+    question = press("_check", browser, *numbers(2), "+34600000000", body="x" * 200)
+    shown = (
+        "6 segments",
+        "Countries: IT (2), ES (1).",
+        "At the last known prices they cost about 0.2 EUR.",
+        "The cost of 1 message is not known.",
+    )
+    assert missing(question, *shown, "not known yet") == ["not known yet"]
+    alone = press("_check", browser)
+    assert not missing(alone, "At the last known prices it costs about 0.05 EUR.")
+
+
+def test_the_last_known_price_is_looked_for_once_a_country(browser, make_message, queries):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
+    counts = []
+    for count in (2, 20):
+        with queries:
+            press("_check", browser, *numbers(count))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_without_the_permission_no_cost_is_told(gateway):
+def test_without_the_permission_no_cost_is_told(gateway, make_message):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
     gateway.answer = staticmethod(lambda sms: SendResult(total_price=Decimal("0.21")))
     client = browser_of(staff("view_message", "send_message"))
     assert missing(press("_try", client), "Nothing was sent", "0.21") == ["0.21"]

@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 from django_smsww import State, send_sms
 from django_smsww.admin.formatting import duration
 from django_smsww.admin.text import MarkedText
-from django_smsww.models import Callback, Event, Suppression
+from django_smsww.models import Callback, Event, Suppression, Suspension
 
 from ..conftest import NUMBER
 from ..support.people import browser_of, missing, notices, page, resend_page, staff, text_of
@@ -50,7 +50,7 @@ def test_what_forces_ucs2_is_marked_and_named():
     quote, dash = "RIGHT SINGLE QUOTATION MARK", "EN DASH"
     assert [(one.code, one.name) for one in text.guilty] == [("U+2019", quote), ("U+2013", dash)]
     assert f'<mark class="smsww-guilty" title="U+2019 {quote}">’</mark>' in text.marked
-    assert text.saving == "With plain punctuation it would travel as GSM-7, in 1 segment."
+    assert text.saving == "With plain punctuation it would be sent as GSM-7, in 1 segment."
 
 
 def test_a_text_that_is_foreign_as_a_whole_is_not_marked_letter_by_letter():
@@ -88,6 +88,34 @@ def test_the_page_of_who_may_not_read_tells_nothing_of_the_text(make_message):
     assert missing(answer, *hidden) == hidden
 
 
+def test_the_page_says_that_a_worker_tries_again_and_from_when_on(browser, make_message):
+    soon = timezone.now().replace(second=1, microsecond=0) + timedelta(minutes=5)
+    shown = soon + timedelta(seconds=59)
+    busy = {"error": "SMSUnavailable", "error_status": 503, "next_attempt_at": soon}
+    again = f'A worker tries it again by itself, from <time datetime="{shown.isoformat()}"'
+    assert not missing(browser.get(page(make_message(**busy))), again)
+    held = make_message(**busy, error_code="suspended")
+    after_pause = "A worker sends it by itself after the pause."
+    assert not missing(browser.get(page(held)), after_pause)
+    late = make_message(**busy | {"next_attempt_at": timezone.now() - timedelta(minutes=2)})
+    assert not missing(browser.get(page(late)), "A worker tries it again by itself soon.")
+    Suspension.objects.pause("default", "")
+    for message in (late, make_message(**busy), make_message()):
+        assert missing(browser.get(page(message)), after_pause, "again") == ["again"]
+
+
+def test_the_page_says_that_only_the_dry_run_before_a_mass_send_failed(browser, make_message):
+    soon = timezone.now() + timedelta(minutes=5)
+    busy = {"error": "SMSUnavailable", "error_status": 503, "next_attempt_at": soon}
+    failed = "The dry run before the mass send failed, so the message was not tried."
+    assert not missing(browser.get(page(make_message(**busy, preflight=True))), failed)
+    tried = browser.get(page(make_message(**busy, preflight=True, attempts=1)))
+    assert missing(tried, failed, "A worker tries it again by itself") == [failed]
+    late = busy | {"next_attempt_at": timezone.now() - timedelta(minutes=2)}
+    shown = browser.get(page(make_message(**late, preflight=True)))
+    assert not missing(shown, failed, "A worker repeats the dry run by itself soon.")
+
+
 # The timeline
 
 
@@ -122,15 +150,20 @@ def told(make_message):
     return message
 
 
+def test_an_attempt_that_was_put_back_is_no_step(browser, make_message):
+    message = make_message(claimed_at=timezone.now(), attempts=0)
+    assert [str(entry.title) for entry in entries(browser, message)] == ["Created"]
+
+
 def test_everything_that_happened_is_told_in_its_order(browser, told):
     said = [(str(entry.title), entry.after) for entry in entries(browser, told)]
     assert said == [
         ("Created", ""),
         ("Attempt", "2.0 s"),
         ("Handed over", "1 min 28 s"),
-        ("Sent, says the gateway", "1.0 s"),
+        ("Sent, according to the gateway", "1.0 s"),
         ("Callback", "1.0 s"),
-        ("Delivered, says the gateway", "3.0 s"),
+        ("Delivered, according to the gateway", "3.0 s"),
         ("Callback", "1.0 s"),
         ("Look-up", "1 h 5 min"),
         ("Resent", "23 h 53 min"),
@@ -139,7 +172,7 @@ def test_everything_that_happened_is_told_in_its_order(browser, told):
 
 def test_the_timeline_names_errors_prices_and_people(browser, told):
     details = [[str(part) for part in entry.details] for entry in entries(browser, told)]
-    assert details[1] == ["The gateway did not take the message; nothing was sent", "HTTP 503"]
+    assert details[1] == ["The gateway did not accept the message; nothing was sent", "HTTP 503"]
     assert details[2] == ["Attempt 2"]
     assert details[4] == ["State changed", "Price: 0 EUR"]
     assert details[6] == ["State changed", "5 times", "Price: 0 EUR → 0.07 EUR"]
@@ -229,14 +262,19 @@ def of_error(error, code="", state=State.FAILED, **columns):
         (of_error("InvalidSMS", "invalid"), "It was not valid"),
         (of_error("InvalidSMS", "suppressed"), "on the do-not-send list when it was to be sent"),
         (of_error("SMSUnavailable"), "The gateway could not be reached; nothing was sent."),
-        (of_error("SMSUnavailable", "1000", error_status=503), "could not take it (HTTP 503)"),
+        (
+            of_error("SMSUnavailable", "1000", error_status=503),
+            "could not accept the message (HTTP 503)",
+        ),
         (of_error("SMSUnavailable", "suspended"), "Sending was paused"),
         (of_error("SMSUnavailable", "interrupted"), "before it sent the message"),
         (of_error("SMSUnavailable", "settled_unsent"), "A person settled it as not sent"),
         (of_error("SMSUnavailable", "proved_absent"), "proves that the gateway never got it"),
-        (of_error("SMSUnavailable", "expired_unsent"), "before it expired"),
+        (of_error("SMSUnavailable", "expired_unsent"), "expired before it was sent"),
         (of_error("SMSLimited", "max_per_number"), "“max_per_number”"),
         (of_error("SMSOutcomeUnknown", "", State.UNKNOWN), "no clear answer came"),
+        (of_error("SMSOutcomeUnknown", dry_run=True), "No answer came."),
+        (of_error("SMSOutcomeUnknown", dry_run=True, error_status=500), "No clear answer came."),
         (of_error("SMSOutcomeUnknown", "worker_lost", State.UNKNOWN), "worker died"),
         (of_error("SMSOutcomeUnknown", "restored", State.UNKNOWN), "backup was restored"),
     ],
@@ -252,6 +290,29 @@ def advice(answer):
 def test_an_answer_of_503_is_not_said_to_be_none(browser, make_message):
     message = make_message(**of_error("SMSUnavailable", error_status=503))
     assert missing(browser.get(page(message)), "could not be reached") == ["could not be reached"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("suspended", "Sending paused"),
+        ("interrupted", "Interrupted"),
+        ("expired_unsent", "Too late"),
+        ("proved_absent", "Never reached the gateway"),
+    ],
+)
+def test_an_error_of_ours_is_not_said_to_be_the_gateways(browser, make_message, code, said):
+    shown = browser.get(page(make_message(**of_error("SMSUnavailable", code))))
+    assert missing(shown, said, "could not be reached") == ["could not be reached"]
+
+
+def test_what_a_person_settled_as_not_sent_says_so(browser, make_message):
+    unknown = of_error("SMSOutcomeUnknown", "", State.UNKNOWN, error_status=500)
+    message = make_message(**unknown, claimed_at=timezone.now() - timedelta(hours=1))
+    message.settle(False, by=staff(name="bob"), reason="the list lacks it")
+    shown = browser.get(page(message))
+    said = ("Settled as not sent", "A person settled it as not sent, and gave a reason")
+    assert missing(shown, *said, "could not be reached") == ["could not be reached"]
 
 
 def test_what_a_person_settled_as_sent_says_so(browser, make_message):
@@ -316,7 +377,7 @@ def test_a_resend_over_a_limit_is_not_offered(browser, make_message, settings, s
         "default": {"BACKEND": "django_smsww.backends.locmem.SMSBackend", "OPTIONS": options}
     }
     send_sms("Hello", NUMBER)
-    assert "max_per_number (1) is used up" in refused(browser, make_message(state=State.FAILED))
+    assert "max_per_number (1) is reached" in refused(browser, make_message(state=State.FAILED))
 
 
 def test_who_may_not_resend_is_not_told_why_it_is_refused(make_message):
@@ -329,6 +390,6 @@ def test_the_page_of_a_message_from_elsewhere_says_so_and_offers_no_resend(brows
     row = {"recipient": "+39…", "body": "", "scrubbed": True, "provider_id": "p1"}
     message = make_message(origin="elsewhere", state=State.EXPIRED, **row)
     text = text_of(browser.get(page(message)))
-    assert "It was sent outside this project" in text
+    assert "Another program sent it" in text
     assert "Its text is not stored." in text
     assert f"{message.pk}/resend/" not in text

@@ -5,6 +5,7 @@ import io
 import sys
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -47,17 +48,17 @@ def test_export_asks_first(browser, make_message):
     rows = [
         make_message(segments=2, country="IT", total_price=Decimal("0.14")),
         make_message(segments=1, country="IT", state=State.DELIVERED),
-        make_message(segments=1),
+        make_message(segments=1, country="", recipient="+34600000000"),
     ]
     answer = browser.post(LIST, choose(*rows))
-    shown = ("3 messages", "4 segments", "IT (2), not known (1)", "0.14 EUR", "1 was deliv")
+    shown = ("3 messages", "4 segments", "Countries: IT (2), ES (1).", "0.14 EUR", "1 was deliv")
     assert not missing(answer, *shown)
     assert "Content-Disposition" not in answer
 
 
 def test_the_confirmed_are_in_the_file(browser, make_message):
     body, user = "Così, “fine”\nsecond; line", staff(name="=cmd")
-    facts = {"total_price": Decimal("0.140000"), "tag": "otp", "key": "order-7"}
+    facts = {"total_price": Decimal("0.140000"), "tag": "otp", "key": "order-7", "batch": uuid4()}
     message = make_message(body=body, created_by=user, **facts)
     make_message()
     answer = browser.post(LIST, confirm(message))
@@ -67,7 +68,7 @@ def test_the_confirmed_are_in_the_file(browser, make_message):
     assert (row["recipient"], row["body"]) == (NUMBER, body)
     assert (row["total_price"], row["penalty"], row["tag"]) == ("0.140000", "", "otp")
     assert (row["reference"], row["key"]) == (str(message.reference), "order-7")
-    assert row["created_by"] == "'=cmd"
+    assert (row["created_by"], row["batch"]) == ("'=cmd", str(message.batch))
 
 
 @pytest.mark.parametrize(

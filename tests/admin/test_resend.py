@@ -1,10 +1,12 @@
 """Send once more from the admin: one message, or some."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.utils import timezone
 
 from django_smsww import (
     ContentRefused,
@@ -14,7 +16,8 @@ from django_smsww import (
     SMSUnavailable,
     State,
 )
-from django_smsww.models import Message
+from django_smsww.models import Message, Suspension
+from django_smsww.models.message import fingerprint
 from django_smsww.sending.api import resend
 from django_smsww.states import Cause
 
@@ -170,13 +173,43 @@ def test_the_log_names_references_alone(browser, make_message, smsoutbox):
 
 
 def test_the_action_asks_and_sends_nothing(browser, make_message, smsoutbox):
-    good = make_message(state=State.FAILED, segments=2, total_price=Decimal("0.14"))
-    more = make_message(state=State.EXPIRED, segments=1)
+    good, more = (make_message(state=state) for state in (State.FAILED, State.EXPIRED))
     bad = make_message(state=State.UNKNOWN)
     question = browser.post(LIST, selection(good, more, bad, action="resend_selected"))
-    counts = ("2 messages", "3 segments", "0.14 EUR", "The cost of 1 is not known")
-    assert not missing(question, *counts, "settle it first")
+    assert not missing(question, "2 messages can be sent again now", "settle it first")
     assert smsoutbox == []
+
+
+def test_a_resend_is_sized_and_priced_alike_at_once_and_through_the_queue(browser, make_message):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
+    rows = [
+        make_message(state=State.FAILED, segments=2),
+        make_message(state=State.EXPIRED, country="ES", recipient="+34600000000"),
+    ]
+    size = (
+        "<strong>3 segments</strong>.",
+        "Countries: ES (1), IT (1).",
+        "At the last known prices they cost about 0.1 EUR.",
+        "The cost of 1 message is not known.",
+    )
+    for name in ("resend_selected", "resend_all"):
+        assert not missing(browser.post(LIST, selection(*rows, action=name)), *size)
+    [alone, _priceless] = rows
+    its = ("<strong>2 segments</strong>.", "At the last known prices it costs about 0.1 EUR.")
+    assert not missing(browser.get(resend_page(alone)), *its, "Countries: IT (1).")
+
+
+@pytest.mark.parametrize("name", ["resend_selected", "resend_all", "cancel_selected"])
+def test_the_question_tells_no_cost_where_none_is_seen_or_made(make_message, name):
+    make_message(state=State.DELIVERED, country="IT", price=Decimal("0.05"))
+    without = {*EVERYTHING} - {"view_message_costs"}
+    browser = browser_of(staff(*(EVERYTHING if name == "cancel_selected" else without)))
+    state = State.QUEUED if name == "cancel_selected" else State.FAILED
+    question = browser.post(LIST, selection(make_message(state=state), action=name))
+    assert missing(question, "1 segment<", "cost about", "is not known") == [
+        "cost about",
+        "is not known",
+    ]
 
 
 def test_the_confirmed_are_sent_and_the_others_named(browser, make_message, smsoutbox):
@@ -211,6 +244,56 @@ def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gat
     tried, skipped = notices(response)
     assert page(rows[0].resent_as) in tried
     assert skipped.startswith("2 were skipped: Not tried, because the gateway failed")
+
+
+HELD = "Sending is suspended; nothing was sent"
+
+
+def test_a_resend_of_several_writes_no_rows_while_sending_is_suspended(
+    browser, make_message, gateway
+):
+    rows = [make_message(state=State.FAILED) for _ in range(3)]
+    Suspension.objects.pause("default", "")
+    response = browser.post(RESEND_MANY, selection(*rows), follow=True)
+    assert notices(response) == [f"3 were skipped: {HELD}"]
+    assert (Message.objects.count(), gateway.sent) == (3, [])
+
+
+def test_a_resend_of_one_writes_no_row_while_sending_is_suspended(browser, make_message):
+    message = make_message(state=State.FAILED)
+    Suspension.objects.pause("default", "")
+    response = browser.post(resend_page(message), follow=True)
+    assert notices(response) == [HELD]
+    assert response.redirect_chain[-1][0] == page(message)
+    assert Message.objects.count() == 1
+
+
+def test_a_suspended_text_holds_back_only_its_own_messages(browser, make_message, smsoutbox):
+    bad, good = (
+        make_message(state=State.FAILED, body=body, fingerprint=fingerprint(body))
+        for body in ("One", "Two")
+    )
+    Suspension.objects.pause("default", "", scope=f"text:{bad.fingerprint}")
+    response = browser.post(RESEND_MANY, selection(bad, good), follow=True)
+    assert notices(response) == ["1 message was resent.", f"1 was skipped: {HELD}"]
+    assert [sms.body for sms in smsoutbox] == ["Two"]
+
+
+def test_a_resend_through_the_queue_waits_for_the_end_of_a_suspension(
+    browser, make_message, gateway
+):
+    gateway.configure(queue=True)
+    message = make_message(state=State.FAILED)
+    Suspension.objects.pause("default", "")
+    browser.post(RESEND_MANY, selection(message))
+    assert message.resent_as.state == State.QUEUED
+
+
+def test_a_suspension_that_is_over_lets_a_resend_test_the_gateway(browser, make_message, smsoutbox):
+    over = timezone.now() - timedelta(seconds=1)
+    Suspension.objects.create(alias="default", error="InsufficientCredit", until=over)
+    browser.post(RESEND_MANY, selection(make_message(state=State.FAILED)))
+    assert len(smsoutbox) == 1
 
 
 def test_too_many_are_not_resent(browser, make_message, smsoutbox):
@@ -257,7 +340,9 @@ def test_a_whole_filtered_list_is_queued_once(browser, make_message, gateway):
     make_message(state=State.EXPIRED, segments=1)
     query = "?state=FAILED"
     question = ask(browser, query)
-    assert not missing(question, "60 messages", "120 segments", "The costs of 60 are not known")
+    assert not missing(
+        question, "60 messages", "120 segments", "The costs of 60 messages are not known"
+    )
     assert Message.objects.count() == 62
     later = make_message(state=State.FAILED)
     response = confirm(browser, question, query)
@@ -266,11 +351,11 @@ def test_a_whole_filtered_list_is_queued_once(browser, make_message, gateway):
     assert set(news.values_list("state", "batch", "created_by__username")) == {
         ("QUEUED", news[0].batch, "ann")
     }
-    assert response.redirect_chain[-1][0] == admin_url("message_batch", news[0].batch)
+    assert response.redirect_chain[-1][0] == admin_url("batch_page", news[0].batch)
     assert not hasattr(later, "resent_as")
     assert LogEntry.objects.get().object_repr == f"Resent a list as a batch · {news[0].batch}"
     again = confirm(browser, question, query)
-    assert notices(again) == ["Nothing on this list can be resent."]
+    assert notices(again) == ["No undelivered message on this list can be resent."]
     assert news.count() == 60
     assert gateway.sent == []
 
@@ -280,6 +365,18 @@ def test_selected_messages_are_queued_too(browser, make_message):
     chosen = selection(*rows[:2], select_across="0")
     confirm(browser, ask(browser, **chosen), **chosen)
     assert [hasattr(Message.objects.get(pk=row.pk), "resent_as") for row in rows] == [1, 1, 0]
+
+
+def test_a_whole_list_leaves_what_a_person_cancelled(browser, make_message):
+    undelivered = ("FAILED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
+    for state in State:
+        make_message(state=state)
+    confirm(browser, ask(browser))
+    resent = Message.objects.filter(resent_as__isnull=False)
+    assert sorted(resent.values_list("state", flat=True)) == sorted(undelivered)
+    assert notices(ask(browser, "?state=CANCELLED")) == [
+        "No undelivered message on this list can be resent."
+    ]
 
 
 @pytest.mark.parametrize("missing_one", ["resend_message", "mass_send_message"])

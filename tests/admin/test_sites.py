@@ -1,6 +1,7 @@
 """Admin sites of a project: one with some of our models, and one with a changed MessageAdmin."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -15,6 +16,7 @@ from django_smsww.models.viewer import HIDDEN
 
 from ..conftest import NUMBER
 from ..support.door import hear
+from ..support.pages import one_of_each
 from ..support.people import LIST, browser_of, listed, missing, staff, text_of
 from ..urls import urlpatterns as plain
 
@@ -114,7 +116,9 @@ def message(make_message):
 def test_a_site_of_messages_alone_shows_every_page_without_links_to_the_others(
     browser, pages, message
 ):
-    ours = [page.replace("/admin/", "/messages/") for page in pages if "/message/" in page]
+    ours = [
+        page.replace("/admin/", "/messages/") for page in one_of_each(pages) if "/message/" in page
+    ]
     for address in (*ours, OURS, f"{OURS}{message.pk}/change/"):
         response = browser.get(address)
         assert response.status_code == 200, address
@@ -125,6 +129,14 @@ def test_a_site_of_messages_alone_shows_every_page_without_links_to_the_others(
     assert not missing(
         browser.get(OURS), "Nothing is sent through", "states that this package does not know"
     )
+
+
+def test_without_pages_of_batches_a_mass_send_leads_to_its_messages(browser, smsoutbox):
+    recipients = f"{NUMBER}\n+393331234568"
+    form = {"recipients": recipients, "body": "Hello", "alias": "default", "token": uuid4()}
+    answer = browser.post(f"{OURS}compose/", form | {"_send": "yes"})
+    assert answer.url == f"{OURS}?batch={Message.objects.first().batch}"
+    assert len(listed(browser.get(answer.url))) == 2
 
 
 def test_a_site_of_callbacks_alone_names_their_messages(browser, message):

@@ -1,5 +1,6 @@
 """The page of statistics: the right sums, drawn without a script and without colours alone."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree as ET
@@ -191,9 +192,32 @@ def test_the_numbers_stand_below_each_plot(browser, history):
     assert "Messages: 12." in text
     assert "Segments: 66." in text
     assert "4.62 EUR" in text
-    assert "may not be included yet" in text
     assert "1 min 30 s" in text
     assert text.count("<details") == 5
+
+
+def test_only_prices_of_past_days_may_be_missing(history, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: noon(LAST))
+    browser = browser_of(staff("view_message", "view_message_costs"))
+    late = "If a price of a past day arrived after"
+    assert not missing(browser.get(DAYS), "Cost:", late)
+    assert missing(browser.get(f"{PAGE}?since={LAST}&until={LAST}"), "Cost:", late) == [late]
+
+
+def test_links_at_the_top_lead_to_the_plots_and_to_each_table(browser, history):
+    text = text_of(browser.get(DAYS))
+    [jumps] = re.findall('<nav aria-label="On this page">.*?</nav>', text)
+    links = re.findall('<a href="#([^"]*)">(.*?)</a>', jumps)
+    assert [name for _, name in links] == ["By day", "By country", "By tag", "By alias"]
+    for anchor, name in links:
+        title = text.partition(f'id="{anchor}">')[2].partition("<h2>")[2].partition("</h2>")[0]
+        assert title == {"By day": "Messages per day"}.get(name, name)
+
+
+def test_the_tables_name_what_has_no_country_and_no_tag(browser, history):
+    lines = {rank["title"]: rank["lines"] for rank in browser.get(DAYS).context["ranks"]}
+    names = [line["name"] for title in ("By country", "By tag") for line in lines[title]]
+    assert names == ["not known, or not sent", "FR", "IT", "none", "otp"]
 
 
 def test_a_sentence_that_ends_in_a_time_ends_in_one_full_stop(settled, browser, history):
@@ -259,7 +283,8 @@ def test_the_page_has_no_script_or_style_of_its_own(browser, history):
         "until=0001-01-01",
     ],
 )
-def test_what_is_no_period_is_said_to_be_none(browser, query):
+def test_what_is_no_period_is_said_to_be_none(browser, query, monkeypatch):
+    monkeypatch.setattr("django_smsww.admin.statistics.views.USUAL_DAYS", 2)
     answer = browser.get(f"{PAGE}?{query}")
     assert answer.status_code == 200
     assert "errornote" in text_of(answer)

@@ -43,7 +43,7 @@ def test_what_is_no_number_is_explained(editor, typed):
 
 def test_a_number_is_taken_off(editor, entry):
     address = admin_url("suppression_delete", entry.pk)
-    assert not missing(editor.get(address), f"no. {entry.pk} of 20", NUMBER, "Mario asked")
+    assert not missing(editor.get(address), f"no. {entry.pk}, added on 20", NUMBER, "Mario asked")
     editor.post(address, {"post": "yes"})
     assert not Suppression.objects.exists()
 
@@ -64,7 +64,7 @@ def test_selected_numbers_are_taken_off(editor, entry):
 
 
 def test_the_name_of_an_entry_shows_neither_its_number_nor_its_reason(entry):
-    name = f"no. {entry.pk} of {timezone.localdate()}"
+    name = f"no. {entry.pk}, added on {timezone.localdate()}"
     browser = browser_of(staff("view_suppression", "delete_suppression"))
     hidden = [NUMBER[1:], "Mario"]
     address = admin_url("suppression_delete", entry.pk)

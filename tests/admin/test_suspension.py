@@ -6,15 +6,28 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
+from django.utils.formats import localize
 
 from django_smsww import AccountBlocklisted, ContentRefused, SMSUnavailable, send_sms
 from django_smsww.models import Heartbeat, Suspension
 from django_smsww.models.batch import stop_batch
+from django_smsww.models.suspension import FAILURES
 from django_smsww.states import State
 
 from ..conftest import NUMBER
 from ..support.door import hear
-from ..support.people import LIST, admin_url, browser_of, listed, missing, notices, page, staff
+from ..support.people import (
+    LIST,
+    admin_url,
+    browser_of,
+    listed,
+    missing,
+    notices,
+    page,
+    resend_page,
+    selection,
+    staff,
+)
 
 SUSPENSIONS = admin_url("suspension_changelist")
 PAUSE = admin_url("suspension_pause")
@@ -29,7 +42,7 @@ def resume_page(suspension):
 def test_pause_tells_what_waits_and_then_holds_it_back(browser, make_message):
     make_message(segments=3)
     make_message(segments=1)
-    assert not missing(browser.get(PAUSE), "2 messages wait", "4 segments")
+    assert not missing(browser.get(PAUSE), "2 messages wait now", "4 segments")
     assert not Suspension.objects.exists()
     answer = browser.post(PAUSE, {"alias": "default", "reason": "maintenance"}, follow=True)
     assert notices(answer) == ["Nothing is sent through “default” now."]
@@ -44,10 +57,10 @@ def test_resume_counts_what_leaves_and_lifts_it(browser, make_message):
     make_message(segments=2)
     make_message(alias="other")
     row = Suspension.objects.get()
-    assert not missing(browser.get(resume_page(row)), "1 message leaves", "2 segments")
+    assert not missing(browser.get(resume_page(row)), "1 message waits now", "2 segments")
     assert Suspension.objects.exists()
     answer = browser.post(resume_page(row), follow=True)
-    assert notices(answer)[-1] == "Sending through “default” goes on."
+    assert notices(answer)[-1] == "Sending through “default” has resumed."
     assert not Suspension.objects.exists()
     assert send_sms("Hello", NUMBER).pk
 
@@ -57,11 +70,21 @@ def test_a_pause_is_seen_wherever_somebody_waits_or_sends(browser, make_message)
     link = resume_page(Suspension.objects.get())
     shown = ("Nothing is sent through “default” at present.", "maintenance", link)
     message = make_message(batch=uuid4())
-    compose, batch = admin_url("message_compose"), admin_url("message_batch", message.batch)
+    compose, batch = admin_url("message_compose"), admin_url("batch_page", message.batch)
     for address in (LIST, page(message), compose, batch):
         assert not missing(browser.get(address), *shown), address
     draft = {"body": "Hello", "recipients": NUMBER, "alias": "default", "token": uuid4()}
     assert not missing(browser.post(compose, draft | {"_check": "1"}), *shown)
+    failed = make_message(state=State.FAILED)
+    assert not missing(browser.get(resend_page(failed)), *shown)
+    for action in ("resend_selected", "resend_all"):
+        assert not missing(browser.post(LIST, selection(failed, action=action)), *shown), action
+
+
+def test_a_question_that_sends_nothing_has_no_banner(browser, make_message):
+    Suspension.objects.create(alias="default")
+    question = browser.get(admin_url("message_cancel", make_message().pk))
+    assert missing(question, "smsww-banner", "smsww-question") == ["smsww-banner"]
 
 
 def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browser, make_message):
@@ -81,11 +104,40 @@ def test_what_is_over_or_holds_back_less_than_an_alias_has_no_banner(browser):
     assert missing(browser.get(LIST), "smsww-banner")
 
 
-def test_the_banner_says_when_sending_goes_on(browser):
-    until = timezone.now() + timedelta(hours=1)
-    Suspension.objects.create(alias="default", until=until)
-    answer = browser.get(LIST)
-    assert not missing(answer, f"{timezone.localtime(until):%H:%M}</time>.")
+@pytest.mark.parametrize(
+    ("error", "said", "unsaid"),
+    [
+        ("", "Sending resumes at", "test message"),
+        ("SMSUnavailable", "The next test message leaves at", "Sending resumes"),
+    ],
+)
+def test_the_banner_says_when_sending_goes_on(browser, error, said, unsaid):
+    until = timezone.now().replace(second=1) + timedelta(hours=1)
+    Suspension.objects.create(alias="default", error=error, until=until)
+    shown = timezone.localtime(until + timedelta(minutes=1))
+    assert missing(browser.get(LIST), said, f"{shown:%H:%M}</time>.", unsaid) == [unsaid]
+    assert not missing(browser.get(SUSPENSIONS), localize(shown.replace(second=0)))
+
+
+ANSWERED = "The gateway did not accept the message; nothing was sent"
+
+
+def test_a_pause_after_an_answer_is_not_said_to_be_an_unreached_gateway(browser):
+    for _ in range(FAILURES):
+        Suspension.objects.count_failures("default", "", SMSUnavailable(status=503), 1)
+    row = Suspension.objects.get()
+    assert not missing(browser.get(LIST), f"{ANSWERED}. <bdi>HTTP 503.</bdi>")
+    for address in (LIST, SUSPENSIONS, admin_url("suspension_change", row.pk)):
+        shown = missing(browser.get(address), ANSWERED, "could not be reached")
+        assert shown == ["could not be reached"], address
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"), [("maintenance", "maintenance."), ("Who paid?", "Who paid?")]
+)
+def test_the_reason_of_a_pause_ends_as_a_sentence(browser, reason, shown):
+    Suspension.objects.pause("default", "", reason=reason)
+    assert not missing(browser.get(LIST), f"<bdi>{shown}</bdi>")
 
 
 def test_who_may_not_resume_sees_the_banner_without_the_link():
@@ -104,19 +156,19 @@ def test_a_stopped_batch_is_no_suspension(browser, make_message):
 def test_a_paused_batch_has_a_link(browser, make_message):
     message = make_message(batch=uuid4())
     Suspension.objects.pause("default", "", scope=f"batch:{message.batch}")
-    link = admin_url("message_batch", message.batch)
+    link = admin_url("batch_page", message.batch)
     assert not missing(browser.get(admin_url("suspension_changelist")), f'href="{link}"')
 
 
 @pytest.mark.parametrize(
     ("error", "warning"),
-    [(ContentRefused, "may cost a fine"), (AccountBlocklisted, "ask its support")],
+    [(ContentRefused, "may cost a fine"), (AccountBlocklisted, "unblock it")],
 )
 def test_a_resume_that_may_cost_warns(browser, make_message, error, warning):
     message = make_message(fingerprint="abc")
     make_message(fingerprint="other")
     Suspension.objects.impose("default", "", error(), "abc")
-    count = "1 message leaves" if error is ContentRefused else "2 messages leave"
+    count = "1 message waits now" if error is ContentRefused else "2 messages wait now"
     answer = browser.get(resume_page(Suspension.objects.get()))
     assert missing(answer, warning, count, message.body) == [message.body]
 

@@ -62,7 +62,7 @@ REFUSED = {
     "'allowed_countries'] must be None or a list of codes": [
         {"allowed_countries": value} for value in ("IT", [])
     ],
-    "'UK' is none": [{"allowed_countries": ["UK"]}, {"region": "uk"}],
+    "'UK' is not such a code": [{"allowed_countries": ["UK"]}, {"region": "uk"}],
     "'region'] must be a code": [{"region": None}],
 }
 

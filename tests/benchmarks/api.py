@@ -8,8 +8,6 @@ for no permission, hides nothing and has no filters.
     DATABASE_URL=postgres://… python -m tests.benchmarks.api
 """
 
-from __future__ import annotations
-
 import os
 from base64 import urlsafe_b64encode
 from typing import Any

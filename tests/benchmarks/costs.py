@@ -1,7 +1,5 @@
 """S7, S8: the CPU of a drain and of a mass send, and a drain on a busy machine."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -6,8 +6,6 @@ Over HTTP, by gunicorn with two sync workers and eight callers. MILLION names a 
 FILL of `tests.benchmarks.sizes` has filled; without it the larger one has 100,000 rows.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,10 +1,9 @@
 """The site that `door.py` knocks at: our door, the same SQL in a plain view, and a view of nothing.
 
-The plain view runs the portable statements by which our door stores a first callback, with the
-names and the payload of each request put in. So on PostgreSQL our door has fewer statements.
+Each signal has a receiver. The plain view runs the portable statements by which our door stores a
+first callback and reads its row for the receivers, with the names of each request put in: with
+BEGIN and COMMIT they are five. On PostgreSQL our door has one, and then it sends its signals.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -16,6 +15,7 @@ import django
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
+from django.test import TestCase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
@@ -31,6 +31,7 @@ from django_smsww.callbacks.signed import SignedCallback, clean  # noqa: E402
 from django_smsww.callbacks.views import CallbackView  # noqa: E402
 from django_smsww.gateway.payload import read_message  # noqa: E402
 from django_smsww.models import Message  # noqa: E402
+from django_smsww.signals import message_failed, message_sent, message_state_changed  # noqa: E402
 
 settings.ROOT_URLCONF = __name__
 statements: list[tuple[str, Any]] = []
@@ -52,7 +53,8 @@ def learn(payload: dict[str, Any], reference: UUID) -> None:
     )
     with transaction.atomic():
         portably = mock.patch.object(recording, "_is_moved_at_once", return_value=False)
-        with connection.execute_wrapper(note), portably:
+        signals = TestCase.captureOnCommitCallbacks(execute=True)
+        with connection.execute_wrapper(note), portably, signals:
             recording.record(callback, using=connection.alias)
         transaction.set_rollback(True)
 
@@ -82,6 +84,10 @@ def _put_in(names: dict[Any, Any], value: Any) -> Any:
     return names.get(value, value) if isinstance(value, str | UUID) else value
 
 
+def receive(sender: type[Message], message: Message, **kwargs: Any) -> None:
+    assert message.reference
+
+
 class Nothing(APIView):
     """A view of REST framework that reads the body and does nothing with it."""
 
@@ -93,10 +99,12 @@ class Nothing(APIView):
         return Response({"outcome": "moved"})
 
 
+for signal in (message_sent, message_failed, message_state_changed):
+    signal.connect(receive)
+
 urlpatterns = [
     path("ours/", CallbackView.as_view()),
     path("plain/", plain),
     path("nothing/", Nothing.as_view()),
 ]
 application = get_wsgi_application()
-assert Message

@@ -1,7 +1,5 @@
 """S4: queueing many messages, beside django-post_office (a queue of e-mails in the database)."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from functools import partial

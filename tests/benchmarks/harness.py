@@ -18,8 +18,6 @@ second. With `--small` there are two rounds, `bench.size(2000, small=50)` is 50,
 mean nothing: it shows that a benchmark still runs.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

@@ -1,7 +1,5 @@
 """A history of a million messages and two million callbacks, written past the ORM."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta

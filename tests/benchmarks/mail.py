@@ -1,7 +1,5 @@
 """An e-mail backend that asks the same provider in the same way, and is given as much time."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django.core.mail.backends.base import BaseEmailBackend

@@ -1,7 +1,5 @@
 """Fill a PostgreSQL database with messages that look like a year's: `fill(url, 1_000_000)`."""
 
-from __future__ import annotations
-
 import psycopg
 
 from tests.support.processes import manage

@@ -1,7 +1,5 @@
 """P1, S9: ten thousand messages over TLS leave at the gateway's limit, from a fifth of a core."""
 
-from __future__ import annotations
-
 from .harness import Benchmark, empty_tables, stopwatch, use_database
 from .provider import provider
 from .sending import BODY, options, some_numbers

@@ -4,8 +4,6 @@ Not the simulator, which keeps a ledger and takes its time for it. `python -m
 tests.benchmarks.provider SECONDS [tls]` prints its URL, and ends with its standard input.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import ssl

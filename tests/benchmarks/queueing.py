@@ -1,7 +1,5 @@
 """P6: draining a queue at the threads' limit, beside django-post_office at its best."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from importlib.util import find_spec

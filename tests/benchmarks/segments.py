@@ -1,7 +1,5 @@
 """P10: counting segments takes microseconds, and importing the package milliseconds."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import timeit

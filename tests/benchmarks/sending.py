@@ -1,7 +1,5 @@
 """P3: a mass send is as fast as its threads, and hardly slower than one without a database."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

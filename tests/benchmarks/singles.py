@@ -1,7 +1,5 @@
 """S2, S3: one message at a time, beside its request alone and beside django-post_office."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

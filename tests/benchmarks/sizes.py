@@ -6,8 +6,6 @@ FILL names an empty database that is filled and kept, as `door.py` wants one. CO
 messages there are to be, if not a million.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """P2: what a request costs us, beside urllib3 itself and `requests.post` for each message."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

@@ -6,8 +6,6 @@ Each process has few requests under way, and the simulator takes its time over e
 measured is whether the workers keep out of each other's way, and not how many cores there are.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable

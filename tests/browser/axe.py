@@ -1,7 +1,5 @@
 """axe-core in the browser of the tests: it looks for what keeps people from using a page."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.resources import files
 

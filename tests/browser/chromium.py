@@ -1,7 +1,5 @@
 """A Chromium without a window."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

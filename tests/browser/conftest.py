@@ -18,6 +18,7 @@ from .chromium import start
 from .steps import log_in
 
 BATCH = UUID("6f1d0a52-0000-4000-8000-000000000002")
+STOPPED = UUID("6f1d0a52-0000-4000-8000-000000000003")
 BODY = "“Nice to see you” – \u202eFDP.exe\u202c 🎂 مرحبا " + "Bring it along, please. " * 7
 
 
@@ -106,10 +107,16 @@ def pages(make_message):
     Batch.objects.create(reference=BATCH, alias="default", tag="reminder", size=len(rows))
     entry = Suppression.objects.create(recipient="+393330000001", reason="asked us to stop")
     pause = Suspension.objects.create(alias="default", reason="maintenance of the gateway")
+    stop = {"scope": f"batch:{STOPPED}", "error_code": "stopped", "reason": "the text was wrong"}
+    Suspension.objects.create(alias="default", **stop)
+    retried = {"error": "SMSUnavailable", "error_status": 503}
+    again = make_message(batch=STOPPED, resend_of=story, body=BODY, **retried)
+    make_message(batch=STOPPED, state=State.CANCELLED)
     unknown, queued = (rows[State.names.index(name)] for name in ("UNKNOWN", "QUEUED"))
     pages = {
         "message": page(story),
         "queued": page(queued),
+        "retried": page(again),
         "long": page(make_message(body="x" * 300, error_text="x" * 200, tag="x" * 64)),
         "callback": admin_url("callback_change", callback.pk),
         "suppressed": admin_url("suppression_change", entry.pk),
@@ -119,8 +126,9 @@ def pages(make_message):
         "resend": admin_url("message_resend", story.pk),
         "settle": admin_url("message_settle", unknown.pk),
         "cancel": admin_url("message_cancel", queued.pk),
-        "batch": admin_url("message_batch", BATCH),
-        "stop": admin_url("message_batch_stop", BATCH),
+        "batch": admin_url("batch_page", BATCH),
+        "stopped": admin_url("batch_page", STOPPED),
+        "stop": admin_url("batch_stop", BATCH),
     }
     names = ("message_compose", "message_statistics", "suspension_pause")
     lists = [

@@ -117,7 +117,7 @@ def test_a_batch_is_confirmed_followed_and_stopped(form, live_server, smsoutbox)
     press(form, "[name=_send]")
     assert "0 of 25 sent" in shown(form)
     press(form, ".smsww-stop")
-    assert "25 waiting messages" in shown(form)
+    assert "25 messages wait now" in shown(form)
     press(form, ".smsww-buttons [type=submit]")
     notes = form.find_element(By.CSS_SELECTOR, ".messagelist").text
     assert "25 messages were cancelled" in notes

@@ -70,7 +70,7 @@ def test_a_callback_is_lost_and_then_repeated(phones, live_server, simulator):
     choose(phones, "state", "EXPIRED")
     choose(phones, "callbacks", "lost")
     press(phones, "[name=_decide]")
-    assert "Expired: lost" in shown(phones)
+    assert "Callback Expired: lost" in shown(phones)
     assert Message.objects.get(pk=message.pk).state == State.NEW
     press(phones, "[name=_repeat]")
     wait_for(message, State.EXPIRED)
@@ -83,7 +83,7 @@ def test_messages_go_on_by_themselves(phones, live_server, simulator):
     wait_for(message, State.DELIVERED)
     simulator.wait_until_idle()
     phones.get(live_server.url + PAGE)
-    assert "Delivered: received" in shown(phones)
+    assert "Callback Delivered: received" in shown(phones)
     press(phones, f"a[href='{PAGE}?live']")
     phones.execute_script("window.isOld = true")
     WebDriverWait(phones, 10, ignored_exceptions=[WebDriverException]).until(

@@ -124,6 +124,28 @@ def test_both_ways_leave_the_same(columns, born, sequence):
         assert one.history() == other.history()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_callback_that_came_before_its_row_moves_it_once_it_is_there(make_message):
+    message = make_message(environment=ENVIRONMENT, state="SENDING")
+    stored = Message.objects.filter(pk=message.pk)
+    values = stored.values().get()
+    stored.delete()
+    assert hear(message, "DELIVERED") == "no_row"
+    Message.objects.create(**values)
+    assert hear(message, "DELIVERED") == "moved"
+    entry = stored.get().callbacks.get()
+    assert (stored.get().state, entry.outcome, entry.times) == ("DELIVERED", "moved", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_id_that_another_row_has_is_a_mismatch(make_message):
+    make_message(environment=ENVIRONMENT, state="NEW", provider_id="provider-1")
+    message = make_message(environment=ENVIRONMENT, state="SENDING")
+    assert hear(message, "DELIVERED", id="provider-1") == "mismatch"
+    message.refresh_from_db()
+    assert (message.state, message.callbacks.get().outcome) == ("SENDING", "mismatch")
+
+
 # Two connections
 
 

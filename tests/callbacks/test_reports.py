@@ -86,5 +86,5 @@ def test_a_report_with_the_id_of_another_message_is_a_mismatch(gateway):
 
 def test_a_result_with_an_error_is_refused(gateway):
     message = send_sms("Hello", NUMBER)
-    with pytest.raises(ValueError, match="give it a state instead"):
+    with pytest.raises(ValueError, match="give the result a state instead"):
         apply_result(message.reference, SendResult(error=ValueError()))

@@ -71,6 +71,7 @@ def post_chunks(port, *chunks):
     return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_the_stream_gives_the_whole_body():
     text = TEXT.encode()
     with gunicorn() as port:

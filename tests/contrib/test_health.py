@@ -1,7 +1,5 @@
 """The health check fails while an alias sends nothing, and says what to do."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

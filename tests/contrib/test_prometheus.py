@@ -1,7 +1,5 @@
 """The metrics: what is wrong shows in them, and nothing personal."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

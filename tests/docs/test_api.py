@@ -1,6 +1,6 @@
 """The guide to the API, word for word: a project with its settings, its URLs and its client."""
 
-from __future__ import annotations
+import pytest
 
 from tests.support import guides, sample_project
 
@@ -36,6 +36,7 @@ STATIC_URL = "/static/"
 """
 
 
+@pytest.mark.slow
 def test_the_guide_to_the_api_works_in_a_project_of_its_own(tmp_path):
     block = {text.split()[1]: text for text in guides.blocks_of("api.md")}
     sample_project.make(

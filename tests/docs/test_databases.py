@@ -46,6 +46,7 @@ class User(AbstractUser):
 """
 
 
+@pytest.mark.slow
 def test_a_user_may_refer_to_a_message_in_a_second_migration(tmp_path):
     second = guides.blocks_of(GUIDE)[1]
     users = sample_project.SETTINGS.replace('"rest_framework"', '"accounts", "rest_framework"')

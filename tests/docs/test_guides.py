@@ -1,7 +1,5 @@
 """The documents in docs/ do what they say."""
 
-from __future__ import annotations
-
 import re
 import sys
 from datetime import date
@@ -26,6 +24,7 @@ from ..conftest import NUMBER
 from ..support import guides, sample_project
 
 
+@pytest.mark.slow
 def test_the_tests_in_the_guide_to_testing_pass(tmp_path):
     sample_project.make(tmp_path, "\n\n".join(guides.blocks_of("testing.md")))
     assert "6 passed" in sample_project.pytest(tmp_path)

@@ -1,7 +1,5 @@
 """What is seen from outside: log records, metrics and error reports, and nothing personal there."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re
@@ -160,6 +158,7 @@ urlpatterns = [path("", csrf_exempt(view))]
 """
 
 
+@pytest.mark.slow
 def test_an_error_report_names_the_message_and_nothing_personal(tmp_path):
     [recipe] = [each for each in guides.blocks_of(GUIDE) if "sentry_sdk.init" in each]
     settings = sample_project.SETTINGS + recipe

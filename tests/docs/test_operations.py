@@ -8,7 +8,7 @@ from django.core.management import get_commands, load_command_class
 
 from django_smsww import State
 from django_smsww.callbacks.probe import _BY_STATUS, _NO_ANSWER
-from django_smsww.management.commands import smsww_status
+from django_smsww.management.commands import smsww_status, smsww_sync
 from django_smsww.operations import findings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
@@ -40,6 +40,14 @@ def test_every_finding_is_explained():
     explained = set(re.findall(r"`([a-z_]+)`", "\n".join(rows("Monitoring"))))
     assert len(codes) > 10
     assert codes <= explained
+
+
+def test_every_count_of_a_sync_is_explained():
+    source = Path(smsww_sync.__file__).read_text("utf-8")
+    counts = re.findall(r"\{(?:len\()?report\.(\w+)\)?\} ([a-z ]+)[,() ]", source)
+    shown = {f"{word.strip()} (`{name}`)" for name, word in counts if name not in ("held", "left")}
+    assert len(shown) == 7
+    assert shown <= rows("What has to run")
 
 
 def test_every_line_of_the_status_is_explained():

@@ -1,7 +1,5 @@
 """The README does what it says, in as many words as somebody reads who decides."""
 
-from __future__ import annotations
-
 import re
 from types import ModuleType
 

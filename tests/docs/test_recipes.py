@@ -1,7 +1,5 @@
 """The recipes do what they say."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from types import ModuleType, SimpleNamespace
@@ -189,6 +187,7 @@ def test_the_token_is_the_tenants_and_masked(acme):
 """
 
 
+@pytest.mark.slow
 def test_tenants_have_tokens_of_their_own(tmp_path):
     package = tmp_path / "tenants"
     package.mkdir()

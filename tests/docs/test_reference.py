@@ -1,7 +1,5 @@
 """The tables of the reference are complete, and its code runs."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

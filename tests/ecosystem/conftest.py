@@ -1,7 +1,5 @@
 """These tests have settings of their own; `tests/test_ecosystem.py` runs them in a process."""
 
-from __future__ import annotations
-
 import os
 import re
 
@@ -10,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 NUMBER = "+393331234567"
-LIMITED = r"No other code was sent. You can ask for one in (\d+) seconds?\."
+LIMITED = r"No new code was sent. You can ask for one in (\d+) seconds?\."
 SETTINGS = "tests.ecosystem.settings"
 collect_ignore_glob = [] if os.environ.get("DJANGO_SETTINGS_MODULE") == SETTINGS else ["test_*"]
 

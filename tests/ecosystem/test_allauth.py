@@ -1,7 +1,5 @@
 """Logging in by telephone with django-allauth."""
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib import import_module
@@ -126,7 +124,7 @@ def test_the_form_keeps_the_number_and_shows_the_reason(phone):
     page = ask(Client())
     assert page.status_code == 200
     assert f'value="{NUMBER}"' in page.text
-    assert "No other code was sent." in page.text
+    assert "No new code was sent." in page.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,7 +1,5 @@
 """The API in a project's OpenAPI schema, and a fuzzer that reads it."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 
 import pytest

@@ -1,7 +1,5 @@
 """Packages that know nothing of this one do here what their documentation promises."""
 
-from __future__ import annotations
-
 import json
 import logging
 from io import StringIO

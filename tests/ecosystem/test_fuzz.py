@@ -1,7 +1,5 @@
 """A fuzzer with the door's own schema, signed and unsigned, gets no server error."""
 
-from __future__ import annotations
-
 import pytest
 import schemathesis
 import yaml

@@ -1,7 +1,5 @@
 """The guide to two-factor authentication is true."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The device of django-otp."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 

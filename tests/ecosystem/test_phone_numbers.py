@@ -1,7 +1,5 @@
 """django-phonenumber-field: what its fields return is a recipient, wherever one is expected."""
 
-from __future__ import annotations
-
 import pytest
 from phonenumber_field.formfields import PhoneNumberField as FormField
 from phonenumber_field.phonenumber import PhoneNumber

@@ -1,7 +1,5 @@
 """What stands at the public door of requests sees our requests: tracers, mocks and recorders."""
 
-from __future__ import annotations
-
 import json
 from contextvars import ContextVar
 from uuid import uuid4

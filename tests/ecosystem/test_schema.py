@@ -1,7 +1,5 @@
 """The callback door in a project's OpenAPI schema."""
 
-from __future__ import annotations
-
 import pytest
 import yaml
 from django.core.management import call_command

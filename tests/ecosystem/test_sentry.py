@@ -1,7 +1,5 @@
 """Sentry, as it is by default, reports our failures without number and text."""
 
-from __future__ import annotations
-
 import json
 from urllib.parse import urlencode
 

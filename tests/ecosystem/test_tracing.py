@@ -1,7 +1,5 @@
 """The spans of OpenTelemetry name messages and what became of them, and nobody's number or text."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

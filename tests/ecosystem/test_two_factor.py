@@ -1,7 +1,5 @@
 """Logging in with django-two-factor-auth."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from threading import local

@@ -1,7 +1,5 @@
 """The scene of a fault: a project with its processes, a gateway, and the accounts of both."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A database server that is killed, and a backup that was made in the middle."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import shutil

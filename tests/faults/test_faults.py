@@ -1,7 +1,5 @@
 """Each way in which the gateway or the network fails, and the accounts after it."""
 
-from __future__ import annotations
-
 import pytest
 
 from django_smsww.contrib.simulator.behaviours import TEST_NUMBERS
@@ -59,6 +57,7 @@ def test_the_accounts_balance_after_all_of_them_at_once(scene, profile):
     scene.settle("all at once")
 
 
+@pytest.mark.slow
 def test_an_answer_overrules_the_id_of_a_callback_that_came_before_it(scene):
     """The answers of a block are written down together, so the slow one lets callbacks overtake."""
     scene.open_door()
@@ -94,6 +93,7 @@ def test_the_accounts_balance_after_requests_that_were_not_read(scene, profile):
     assert scene.settle("reset unread").accepted == 4
 
 
+@pytest.mark.slow
 def test_a_staging_copy_of_the_database_sends_nothing_and_adopts_nothing(scene):
     scene.send("1")
     scene.crew.run(scene.queue("912", "913", "2"), ["deliver"], scene.queue("2", "2"))

@@ -1,7 +1,5 @@
 """Processes that are killed, stopped for too long, or tell the wrong time; the accounts balance."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -16,7 +14,6 @@ import pytest
 
 from django_smsww.contrib.simulator.process import SimulatorProcess
 
-from ..support.sampling import slow_unless
 from .conftest import everything
 from .crew import ROOT, SECONDS
 from .test_faults import ABOUT_THE_ACCOUNT, ALL_PROFILES, FAULTS, PROFILES
@@ -67,10 +64,8 @@ def test_after_a_kill_in_the_middle_of_a_block(scene, step, ending, profile):
     scene.settle(f"SIGKILL: {step}, {ending}")
 
 
-@pytest.mark.parametrize(
-    ("step", "ending", "profile"),
-    slow_unless(lambda step, *_: step == "SENDING committed", each_step("1")),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "ending", "profile"), each_step("1"))
 def test_after_a_stop_past_the_lease_in_the_middle_of_a_block(scene, step, ending, profile):
     """The worker goes on when its rows are somebody else's."""
     scene.send("1")
@@ -154,12 +149,13 @@ def test_after_a_kill_and_a_restart_in_the_middle_of_a_batch(scene, profile):
     assert scene.settle("SIGKILL in a batch").accepted > 20
 
 
+@pytest.mark.slow
 def test_a_service_that_is_told_to_stop_gives_back_what_has_not_left(scene):
     scene.crew.run(scene.queue(*["2"] * 60))
     service = scene.crew.start(["deliver", "--interval", "1"], CONCURRENCY="2")
     scene.wait_for_ledger(10)
     os.kill(service.pid, signal.SIGTERM)
-    taken = int(re.search(r"(\d+) messages taken", service.wait())[1])
+    taken = int(re.search(r"Sent: (\d+)", service.wait())[1])
     assert taken == len(scene.simulator.ledger())
     assert 10 <= taken < 60
     scene.crew.run(["deliver"])  # no lease has to run out

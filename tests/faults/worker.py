@@ -6,8 +6,6 @@ seconds a lease lasts, and LIMIT for how many rows; TIMEOUT, CONCURRENCY and
 DEPLOYMENT (its environment) are the alias's.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import select

@@ -59,6 +59,16 @@ def test_refused_credentials_of_the_account():
         account(server).wallet()
 
 
+def test_an_error_of_the_account_host_repeats_neither_address_nor_key():
+    page = platform(401, "unknown key the-key of me@example.com")
+    with RawServer(answers(401, page)) as server, pytest.raises(InvalidToken) as caught:
+        account(server).wallet()
+    assert "unknown" in caught.value.detail
+    assert not [
+        secret for secret in ("the-key", "me@example.com") if secret in repr(vars(caught.value))
+    ]
+
+
 @pytest.mark.parametrize("pasted", ["abc", " abc\n", "Bearer abc", "bearer  abc ", "\tBEARER abc"])
 def test_token_is_taken_as_it_is_pasted(pasted):
     assert normalise_token(pasted) == "abc"

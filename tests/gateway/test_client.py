@@ -19,6 +19,7 @@ from ..support.raw_client import (
     ACCEPTED,
     HELLO,
     HTML,
+    IMPATIENT,
     TOKEN,
     body_of,
     client,
@@ -99,7 +100,7 @@ def test_success_that_cannot_be_read_is_unknown(body):
     "script", [resets(), says(b""), says_nothing, answers(201, length=9), answers(103, keep=False)]
 )
 def test_no_final_answer_is_unknown_and_asked_for_once(script):
-    assert refused(script, SMSOutcomeUnknown).status is None
+    assert refused(script, SMSOutcomeUnknown, timeout=IMPATIENT).status is None
 
 
 def test_nobody_there_is_certain():

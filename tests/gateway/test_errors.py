@@ -68,8 +68,8 @@ def test_every_other_refusal_is_about_the_site_and_ends_no_message():
 
 def test_the_guide_lists_the_table():
     rows = [
-        f"| {'4xx but 408, 417' if len(statuses) > 9 else ', '.join(map(str, statuses))} "
-        f"| {condition} | `{kind.__name__}` |"
+        f"| {'4xx except 408, 417' if len(statuses) > 9 else ', '.join(map(str, statuses))} "
+        f"| {'the code ' * condition.isdigit()}{condition} | `{kind.__name__}` |"
         for statuses, condition, kind in errors._ERRORS
     ]
     assert "\n".join(rows) in guides.text_of("delivery.md")
@@ -77,7 +77,7 @@ def test_the_guide_lists_the_table():
 
 def test_redirect_says_what_to_configure():
     error = refused(answers(307, headers=["Location: /elsewhere"]), SMSOutcomeUnknown)
-    assert "configure the host it redirects to" in str(error)
+    assert "configure the host to which it redirects" in str(error)
 
 
 NO_CODES = (platform(None), platform(True), envelope(10**30), b"Unprocessable", b"")

@@ -12,7 +12,7 @@ import pytest
 from django_smsww.clock import elapsed
 from django_smsww.gateway import framing, http
 
-from ..support.raw_client import TOKEN, exchange, failure
+from ..support.raw_client import IMPATIENT, TOKEN, exchange, failure
 from ..support.raw_server import (
     AUTHORITY,
     RawServer,
@@ -60,7 +60,8 @@ NOT_WRITTEN = {
 def test_what_fails_before_the_first_byte_is_certain(situation):
     with NOT_WRITTEN[situation]() as url:
         started = time.monotonic()
-        assert failure(url).written is False
+        impatient = {"timeout": IMPATIENT, "connect_timeout": IMPATIENT}
+        assert failure(url, **impatient).written is False
         assert time.monotonic() - started < 2.5
 
 
@@ -91,21 +92,21 @@ WRITTEN = {
 def test_what_fails_after_the_first_byte_is_not_certain_and_not_repeated(situation):
     with RawServer(WRITTEN[situation]) as server:
         started = time.monotonic()
-        assert failure(server.url, max_size=2000).written is True
+        assert failure(server.url, max_size=2000, timeout=IMPATIENT).written is True
         assert time.monotonic() - started < 2
         assert len(server.requests) == 1
 
 
 def test_pieces_of_an_answer_do_not_renew_the_time():
     def hesitates(connection):
-        time.sleep(0.8)
+        time.sleep(0.75 * IMPATIENT)
         connection.sendall(HEAD)
         says_nothing(connection)
 
     with RawServer(hesitates) as server:
         started = time.monotonic()
-        assert failure(server.url).written is True
-        assert time.monotonic() - started < 1.6
+        assert failure(server.url, timeout=IMPATIENT).written is True
+        assert time.monotonic() - started < 1.6 * IMPATIENT
 
 
 def test_a_request_does_not_leave_after_the_machine_was_suspended(monkeypatch):

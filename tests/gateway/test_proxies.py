@@ -1,6 +1,7 @@
 """The same through a proxy: its CONNECT is no part of the request."""
 
 import subprocess
+from functools import partial
 
 import pytest
 import urllib3
@@ -9,7 +10,7 @@ from django.core.checks import run_checks
 from django_smsww import checks, send_sms
 from django_smsww.exceptions import InvalidSMSBackend
 
-from ..support.raw_client import TOKEN, exchange, failure
+from ..support.raw_client import IMPATIENT, TOKEN, exchange, failure
 from ..support.raw_server import (
     AUTHORITY,
     RawServer,
@@ -59,7 +60,8 @@ def grants_and_answers(connection):
     ],
 )
 def test_failed_connect_at_a_proxy_is_certain(through, script):
-    error, heard = through(script, "https://gateway.invalid")
+    impatient = partial(failure, timeout=IMPATIENT, connect_timeout=IMPATIENT)
+    error, heard = through(script, "https://gateway.invalid", impatient)
     assert error.written is False
     assert heard.startswith(b"CONNECT gateway.invalid:443 ")
     assert TOKEN.encode() not in heard

@@ -1,7 +1,5 @@
 """Tokens are in no error page, no report and no list of the settings."""
 
-from __future__ import annotations
-
 import copy
 import json
 import pickle

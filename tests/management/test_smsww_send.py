@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from django_smsww import SMSOutcomeUnknown, SMSRefused, SMSUnavailable
 from django_smsww.contrib.simulator.process import SimulatorProcess
-from django_smsww.models import Message, Suppression
+from django_smsww.models import Batch, Message, Suppression
 from django_smsww.states import State
 
 from ..conftest import NUMBER, raises
@@ -61,6 +61,26 @@ def test_one_text_leaves_to_each_number(gateway):
     assert {(row.sender, row.key) for row in Message.objects.all()} == {("Acme", None)}
 
 
+def test_it_names_the_batch_and_its_size(gateway):
+    _code, _output, errors = send(NUMBER, OTHER, "--text", "Hello")
+    assert errors == f"Batch {Batch.objects.get().reference} of 2 messages.\n"
+
+
+def test_a_message_to_one_number_is_no_batch(gateway):
+    assert send(NUMBER, f"00{NUMBER[1:]}", "--text", "Hello") == (0, "1 accepted.\n", "")
+    assert (Message.objects.get().batch, Batch.objects.exists()) == (None, False)
+
+
+def test_a_file_that_grew_makes_a_batch_of_its_new_lines_alone(gateway, csv_file):
+    lines = f"recipient,body\n{NUMBER},Hello\n"
+    for more, told in (("", 1), ("", 0), (f"{OTHER},Hello\n{OTHER},Hello\n", 1)):
+        lines += more
+        _code, _output, errors = send("--csv", csv_file(lines))
+        newest = Batch.objects.order_by("-pk")[0].reference
+        assert errors == (f"Batch {newest} of 1 message.\n" if told else "")
+    assert list(Batch.objects.values_list("size", flat=True)) == [1, 1]
+
+
 def test_the_text_may_be_in_a_file_and_wait_for_the_worker(gateway, tmp_path):
     (tmp_path / "text").write_text("Hello\n")
     words = [NUMBER, "--file", tmp_path / "text", "--tag", "news"]
@@ -74,7 +94,7 @@ def test_with_a_key_the_same_again_is_not_sent_twice(gateway):
     for _ in range(2):
         code, output, _ = send(NUMBER, "--text", "Hello", "--key", "may")
         assert code == 0
-    assert output == "1 accepted.\nGiven before, with the same keys: 1.\n"
+    assert output == "1 accepted.\nLines that an earlier run took, with the same keys: 1.\n"
     assert len(gateway.sent) == 1
 
 
@@ -90,7 +110,7 @@ ENDS = [
     (
         SMSOutcomeUnknown(),
         "1 unknown.\nErrors: outcome_unknown (1).\n"
-        "Run smsww_sync for those whose outcome is unknown.\n",
+        "To settle messages whose outcome is unknown, run smsww_sync.\n",
     ),
 ]
 
@@ -189,7 +209,7 @@ def test_every_invalid_line_is_named_before_anything_leaves(gateway, csv_file):
 def test_the_valid_lines_leave_if_that_is_asked_for(gateway, csv_file):
     path = csv_file(f"recipient,body\n{NUMBER},Hello\n12345,Hello\n")
     code, output, _ = send("--csv", path, "--skip-invalid")
-    assert (code, output) == (1, "1 accepted.\nLines that are not valid, and were left out: 1.\n")
+    assert (code, output) == (1, "1 accepted.\nLines left out, because they are not valid: 1.\n")
     assert (left(gateway), Message.objects.count()) == ([(NUMBER, "Hello")], 1)
 
 
@@ -211,7 +231,7 @@ def test_a_key_that_another_number_has_already_is_named(gateway, csv_file):
 def test_lines_that_say_the_same_are_sent_once(gateway, csv_file):
     path = csv_file("recipient,body\n" + f"{NUMBER},Hello\n" * 3 + f"{NUMBER},Goodbye\n")
     _, output, _ = send("--csv", path)
-    assert "Lines that repeat another, and count with it: 2" in output
+    assert "Lines that repeat another line, and are sent once: 2" in output
     assert sorted(left(gateway)) == [(NUMBER, "Goodbye"), (NUMBER, "Hello")]
 
 
@@ -219,7 +239,7 @@ def test_a_file_given_again_sends_what_is_new_and_another_key_sends_it_anew(gate
     head = f"recipient,body\n{NUMBER},Hello\n"
     send("--csv", csv_file(head))
     _, output, _ = send("--csv", csv_file(f"{head}{OTHER},Hello\n"))
-    assert "Given before, with the same keys: 1" in output
+    assert "Lines that an earlier run took, with the same keys: 1" in output
     assert sorted(number for number, _ in left(gateway)) == sorted([NUMBER, OTHER])
     send("--csv", csv_file(head), "--key", "june")
     assert len(gateway.sent) == 3
@@ -238,7 +258,7 @@ def test_a_number_on_the_do_not_send_list_is_counted_and_the_others_leave(gatewa
         ("", "utf-8", "no column 'recipient'"),
         ("number,body\n", "utf-8", "unknown column 1, 'number'"),
         ("recipient,bodi\n", "utf-8", "Did you mean 'body'?"),
-        ("recipient,recipient,body\n", "utf-8", "stands there twice"),
+        ("recipient,recipient,body\n", "utf-8", "there are two columns"),
         ("recipient,body\n", "utf-8", "nothing to send"),
         (
             "recipient,body\n+39333,Hello, Mario\n",
@@ -260,7 +280,7 @@ def test_ctrl_c_says_how_to_go_on(gateway, csv_file):
     gateway.answer = raises(KeyboardInterrupt())
     gateway.configure(concurrency=1)
     code, _, errors = send("--csv", csv_file(f"recipient,body\n{NUMBER},Hello\n"))
-    assert (code, "Run the same command again" in errors) == (130, True)
+    assert (code, "run the same command again" in errors) == (130, True)
 
 
 def test_a_repeated_run_says_that_it_waits_for_the_lease_of_another(gateway, csv_file):
@@ -270,7 +290,7 @@ def test_a_repeated_run_says_that_it_waits_for_the_lease_of_another(gateway, csv
     Message.objects.filter(recipient=OTHER).update(lease_token=uuid4(), lease_until=until)
     code, _, errors = send("--csv", path)
     assert (code, left(gateway)) == (0, [(NUMBER, "Hello"), (OTHER, "Hello")])
-    assert "Another process has leased 1 of them: waiting" in errors
+    assert "Another process has leased 1 of the messages: waiting" in errors
     assert "5 minutes at most" in errors
 
 

@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_smsww.backends.dummy import SMSBackend
-from django_smsww.exceptions import InvalidToken
+from django_smsww.clock import local_time
+from django_smsww.exceptions import InvalidToken, SMSUnavailable
 from django_smsww.models import Message
 from django_smsww.reconcile import Reason
 from django_smsww.sms import SendResult
@@ -23,9 +26,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def command(monkeypatch):
     """Return a function that runs smsww_sync with these backends and returns its output."""
 
-    def run(*arguments, **backends):
+    def run(*arguments, stdout=None, **backends):
         monkeypatch.setattr("django_smsww.management.console.sms_backends", backends)
-        out = StringIO()
+        out = stdout or StringIO()
         call_command("smsww_sync", *arguments, stdout=out)
         return out.getvalue()
 
@@ -45,7 +48,67 @@ def test_it_says_how_many_were_settled_and_why_the_others_were_not(command, row)
     message = row()
     text = command(default=ListedBackend())
     assert "0 found again" in text
-    assert f"{message.reference}: {Reason.NOT_ECHOED.value}." in text
+    assert f"{Reason.NOT_ECHOED.value} (1): {message.reference}\n" in text
+
+
+def test_messages_that_it_searched_for_in_vain_count_as_looked_at(command, row):
+    found, _lost = row(), row()
+    row(checked_at=timezone.now(), claimed_at=ago(60 * 24 * 8))  # its last search was made
+    text = command(default=ListedBackend(entry(found)))
+    assert text.startswith("default: 2 looked at, 1 moved, 1 found again, ")
+    assert "2 still unknown" in text
+
+
+def test_a_list_that_cannot_be_read_was_not_looked_at(command, row):
+    row()
+    backend = ListedBackend()
+    backend.on_page = lambda number: (_ for _ in ()).throw(SMSUnavailable())
+    out = StringIO()
+    with pytest.raises(CommandError):
+        command("--json", default=backend, stdout=out)
+    assert json.loads(out.getvalue())["default"]["looked"] == 0
+
+
+def test_it_names_the_time_from_which_a_later_sync_can_decide(command, row):
+    moments = [ago(minutes) for minutes in (8, 3)]
+    for moment in moments:
+        row(claimed_at=moment)
+    control = entry(row("PENDING", provider_id="p1"))
+    # Nobody knows sooner than ten minutes after the second message became UNKNOWN.
+    until = moments[1] + timedelta(minutes=10)
+    shown = f"{local_time(until):%Y-%m-%d %H:%M:%S %Z}"
+    text = command(default=ListedBackend(control))
+    assert f"{Reason.TOO_EARLY.value}; run smsww_sync again after {shown} (2): " in text
+    said = json.loads(command("--json", default=ListedBackend(control)))["default"]
+    assert said["retry_at"] == until.isoformat()
+
+
+def test_it_says_which_later_message_proves_the_absence(command, row):
+    row()
+    times = {"before": 90, "too_soon": 59}
+    listed = [
+        entry(row("PENDING", provider_id=name, claimed_at=ago(minutes)))
+        for name, minutes in times.items()
+    ]
+    text = command(default=ListedBackend(*reversed(listed)))
+    assert "more than 2 minutes after this one became UNKNOWN. Send one" in text
+    sent = entry(row("PENDING", provider_id="sent", claimed_at=ago(1)))
+    assert "1 proved absent" in command(default=ListedBackend(sent, *reversed(listed)))
+
+
+def test_it_prints_each_problem_once_with_a_count(command, row):
+    rows = [row() for _ in range(22)]
+    lines = command(default=ListedBackend()).splitlines()
+    [line] = [line for line in lines if Reason.NOT_ECHOED.value in line]
+    assert f"{Reason.NOT_ECHOED.value} (22): " in line
+    assert sum(str(each.reference) in line for each in rows) == 20
+    assert line.endswith(" and 2 more (see --json)")
+
+
+def test_it_prints_once_what_it_says_of_several_aliases(command):
+    backends = {alias: SMSBackend(alias=alias) for alias in ("default", "second")}
+    [line] = command("-v2", **backends).splitlines()
+    assert line.startswith("default, second: skipped: its backend can neither")
 
 
 def test_it_prints_json(command, row):
@@ -77,7 +140,7 @@ def test_it_fails_where_the_provider_cannot_be_asked(command, row):
     row()
     backend = ListedBackend()
     backend.on_page = lambda number: (_ for _ in ()).throw(InvalidToken())
-    with pytest.raises(CommandError, match="could not be asked for: default") as caught:
+    with pytest.raises(CommandError, match="The sync failed for: default") as caught:
         command(default=backend)
     assert caught.value.returncode == 1
 
@@ -151,7 +214,7 @@ def test_what_was_left_out_is_counted_without_numbers_and_texts(command, row):
     strange = foreign(60, recipient=number, body="Private words")
     backend = ListedBackend(strange, foreign(61, recipient=""))
     text = command("--adopt", "--dry-run", default=backend)
-    assert "1 were left out: they may be ours, and are not settled" in text
+    assert "1 were left out: they may be your own" in text
     assert "1 were left out: they have no number or no time" in text
     assert number[1:] not in text
     assert "words" not in text
@@ -172,7 +235,7 @@ def test_json_holds_the_counts_of_an_adoption(command):
 def test_an_adoption_that_broke_off_fails(command):
     backend = ListedBackend(*[foreign(minutes) for minutes in range(60, 80)], page_size=5)
     backend.on_page = lambda number: (_ for _ in ()).throw(InvalidToken()) if number else None
-    with pytest.raises(CommandError, match="could not be asked for: default"):
+    with pytest.raises(CommandError, match="The sync failed for: default"):
         command("--adopt", default=backend)
     assert Message.objects.count() == 5
 
@@ -180,9 +243,9 @@ def test_an_adoption_that_broke_off_fails(command):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--dry-run"], "--dry-run is for --adopt"),
-        (["--with-content"], "--with-content is for --adopt"),
-        (["--since", "2026-01-31"], "--since is for --adopt"),
+        (["--dry-run"], "--dry-run works only with --adopt"),
+        (["--with-content"], "--with-content works only with --adopt"),
+        (["--since", "2026-01-31"], "--since works only with --adopt"),
         (["--adopt", "--interval", "60"], "leave --interval out"),
         (["--adopt", "--after-restore", "2026-01-31T12:00:00+00:00"], "leave --after-restore out"),
     ],

@@ -31,7 +31,7 @@ def run(*arguments):
 def test_it_sends_what_is_queued_and_says_how_many(gateway):
     gateway.configure(queue=True)
     send_mass_sms("Hello", [f"+39333{n:07}" for n in range(300)])
-    assert run() == "300 messages taken from the queue.\n"
+    assert run() == "Sent: 300.\n"
     assert set(Message.objects.values_list("state", flat=True)) == {"NEW"}
 
 
@@ -120,7 +120,7 @@ def test_a_service_says_what_it_did_and_names_a_pause(gateway):
     service = Command(stdout=output)
     service.work(["default"], Stop(lambda: output.getvalue().count("paused") == 2), interval=0.01)
     assert output.getvalue().splitlines() == [
-        "1 messages taken from the queue.",
+        "Sent: 1.",
         "default is paused: smsww_status says why.",
         "default is no longer paused.",
     ]
@@ -129,7 +129,7 @@ def test_a_service_says_what_it_did_and_names_a_pause(gateway):
 def test_it_settles_what_a_dead_process_left(gateway, make_message):
     past = timezone.now() - timedelta(seconds=1)
     make_message(state=State.SENDING, lease_until=past)
-    assert run() == "0 messages taken from the queue.\nUnknown: 1 (worker_lost).\n"
+    assert run() == "Unknown: 1 (worker_lost).\n"
     assert Message.objects.get().state == "UNKNOWN"
     assert gateway.sent == []
 
@@ -139,7 +139,27 @@ def test_it_says_how_many_were_not_accepted_and_why(gateway, make_message):
     past = timezone.now() - timedelta(seconds=1)
     for expires_at in (past, timezone.now() + timedelta(hours=1)):
         make_message(next_attempt_at=past, expires_at=expires_at)
-    assert run().splitlines()[1:] == ["Failed: 1 (2011).", "Failed: 1 (expired_unsent)."]
+    assert run().splitlines() == ["Failed: 1 (2011).", "Failed: 1 (expired_unsent)."]
+
+
+def test_it_counts_apart_what_went_back_to_the_queue(gateway):
+    gateway.configure(queue=True, max_segments_per_day=2)
+    send_mass_sms("Hello", [f"+39333{n:07}" for n in range(5)], preflight=False)
+    assert run() == "Sent: 2.\nPut back into the queue: 3 (max_segments_per_day).\n"
+    gateway.configure(queue=True)
+    gateway.answer = raises(SMSUnavailable(status=503))
+    send_sms("Hello", NUMBER)
+    assert run() == "Put back into the queue: 1 (unavailable).\n"
+    assert Message.objects.filter(state="QUEUED").count() == 4
+
+
+def test_it_counts_dry_runs_and_the_messages_of_a_stopped_batch(gateway):
+    gateway.configure(queue=True)
+    first, _second = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(2)], preflight=False)
+    send_sms("Hello", NUMBER, dry_run=True)
+    scope = f"batch:{first.batch}"
+    Suspension.objects.pause("default", "", scope=scope, code="stopped")
+    assert run() == "Dry runs: 1.\nCancelled: 2 (stopped).\n"
 
 
 def test_it_gives_up_after_ten_attempts_while_others_get_through(gateway):
@@ -169,7 +189,7 @@ def test_what_another_worker_has_just_taken_does_not_hide_the_rest(gateway, monk
     monkeypatch.setattr(MessageQuerySet, "lease", overtaken)
     monkeypatch.setitem(deliver_due.__kwdefaults__, "limit", 1)
     monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
-    assert run() == "2 messages taken from the queue.\n"
+    assert run() == "Sent: 2.\n"
 
 
 @pytest.mark.postgresql
@@ -178,8 +198,8 @@ def test_a_worker_passes_by_what_another_is_just_taking(gateway):
     rows = send_mass_sms("Hello", [f"+39333{n:07}" for n in range(3)])
     with another_connection() as other, transaction.atomic(using=other):
         Message.objects.using(other).select_for_update().get(pk=rows[0].pk)
-        assert run() == "2 messages taken from the queue.\n"
-    assert run() == "1 messages taken from the queue.\n"
+        assert run() == "Sent: 2.\n"
+    assert run() == "Sent: 1.\n"
 
 
 @contextmanager
@@ -224,7 +244,7 @@ def test_a_service_goes_on_when_the_database_is_back(gateway):
         output = StringIO()
         service = Command(stdout=output, stderr=errors)
         service.work(["default"], StopWhen(until_sent), interval=0.01)
-    assert (output.getvalue(), len(gateway.sent)) == ("1 messages taken from the queue.\n", 1)
+    assert (output.getvalue(), len(gateway.sent)) == ("Sent: 1.\n", 1)
     assert errors.getvalue().count("is away") == 2
 
 
@@ -258,5 +278,5 @@ def test_several_aliases_take_turns(gateway, settings, monkeypatch):
     numbers = [f"+39333{n:07}" for n in range(300)]
     send_mass_sms("Advertisement", numbers, preflight=False)
     send_sms("Your code", NUMBER, using="other")
-    assert run() == "301 messages taken from the queue.\n"
+    assert run() == "Sent: 301.\n"
     assert [sms.body for sms in gateway.sent].index("Your code") <= 250

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
@@ -17,7 +18,7 @@ from django_smsww.admin.search import find
 from django_smsww.models import Callback, Event, Message
 from django_smsww.operations.days import created_day
 from django_smsww.operations.retention import to_delete
-from django_smsww.states import State
+from django_smsww.states import UNDELIVERED, State
 
 from ..support.plans import generic_plan_of, plan_of
 
@@ -142,6 +143,7 @@ OTHERS = {
         newest(of_messages(state=State.UNKNOWN)),
         lambda history: Message.objects.filter(state=State.FAILED).order_by()[:10_001],
         lambda history: Message.objects.filter(needs_attention(NOW)),
+        lambda history: Message.objects.filter(state__in=UNDELIVERED).order_by()[:10_001],
     ],
     "smsww_message_tag": [newest(of_messages(tag="otp"))],
     "smsww_message_batched": [of_messages(batch=BATCH)],
@@ -195,6 +197,7 @@ def each_query(*tables):
     ]
 
 
+@cache
 def made_indexes():
     """Return our name of each index by the database's: "Event.user" where Django named it."""
     names = {}

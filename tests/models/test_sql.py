@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.db.models.signals import pre_init
 from django.test.utils import CaptureQueriesContext
 
-from django_smsww.models import Message
-from django_smsww.models.sql import adapted, expression, field_of, update_each
+from django_smsww.models import Message, sql
+from django_smsww.models.sql import adapted, expression, field_of, update_and_read, update_each
 
 pytestmark = pytest.mark.django_db
 
@@ -56,5 +57,48 @@ def test_a_value_of_all_rows_goes_to_the_database_once(make_message):
     assert queries[-1]["sql"].count("2026-07-01") == 1  # both columns have the same time
 
 
+@pytest.mark.filterwarnings("ignore:.*naive datetime")
+def test_values_reach_the_driver_as_their_fields_write_them():
+    values = {**CHANGED, "expires_at": [NOON, NOON.replace(tzinfo=None)]}
+    for field, value in (
+        (field_of(Message, name), each) for name in values for each in values[name]
+    ):
+        assert adapted(field, value, connection) == field.get_db_prep_save(value, connection)
+
+
 def test_an_expression_makes_no_field_of_its_own():
     assert expression("1").output_field is expression("2").output_field
+
+
+def contents(row):
+    """Return the attributes of a row. Django 6.1 sets `fetch_mode` when it is first read."""
+    state = row._state
+    mode = getattr(state, "fetch_mode", None)
+    return vars(row) | {"_state": (state.db, state.adding, state.fields_cache, mode)}
+
+
+@pytest.mark.parametrize("has_returning", [True, False])
+@pytest.mark.parametrize("has_listeners", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_updated_rows_are_returned_as_they_are_stored(
+    make_message, monkeypatch, seed, has_returning, has_listeners
+):
+    if not has_returning:
+        monkeypatch.setattr(sql, "_returns_updated", lambda using: False)
+    monkeypatch.setattr(pre_init, "has_listeners", lambda sender: has_listeners)
+    rng = random.Random(seed)
+    values = {name: rng.choice(some) for name, some in CHANGED.items() if rng.random() < 0.5}
+    for _ in range(rng.randint(0, 5)):
+        make_message(tag=rng.choice("ab"), priority=rng.choice([1, 2]))
+    rows, changes = Message.objects.all(), values | {"priority": expression("priority + 10")}
+    chosen = rows.filter(tag="a", priority=1)
+    keys = set(chosen.values_list("pk", flat=True))
+    updated = update_and_read(chosen, changes, rows.filter(priority=11))
+    stored = {row.pk: contents(row) for row in rows.filter(pk__in=keys)}
+    assert {row.pk: contents(row) for row in updated} == stored
+    assert all(row.priority == 11 for row in updated)
+    assert rows.filter(priority__gt=10).count() == len(keys)
+
+
+def test_no_row_is_updated_where_none_can_be_meant():
+    assert update_and_read(Message.objects.none(), {"tag": "a"}, Message.objects.all()) == []

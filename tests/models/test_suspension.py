@@ -25,6 +25,7 @@ from django_smsww import (
     send_sms,
 )
 from django_smsww.backends.handler import sms_backends
+from django_smsww.clock import local_time, rounded_up
 from django_smsww.models import Event, Heartbeat, Message, Suspension
 from django_smsww.models.batch import stop_batch
 from django_smsww.signals import message_state_changed
@@ -69,6 +70,19 @@ def test_a_paused_alias_sends_nothing_until_it_is_resumed(gateway):
     assert gateway.sent == []
     run("smsww_resume", "default")
     assert send_sms("Hello", NUMBER, key="report-1").state == "NEW"
+
+
+@pytest.mark.parametrize("scope", ["alias", "batch"])
+def test_resume_names_the_messages_that_are_still_leased(gateway, make_message, scope):
+    run("smsww_pause", "default")
+    batch, until = uuid4(), timezone.now() + timedelta(minutes=4)
+    run("smsww_pause", "default", "--batch", str(batch))
+    for of in (batch, uuid4()):
+        make_message(batch=of, lease_token=uuid4(), lease_until=until)
+    make_message(batch=batch, lease_token=uuid4(), lease_until=timezone.now() - timedelta(1))
+    count, only = {"alias": (2, []), "batch": (1, ["--batch", str(batch)])}[scope]
+    said = f"half a minute; {count} are leased until {local_time(rounded_up(until)):%H:%M}, and"
+    assert said in run("smsww_resume", "default", *only)
 
 
 def test_a_queued_message_waits_for_the_end_of_a_pause(gateway):

@@ -275,6 +275,7 @@ def test_protected_rows_are_scrubbed_and_kept(size):
 """
 
 
+@pytest.mark.slow
 def test_a_row_that_the_project_protects_stops_nothing(tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()

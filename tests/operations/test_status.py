@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 import requests
@@ -12,14 +13,17 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from django_smsww import InvalidToken, State, send_sms
+from django_smsww.clock import local_time, rounded_up
 from django_smsww.contrib.simulator.process import SimulatorProcess
 from django_smsww.models import Callback, Heartbeat, Message, Suspension
+from django_smsww.models.batch import stop_batch
 from django_smsww.states import UNFINISHED
 
 from ..conftest import NUMBER
 from ..support.door import post, signed
 from ..support.raw_server import own_connections  # noqa: F401
 
+MOVE = "UPDATE django_smsww_message SET state = 'SENDING' WHERE id = {}"
 SECRETS = (NUMBER, NUMBER[1:], "The secret text", "the-token", "the-key", "me@example.com", "Mario")
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,6 +42,10 @@ def run(*arguments):
     return code, output.getvalue()
 
 
+def shown(moment):
+    return f"{local_time(rounded_up(moment)):%Y-%m-%d %H:%M %Z}"
+
+
 def report(*arguments):
     """Return (exit code, the default alias's part of the report, the codes of its findings)."""
     code, output = run("--json", *arguments)
@@ -54,6 +62,45 @@ def test_with_nothing_to_do_all_is_well(gateway):
     assert (code, output.splitlines()[-1]) == (0, "All is well.")
 
 
+def test_with_due_messages_it_says_who_sends_them(gateway, make_message):
+    make_message(state=State.QUEUED, next_attempt_at=ago(seconds=5))
+    last = "Nothing needs a person yet: 1 QUEUED waiting for smsww_worker."
+    assert run()[1].splitlines()[-1] == last
+
+
+def test_messages_that_are_queued_for_later_are_named(gateway, make_message):
+    soon = timezone.now() + timedelta(minutes=5)
+    for _ in range(3):
+        make_message(error="SMSUnavailable", error_status=503, next_attempt_at=soon)
+    make_message(state=State.PENDING)
+    code, output = run()
+    last = "Nothing needs a person yet: 3 QUEUED for a later time."
+    assert (code, output.splitlines()[-1]) == (0, last)
+
+
+def test_with_unknown_messages_it_says_what_they_wait_for(gateway, make_message):
+    make_message(state=State.UNKNOWN, claimed_at=ago(minutes=5))
+    code, output = run()
+    last = "Nothing needs a person yet: 1 UNKNOWN waiting for a callback or smsww_sync."
+    assert (code, output.splitlines()[-1]) == (0, last)
+
+
+def test_a_message_of_a_killed_process_waits_for_the_end_of_its_lease(gateway, make_message):
+    until = timezone.now() + timedelta(minutes=2)
+    make_message(state=State.SENDING, lease_until=until, claimed_at=ago(minutes=3))
+    code, output = run()
+    assert "unanswered: 1 SENDING; if the process died, smsww_worker makes them " in output
+    assert f"UNKNOWN after {shown(until)}\n" in output
+    last = "Nothing needs a person yet: 1 SENDING waiting for an answer or the end of the lease."
+    assert (code, output.splitlines()[-1]) == (0, last)
+
+
+def test_a_message_whose_answer_may_still_come_is_well(gateway, make_message):
+    until = timezone.now() + timedelta(minutes=4)
+    make_message(state=State.SENDING, lease_until=until, claimed_at=ago(minutes=1))
+    assert run()[1].splitlines()[-1] == "All is well."
+
+
 def test_messages_are_counted_by_state(gateway, make_message):
     for state in (State.QUEUED, State.QUEUED, State.PENDING, State.DELIVERED):
         make_message(state=state, next_attempt_at=ago(seconds=5))
@@ -67,6 +114,21 @@ def test_messages_are_counted_by_state(gateway, make_message):
     }
     assert one["records"]["last_day"] == {"QUEUED": 2, "PENDING": 1, "DELIVERED": 1}
     assert one["records"]["due"]["count"] == 2
+
+
+def test_counts_by_state_agree_while_a_worker_moves_the_messages(gateway, make_message):
+    queued = [make_message(next_attempt_at=ago(seconds=5)).pk for _ in range(20)]
+
+    def move_one_after(execute, *args):
+        answer = execute(*args)
+        with connection.cursor() as cursor:
+            cursor.cursor.execute(MOVE.format(queued.pop()))
+        return answer
+
+    with connection.execute_wrapper(move_one_after):
+        _, one, _ = report()
+    waiting = {state: count for state, count in one["records"]["waiting"].items() if count}
+    assert waiting == one["records"]["last_day"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +190,18 @@ def test_a_suspended_alias_needs_a_person_and_a_text_does_not(gateway):
     assert "ffff" not in run("--json")[1]
 
 
+def test_a_stopped_batch_is_shown_as_one_while_messages_of_it_wait(gateway, make_message):
+    batch = uuid4()
+    make_message(batch=uuid4())
+    stop_batch("default", "", batch, using="default")
+    assert (str(batch) in run()[1], report()[1]["records"]["suspensions"]) == (False, [])
+    make_message(batch=batch)  # the call that writes the batch goes on
+    code, shown = run()
+    assert code == 0
+    assert f"stopped batch: {batch}, smsww_worker cancels its waiting messages" in shown
+    assert "suspended" not in shown
+
+
 def test_signs_of_life_are_shown(gateway, make_message):
     an_hour_ago = ago(hours=1)
     for name in ("sweep:default", "sync:default"):
@@ -147,9 +221,9 @@ def test_signs_of_life_are_shown(gateway, make_message):
 
 def test_what_a_sync_could_not_tell_is_for_a_person(gateway, make_message):
     make_message(state=State.UNKNOWN, claimed_at=ago(hours=1))
-    assert "run smsww_sync" in run()[1]
+    assert "10 minutes after a message became UNKNOWN. If it cannot decide, settle" in run()[1]
     beat = Heartbeat.objects.create(name="sync:default", beat_at=ago(minutes=5))
-    assert "settle it on its page in the admin" in run()[1]
+    assert "says what is missing, or when it can decide. Or settle the message on" in run()[1]
     # A sync still takes the request of a dead worker for one that may be under way.
     Message.objects.update(claimed_at=ago(minutes=14))
     Heartbeat.objects.filter(pk=beat.pk).update(beat_at=timezone.now())
@@ -157,7 +231,8 @@ def test_what_a_sync_could_not_tell_is_for_a_person(gateway, make_message):
 
 
 def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, make_message):
-    make_message(lease_until=timezone.now() + timedelta(minutes=4), next_attempt_at=ago(minutes=1))
+    lease = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(minutes=4)}
+    make_message(**lease, next_attempt_at=ago(minutes=1))
     assert "leased: 1 by a worker; if it died, another one sends them after" in run()[1]
 
 
@@ -320,6 +395,14 @@ def test_a_gateway_that_does_not_answer_leaves_it_unclear(reachable):
     assert report()[0::2] == (2, ["no_answer"])
 
 
+def test_a_gateway_that_answers_503_did_answer(configure, simulator):
+    simulator.arm("916", method="GET")
+    code, output = run()
+    assert code == 2
+    assert "token: answered 503 by the host (simulator)" in output
+    assert "The gateway answered 503 about token (SMSUnavailable)." in output
+
+
 def test_what_needs_a_person_weighs_more_than_what_is_unclear(reachable, make_message):
     make_message(environment="example.com", state=State.UNKNOWN)
     Message.objects.update(claimed_at=ago(hours=1))
@@ -359,7 +442,7 @@ def test_the_keys_of_the_json_stay(configure):
     assert " ".join(sorted(one)) == "backend environment findings probe provider records staging"
     assert " ".join(sorted(one["records"])) == (
         "callbacks due foreign last_day last_sweep_at last_sync_at leased overdue penalties "
-        "stalled suspensions unknown waiting"
+        "stalled suspensions unanswered unknown waiting"
     )
     assert sorted(one["provider"]["account"]) == ["token", "wallet"]
 

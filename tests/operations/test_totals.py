@@ -21,6 +21,8 @@ from django_smsww.operations.totals import read_days
 from django_smsww.sms import SendResult
 from django_smsww.states import UNFINISHED, Cause
 
+from ..support.sampling import slow_unless
+
 DAY = date(2030, 3, 31)  # it has 23 hours in Rome
 FIRST, LAST = DAY - timedelta(days=2), DAY + timedelta(days=2)
 pytestmark = pytest.mark.django_db
@@ -200,11 +202,11 @@ class History:
         self.clock.forward(minutes=self.chosen.randrange(1, 1200))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", slow_unless(lambda seed: seed == 0, range(5)))
 def test_after_any_sequence_the_sums_are_those_of_all_messages(make_message, clock, seed):
     history = History(seed, make_message, clock)
     acts = [history.send, history.hear, history.prune, history.wait]
-    for _ in range(50):
+    for _ in range(25):
         history.chosen.choices(acts, (4, 5, 1, 2))[0]()
         shown, expected = history.shown(), history.expected()
         assert {key: sums[:2] for key, sums in shown.items()} == {

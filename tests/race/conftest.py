@@ -1,7 +1,5 @@
 """A project with a database, a gateway, a broker and workers of every kind."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

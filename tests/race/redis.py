@@ -1,7 +1,5 @@
 """A Redis server of one's own, to be killed."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 

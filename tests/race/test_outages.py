@@ -1,7 +1,5 @@
 """The broker, the database or the gateway goes away, and comes back."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

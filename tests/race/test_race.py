@@ -1,7 +1,5 @@
 """Workers of every kind share one queue, and die all the time."""
 
-from __future__ import annotations
-
 import os
 import random
 import time

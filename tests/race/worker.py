@@ -1,7 +1,5 @@
 """What the processes of the race do, beside what those of the fault suite can."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from datetime import timedelta

@@ -11,7 +11,7 @@ from .conftest import listed, reasons, state_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("page_size", slow_unless({7, 100}.__contains__, [2, 7, 50, 100]))
+@pytest.mark.parametrize("page_size", slow_unless((7).__eq__, [2, 7, 50, 100]))
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_any_page_size_and_order_is_understood(unknown, many, page_size, oldest_first):
     found, absent = unknown(60), unknown(61)
@@ -72,7 +72,7 @@ def test_a_list_without_order_is_read_to_its_end(unknown, many):
 
 
 def test_the_list_is_read_no_further_than_needed(unknown, many):
-    backend = listed(entry(unknown(20)), *many(1000, newest=21))
+    backend = listed(entry(unknown(20)), *many(300, newest=21))
     assert sync(backend).requests == 1
     unknown(40)
     assert sync(backend).requests == 1
@@ -80,6 +80,6 @@ def test_the_list_is_read_no_further_than_needed(unknown, many):
 
 def test_of_a_list_that_begins_with_the_oldest_the_old_part_is_skipped(unknown, many):
     absent = unknown(60)
-    report = sync(ListedBackend(*reversed(many(3000))))
+    report = sync(ListedBackend(*reversed(many(1000)), page_size=25))
     assert state_of(absent) == "FAILED"
     assert report.requests < 20

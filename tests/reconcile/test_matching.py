@@ -226,13 +226,8 @@ def test_a_late_price_is_found_however_many_messages_are_newer(accepted, price, 
     assert report.requests <= 3
 
 
-@pytest.mark.parametrize(
-    ("columns", "most"),
-    [
-        ({"state": "PENDING"}, 9),
-        pytest.param({"total_price": 0}, 8, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("columns", "most"), [({"state": "PENDING"}, 9), ({"total_price": 0}, 8)])
 def test_a_missing_fact_is_asked_for_during_30_days_in_few_requests(accepted, columns, most):
     message = accepted(0, **columns)
     backend = ListedBackend()

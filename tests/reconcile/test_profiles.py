@@ -148,7 +148,10 @@ def test_under_all_profiles_at_once_but_the_silent_ones(provider):
     assert_no_wrong_claim(provider)
 
 
-@pytest.mark.parametrize("profile", ["pages-of-50", "oldest-first", "list-late=0.3"])
+@pytest.mark.parametrize(
+    "profile",
+    slow_unless("oldest-first".__eq__, ["pages-of-50", "oldest-first", "list-late=0.3"]),
+)
 def test_over_several_pages(provider, profile):
     provider.set_profile(profile)
     backend = sms_backends["default"]

@@ -4,8 +4,6 @@ It shares no code with the package, so that a mistake of ours is not made twice.
 judge: each message that it accepted stands there once, whatever became of the answer.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import socketserver

@@ -3,8 +3,6 @@
 SECOND_GATEWAY_MESSAGES=10000 asks for as many; a failure names the seed, SECOND_GATEWAY_SEED.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from contextlib import suppress
@@ -23,7 +21,7 @@ from .gateway import FINAL, TOKEN, Gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-COUNT = int(os.environ.get("SECOND_GATEWAY_MESSAGES", "300"))
+COUNT = int(os.environ.get("SECOND_GATEWAY_MESSAGES", "60"))
 SEED = int(os.environ.get("SECOND_GATEWAY_SEED", "12"))
 TEXTS = ["Ciao {}", "È pronto: {} €", "Ecco {} 🎉", "Long " * 40 + "{}"]
 

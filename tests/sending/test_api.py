@@ -395,7 +395,7 @@ def test_a_message_given_to_a_later_call_is_not_sent_again_and_this_is_said(
     assert caplog.text == ""
     [again] = send_messages([sms.replace(reference=uuid4()) if is_copy else sms])
     assert (again != first, len(gateway.sent)) == (is_copy, 1 + is_copy)
-    assert (f"Message {first.reference} was given to an earlier call" in caplog.text) != is_copy
+    assert (f"Message {first.reference} was sent by an earlier call" in caplog.text) != is_copy
 
 
 def test_iter_send_takes_no_more_than_it_needs(gateway):
@@ -656,7 +656,7 @@ def test_a_message_of_another_database_is_not_resent_here(gateway, make_message,
     elsewhere, here = make_message(state=State.FAILED), make_message(state=State.FAILED)
     elsewhere.delete()
     elsewhere.pk, elsewhere._state.db = here.pk, "other"
-    with pytest.raises(InvalidSMS, match="not in the database"):
+    with pytest.raises(InvalidSMS, match="in another database"):
         resend(elsewhere)
     assert gateway.sent == []
 

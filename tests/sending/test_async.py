@@ -1,7 +1,5 @@
 """Sending from asynchronous code."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading

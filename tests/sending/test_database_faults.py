@@ -1,7 +1,5 @@
 """The database fails between any two statements of a call: if that raises, nothing leaves later."""
 
-from __future__ import annotations
-
 import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -237,3 +235,18 @@ def test_a_text_that_the_database_refuses_has_a_row_without_it(gateway, send):
         "",
     )
     assert row.error_text == "The database refused the message (DataError); nothing was sent"
+
+
+def test_a_sweep_from_the_future_keeps_no_interrupted_row_waiting(gateway):
+    """A clock that was set forward for a moment has left a heartbeat of tomorrow."""
+    row = Message.objects.create(
+        state="QUEUED", alias="default", recipient=NUMBER, body="Hello",
+        expires_at="2030-01-01T00:00Z", next_attempt_at="2030-01-01T00:00Z",
+    )  # fmt: skip
+    Message.objects.update(updated_at=F("updated_at") - timedelta(seconds=3 * SECONDS))
+    tomorrow = row.created_at + timedelta(days=1)
+    Heartbeat.objects.create(name="sweep:default", beat_at=tomorrow)
+    call_command("smsww_worker", "--once")
+    row.refresh_from_db()
+    assert (row.state, row.error_code, gateway.sent) == ("FAILED", "interrupted", [])
+    assert Heartbeat.objects.get().beat_at < tomorrow

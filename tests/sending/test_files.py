@@ -97,7 +97,7 @@ WRONG = {
         2,
         "recipient",
         "•,•••••x+••",
-        "power of ten",
+        "a form like 3.9E+11",
     ),
     "quoted": (
         csv_of("recipient,body", f'{NUMBER},"one', f'{OTHER}"', "12,x"),
@@ -168,7 +168,7 @@ UNUSABLE = [
     (b"PK\x03\x04", "cannot be read as XLSX"),
     (b"\xd0\xcf\x11\xe0" * 99, "save it as XLSX"),
     (csv_of("recipient", f"{NUMBER}", '"+39'), "Line 3 is not in the form of CSV"),
-    (xlsx_of(["recipient", "body"], [NUMBER, "#N/A"]), "Line 2, column B holds the error #N/A"),
+    (xlsx_of(["recipient", "body"], [NUMBER, "#N/A"]), "Line 2, column B has the error #N/A"),
 ]
 
 

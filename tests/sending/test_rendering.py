@@ -1,7 +1,5 @@
 """Texts from templates, and the plain punctuation of real texts."""
 
-from __future__ import annotations
-
 import unicodedata
 from datetime import date
 

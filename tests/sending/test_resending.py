@@ -144,7 +144,7 @@ def test_a_dry_run_counts_and_prices_them(failed):
     failed(route="WW", segments=2)
     failed(route="WW", country="ES", recipient=OTHER)
     assert command("--tag", "news", "--dry-run").splitlines() == [
-        "2 messages, 3 segments (ES 1, IT 1), about 0.10 EUR by the newest prices; "
+        "2 messages, 3 segments (ES 1, IT 1), about 0.10 EUR at the last known prices; "
         "the price of 1 is not known.",
         "Nothing was queued.",
     ]

@@ -1,7 +1,5 @@
 """Plain HTTP to a simulator, without the package's own client."""
 
-from __future__ import annotations
-
 import time
 
 import requests

@@ -1,7 +1,5 @@
 """A callback receiver that records posts and answers with given statuses."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time

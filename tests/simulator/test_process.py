@@ -46,6 +46,7 @@ def test_accepted_messages_survive_a_kill(receiver):
     assert receiver.states[-2:] == ["PENDING", "DELIVERED"]
 
 
+@pytest.mark.slow
 def test_callback_that_was_under_way_is_posted_again_after_a_kill(receiver):
     receiver.open.clear()
     with SimulatorProcess() as simulator:
@@ -58,6 +59,7 @@ def test_callback_that_was_under_way_is_posted_again_after_a_kill(receiver):
     assert receiver.states[-2:] == ["PENDING", "DELIVERED"]
 
 
+@pytest.mark.slow
 def test_named_store_is_kept_and_another_is_removed(tmp_path):
     path = tmp_path / "store.sqlite3"
     with SimulatorProcess(store=path) as simulator:

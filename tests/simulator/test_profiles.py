@@ -8,6 +8,8 @@ from django_smsww.contrib.simulator.context import Options
 from django_smsww.contrib.simulator.profiles import DESCRIPTIONS, UnknownProfileError
 from django_smsww.contrib.simulator.server import Simulator
 
+from ..support.sampling import slow_unless
+
 CUSTOM = {"_smsww": {"reference": "r1"}}
 
 
@@ -65,7 +67,9 @@ def test_recipient_is_spelled_otherwise_but_the_judge_knows_it(under, profile, s
     assert door.ledger()[0]["recipient"] == "+393331234567"
 
 
-@pytest.mark.parametrize("profile", sorted(DESCRIPTIONS))
+@pytest.mark.parametrize(
+    "profile", slow_unless({"bare", "flat"}.__contains__, sorted(DESCRIPTIONS))
+)
 def test_callbacks_with_the_id_of_another_are_posted_under_each_profile(
     open_door, receiver, profile
 ):

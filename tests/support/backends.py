@@ -1,7 +1,5 @@
 """Backends that reach outside, as far as anyone can tell, and answer as a test says."""
 
-from __future__ import annotations
-
 from threading import Lock
 
 from django_smsww.backends.base import BaseSMSBackend

@@ -1,7 +1,5 @@
 """What tests post to the callback door, as the gateway would."""
 
-from __future__ import annotations
-
 import json
 
 from django.db import connection

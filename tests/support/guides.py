@@ -1,7 +1,5 @@
 """The blocks of code in the documents of docs/."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

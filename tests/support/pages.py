@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
 from django_smsww import State
@@ -95,6 +96,11 @@ def pages(rows, settings):
         *map(page, rows),
         *map(admin_url, (*plain, *lists)),
         admin_url("message_statistics") + "?since=2001-01-01&until=2003-01-01",
-        *(admin_url(view, BATCH) for view in ("message_batch", "message_batch_stop")),
+        *(admin_url(view, BATCH) for view in ("batch_page", "batch_stop")),
         *(admin_url(view, row.pk) for row, views in of_rows.items() for view in views),
     ]
+
+
+def one_of_each(pages):
+    """Return a page of each view."""
+    return {resolve(urlsplit(address).path).url_name: address for address in pages}.values()

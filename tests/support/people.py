@@ -30,7 +30,7 @@ def staff(*permissions, name="ann"):
         content_type__app_label__in=("django_smsww", "smsww_verification"), codename__in=names
     )
     assert len(known) == len(permissions)
-    user.user_permissions.set(known)
+    user.user_permissions.add(*known)
     return user
 
 

@@ -1,7 +1,5 @@
 """How a database reads a table, whichever words its version explains that in."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Processes of a project of their own, with a database of their own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A provider whose list a test writes itself, to be asked by reconcile."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from uuid import uuid4
 

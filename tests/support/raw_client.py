@@ -16,8 +16,12 @@ HELLO = SMS("Hello, private words", "+393331234567", dry_run=False)
 ACCEPTED = b'{"data": {"id": "1", "state": "NEW", "price": 0.045, "messageCount": 2}}'
 
 
-def client(url, **options):
-    return Client(TOKEN, host=url, timeouts=(1, 1), **options)
+IMPATIENT = 0.4
+"""Seconds that a test waits for an answer which does not come."""
+
+
+def client(url, *, timeout=1.0, **options):
+    return Client(TOKEN, host=url, timeouts=(1, timeout), **options)
 
 
 def sent(script, sms=HELLO, callback=None):
@@ -27,10 +31,10 @@ def sent(script, sms=HELLO, callback=None):
         return result, server.requests[0]
 
 
-def refused(script, kind, sms=HELLO):
+def refused(script, kind, sms=HELLO, *, timeout=1.0):
     with RawServer(script) as server:
         with pytest.raises(kind) as caught:
-            client(server.url).send("WW", sms)
+            client(server.url, timeout=timeout).send("WW", sms)
         assert len(server.requests) == 1
     assert type(caught.value) is kind
     return caught.value

@@ -1,7 +1,5 @@
 """A project of its own in a temporary folder, whose tests run in a process of their own."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

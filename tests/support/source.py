@@ -1,7 +1,5 @@
 """The files of the package, and what is read from their syntax trees."""
 
-from __future__ import annotations
-
 import ast
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Waiting for other processes, and the ports that they are given."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """These tests have settings of their own; `tests/test_ecosystem.py` runs them in a process."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """Celery as the task queue; `tests/race` has real workers and a real broker."""
 
-from __future__ import annotations
-
 from unittest.mock import DEFAULT, Mock
 
 import pytest

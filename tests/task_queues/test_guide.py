@@ -1,7 +1,5 @@
 """The guide to ways of delivering is true."""
 
-from __future__ import annotations
-
 from configparser import ConfigParser
 
 import pytest

@@ -1,7 +1,5 @@
 """`django.tasks` as the task queue."""
 
-from __future__ import annotations
-
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
@@ -10,8 +8,7 @@ from django_tasks_db.models import DBTaskResult
 
 from django_smsww import SMSUnavailable, send_mass_sms, send_sms
 from django_smsww.contrib.tasks.checks import check_backend
-from django_smsww.contrib.tasks.compat import task
-from django_smsww.contrib.tasks.tasks import enqueue
+from django_smsww.contrib.tasks.tasks import enqueue, task
 from django_smsww.models import Message
 
 from ..conftest import NUMBER, raises

@@ -186,22 +186,29 @@ def test_so_it_is_in_random_order_and_under_xdist(tmp_path, options):
     assert "11 passed" in sample_project.pytest(tmp_path, *options, SEED="7")
 
 
+@pytest.mark.slow
 def test_a_resolver_in_the_settings_is_switched_too(tmp_path):
     more = "\nENTRIES = SMSWW\nSMSWW = ENTRIES.get\n"
     sample_project.make(tmp_path, TESTS, settings=sample_project.SETTINGS + more)
     assert "11 passed" in sample_project.pytest(tmp_path, "-k", "alone or ends or this")
 
 
-RUNNERS = [("django", "test"), ("django", "test", "--parallel", "2"), ("spawned",)]
+RUNNERS = [
+    pytest.param(("django", "test"), id="alone"),
+    pytest.param(("django", "test", "--parallel", "2"), id="forked"),
+    pytest.param(("spawned",), id="spawned"),
+]
 
 
-@pytest.mark.parametrize("words", RUNNERS, ids=["alone", "forked", "spawned"])
+@pytest.mark.slow
+@pytest.mark.parametrize("words", RUNNERS)
 def test_nothing_leaves_under_the_runner_of_django(tmp_path, words):
     sample_project.make(tmp_path, CASES, urls=SENDING_URLS, spawned=SPAWNED)
     done = sample_project.run(tmp_path, *words)
     assert (done.returncode, "Ran 14 tests" in done.stderr) == (0, True), done.stderr
 
 
+@pytest.mark.slow
 def test_a_test_run_needs_no_token(tmp_path):
     more = '\nSMSWW["default"]["OPTIONS"]["token"] = ""\n'
     sample_project.make(tmp_path, CASES, settings=sample_project.SETTINGS + more)
@@ -209,6 +216,7 @@ def test_a_test_run_needs_no_token(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_leaves_under_pytest_without_a_plugin_for_django(tmp_path):
     setup = "import django\ndjango.setup()\n"
     sample_project.make(tmp_path, LOOK_UP, conftest=setup)
@@ -240,6 +248,7 @@ def test_mark_of_django_decides_and_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_each_test_starts_with_an_empty_outbox_without_settings_too(tmp_path):
     sample_project.make(tmp_path, LEAK)
     assert "2 passed" in sample_project.pytest(tmp_path, plugins=(), DJANGO_SETTINGS_MODULE="")

@@ -7,7 +7,7 @@ import pytest
 from django.test import SimpleTestCase, TestCase, override_settings
 from django.utils import timezone
 
-from django_smsww import SMSBackendDoesNotExist, send_sms, sms_backends, testing
+from django_smsww import SMSBackendDoesNotExist, send_sms, sms_backends, test_runs, testing
 from django_smsww.backends import dummy, locmem, openapi
 from django_smsww.callbacks import parsers
 from django_smsww.exceptions import InvalidSMSBackend
@@ -203,9 +203,9 @@ def test_a_test_that_asks_for_it_sends(settings):
 
 
 def test_refusals_of_a_test_are_not_written_down_by_the_next(message, sms_callback):
-    testing.isolation.start_afresh()
+    test_runs.start_afresh()
     sms_callback(message, forged=True)
-    testing.isolation.start_afresh()
+    test_runs.start_afresh()
     sms_callback(message)
     assert not Heartbeat.objects.filter(name__startswith="refused").exists()
     sms_callback(message, forged=True)

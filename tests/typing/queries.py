@@ -1,7 +1,5 @@
 """A project's queries, for mypy with the plugin of django-stubs: no other knows managers."""
 
-from __future__ import annotations
-
 from typing import assert_type
 
 from django_smsww.models import Message

@@ -1,7 +1,5 @@
 """What a project does with the public surface. It is read by type checkers, and never run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal

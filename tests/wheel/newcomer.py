@@ -1,7 +1,5 @@
 """Somebody who has never seen this package, and does what the documents say."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """What the built wheel holds. Runs where the package is installed from one, as in .ci/run."""
 
-from __future__ import annotations
-
 from importlib.metadata import distribution
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from django_smsww.backends import openapi
 from django_smsww.backends.handler import sms_backends
 from django_smsww.clock import elapsed
 from django_smsww.models import Counter, Message, Suspension
-from django_smsww.worker import worker
+from django_smsww.worker import rate_limit, worker
 from django_smsww.worker.queue import deliver, deliver_due
 from django_smsww.worker.rate_limit import RESERVE_SECONDS, RateLimit
 
@@ -154,14 +154,16 @@ def test_who_waits_for_one_message_is_told_to_come_again(gateway):
 
 
 def test_the_first_of_many_waits_as_long_as_the_others(gateway, monkeypatch):
-    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(rate_limit, "RESERVE_SECONDS", 0.1)
     gateway.configure(concurrency=1)
-    new_limit().back_off(2)
+    new_limit().back_off(0.5)
     rows = send_mass_sms("Hello", NUMBERS[:3], preflight=False)
     assert [row.state for row in rows] == ["NEW"] * 3
 
 
-def test_what_is_kept_back_while_the_gateway_rests_is_told_all_the_same(gateway):
+def test_what_is_kept_back_while_the_gateway_rests_is_told_all_the_same(gateway, monkeypatch):
+    monkeypatch.setattr(worker, "LEASE_CHECK_SECONDS", 0.1)
     Suspension.objects.pause("default", "", reason="Too dear")
     new_limit().back_off(300)
     with pytest.raises(SMSUnavailable) as caught:

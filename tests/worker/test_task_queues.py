@@ -1,7 +1,5 @@
 """What every engine of a queue can rely on, and what relies on no engine."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,6 +1,4 @@
-"""What an action on messages is: its permission, its texts, its question and its result."""
-
-from __future__ import annotations
+"""The base classes of the admin's actions on messages."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +9,9 @@ from django.contrib import messages as levels
 from django.db.models import Model
 from django.utils.functional import Promise
 
-from ...models import Message
+from ...models import Message, MessageQuerySet
+from ...sending.resending import Estimate, estimate
+from ..formatting import money, named_countries
 
 Text = str | Promise
 LONGEST_REASON = 255
@@ -22,11 +22,11 @@ class Result:
     """The result of an action for one message.
 
     Attributes:
-        row: the row whose page is shown next; None if the action did nothing.
-        text: a sentence for the person who asked.
-        problem: the sentence for a failure.
-        log: the message that was acted on, and what was done, for the admin's history.
-        stop: whether the next message would fail, too.
+        row: the message whose page is shown next; None if the action did nothing.
+        text: the sentence that the user reads on this page.
+        problem: a sentence that says why the action failed; "" after a success.
+        log: a message and a text for the admin's history; None for no entry.
+        stop: True if the action would fail for the remaining messages, too.
     """
 
     row: Message | None = None
@@ -37,27 +37,28 @@ class Result:
 
     @property
     def level(self) -> int:
-        """The level of Django's messages framework."""
+        """The level of the result for Django's messages framework: success, warning or error."""
         if self.row is None:
             return levels.ERROR
         return levels.WARNING if self.problem else levels.SUCCESS
 
 
 class Action:
-    """An action on one message, or on the selected ones.
+    """An action on one message, or on the selected messages.
 
-    A subclass gives the texts, says in `why_not()` which messages it refuses, and acts in `do()`.
-    Texts with "%d" come from `ngettext_lazy()`; the number is the count of messages.
+    A subclass defines the texts of the pages as class attributes, and implements `why_not()` and
+    either `do()` or `do_all()`. Texts with "%d" (the number of messages) come from
+    `ngettext_lazy()`. The parameter `answers` of the methods is the cleaned data of the form.
     """
 
     name: ClassVar[str]
-    """In addresses, in the permission "{name}_message", and in `has_{name}_permission()`."""
+    """A part of URLs, of the permission "{name}_message" and of `has_{name}_permission()`."""
 
     most: ClassVar[int] = 50
-    """The largest selection: a person waits for the page."""
+    """The largest number of messages to select. The user waits while the action runs."""
 
     form_class: ClassVar[type[forms.Form]] = forms.Form
-    """The questions; a form without fields is always valid."""
+    """The form on the confirmation page. The default form has no fields, so any POST is valid."""
 
     button: ClassVar[Text]
     label: ClassVar[Text]
@@ -67,35 +68,52 @@ class Action:
     leaving: ClassVar[Text]
     staying: ClassVar[Text]
     done: ClassVar[Text]
-    cost: ClassVar[Text] = ""
+    sends: ClassVar[bool] = False
     warning: ClassVar[Text] = ""
 
     def why_not(self, message: Message) -> Text:
-        """Return why the action refuses this message, or ""."""
+        """Return why the action refuses this message, or "" if it accepts the message."""
         raise NotImplementedError
 
     def why_refused(self, message: Message, user: Any) -> Text:
-        """Return why the action on this one message would be refused now, or "".
+        """Return the reason if the action would refuse this single message now, else "".
 
-        Unlike `why_not()`, it may ask the database.
+        Unlike `why_not()`, this method may make several queries.
         """
         return self.why_not(message)
 
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
-        """Return why the answered form leaves out this one of several messages, or ""."""
+        """Return the reason if the action skips this message of a selection, else ""."""
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Return the form that asks about these rows."""
         return self.form_class(data)
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Act on one message; return errors of the gateway as a result instead of raising."""
+        """Act on one message, and return the result.
+
+        An error of the gateway is described in the result, and is not raised.
+        """
         raise NotImplementedError
 
     def do_all(
         self, rows: Iterable[Message], user: Model, answers: dict[str, Any]
     ) -> Iterator[Result]:
-        """Act on one message after the other."""
+        """Act on each message in turn, and yield the results."""
         for message in rows:
             yield self.do(message, user, answers)
+
+
+def size_of(rows: MessageQuerySet, *, with_cost: bool) -> dict[str, Any]:
+    return size_context(estimate(rows), with_cost=with_cost)
+
+
+def size_context(found: Estimate, *, with_cost: bool) -> dict[str, Any]:
+    """Return the template context of message/size.html. Without `with_cost`, the cost is empty."""
+    is_priced = with_cost and found.unpriced < found.messages
+    return {
+        "found": found,
+        "countries": named_countries(found.countries),
+        "cost": money(found.cost) if is_priced else "",
+        "unpriced": found.unpriced if with_cost else 0,
+    }

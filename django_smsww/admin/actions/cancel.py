@@ -1,6 +1,4 @@
-"""Cancel messages that wait in the queue."""
-
-from __future__ import annotations
+"""The action "cancel": cancel messages that wait in the queue."""
 
 from typing import Any
 
@@ -27,15 +25,19 @@ class Cancel(Action):
     confirm = _("Cancel the sending")
     title = _("Cancel this message?")
     title_selected = _("Cancel these messages?")
-    leaving = ngettext_lazy("%d message will be cancelled:", "%d messages will be cancelled:")
+    leaving = ngettext_lazy("%d message can be cancelled now:", "%d messages can be cancelled now:")
     staying = _("These are not cancelled")
     done = ngettext_lazy("%d message was cancelled.", "%d messages were cancelled.")
+    warning = _(
+        "Workers go on sending until you confirm. Then all messages that still wait are cancelled. "
+        "Messages that have left cannot be called back."
+    )
 
     def why_not(self, message: Message) -> Text:
-        return "" if message.state == State.QUEUED else _("It does not wait to be sent.")
+        return "" if message.state == State.QUEUED else _("It is not in the queue.")
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Cancel it, unless a worker was faster."""
+        """Cancel the message, unless a worker has begun to send it."""
         row = Message.objects.using(message._state.db).filter(pk=message.pk)
         if not row.cancel(by=user, reason=answers.get("reason", "")):
             return Result(problem=gettext("It was on its way already."))

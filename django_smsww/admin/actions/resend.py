@@ -1,10 +1,9 @@
-"""Resend messages."""
-
-from __future__ import annotations
+"""The action "resend": send messages again as new messages."""
 
 from typing import Any
 
 from django import forms
+from django.db import router
 from django.db.models import Model
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -12,16 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from ...backends.handler import sms_backends
 from ...exceptions import InvalidSMSBackend, SMSError, SMSOutcomeUnknown, SMSUnavailable
 from ...models import Message
+from ...reconcile.refreshing import ALIAS_UNUSABLE
 from ...sending.api import resend
 from ...sending.rows import RowWriter
 from ...states import State
+from ..suspension import suspension_of
 from .base import Action, Result, Text
-
-ALIAS_UNUSABLE = _("Its alias cannot be used as it is configured now.")
 
 
 class Resend(Action):
-    """Send messages once more, as new ones; delivered ones only if the user ticks a box."""
+    """Send messages again as new messages. For delivered ones, the user must tick a checkbox."""
 
     name = "resend"
     button = _("Resend…")
@@ -30,12 +29,12 @@ class Resend(Action):
     title = _("Resend this message?")
     title_selected = _("Resend these messages?")
     leaving = ngettext_lazy(
-        "%d message will be sent again as a new message:",
-        "%d messages will be sent again as new messages:",
+        "%d message can be sent again now, as a new message:",
+        "%d messages can be sent again now, as new messages:",
     )
     staying = _("These are not resent")
     done = ngettext_lazy("%d message was resent.", "%d messages were resent.")
-    cost = _("It cost %s before.")
+    sends = True
 
     def why_not(self, message: Message) -> Text:
         reason = message.why_not_resendable()
@@ -45,13 +44,13 @@ class Resend(Action):
         return self.why_not(message) or _why_refused(message, user)
 
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
-        """Skip delivered messages, unless the user has ticked their box."""
+        """Skip a delivered message, unless the user has ticked the checkbox "again"."""
         if message.state == State.DELIVERED and not answers.get("again"):
             return _("It was delivered.")
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Add the box for delivered messages, if there are any."""
+        """Return the form, with a checkbox "again" if some of the messages were delivered."""
         form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
         if delivered:
@@ -59,11 +58,16 @@ class Resend(Action):
         return form
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Send it, and return its new row; a failed resend has a row, too."""
+        """Resend the message. The result contains the new row, if one was stored, and any problem.
+
+        If a suspension would make the resend fail, send nothing, and store no row.
+        """
         try:
+            if reason := _why_held(message):
+                return Result(problem=reason)
             row = resend(message, created_by=user)
         except InvalidSMSBackend:
-            return Result(problem=ALIAS_UNUSABLE)
+            return Result(problem=gettext(ALIAS_UNUSABLE))
         except SMSError as error:
             return _failure(message, error)
         if row.state == State.QUEUED:
@@ -74,28 +78,37 @@ class Resend(Action):
 
 
 def _why_refused(message: Message, user: Any) -> Text:
-    """Return why our own rules refuse a resend now, such as the do-not-send list or a limit."""
+    """Return the reason if our own checks (of limits, for example) refuse a resend now, else ""."""
     try:
         writer = RowWriter(sms_backends[message.alias], using=message._state.db, created_by=user)
         writer.validate(message.as_sms().replace(recipient=message.recipient))
     except InvalidSMSBackend:
-        return ALIAS_UNUSABLE
+        return gettext(ALIAS_UNUSABLE)
     except SMSError as error:
         return error.explain()
     return ""
 
 
+def _why_held(message: Message) -> Text:
+    """Return why a suspension would make a resend fail now; "" if no suspension would."""
+    backend = sms_backends[message.alias]
+    using = router.db_for_write(Message, instance=message)
+    waits = bool(backend.queue)
+    held = suspension_of(backend, message.fingerprint, using=using, waits=waits)
+    return held.as_error().explain() if held else ""
+
+
 def _again() -> forms.BooleanField:
-    text = _("It was delivered. Tick the box if it is to be sent again all the same.")
+    text = _("It was delivered. Tick the box if it is to be sent again anyway.")
     return forms.BooleanField(
-        label=_("It was delivered. Send it again all the same."), error_messages={"required": text}
+        label=_("It was delivered. Send it again anyway."), error_messages={"required": text}
     )
 
 
 def _again_for_all(delivered: int) -> forms.BooleanField:
     label = ngettext(
-        "%d was delivered. Send it again all the same.",
-        "%d were delivered. Send them again all the same.",
+        "%d was delivered. Send it again anyway.",
+        "%d were delivered. Send them again anyway.",
         delivered,
     )
     return forms.BooleanField(label=label % delivered, required=False)

@@ -1,6 +1,4 @@
-"""Resend a whole filtered list through the queue, for example after an outage."""
-
-from __future__ import annotations
+"""Resend the undelivered messages of a batch or a filtered changelist through the queue."""
 
 from typing import Any
 
@@ -16,13 +14,15 @@ from ...exceptions import InvalidSMSBackend
 from ...models import Message, MessageQuerySet
 from ...models.resend_report import ResendReport
 from ...models.viewer import Viewer
-from ...sending.resending import estimate, to_resend
+from ...reconcile.refreshing import ALIAS_UNUSABLE
+from ...sending.resending import to_resend
 from ..base import ReadOnlyAdmin
-from ..formatting import money, named_countries
-from .resend import ALIAS_UNUSABLE
+from ..formatting import batch_url
+from ..suspension import banner
+from .base import size_of
 
 MOST = 10_000
-"""More would keep the page waiting; `smsww_resend` has no limit."""
+"""The largest number of messages for one resend. The command `smsww_resend` has no limit."""
 
 
 @admin.action(
@@ -32,11 +32,11 @@ MOST = 10_000
 def resend_all(
     model_admin: ReadOnlyAdmin, request: HttpRequest, queryset: QuerySet[Any]
 ) -> HttpResponse | None:
-    """Count and price the messages and ask; queue them when the form is confirmed."""
+    """Show the number and costs of the messages. After confirmation, put them into the queue."""
     newest = request.POST.get("newest", "")
     if newest.isdecimal() and len(newest) < 19:
-        queryset = queryset.filter(pk__lte=int(newest))  # not those that came after the question
-    # A copy of the list by its keys: its search may have joined other tables.
+        queryset = queryset.filter(pk__lte=int(newest))  # none that is newer than the question
+    # Select the rows of the list by keys: the search may have joined other tables.
     rows = to_resend(Message.objects.filter(pk__in=queryset.order_by().values("pk")))
     if problem := _problem(rows.count()):
         model_admin.message_user(request, problem, messages.ERROR)
@@ -46,15 +46,15 @@ def resend_all(
     try:
         report = rows.resend(created_by=request.user)
     except InvalidSMSBackend:
-        model_admin.message_user(request, str(ALIAS_UNUSABLE), messages.ERROR)
+        model_admin.message_user(request, gettext(ALIAS_UNUSABLE), messages.ERROR)
         return None
     _tell(model_admin, request, report)
-    return HttpResponseRedirect(model_admin.view_url("batch", report.batch))
+    return HttpResponseRedirect(batch_url(model_admin.admin_site.name, report.batch))
 
 
 def _problem(count: int) -> str:
     if not count:
-        return gettext("Nothing on this list can be resent.")
+        return gettext("No undelivered message on this list can be resent.")
     if count > MOST:
         text = gettext("At most %d messages can be resent here at once; use smsww_resend for more.")
         return text % MOST
@@ -62,7 +62,6 @@ def _problem(count: int) -> str:
 
 
 def _ask(model_admin: ReadOnlyAdmin, request: HttpRequest, rows: MessageQuerySet) -> HttpResponse:
-    found = estimate(rows)
     return model_admin.render_page(
         request,
         "message/resend_all.html",
@@ -71,16 +70,13 @@ def _ask(model_admin: ReadOnlyAdmin, request: HttpRequest, rows: MessageQuerySet
         checkbox_name=ACTION_CHECKBOX_NAME,
         chosen=request.POST.getlist(ACTION_CHECKBOX_NAME),
         select_across=request.POST.get("select_across", "0"),
-        viewer=Viewer.of(request),
-        found=found,
-        is_priced=found.unpriced < found.messages,
-        cost=money(found.cost),
-        countries=named_countries(found.countries),
+        **size_of(rows, with_cost=Viewer.of(request).sees_costs),
+        **banner(request),
     )
 
 
 def _tell(model_admin: ReadOnlyAdmin, request: HttpRequest, report: ResendReport) -> None:
-    """Say what was done, and log it once: the batch names the messages."""
+    """Show the user the result, and log one entry for the whole batch."""
     say, count = model_admin.message_user, report.queued
     text = ngettext("%d message was queued.", "%d messages were queued.", count)
     say(request, text % count, messages.SUCCESS)

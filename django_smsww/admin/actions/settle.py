@@ -1,6 +1,4 @@
-"""Settle messages whose outcome is unknown, on a person's word."""
-
-from __future__ import annotations
+"""The action "settle": a user decides whether an UNKNOWN message was sent."""
 
 from typing import Any
 
@@ -9,9 +7,11 @@ from django.db.models import Model
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from ...clock import rounded_up
 from ...exceptions import InvalidSMS
 from ...models import Message
 from ...states import State
+from ..formatting import hour
 from .base import LONGEST_REASON, Action, Result, Text
 
 SENT, UNSENT = "sent", "unsent"
@@ -41,7 +41,7 @@ class Settle(Action):
     confirm = _("Settle")
     title = _("Settle this message?")
     title_selected = _("Settle these messages?")
-    leaving = ngettext_lazy("%d message will be settled:", "%d messages will be settled:")
+    leaving = ngettext_lazy("%d message can be settled now:", "%d messages can be settled now:")
     staying = _("These are not settled")
     done = ngettext_lazy("%d message was settled.", "%d messages were settled.")
     warning = _(
@@ -50,10 +50,17 @@ class Settle(Action):
     )
 
     def why_not(self, message: Message) -> Text:
-        return "" if message.state == State.UNKNOWN else _("Its outcome is known.")
+        if message.state != State.UNKNOWN:
+            return _("Its outcome is known.")
+        if ends_at := message.grace_ends_at():
+            text = gettext(
+                "It can be settled from %s on: until then its request may still be under way."
+            )
+            return text % hour(rounded_up(ends_at))
+        return ""
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Settle it, unless it is too early or another person was faster."""
+        """Settle the message, unless it is too early or the message was settled meanwhile."""
         was_sent = answers["verdict"] == SENT
         try:
             moved = message.settle(was_sent, by=user, reason=answers["reason"])

@@ -1,11 +1,8 @@
-"""The pages of the actions: a question on GET, the action on POST."""
-
-from __future__ import annotations
+"""The pages of the actions: GET asks for confirmation, and POST carries out the action."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,22 +17,23 @@ from django.utils.translation import gettext, ngettext
 
 from ...models import Message
 from ...models.viewer import HIDDEN, Viewer
-from ...states import RESENDABLE
+from ...states import RESENDABLE, State
 from ..base import ReadOnlyAdmin
 from ..columns import excerpt_of
-from ..formatting import badge, money, named_countries, recipient_of
-from .base import Action, Result, Text
+from ..formatting import badge, money, recipient_of
+from ..suspension import banner
+from .base import Action, Result, Text, size_of
 from .cancel import Cancel
 from .refresh import Refresh
 from .resend import Resend
 from .settle import Settle
 
-RESEND = Resend()
-ACTIONS: tuple[Action, ...] = (RESEND, Refresh(), Cancel(), Settle())
+RESEND, REFRESH, SETTLE = Resend(), Refresh(), Settle()
+ACTIONS: tuple[Action, ...] = (RESEND, REFRESH, Cancel(), SETTLE)
 
 
 def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -> dict[str, Any]:
-    """Return the actions that this user may use on this message, and why not to resend it."""
+    """Return the buttons of a message's page, and why the message cannot be resent or settled."""
     reasons = {
         action: action.why_refused(message, request.user)
         for action in ACTIONS
@@ -50,28 +48,32 @@ def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -
         for action, reason in reasons.items()
         if not reason
     ]
-    # Of a message that has not ended, or was resent, the page says enough.
+    # For an unfinished or resent message, the page shows this already.
     is_over = message.state in RESENDABLE and not hasattr(message, "resent_as")
-    return {"buttons": buttons, "no_resend": reasons.get(RESEND, "") if is_over else ""}
+    return {
+        "buttons": buttons,
+        "no_resend": reasons.get(RESEND, "") if is_over else "",
+        "no_settle": reasons.get(SETTLE, "") if message.state == State.UNKNOWN else "",
+    }
 
 
-# Note [Leave before the page is made]
-# In a transaction of the request (ATOMIC_REQUESTS) a message would leave at its end, and the page
-# could not say what became of it. `wrap_view()` hands the mark of the decorator on.
+# Note [Send before the response]
+# With ATOMIC_REQUESTS, a message would be sent only at the end of the request's transaction, so the
+# page could not show its result. `wrap_view()` keeps the mark that this decorator sets.
 @transaction.non_atomic_requests
 def action_view(
     model_admin: ReadOnlyAdmin, request: HttpRequest, object_id: int, action: Action
 ) -> HttpResponse:
-    """Ask about one message, and on POST act on it."""
+    """Show the confirmation page of the action. On POST, act on the message."""
     return ActionPage(model_admin, request, action).one(object_id)
 
 
-# See Note [Leave before the page is made].
+# See Note [Send before the response].
 @transaction.non_atomic_requests
 def selected_action_view(
     model_admin: ReadOnlyAdmin, request: HttpRequest, action: Action
 ) -> HttpResponse:
-    """Act on the confirmed messages, and report above the changelist."""
+    """Act on the messages that the user confirmed, and show the results above the changelist."""
     return ActionPage(model_admin, request, action).selected()
 
 
@@ -88,28 +90,36 @@ def admin_action(action: Action) -> Callable[..., Any]:
 
 @dataclass(frozen=True, slots=True)
 class ActionPage:
-    """An action in one request."""
+    """The confirmation and the results of one action, for one request."""
 
     model_admin: ReadOnlyAdmin
     request: HttpRequest
     action: Action
 
     def one(self, object_id: int) -> HttpResponse:
-        """Ask about one message; act on it if the form is valid."""
         rows = self.model_admin.get_queryset(self.request)
         message = get_object_or_404(rows, pk=object_id)
-        if reason := self.action.why_refused(message, self.request.user):
-            self._say(reason, messages.WARNING)
-            return self.model_admin.redirect_to(self.request, "change", _newest(message).pk)
         data = self.request.POST if self.request.method == "POST" else None
         form = self.action.form([message], data, many=False)
+        if reason := self.action.why_refused(message, self.request.user):
+            return self._refuse(message, form, reason)
         if not form.is_valid():
-            return self._ask([message], form, title=self.action.title, original=message)
+            return self._ask_one(message, form)
         [result] = self._results([message], form.cleaned_data)
+        if result.row is None:
+            return self._refuse(message, form, result.problem)
         self._say(result.text or result.problem, result.level)
-        return self.model_admin.redirect_to(
-            self.request, "change", (result.row or _newest(message)).pk
-        )
+        return self.model_admin.redirect_to(self.request, "change", result.row.pk)
+
+    def _refuse(self, message: Message, form: Any, reason: Text) -> HttpResponse:
+        """Redirect to the message's page, and show there why the action is refused.
+
+        If the user has typed text into the field "reason", show the form again with this text.
+        """
+        self._say(reason, messages.WARNING)
+        if form.data.get("reason"):
+            return self._ask_one(message, form)
+        return self.model_admin.redirect_to(self.request, "change", _newest(message).pk)
 
     def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
         rows = list(queryset.select_related("resent_as")[: self.action.most + 1])
@@ -126,10 +136,12 @@ class ActionPage:
         form = self.action.form(rows, self.request.POST, many=True)
         if not form.is_valid():
             return self._ask_many(rows, form)
-        self._act_on_each(rows, form.cleaned_data)
-        return changelist
+        if self._act_on_each(rows, form.cleaned_data) or not form.data.get("reason"):
+            return changelist
+        return self._ask_many(rows, form)
 
-    def _act_on_each(self, rows: list[Message], answers: dict[str, Any]) -> None:
+    def _act_on_each(self, rows: list[Message], answers: dict[str, Any]) -> bool:
+        """Act on each message, and show the results. Return False if nothing was done."""
         reasons = [(row, self.action.why_skip(row, answers)) for row in rows]
         ready = [row for row, reason in reasons if not reason]
         skipped = Counter(str(reason) for _row, reason in reasons if reason)
@@ -139,10 +151,12 @@ class ActionPage:
                 left
             )
         skipped.update(str(result.problem) for result in results if result.row is None)
-        self._report([result for result in results if result.row], skipped)
+        done = [result for result in results if result.row]
+        self._report(done, skipped)
+        return bool(done)
 
     def _results(self, rows: list[Message], answers: dict[str, Any]) -> Iterator[Result]:
-        """Act and log, until a result says that the next one would fail, too."""
+        """Act on each message, and log the action. End after a result whose `stop` is True."""
         for result in self.action.do_all(rows, self.request.user, answers):  # type: ignore[arg-type]
             if result.log:
                 self.model_admin.log(self.request, *result.log)
@@ -155,7 +169,7 @@ class ActionPage:
         if done := len(results) - len(failed):
             self._say(self.action.done % done, messages.SUCCESS)
         if failed:
-            text = gettext("Tried, with an error: {}")
+            text = gettext("An error occurred for these messages: {}")
             self._say(format_html(text, self._links(failed)), messages.WARNING)
         for reason, times in skipped.items():
             text = ngettext("%(n)d was skipped: %(why)s", "%(n)d were skipped: %(why)s", times)
@@ -176,11 +190,24 @@ class ActionPage:
     def _say(self, text: Text, level: int) -> None:
         self.model_admin.message_user(self.request, str(text), level)
 
+    def _ask_one(self, message: Message, form: Any) -> TemplateResponse:
+        title, refresh_page = self.action.title, self._refresh_page(message)
+        return self._ask([message], form, title=title, original=message, refresh_page=refresh_page)
+
+    def _refresh_page(self, message: Message) -> str:
+        """Return the URL of "refresh" if the page "settle" offers a refresh first, else ""."""
+        may_refresh = self.model_admin.allows(self.request, REFRESH.name)
+        if self.action is not SETTLE or not may_refresh or REFRESH.why_not(message):
+            return ""
+        return self.model_admin.filtered_url(self.request, REFRESH.name, message.pk)
+
     def _ask_many(self, rows: list[Message], form: Any) -> TemplateResponse:
         return self._ask(rows, form, title=self.action.title_selected)
 
     def _ask(self, rows: list[Message], form: Any, **context: Any) -> TemplateResponse:
         context |= _question(rows, self.action, Viewer.of(self.request))
+        if self.action.sends:
+            context |= banner(self.request)
         return self.model_admin.render_page(
             self.request,
             "message/ask.html",
@@ -193,31 +220,28 @@ class ActionPage:
 
 
 def _newest(message: Message) -> Message:
-    """Return the resend of this message, which the other of two clicks may have made."""
+    """Return the message or, if another request has just resent it, the new message."""
     message.refresh_from_db()
     return getattr(message, "resent_as", message)
 
 
 def _keys(request: HttpRequest) -> set[int]:
-    """Return the confirmed primary keys; leave out other values."""
+    """Return the primary keys in the POST data, without invalid values."""
     sent = request.POST.getlist(ACTION_CHECKBOX_NAME)
     return {int(key) for key in sent if key.isascii() and key.isdigit() and len(key) < 19}
 
 
 def _question(rows: list[Message], action: Action, viewer: Viewer) -> dict[str, Any]:
-    """Return what the confirmation counts: messages, segments, countries and known costs."""
+    """Return the context of the confirmation page: messages, segments, countries and costs."""
     reasons = [(row, action.why_not(row)) for row in rows]
     leaving = [row for row, reason in reasons if not reason]
-    costs = [row.total_price for row in leaving if row.total_price is not None]
+    size = Message.objects.filter(pk__in=[row.pk for row in leaving])
     return {
         "leaving": [_line(row, viewer) for row in leaving],
         "leaving_text": action.leaving % len(leaving),
         "staying": [_line(row, viewer) | {"reason": reason} for row, reason in reasons if reason],
-        "segments": sum(row.segments or 0 for row in leaving),
-        "countries": named_countries(Counter(row.country for row in leaving)),
         "viewer": viewer,
-        "known_cost": action.cost % money(sum(costs, Decimal(0))) if action.cost and costs else "",
-        "without_cost": len(leaving) - len(costs),
+        **size_of(size, with_cost=action.sends and viewer.sees_costs),
     }
 
 

@@ -1,1 +1,1 @@
-"""The pages on which a person writes messages."""
+"""The admin pages to write and send messages."""

@@ -1,8 +1,7 @@
-"""A message before it is sent: its recipients, one by one, and its size."""
+"""A message before it is sent: its checked text and recipients."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,13 +15,15 @@ from django.utils.translation import gettext
 
 from ...backends.base import BaseSMSBackend
 from ...exceptions import InvalidSMS
-from ...models import Heartbeat, Message, Suppression, fingerprint
-from ...numbers import country_of, is_known, read_number
+from ...models import Heartbeat, Message, Suppression, Suspension, fingerprint
+from ...numbers import is_known, read_number
 from ...segments import count_segments
 from ...sending.dispatch import MOST_AT_ONCE
 from ...sending.files import Cell, masked
+from ...sending.resending import Estimate, estimate_messages
 from ...sms import SMS
 from ...states import UNFINISHED, State
+from ..suspension import suspension_of
 
 MOST_NUMBERS = 10_000
 MOST_PROBLEMS = 100
@@ -35,9 +36,9 @@ class Draft:
     """A checked text with its recipients.
 
     Attributes:
-        numbers: the valid recipients, each once.
-        problems: the other recipients, with their masked values and the reasons.
-        repeated: the count of repeated numbers.
+        numbers: the accepted recipients, without duplicates.
+        problems: for each refused recipient, the line number and a sentence with the reason.
+        repeated: how many duplicates were left out.
     """
 
     backend: BaseSMSBackend
@@ -48,7 +49,7 @@ class Draft:
 
     @classmethod
     def of(cls, backend: BaseSMSBackend, sms: SMS, cells: Iterable[Cell]) -> Draft:
-        """Check the text, and each recipient by itself.
+        """Check the text and each recipient, and return the draft.
 
         Raises:
             InvalidSMS: the text or the sender is not valid.
@@ -67,7 +68,7 @@ class Draft:
         return draft
 
     def _read(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
-        """Yield the valid numbers with their places, and collect the problems of the others."""
+        """Yield each valid number with its cell. Add each invalid number to `problems`."""
         for cell in cells:
             try:
                 number = read_number(cell.value, self.backend.region)
@@ -86,17 +87,21 @@ class Draft:
         self.problems.append((cell.line, f"{place} {text}"))
 
     @property
-    def segments(self) -> int:
-        return count_segments(self.sms.body).segments * len(self.numbers)
-
-    @property
     def is_queued(self) -> bool:
-        """Whether the messages wait in the queue, so that sending them takes a worker."""
-        return self._is_later() or len(self.numbers) > MOST_AT_ONCE or self.backend.queue is True
+        """Whether the messages will wait in a queue, until a worker or a task queue sends them."""
+        return self._is_later() or len(self.numbers) > MOST_AT_ONCE or bool(self.backend.queue)
+
+    def held_by(self, *, waits: bool) -> Suspension | None:
+        """Return the suspension that would make the messages fail now, or None.
+
+        Messages that wait in the queue (`waits`) fail only if the gateway has refused their text.
+        """
+        text, using = fingerprint(self.sms.body), router.db_for_write(Message)
+        return suspension_of(self.backend, text, using=using, waits=waits)
 
     @property
-    def is_delivered(self) -> bool:
-        """Whether a worker, or a task queue of the project, sends queued messages."""
+    def has_worker(self) -> bool:
+        """Whether queued messages will be sent: a worker is running, or a task queue sends them."""
         if isinstance(self.backend.queue, str) and not self._is_later():
             return True
         sweeps = Heartbeat.objects.filter(
@@ -107,7 +112,11 @@ class Draft:
         return sweeps.exists()
 
     def earlier(self) -> dict[str, int]:
-        """Count the numbers that received this very text, or may still receive it."""
+        """Count the recipients of earlier messages with the same text.
+
+        Return two counts. "delivered" counts the numbers that received the text. "open" counts the
+        numbers with an unfinished message, which may still arrive.
+        """
         known = Message.objects.filter(fingerprint=fingerprint(self.sms.body), dry_run=False)
         states = {State.DELIVERED: "delivered"} | dict.fromkeys(UNFINISHED, "open")
         found: dict[str, set[str]] = {"delivered": set(), "open": set()}
@@ -118,7 +127,7 @@ class Draft:
         return {name: len(numbers) for name, numbers in found.items()}
 
     def price_tried(self, user: Any) -> Decimal | None:
-        """Return the price that this user's last try of this very text has found lately."""
+        """Return the price of this user's latest dry run of this text in the past hour, or None."""
         tries = Message.objects.filter(
             created_by=user,
             dry_run=True,
@@ -132,15 +141,18 @@ class Draft:
         return self.sms.send_at is not None and self.sms.send_at > timezone.now()
 
     def strange(self) -> int:
-        """Count the numbers that are in no numbering plan."""
+        """Count the numbers that are valid in no country; 0 if `phonenumbers` is not installed."""
         return sum(not is_known(number) for number in self.numbers)
 
-    def countries(self) -> Counter[str]:
-        """Count the numbers of each country, as far as it is known."""
-        try:
-            return Counter(country_of(number) or "" for number in self.numbers)
-        except ImportError:  # phonenumbers is an extra
-            return Counter({"": len(self.numbers)})
+    def estimate(self) -> Estimate:
+        """Estimate segments, countries and costs, with the last known prices."""
+        segments = count_segments(self.sms.body).segments
+        messages = ((self._route(number), "", number, segments) for number in self.numbers)
+        return estimate_messages(messages, using=router.db_for_read(Message))
+
+    def _route(self, number: str) -> str:
+        recipient = self.backend.redirected(number) or number
+        return self.backend.route_for(self.sms.replace(recipient=recipient))
 
 
 def _unwanted(numbers: list[str]) -> set[str]:
@@ -149,5 +161,5 @@ def _unwanted(numbers: list[str]) -> set[str]:
 
 
 def _blocks(numbers: list[str]) -> Iterator[list[str]]:
-    """Yield the numbers in blocks that every database accepts in one statement."""
+    """Yield the numbers in blocks that are small enough for one SQL statement in every database."""
     yield from (numbers[n : n + 500] for n in range(0, len(numbers), 500))

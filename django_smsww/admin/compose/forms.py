@@ -1,7 +1,5 @@
 """The form of a new message, and its checks."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from io import BytesIO, StringIO
@@ -9,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -31,21 +30,21 @@ FEWEST_ROWS, MOST_ROWS = 3, 15
 
 
 class ComposeForm(forms.Form):
-    """One text and its recipients."""
-
     recipients = forms.CharField(
         label=_("Recipients"),
         required=False,
-        strip=False,  # or the numbers of the lines would not be those of the page
+        strip=False,  # so that errors name the line numbers that the user sees
         widget=forms.Textarea({"dir": "ltr", "autocomplete": "off"}),
-        help_text=_("One in a line, with the plus sign and the country code: +39 333 123 4567."),
+        help_text=_(
+            "One number per line, with the plus sign and the country code: +39 333 123 4567."
+        ),
     )
     file = forms.FileField(
         label=_("Or a file of numbers"),
         required=False,
         help_text=_(
-            "One number in a line, or a CSV or XLSX file with the numbers in its first column, or "
-            "in the column “recipient”."
+            "A text file with one number per line, or a CSV or XLSX file with the numbers in the "
+            "column “recipient” or, without such a column, in the first one."
         ),
     )
     body = forms.CharField(
@@ -58,7 +57,7 @@ class ComposeForm(forms.Form):
         label=_("Sender"),
         required=False,
         max_length=11,
-        help_text=_("3 to 11 letters, digits and spaces; empty for the usual one."),
+        help_text=_("3 to 11 letters, digits and spaces. Leave it empty for the usual sender."),
     )
     tag = forms.CharField(label=_("Tag"), required=False, max_length=64)
     send_at = forms.DateTimeField(
@@ -66,7 +65,6 @@ class ComposeForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        help_text=_("Empty: now."),
     )
     sensitive = forms.BooleanField(
         label=_("Sensitive: delete the text after sending"), required=False
@@ -74,13 +72,15 @@ class ComposeForm(forms.Form):
     token = forms.UUIDField(widget=forms.HiddenInput)
 
     encoding = ""
-    """The encoding of an uploaded file if it had to be guessed."""
+    """The assumed encoding of an uploaded file; "" if no assumption was necessary."""
 
     def __init__(self, *args: Any, many: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.many = many
         self.problems: list[tuple[int, str]] = []
         lines = self.data.get("recipients", "").count("\n") + 1
+        zone = timezone.get_current_timezone_name()
+        self.fields["send_at"].help_text = _("In the time zone %s. Empty: now.") % zone
         self.fields["recipients"].widget.attrs["rows"] = min(max(FEWEST_ROWS, lines), MOST_ROWS)
         if not many:
             del self.fields["file"]
@@ -99,12 +99,12 @@ class ComposeForm(forms.Form):
         try:
             return _cells(read_lines(BytesIO(content)))
         except UnknownEncodingError:
-            # Digits are the same in all encodings of Windows, and nothing else is taken from here.
+            # Only digits are read from the file, and they are the same in all encodings of Windows.
             self.encoding = "ISO-8859-1"
             return _cells(read_lines(BytesIO(content), self.encoding))
 
     def clean(self) -> dict[str, Any]:
-        """Check every line, and put the result into `draft` and `problems`."""
+        """Check the recipients, add a `Draft` to the cleaned data, and set `problems`."""
         data = super().clean() or {}
         if self.errors:
             return data
@@ -124,12 +124,12 @@ class ComposeForm(forms.Form):
 
     @property
     def typed(self) -> str:
-        """The recipients as they were typed, wrong ones among them; a file as if it was typed."""
+        """The recipients as typed, or the lines of the uploaded file, including invalid lines."""
         return _as_lines(self.cleaned_data.get("file")) or self.data["recipients"]
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
-    """Return the recipients; one above the limit shows that there are too many."""
+    """Read at most `MOST_NUMBERS` + 1 recipients. `clean()` refuses more than `MOST_NUMBERS`."""
     try:
         return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
     except UnknownEncodingError:
@@ -139,9 +139,9 @@ def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
 
 
 def _as_lines(cells: list[Cell] | None) -> str:
-    """Return the recipients of a file in lines that `clean_recipients()` reads alike."""
+    """Write the recipients of a file as a text that `clean_recipients()` reads back unchanged."""
     values = [cell.value for cell in cells or ()]
-    # A first line without a digit would be read as a name of columns, and a delimiter part a value.
+    # A first line without a digit would be read as a header, and a delimiter would split a value.
     if values and (not has_digit(values[0]) or any(map(has_delimiter, values))):
         values.insert(0, "recipient")
     lines = StringIO()
@@ -150,17 +150,7 @@ def _as_lines(cells: list[Cell] | None) -> str:
 
 
 def _draft(data: dict[str, Any], cells: list[Cell]) -> Draft:
-    try:
-        return Draft.of(sms_backends[data["alias"]], _sms(data), cells)
-    except InvalidSMSBackend:
-        text = gettext("The alias cannot be used as it is configured now.")
-    except InvalidSMS as error:
-        text = error.explain()
-    raise forms.ValidationError(text)
-
-
-def _sms(data: dict[str, Any]) -> SMS:
-    return SMS(
+    sms = SMS(
         # Browsers write a line break in two characters, and a phone in one.
         data["body"].replace("\r\n", "\n"),
         "",
@@ -169,3 +159,10 @@ def _sms(data: dict[str, Any]) -> SMS:
         sensitive=data["sensitive"],
         send_at=data["send_at"],
     )
+    try:
+        return Draft.of(sms_backends[data["alias"]], sms, cells)
+    except InvalidSMSBackend:
+        text = gettext("The alias cannot be used as it is configured now.")
+    except InvalidSMS as error:
+        text = error.explain()
+    raise forms.ValidationError(text)

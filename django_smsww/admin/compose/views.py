@@ -1,6 +1,4 @@
-"""Write a message: check it, try it without sending, confirm it, and only then send it."""
-
-from __future__ import annotations
+"""The pages to write a message: the form, a dry run, the confirmation, and the sending."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,41 +8,43 @@ from django.contrib import messages
 from django.contrib.admin.models import ADDITION
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...clock import local_time
 from ...exceptions import SMSError, SMSOutcomeUnknown
-from ...models import Message
+from ...models import Message, Suspension
 from ...models.viewer import Viewer
 from ...segments import tables
 from ...sending.api import send_mass_sms, send_sms
 from ...sending.dispatch import MOST_AT_ONCE, queue_for
 from ...states import State
+from ..actions.base import size_context
+from ..advice import BY_STATE
 from ..base import ReadOnlyAdmin
-from ..detail.advice import BY_STATE
-from ..formatting import badge, money, named_countries, short_moment
-from ..suspension import banner
+from ..formatting import badge, batch_url, money, short_start
+from ..suspension import TEXT_REFUSED, banner, is_text_refused
 from ..text import MarkedText
 from .draft import MOST_PROBLEMS, Draft
 from .forms import ComposeForm
 
 TRY, SEND, EDIT = "_try", "_send", "_edit"
 NOT_ACCEPTED = (State.QUEUED, State.SENDING, State.CANCELLED)
-"""The states without an error in which the gateway has not accepted the message."""
+"""If a message has one of these states and no error, the gateway has not accepted the message."""
 
 
-# See Note [Leave before the page is made] in actions/views.py.
+# See Note [Send before the response] in actions/views.py.
 @transaction.non_atomic_requests
 def compose_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the form; on POST check it, try it, or send it."""
+    """Show the form. On POST, check the message, make a dry run, or send the message."""
     page = ComposePage(model_admin, request)
     return page.post() if request.method == "POST" else page.get()
 
 
 @dataclass(frozen=True, slots=True)
 class ComposePage:
-    """The form and its confirmation, in one request."""
+    """Handle one request: show the form, make a dry run, ask for confirmation, or send."""
 
     model_admin: ReadOnlyAdmin
     request: HttpRequest
@@ -53,7 +53,7 @@ class ComposePage:
         return self._show(self._form(initial={"token": uuid4()}))
 
     def post(self) -> HttpResponse:
-        """Do as the pressed button asks; send only a confirmed message."""
+        """Handle the pressed button. Only a confirmed message is sent."""
         form = self._form(self.request.POST, self.request.FILES)
         if not form.is_valid() or EDIT in self.request.POST:
             return self._show(form)
@@ -69,7 +69,7 @@ class ComposePage:
         return ComposeForm(*data, many=many, **options)
 
     def _retyped(self, form: ComposeForm) -> ComposeForm:
-        """Return the form as if the numbers of its file were typed: browsers upload none twice."""
+        """Put the file's numbers into the text field: browsers do not send the file again."""
         if not form.cleaned_data.get("file"):
             return form
         retyped = self._form(self.request.POST.dict() | {"recipients": form.typed})
@@ -101,24 +101,24 @@ class ComposePage:
         }
 
     def _ask(self, form: ComposeForm, draft: Draft) -> HttpResponse:
-        """Show the checked message; a large batch asks for its count to be typed in."""
+        """Ask for confirmation. For many messages, the user must type the number of messages."""
         viewer = Viewer.of(self.request)
         return self.model_admin.render_page(
             self.request,
             "compose/ask.html",
             title=_("Send this message?"),
             draft=draft,
-            # Other users would learn from it which number got which text.
+            # The counts would reveal to other users which number got which text.
             earlier=draft.earlier() if viewer.sees_content else {},
-            sees_costs=viewer.sees_costs,
+            **size_context(draft.estimate(), with_cost=viewer.sees_costs),
             **(_prices(draft, self.request.user) if viewer.sees_costs else {}),
             text=MarkedText.of(draft.sms.body),
-            countries=named_countries(draft.countries()),
-            not_before=short_moment(draft.sms.send_at) if draft.sms.send_at else "",
+            not_before=short_start(draft.sms.send_at) if draft.sms.send_at else "",
             encoding=form.encoding,
             **_problems(form),
             **banner(self.request),
             refusal=_refusal(draft),
+            must_wait=draft.is_queued and draft.held_by(waits=False),
             must_type=len(draft.numbers) > MOST_AT_ONCE,
             is_unanswered=SEND in self.request.POST,
             hidden=_hidden_fields(form),
@@ -130,7 +130,7 @@ class ComposePage:
         return self.request.POST.get("count", "").strip() == str(len(draft.numbers))
 
     def _send(self, form: ComposeForm, draft: Draft) -> HttpResponse:
-        """Send it. A second click or a reloaded page has the same key, and sends nothing."""
+        """Send the message. A repeated request has the same idempotency key, and sends nothing."""
         sms, key = draft.sms, f"admin:{form.cleaned_data['token']}"
         options = self._options(draft) | {"key": key, "send_at": sms.send_at}
         try:
@@ -148,8 +148,10 @@ class ComposePage:
     def _sent(self, row: Message, error: SMSError | None = None) -> HttpResponse:
         self.model_admin.log(self.request, row, gettext("Wrote a message"), flag=ADDITION)
         level = messages.WARNING if error else messages.SUCCESS
-        if error is not None:
-            text = _what_became(error) % error.explain()
+        if isinstance(error, SMSOutcomeUnknown):
+            text = gettext("It may have been sent: %s") % error.explain()
+        elif error is not None:
+            text = gettext("It could not be sent: %s") % error.explain()
         elif row.state in NOT_ACCEPTED:
             text = str(BY_STATE[row.state])
         else:
@@ -167,17 +169,11 @@ class ComposePage:
             len(rows),
         )
         self.model_admin.message_user(self.request, text % len(rows), messages.SUCCESS)
-        return HttpResponseRedirect(self.model_admin.view_url("batch", rows[0].batch))
-
-
-def _what_became(error: SMSError) -> str:
-    if isinstance(error, SMSOutcomeUnknown):
-        return gettext("It may have been sent: %s")
-    return gettext("It could not be sent: %s")
+        return HttpResponseRedirect(batch_url(self.model_admin.admin_site.name, rows[0].batch))
 
 
 def _problems(form: ComposeForm) -> dict[str, Any]:
-    """Return the lines that are left out, and why, for the page."""
+    """Return the first problems to show, and the number of further problems."""
     return {
         "problems": form.problems[:MOST_PROBLEMS],
         "more_problems": len(form.problems[MOST_PROBLEMS:]),
@@ -185,14 +181,14 @@ def _problems(form: ComposeForm) -> dict[str, Any]:
 
 
 def _prices(draft: Draft, user: Any) -> dict[str, str]:
-    """Return the price that a try has found for one number, and what all would cost by it."""
+    """Return the price of one message from a recent dry run, and the price of all messages."""
     price = draft.price_tried(user)
     whole = price * len(draft.numbers) if price is not None else None
     return {"price": money(price), "whole_price": money(whole)}
 
 
 def _hidden_fields(form: ComposeForm) -> list[tuple[str, Any]]:
-    """Return the checked form once more, for the buttons of the confirmation."""
+    """Return the values of the form as hidden fields for the confirmation page."""
     data = form.cleaned_data
     send_at = data["send_at"]
     return [
@@ -204,10 +200,31 @@ def _hidden_fields(form: ComposeForm) -> list[tuple[str, Any]]:
     ]
 
 
-def _refusal(draft: Draft) -> str:
-    if draft.is_queued and not draft.is_delivered:
+def _refusal(draft: Draft) -> Any:
+    if draft.is_queued and not draft.has_worker:
         return gettext(
-            "It would wait in the queue, and no worker runs. "
-            "Ask your administrator to start “manage.py smsww_worker” first."
+            "The message would wait in the queue, but no worker is running. First ask your "
+            "administrator to start “manage.py smsww_worker”."
         )
-    return ""
+    held = draft.held_by(waits=draft.is_queued)
+    return _why_held(held, draft) if held else ""
+
+
+def _why_held(held: Suspension, draft: Draft) -> Any:
+    """Return why the messages would fail now, with advice for the user."""
+    if is_text_refused(held):
+        return TEXT_REFUSED
+    if held.until:
+        text = gettext("Sending is paused: each message would fail now. Try again from {} on.")
+        reason: Any = format_html(text, short_start(held.until))
+    else:
+        reason = gettext(
+            "Sending is paused: each message would fail now. Try again after the pause."
+        )
+    if not draft.has_worker:
+        return reason
+    other = gettext(
+        "Or go back to the text and choose a later time: then the messages are queued, "
+        "and do not fail."
+    )
+    return format_html("{} {}", reason, other)

@@ -1,6 +1,4 @@
-"""The figures of each day that the page plots."""
-
-from __future__ import annotations
+"""The daily figures that the statistics page plots."""
 
 from collections.abc import Set
 from datetime import timedelta
@@ -14,13 +12,14 @@ from django.utils.translation import gettext_lazy as _
 from ...operations.days import Day
 from ...operations.totals import Period
 from ...states import UNFINISHED, State
+from ..batch_figures import NOT_DELIVERED
 from ..formatting import duration, money
 from .plots import Plot, Series, lines, stacked
 
-# Without colours a reader tells five patterns apart, so states that need the same are one group.
+# Without colours, a reader can tell five patterns apart. So similar states share a group.
 GROUPS: dict[str, tuple[str | Promise, Set[State]]] = {
     "delivered": (_("Delivered"), {State.DELIVERED}),
-    "lost": (_("Not delivered"), {State.UNDELIVERABLE, State.EXPIRED, State.REJECTED}),
+    "lost": (_("Not delivered"), NOT_DELIVERED),
     "failed": (_("Failed or cancelled"), {State.FAILED, State.CANCELLED}),
     "unknown": (_("Outcome unknown"), {State.UNKNOWN}),
     "way": (_("Under way"), UNFINISHED - {State.UNKNOWN} | {State.VALIDATED}),
@@ -48,13 +47,17 @@ def _by_group(days: list[Day], column: str) -> list[Series]:
 
 
 def delivery_rate(day: Day) -> float | None:
-    """Return the percentage of the finished messages that was delivered, or None without any."""
+    """Return the percentage of sent and finished messages that were delivered, or None."""
     delivered, lost = (day.total(GROUPS[name][1]).messages for name in ("delivered", "lost"))
     return round(100 * delivered / (delivered + lost), 1) if delivered + lost else None
 
 
 def _rates(days: list[Day]) -> list[Series]:
-    return [Series("first", _("Delivered, of the finished messages"), [*map(delivery_rate, days)])]
+    return [
+        Series(
+            "first", _("Delivered, of the messages sent and finished"), [*map(delivery_rate, days)]
+        )
+    ]
 
 
 def _times(days: list[Day]) -> list[Series]:
@@ -86,4 +89,4 @@ def _duration(seconds: float) -> str:
 
 
 def _euro(amount: float) -> str:
-    return money(Decimal(str(round(amount, 6))))
+    return money(Decimal(amount))

@@ -1,6 +1,4 @@
-"""The geometry of plots. Templates draw them as SVG, without a script and not by colour alone."""
-
-from __future__ import annotations
+"""The geometry of plots. Templates draw the plots as SVG, without a script."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ Write = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series of a plot: an area or a line. The style sheet draws it by its `name`."""
+    """One series of a plot, as bars or as a line. The style sheet has a look for each `name`."""
 
     name: str
     label: Text
@@ -27,7 +25,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A bar or a point, with a title for the pointer that rests on it."""
+    """A bar or a point. The browser shows `title` as a tooltip."""
 
     name: str
     x: float
@@ -39,15 +37,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis, and its label."""
-
     at: float
     label: str
 
 
 @dataclass
 class Plot:
-    """The shapes that a template draws, and the table of the same numbers."""
+    """The shapes of a plot for the template, and a table of the same numbers."""
 
     title: Text
     series: list[Series]
@@ -67,12 +63,12 @@ class Plot:
 
     @property
     def step(self) -> float:
-        """The width of a day."""
+        """The width of the space for one label (a day), in SVG units."""
         return (WIDTH - LEFT - RIGHT) / max(len(self.labels), 1)
 
     @property
     def table(self) -> list[tuple[str, list[str]]]:
-        """The rows of the table, without those of zeros alone."""
+        """The rows of the table: a label and the formatted values. Rows of zeros are left out."""
         rows = zip(self.labels, *(one.values for one in self.series), strict=True)
         return [
             (label, ["" if value is None else self.write(value) for value in values])
@@ -81,13 +77,13 @@ class Plot:
         ]
 
     def mark(self, one: Series, number: int, x: float, y: float, *size: float) -> None:
-        """Add a bar or a point for a value of a series."""
+        """Add a bar or a point for one value of a series."""
         title = f"{self.labels[number]}: {one.label}: {self.write(one.values[number] or 0)}"
         self.marks.append(Mark(one.name, x, y, title, *map(_tenth, size)))
 
 
 def stacked(plot: Plot) -> Plot:
-    """Draw one bar for each label, the series one upon the other."""
+    """Draw one bar for each label. The bar stacks the values of all series."""
     columns = list(zip(*(one.values for one in plot.series), strict=True))
     scale = _scale(plot, max((sum(value or 0 for value in each) for each in columns), default=0))
     for number in range(len(plot.labels)):
@@ -102,7 +98,10 @@ def stacked(plot: Plot) -> Plot:
 
 
 def lines(plot: Plot, *, most: float | None = None) -> Plot:
-    """Draw a line for each series, broken where there is no value."""
+    """Draw a line for each series. The line has a gap where a value is missing.
+
+    `most` is the top of the vertical axis. If it is None, the top follows from the values.
+    """
     values = [value for one in plot.series for value in one.values if value is not None]
     scale = _scale(plot, max(values, default=0), most)
     for one in plot.series:
@@ -120,7 +119,7 @@ def lines(plot: Plot, *, most: float | None = None) -> Plot:
 
 
 def _scale(plot: Plot, highest: float, most: float | None = None) -> Callable[[float], float]:
-    """Label both axes, with round numbers, and return the function from a value to its height."""
+    """Label both axes, and return a function that converts a value to its y position."""
     step = nice_step(highest) if most is None else most / 4
     top = most or (ceil(highest / step) or 1) * step
 
@@ -137,7 +136,7 @@ def _scale(plot: Plot, highest: float, most: float | None = None) -> Callable[[f
 
 
 def nice_step(highest: float) -> float:
-    """Return a step for about four labels up to `highest`: 1, 2 or 5 times a power of ten."""
+    """Return a step for about four axis labels up to `highest`: 1, 2 or 5 times a power of ten."""
     if highest <= 0:
         return 1
     raw = float(highest) / 4

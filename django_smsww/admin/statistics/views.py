@@ -1,6 +1,4 @@
-"""The page of statistics: a period, and the plots and tables of its sums."""
-
-from __future__ import annotations
+"""The statistics page: the form for the period, the plots, and the tables of sums."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -27,17 +25,16 @@ MOST_NAMES = 20
 DATE = forms.DateInput({"type": "date"}, "%Y-%m-%d")
 
 SECONDS = 0.3
-"""After this time the page begins to sum no further day. It shows its progress, and reloads."""
+"""The time for which one request sums days. Then the page shows its progress, and reloads."""
 
 
 class PeriodForm(forms.Form):
-    """The first and the last day; by default the past 30 days."""
+    """The first and the last day of the period. The default is the past 30 days."""
 
     since = forms.DateField(label=_("From"), required=False, widget=DATE)
     until = forms.DateField(label=_("To"), required=False, widget=DATE)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse an impossible or too long period."""
         data = super().clean() or {}
         last = data.get("until") or today()
         if not 1970 < last.year < 9999:
@@ -51,7 +48,7 @@ class PeriodForm(forms.Form):
 
 
 def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the chosen period, or the progress while its days are summed for the first time."""
+    """Show the figures of the chosen period. Until all its days are summed, show the progress."""
     form = PeriodForm(request.GET or {})
     last = today()
     first = last - timedelta(days=USUAL_DAYS - 1)
@@ -74,7 +71,7 @@ def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpRes
 
 
 def today() -> date:
-    """Return the day in the time zone of the project, not the user's."""
+    """Return today's date in the project's time zone, not in the user's."""
     return day_of(timezone.now())
 
 
@@ -94,7 +91,7 @@ def drawn(period: Period, viewer: Viewer) -> dict[str, Any]:
         "plots": plots(period, with_costs=viewer.sees_costs),
         "ranks": ranks,
         "totals": _shown(Sums.of(period.by("state").values()), viewer),
-        "as_of": short_moment(period.as_of),
+        "as_of": short_moment(period.as_of) if period.as_of else "",
     }
 
 
@@ -105,12 +102,15 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table of these sums; if there is a filter of this kind, each name links to it."""
+    """Return a table of these sums.
+
+    If `kind` names a filter of the changelist, each line of the table links to its messages.
+    """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     most = max((one.messages for _name, one in ordered), default=1) or 1
     lines = [
         {
-            "name": name or gettext("none"),
+            "name": name or _nameless(kind),
             "query": urlencode({**(dates or {}), kind: name}) if kind and name else "",
             "width": round(100 * one.messages / most, 1),
         }
@@ -122,6 +122,13 @@ def _rank(
         width = min(100, round(100 * others.messages / most, 1))
         lines.append({"name": gettext("others"), "width": width} | _shown(others, viewer))
     return {"title": title, "lines": lines}
+
+
+def _nameless(kind: str) -> str:
+    if kind == "country":
+        # Not from the number: the sums of deleted messages have no numbers any more.
+        return gettext("not known, or not sent")
+    return gettext("none")
 
 
 def _shown(sums: Sums, viewer: Viewer) -> dict[str, Any]:

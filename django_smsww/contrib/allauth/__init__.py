@@ -2,10 +2,8 @@
 
     class AccountAdapter(SMSAdapterMixin, DefaultAccountAdapter): ...
 
-It needs no entry in INSTALLED_APPS.
+This package needs no entry in INSTALLED_APPS.
 """
-
-from __future__ import annotations
 
 from .adapter import SMSAdapterMixin
 

@@ -1,4 +1,4 @@
-"""The history, and sending, over REST: `include("django_smsww.contrib.api.urls")`.
+"""A REST API that sends messages and shows the history of messages.
 
-The viewsets are public: override `get_queryset()` to narrow down what a user reaches.
+Add the API to your URLs with `include("django_smsww.contrib.api.urls")`.
 """

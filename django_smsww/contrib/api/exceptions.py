@@ -1,11 +1,10 @@
-"""The answers to a request that has no row to show.
+"""The API's own error responses.
 
 # Note [Statuses that are not repeated]
-Clients and proxies repeat a request by themselves after 500, 502 and 504, and some do so without
-its key. So a request that may have sent something is never answered with one of them.
+After the status 500, 502 or 504, some clients and proxies repeat a request automatically. Some of
+them omit the header Idempotency-Key, so the repeated request would send a second message. If a
+request may have sent a message, the API never answers with one of these statuses.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Any
@@ -17,50 +16,47 @@ from rest_framework.exceptions import APIException, Throttled, ValidationError
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 
 SECONDS = 60
-"""After an error of the account, one message a minute tries for all."""
+"""The default Retry-After in seconds. After an account error, the package retries each minute."""
 
 
 class KeyUsed(APIException):
     status_code = 422
     default_code = "key_used"
-    default_detail = _("This Idempotency-Key was used for another request. Send one of its own.")
+    default_detail = _("This Idempotency-Key was used for another request. Send another value.")
 
 
 class Conflict(APIException):
-    """The message is in a state that does not allow it."""
+    """Error 409: the state of the message or of the batch does not allow the request."""
 
     status_code = 409
     default_code = "conflict"
 
 
 class NotSent(APIException):
-    """Nothing was sent, and the same key tries again."""
+    """Error 503: nothing was sent. The client can retry with the same Idempotency-Key."""
 
     status_code = 503
     default_code = "not_sent"
     default_detail = _("Nothing was sent. Repeat the request with the same Idempotency-Key.")
 
     def __init__(self, error: SMSError | None = None) -> None:
-        # The summary of the class: a text of the gateway may name an amount.
+        # Only the summary of the error's class: a text of the gateway may name an amount.
         detail = gettext(error.summary) if error else None
         super().__init__(detail, error.code if error else None)
         self.wait = _seconds(error)
 
 
 class Limited(Throttled):
-    """A limit of the project held the message back (429).
-
-    A request with the same key tries again.
-    """
+    """Error 429: a limit stopped the message. A client can retry with the same Idempotency-Key."""
 
     def __init__(self, error: SMSError) -> None:
-        # Not the detail of its base, which speaks of a limit of requests.
+        # The text of Throttled is about too many requests.
         APIException.__init__(self, error.explain(), error.code)
         self.wait = _seconds(error)
 
 
 def no_answer(error: SMSError) -> Limited | NotSent:
-    """Return the answer to a request that ended with this error, and has no row to show."""
+    """Return the API exception for this error: `Limited` for an SMSLimited, otherwise `NotSent`."""
     return Limited(error) if isinstance(error, SMSLimited) else NotSent(error)
 
 
@@ -70,7 +66,7 @@ def _seconds(error: SMSError | None) -> int:
 
 
 def as_field_errors(error: InvalidSMS, fields: Any) -> ValidationError:
-    """Return the error of the field that the text of an InvalidSMS begins with."""
+    """Return a ValidationError for the field whose name is the first word of the error's text."""
     name = str(error.args[0]).partition(" ")[0]
     field = name if name in fields else "non_field_errors"
     return ValidationError({field: [error.explain()]}, code=error.code)

@@ -1,6 +1,4 @@
-"""The filters of messages. Each one has an index; docs/scale.md lists them."""
-
-from __future__ import annotations
+"""Filters of messages and of the do-not-send list. Each filter has an index: see docs/scale.md."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,21 +16,18 @@ from django_smsww.numbers import read_number
 
 
 class NumberFilter(filters.CharFilter):
-    """A complete number, in any spelling that a recipient may have."""
+    """Filters by a complete telephone number, in any spelling that `send_sms` accepts."""
 
     def filter(self, qs: QuerySet[Any], value: str) -> Any:
-        return super().filter(qs, _number(self.field_name, value) if value else value)
-
-
-def _number(name: str, value: str) -> str:
-    try:
-        return read_number(value, region_of())
-    except InvalidSMS as error:
-        raise ValidationError({name: [error.explain()]}) from None
+        try:
+            number = read_number(value, region_of()) if value else value
+        except InvalidSMS as error:
+            raise ValidationError({self.field_name: [error.explain()]}) from None
+        return super().filter(qs, number)
 
 
 class TimesFilter(filters.IsoDateTimeFromToRangeFilter):
-    """A period, in UTC: PostgreSQL refuses times whose offset is 16 hours or more."""
+    """Filters by a period. Times become UTC: PostgreSQL refuses UTC offsets of 16 hours or more."""
 
     def filter(self, qs: QuerySet[Any], value: slice | None) -> Any:
         return super().filter(qs, value and slice(_in_utc(value.start), _in_utc(value.stop)))
@@ -41,12 +36,12 @@ class TimesFilter(filters.IsoDateTimeFromToRangeFilter):
 def _in_utc(at: datetime | None) -> datetime | None:
     try:
         return at and at.astimezone(UTC)
-    except OverflowError:  # on the first or the last day of all
+    except OverflowError:  # on the first or the last day that datetime knows
         return at and at.replace(tzinfo=UTC)
 
 
 class HistoryFilterSet(filters.FilterSet):
-    """Refuse a filter by a field that the user may not see: it would reveal the field."""
+    """Answers 403 to a filter on a hidden field: the result would reveal the field's values."""
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> Any:
         hidden = Viewer.of(self.request).hidden_fields

@@ -1,11 +1,9 @@
-"""A request that is repeated with its `Idempotency-Key` sends nothing twice.
+"""Send once for each `Idempotency-Key`, even if a client repeats the request.
 
 # Note [The keys of clients]
-The key of the row is a digest of the user and the header. So no client reaches, or occupies, a key
-of the project or of another user.
+The key of a message is a digest of the user and of the header `Idempotency-Key`. So the key of one
+client is never equal to a key of the project or of another user.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -45,10 +43,11 @@ LONGEST = 255
 
 
 def key_of(request: Request) -> str:
-    """Return the key of the rows that this request sends; see Note [The keys of clients].
+    """Return the key for the messages of this request: see Note [The keys of clients].
 
     Raises:
-        ValidationError: the request has no usable header.
+        NotAuthenticated: the request has no user.
+        ValidationError: the request has no valid header `Idempotency-Key`.
     """
     if not (request.user and request.user.is_authenticated):
         raise NotAuthenticated
@@ -63,17 +62,17 @@ def key_of(request: Request) -> str:
 
 
 def rows_of(key: str) -> MessageQuerySet:
-    """Return the rows that a request with this key has made."""
+    """Return the messages that have this key."""
     return Message.objects.using(router.db_for_write(Message)).filter(key=key)
 
 
 def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
-    """Send a message, or return the row that its key has already.
+    """Send a message, or return the message of an earlier request with the same key.
 
     Raises:
-        InvalidSMS: there is no row.
-        KeyUsed: the key stands for another message.
-        Limited, NotSent: nothing was sent; the same key tries again.
+        InvalidSMS: the message is not valid, and no row was stored.
+        KeyUsed: an earlier request has used the key for another message.
+        Limited, NotSent: nothing was sent. The client can repeat the request with the same key.
     """
     sms = backend.prepare(sms)
     known = _known(sms, backend)
@@ -92,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the row of a message that ended with this error; raise the error if it has no row."""
+    """Return the row if its message must not be tried again. Otherwise raise the client's error."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -107,14 +106,13 @@ def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
 def send_many(
     sms: SMS, numbers: Sequence[str], backend: BaseSMSBackend, user: Any
 ) -> tuple[Batch, list[Message]]:
-    """Send one text to many numbers, or to those that its key has not reached; return the batch.
+    """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    The first row has the key, and the batch stands for all that was asked for. No row is returned
-    if the database goes away after some were written.
+    If the database fails after some messages were stored, the returned list of messages is empty.
 
     Raises:
-        InvalidSMS: there is no row.
-        KeyUsed: the key stands for another request.
+        InvalidSMS: the message is not valid, and no row was stored.
+        KeyUsed: an earlier request has used the key for another message or other numbers.
     """
     sms = backend.prepare(sms)
     content = {name: getattr(sms, name) for name in ("body", "sender", *SMSOptions.__annotations__)}
@@ -139,7 +137,7 @@ def send_many(
 
 
 def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
-    """Write the first row of a mass send, before any other: only one request can have its key."""
+    """Reserve the key for this request by storing its first message, or raise KeyUsed."""
     first = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
     if first is None:
         backend.validate_content(sms)
@@ -149,7 +147,7 @@ def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
 
 
 def _stored(batch: Batch, backend: BaseSMSBackend) -> Batch:
-    """Return the row of a batch, or the batch as it is if the database went away meanwhile."""
+    """Read the batch from the database. If this fails, return the given `batch`."""
     batch.alias, batch.environment = backend.alias, backend.environment
     rows = Batch.objects.using(router.db_for_write(Message))
     with suppress(StorageError, Batch.DoesNotExist):
@@ -165,7 +163,11 @@ def _may_have_rows(batch: UUID) -> bool:
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
-    """Return the row that has this key; dry runs have keys of their own."""
+    """Return the earlier message with the key of `sms`, or None if there is none.
+
+    A dry run and a real message may have the same key: only a message of the same kind as `sms` is
+    returned. Raise KeyUsed if the key belongs to a different message.
+    """
     rows = list(rows_of(sms.key))
     if any(not _is_for(row, sms, backend) for row in rows):
         raise KeyUsed
@@ -173,7 +175,7 @@ def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
 
 
 def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
-    # Old rows have forgotten their numbers, sensitive ones their texts, and erased ones both.
+    # Old rows have lost their numbers, sensitive rows their texts, and erased rows both.
     is_number = row.recipient == sms.recipient or not is_e164(row.recipient)
     known = row.body or row.fingerprint
     is_text = known in ("", sms.body, fingerprint(sms.body))
@@ -181,7 +183,7 @@ def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
 
 
 def may_try_again(row: Message) -> bool:
-    """Whether nothing was sent, and a call with the key of the row tries again."""
+    """Return True if a repeated request with the same key tries to send this failed message."""
     kind = error_kind(row.error)
     is_unsent = issubclass(kind, SMSUnavailable | SMSLimited)
     is_lost_dry_run = row.dry_run and issubclass(kind, SMSOutcomeUnknown)

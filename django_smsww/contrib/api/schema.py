@@ -1,6 +1,4 @@
-"""What drf-spectacular cannot read from the viewsets; loaded where that app is installed."""
-
-from __future__ import annotations
+"""Extensions of drf-spectacular that describe the headers and responses of the API."""
 
 from typing import Any
 
@@ -52,7 +50,7 @@ def _changes(serializer: Any, **options: Any) -> Any:
 
 
 def _described(view: type[Any], **actions: Any) -> type[Any]:
-    """Return a subclass with these descriptions: the view of the project stays as it is."""
+    """Return a subclass of the view that has these descriptions. The view itself is not changed."""
     named: type[Any] = extend_schema_view(**actions)(type(view.__name__, (view,), {}))
     return named
 
@@ -62,8 +60,7 @@ class MessageExtension(OpenApiViewExtension):
     match_subclasses = True
 
     def view_replacement(self) -> type[Any]:
-        """Return the viewset with the header and the answers of the actions that send."""
-        from .serializers import MessageSerializer  # models are there by now
+        from .serializers import MessageSerializer  # late, because models need loaded apps
 
         return _described(
             self.target,
@@ -79,7 +76,6 @@ class BatchExtension(OpenApiViewExtension):
     match_subclasses = True
 
     def view_replacement(self) -> type[Any]:
-        """Return the viewset with the header and the answers of the actions that send."""
         from .serializers import BatchDetailSerializer
 
         return _described(
@@ -92,7 +88,6 @@ class VerificationExtension(OpenApiViewExtension):
     match_subclasses = True
 
     def view_replacement(self) -> type[Any]:
-        """Return the viewset with the header and the answers of its actions."""
         from .verification import NumberSerializer, VerificationSerializer
 
         return _described(

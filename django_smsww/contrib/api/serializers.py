@@ -1,6 +1,4 @@
-"""What the API shows of rows, and what it takes for a new message."""
-
-from __future__ import annotations
+"""The serializers of stored rows and of new messages."""
 
 from typing import Any
 
@@ -19,18 +17,18 @@ from django_smsww.sms import SMS
 ERROR_FIELDS = ("error_code", "error_status", "error_text")
 MOST_NUMBERS = 10_000
 MOST_NESTED = 100
-"""A message shows so many callbacks and events, the newest."""
+"""The API shows at most 100 callbacks and 100 events of a message, the newest first."""
 
 
 class HistorySerializer(serializers.ModelSerializer):
-    """A row that nobody changes here, with null for each value that the user may not see."""
+    """Base serializer of stored rows. Values that the user may not see are null."""
 
     @cached_property
     def viewer(self) -> Viewer:
         return Viewer.of(self.context["request"])
 
     def get_extra_kwargs(self) -> dict[str, Any]:
-        """Make the fields read-only, and null those that may be hidden."""
+        """Make all fields read-only, except the fields in `Meta.writable`."""
         hideable = {*CONTENT_FIELDS, *COST_FIELDS, *ERROR_FIELDS}
         options = super().get_extra_kwargs()
         for name in self.Meta.fields:
@@ -47,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """A row with an error, whose text may name an amount."""
+    """If an error may contain an amount, hides the error from users who may not see costs."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -57,14 +55,14 @@ class WithErrorSerializer(HistorySerializer):
 
 
 class NewestSerializer(serializers.ListSerializer):
-    """The newest rows of a relation, the newest first."""
+    """List serializer of related rows. It shows at most MOST_NESTED rows, the newest first."""
 
     def to_representation(self, data: Any) -> list[Any]:
         return super().to_representation(data.order_by("-pk")[:MOST_NESTED])
 
 
 class CallbackSerializer(HistorySerializer):
-    """A callback or a look-up; its payload is for users who may view callbacks."""
+    """A callback, or the answer to a look-up. Only users who may view callbacks see the payload."""
 
     payload = serializers.SerializerMethodField(allow_null=True)
 
@@ -138,7 +136,10 @@ class MessageSerializer(WithErrorSerializer):
 
 
 class MessageDetailSerializer(MessageSerializer):
-    """A message with its neighbours in the chain of resends, its callbacks and its events."""
+    """A message with its callbacks and events.
+
+    `resend_of` is the earlier message, if this one is a resend. `resent_as` is the later resend.
+    """
 
     resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
     resent_as: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
@@ -172,7 +173,7 @@ class BatchDetailSerializer(BatchSerializer):
 
 
 class PhoneNumberField(serializers.CharField):
-    """A number as people write it; its value is E.164."""
+    """A telephone number in any usual spelling. The value is converted to E.164."""
 
     def to_internal_value(self, data: Any) -> str:
         try:
@@ -182,7 +183,7 @@ class PhoneNumberField(serializers.CharField):
 
 
 class SuppressionSerializer(HistorySerializer):
-    """A number on the do-not-send list."""
+    """An entry of the do-not-send list."""
 
     recipient: Any = PhoneNumberField(
         max_length=100, validators=[UniqueValidator(Suppression.objects.all())]
@@ -195,7 +196,7 @@ class SuppressionSerializer(HistorySerializer):
 
 
 class TextSerializer(serializers.Serializer):
-    """The fields of an SMS that a client may set; the alias's own rules come on top."""
+    """The fields of a new message, except recipients. The alias may restrict the values further."""
 
     alias: Any = serializers.CharField(default=DEFAULT_ALIAS, max_length=64)
     body: Any = serializers.CharField(trim_whitespace=False)
@@ -212,13 +213,12 @@ class TextSerializer(serializers.Serializer):
     priority: Any = serializers.IntegerField(default=0, min_value=-32768, max_value=32767)
 
     def validate_alias(self, value: str) -> str:
-        """Refuse an alias that the view does not offer."""
+        """Refuse an alias that the view's `get_aliases()` does not contain."""
         if value not in self.context["view"].get_aliases():
             raise serializers.ValidationError(_("There is no such alias."), "invalid_choice")
         return value
 
     def as_sms(self, key: str) -> SMS:
-        """Return the valid message with this key."""
         fields = self.validated_data
         return SMS(**{name: fields[name] for name in fields if name != "alias"}, key=key)
 
@@ -232,14 +232,14 @@ class SMSSerializer(TextSerializer):
 
 
 class MassSMSSerializer(TextSerializer):
-    """A message to many numbers."""
+    """One text to many numbers."""
 
     recipients: Any = serializers.ListField(
         child=serializers.CharField(max_length=100), min_length=1, max_length=MOST_NUMBERS
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Read every number as the alias does, and name the positions of the wrong ones."""
+        """Convert numbers to E.164; remove duplicates. Errors give positions of invalid numbers."""
         backend = sms_backends[attrs["alias"]]
         numbers: list[str] = []
         problems: Any = {}
@@ -255,7 +255,7 @@ class MassSMSSerializer(TextSerializer):
         return attrs | {"recipients": list(dict.fromkeys(numbers))}
 
     def as_sms(self, key: str) -> SMS:
-        """Return the message without its number."""
+        """Return the new message with an empty recipient."""
         fields = self.validated_data
         return SMS(
             recipient="",

@@ -1,6 +1,4 @@
-"""The addresses of the API."""
-
-from __future__ import annotations
+"""The URLs of the API."""
 
 from django.apps import apps
 from rest_framework.routers import SimpleRouter

@@ -1,6 +1,4 @@
-"""Verifying numbers; its addresses are there where `contrib.verification` is installed."""
-
-from __future__ import annotations
+"""The viewset that verifies telephone numbers. It needs the app `contrib.verification`."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from django_smsww.backends.handler import sms_backends
-from django_smsww.contrib import verification  # its names need its app
+from django_smsww.contrib import verification  # its names import models of its app
 from django_smsww.contrib.code_limits import reason
 from django_smsww.contrib.verification.settings import VerificationOptions
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited, SMSOutcomeUnknown
@@ -37,13 +35,13 @@ class CodeSerializer(NumberSerializer):
 
 
 class VerificationSerializer(serializers.Serializer):
-    """A code that was sent."""
+    """The answer after a code was sent."""
 
     expires_at: Any = serializers.DateTimeField()
 
 
 class VerificationViewSet(SendingMixin, GenericViewSet):
-    """Codes that prove that somebody has a number."""
+    """Verification of telephone numbers with codes by SMS."""
 
     queryset = Message.objects.none()
     serializer_class = NumberSerializer
@@ -52,7 +50,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Send a code to a number."""
-        key = f"{key_of(request)}:code"  # a message may have the header, too
+        key = f"{key_of(request)}:code"  # a message may have the same Idempotency-Key
         number = self.get_valid_serializer().validated_data["number"]
         known = rows_of(key).first()
         if known and not may_try_again(known):
@@ -67,7 +65,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
     @action(detail=False, methods=["post"])
     def check(self, request: Request, **kwargs: Any) -> Response:
-        """Check a code. The right one works once, and every call uses one attempt."""
+        """Check a code. A correct code works once, and every call uses one attempt."""
         fields = self.get_valid_serializer().validated_data
         try:
             number = verification.check_verification(fields["number"], fields["code"])
@@ -77,7 +75,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
         return Response({"number": number})
 
     def show_known(self, row: Message, number: str) -> Response:
-        """Answer a repeated request as the first one was answered."""
+        """Answer a repeated request. `row` is the message of the first request."""
         backend = sms_backends[VerificationOptions.read().using]
         if is_e164(row.recipient) and row.recipient != backend.read_recipient(number):
             raise KeyUsed
@@ -86,13 +84,16 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
         return self.show(row)
 
     def show(self, row: Message | None, expires_at: datetime | None = None) -> Response:
-        """Answer with the time of expiry; a test number has no row."""
+        """Answer with the time at which the code expires.
+
+        For a test number, no message is sent, so `row` is None.
+        """
         data = VerificationSerializer({"expires_at": row.expires_at if row else expires_at}).data
         return self.answer(data, {row.state} if row else ())
 
 
 def _refusal(error: SMSError) -> Exception:
-    """Return the answer to a request whose code certainly was not sent."""
+    """Return the API exception for this error. The error shows that the code was not sent."""
     if isinstance(error, SMSLimited):
         return Limited(error)
     is_final = error.message is not None and not may_try_again(error.message)

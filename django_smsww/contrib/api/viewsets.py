@@ -1,6 +1,4 @@
-"""The viewsets. A project subclasses them, and narrows `get_queryset()` down."""
-
-from __future__ import annotations
+"""The viewsets. A subclass can override `get_queryset()` to limit the rows that a user reaches."""
 
 from collections import Counter
 from typing import Any
@@ -84,15 +82,13 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
 
     @action(detail=True, methods=["post"])
     def resend(self, request: Request, **kwargs: Any) -> Response:
-        """Send a message once more, as a new one. A message is resent only once."""
+        """Send a finished message again, as a new message. A message can be resent only once."""
         key, serializer = key_of(request), self.get_valid_serializer()
         message = self.get_object()
         if known := rows_of(key).first():
             return self.show(_same_resend(known, message))
         if message.state == State.DELIVERED and not serializer.validated_data["delivered"]:
-            raise Conflict(
-                _("It was delivered. To resend it all the same, send “delivered”: true.")
-            )
+            raise Conflict(_("It was delivered. To resend it anyway, send “delivered”: true."))
         try:
             return self.show(resend(message, created_by=request.user, key=key))
         except SMSError as error:
@@ -100,19 +96,19 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
 
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **kwargs: Any) -> Response:
-        """Cancel a message that waits to be sent."""
+        """Cancel a QUEUED message."""
         serializer = self.get_valid_serializer()
         message = self.get_object()
         row = Message.objects.using(message._state.db).filter(pk=message.pk)
         is_cancelled = row.cancel(by=request.user, reason=serializer.validated_data["reason"])
         message.refresh_from_db()
         if not is_cancelled and message.state != State.CANCELLED:
-            raise Conflict(_("It does not wait to be sent."))
+            raise Conflict(_("It is not in the queue."))
         return Response(self.represent(message))
 
     @action(detail=True, methods=["post"])
     def refresh(self, request: Request, **kwargs: Any) -> Response:
-        """Ask the gateway what became of a message. It costs nothing, and sends nothing."""
+        """Ask the gateway for the state of a message. This is free, and sends no message."""
         message = self.get_object()
         if reason := why_not_refreshable(message):
             raise Conflict(_(reason))
@@ -124,11 +120,11 @@ class MessageViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         return Response(self.represent(message))
 
     def represent(self, row: Message) -> Any:
-        """Return a row as the list shows it."""
+        """Return the message in the format of the list."""
         return MessageSerializer(row, context=self.get_serializer_context()).data
 
     def show(self, row: Message) -> Response:
-        """Answer with the row of a message that was tried."""
+        """Return the response for a message after an attempt to send the message."""
         return self.answer(self.represent(row), {row.state}, reference=row.reference)
 
 
@@ -139,7 +135,7 @@ def _same_resend(known: Message, message: Message) -> Message:
 
 
 def _resent(error: SMSError, message: Message, key: str) -> Message:
-    """Return the row of a resend that ended with this error, or refuse it."""
+    """Return the message of a failed resend, or raise an API error if no message was stored."""
     if error.message:
         return error.message
     known = None if isinstance(error, SMSLimited) else rows_of(key).first()
@@ -171,18 +167,23 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
     }
 
     def get_object(self) -> Any:
-        """Return the batch; a project may have sent one through several aliases."""
+        """Return the batch. Answer 409 if several aliases have a batch with this reference."""
         try:
             return super().get_object()
         except Batch.MultipleObjectsReturned:
-            raise Conflict(_("Several aliases have this batch: see it in the admin.")) from None
+            raise Conflict(
+                _(
+                    "The messages of this batch belong to several aliases: look at the batch in "
+                    "the admin."
+                )
+            ) from None
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Return a batch with the number of its messages in each state."""
         return Response(self.represent(self.get_object()))
 
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """Send one text to many numbers; more than 20 wait for `smsww_worker`."""
+        """Send one text to many numbers. With over 20 numbers, all messages wait for a worker."""
         key, serializer = key_of(request), self.get_valid_serializer()
         fields, sms = serializer.validated_data, serializer.as_sms(key)
         backend = sms_backends[fields["alias"]]
@@ -194,7 +195,7 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
 
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, **kwargs: Any) -> Response:
-        """Cancel the messages of a batch that wait to be sent."""
+        """Cancel the QUEUED messages of a batch."""
         serializer, batch = self.get_valid_serializer(), self.get_object()
         stop_batch(
             batch.alias,
@@ -207,7 +208,10 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
         return Response(self.represent(batch))
 
     def represent(self, batch: Any, states: Counter[str] | None = None) -> Any:
-        """Return a batch with these states, or those of its rows."""
+        """Return a batch with the number of its messages in each state.
+
+        If `states` is None, the numbers are read from the database.
+        """
         batch.states = dict(_states_of(batch) if states is None else states)
         return BatchDetailSerializer(batch, context=self.get_serializer_context()).data
 
@@ -226,7 +230,7 @@ class SuppressionViewSet(
     DestroyModelMixin,
     GenericViewSet,
 ):
-    """The do-not-send list. Nobody changes an entry into another, as in the admin."""
+    """The do-not-send list. You can add and delete entries, but not change them."""
 
     queryset = Suppression.objects.all()
     serializer_class = SuppressionSerializer

@@ -1,4 +1,4 @@
-"""Send queued messages with the workers of Celery.
+"""Send queued messages with Celery workers.
 
-Name `"django_smsww.contrib.celery.tasks.enqueue"` as the `queue` of an alias.
+In SMSWW, set the option `queue` of an alias to `"django_smsww.contrib.celery.tasks.enqueue"`.
 """

@@ -1,10 +1,9 @@
-"""Connections to the broker that fail soon: a sender must not wait for a broker.
+"""Connections to the Celery broker that fail fast, so that no sender waits for a dead broker.
 
-By default Celery tries to reach a broker for ever, or as long as the project allows its own tasks.
-The rows are safe without a broker, so one second is enough here.
+By default, Celery retries without end. In this module, the connection and each answer of the broker
+may take at most one second. If the broker fails, no message is lost: the messages are already
+stored in the database, and the periodic task `sweep` sends them.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from kombu import Connection, Producer
 from kombu.pools import producers
 
 TIMEOUT_SECONDS = 1.0
-"""For the connection, and for each answer of the broker."""
+"""The timeout for the connection to the broker, and for each answer of the broker."""
 
 RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
-"""The broker may have closed a pooled connection."""
+"""Retry once, without a delay. The retry helps if the broker has closed a pooled connection."""
 
 _TRANSPORT_OPTIONS = {
     **RETRY_ONCE,
@@ -33,7 +32,7 @@ _OTHER_PRIORITIES = (9, None, None)
 
 @contextmanager
 def producer_of(app: Celery) -> Iterator[Producer]:
-    """Return a pooled producer of this app that fails within about a second.
+    """Yield a producer that fails after about one second if the broker does not answer.
 
     Raises:
         kombu.exceptions.OperationalError: the broker cannot be reached.
@@ -46,10 +45,10 @@ def producer_of(app: Celery) -> Iterator[Producer]:
 
 
 def priority_for(connection: Connection, priority: int) -> int | None:
-    """Translate the priority of a message for this broker; None is the broker's default.
+    """Convert a message's priority to a priority of this broker. None means the broker's default.
 
-    Redis: 0 is the default and the most urgent. RabbitMQ: 0 is the default and the least urgent,
-    and only queues that were declared with `x-max-priority` have priorities.
+    With Redis, 0 is the default and the most urgent priority. With RabbitMQ, 0 is the default and
+    the least urgent, and only queues declared with `x-max-priority` have priorities.
     """
     is_redis = connection.transport.driver_type == "redis"
     urgent, normal, low = _REDIS_PRIORITIES if is_redis else _OTHER_PRIORITIES
@@ -59,7 +58,7 @@ def priority_for(connection: Connection, priority: int) -> int | None:
 
 
 def options_for(producer: Producer, priority: int) -> dict[str, Any]:
-    """Return the arguments of `apply_async` for messages of this priority."""
+    """Return the keyword arguments of `apply_async` for messages of this priority."""
     return {
         "producer": producer,
         "priority": priority_for(producer.connection, priority),

@@ -1,6 +1,4 @@
-"""The queue `enqueue`, and the tasks that Celery's workers run."""
-
-from __future__ import annotations
+"""The function `enqueue` for the option `queue`, and the tasks that Celery workers run."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from django_smsww.worker.task_queues import blocks_of, deliver_block
 from .broker import options_for, producer_of
 
 SWEEP_SECONDS = 50.0
-"""A sweep starts no new block after this time: the next sweep comes in a minute."""
+"""After this time, a sweep starts no new block of messages. Another sweep runs each minute."""
 
 
 @shared_task(
@@ -32,26 +30,26 @@ SWEEP_SECONDS = 50.0
     max_retries=10,
 )
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send the messages of this list that still wait."""
+    """Send the messages with these primary keys that are still QUEUED."""
     deliver_block(alias, primary_keys)
 
 
 @shared_task(ignore_result=True)
 def sweep(alias: str = "default") -> None:
-    """Send the due messages that no other worker has sent; for `beat_schedule`, each minute.
-
-    It replaces `smsww_worker --once`.
-    """
+    """Send due messages that no other worker has sent. Schedule this task each minute."""
     backend, ends = sms_backends[alias], time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < ends and deliver_due(backend, using=router.db_for_write(Message)):
         pass
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
-    """Enqueue committed messages, up to 250 a task, the urgent ones first.
+    """Create tasks that send the messages with these primary keys. The most urgent come first.
+
+    The rows of the messages must be committed already. Each task gets up to 250 messages of the
+    same priority.
 
     Raises:
-        kombu.exceptions.OperationalError: the broker cannot be reached; after about two seconds.
+        kombu.exceptions.OperationalError: the broker was not reached within about two seconds.
     """
     if deliver.app.conf.task_always_eager:
         deliver_block(alias, primary_keys)

@@ -1,6 +1,4 @@
-"""The devices in the admin. It cannot show a code: the database has a digest alone."""
-
-from __future__ import annotations
+"""The ModelAdmin of SMS devices. It cannot show codes: the database has only their digests."""
 
 from typing import Any
 
@@ -20,5 +18,5 @@ class SMSDeviceAdmin(admin.ModelAdmin):
     readonly_fields = ("created_at", "last_used_at")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Search by user and name, never by number."""
+        """Return the fields for the search by user and by name. Numbers cannot be searched."""
         return (f"user__{get_user_model().USERNAME_FIELD}", "name")

@@ -1,6 +1,4 @@
-"""The settings of this app, named like those of django-otp's own devices."""
-
-from __future__ import annotations
+"""The settings of the app `contrib.otp`."""
 
 from typing import Any
 
@@ -19,7 +17,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 class OTPSettings:
-    """The project's settings of these names, or their defaults, read when used."""
+    """The project's settings, with defaults. Each access reads the setting again."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in DEFAULTS:

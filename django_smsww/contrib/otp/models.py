@@ -29,7 +29,7 @@ TAG = "otp"
 
 
 class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevice):
-    """A telephone that receives codes; `token` has a digest of the last code, never the code."""
+    """A telephone that receives codes by SMS. `token` is a digest of the last code."""
 
     number = models.CharField(_("number"), max_length=32, validators=[validate_number])
     token = models.CharField(max_length=64, blank=True, null=True, editable=False)
@@ -39,10 +39,10 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         verbose_name_plural = _("SMS devices")
 
     def generate_challenge(self, extra_context: dict[str, Any] | None = None) -> str:
-        """Send a code. Return a text for the user: "sent", or why no code was sent.
+        """Send a code. Return a text that says that the code was sent, or why it was not sent.
 
         Args:
-            extra_context: more names for the template of the message.
+            extra_context: additional context for the template of the message.
         """
         earlier = self.last_generated_timestamp
         if not self._begin_cooldown():
@@ -51,12 +51,13 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
             self._send(extra_context or {})
         except SMSError as error:
             logger.warning("A code for an SMS device: %s", error)
-            self._end_cooldown(error, earlier)
+            if not isinstance(error, SMSOutcomeUnknown):  # no code is on its way: allow another try
+                self._store(last_generated_timestamp=earlier)
             return reason(error)
         return gettext("sent by text message")
 
     def verify_token(self, token: str) -> bool:
-        """Return True for the last code that was sent; a code works once."""
+        """Return True if the token is the last code and is still valid. A code works only once."""
         allowed, _why = self.verify_is_allowed()
         if not allowed:
             return False
@@ -70,7 +71,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return True
 
     def _use(self, code: str) -> bool:
-        """Return True for the right code. Of two requests at the same time, one gets True."""
+        """If the code is right, mark it as used. Of simultaneous requests, only one gets True."""
         now = timezone.now()
         good = self._row().filter(token=self._digest(code), valid_until__gt=now)
         if not good.update(token=None, valid_until=now):
@@ -87,7 +88,10 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
     # The cool-down
 
     def _begin_cooldown(self) -> bool:
-        """Return True if a code may leave now. Of two requests at the same time, one gets True."""
+        """Start the cool-down and return True, or return False if a cool-down is running already.
+
+        Of two simultaneous requests, only one gets True.
+        """
         now = timezone.now()
         since = now - timedelta(seconds=self.get_cooldown_duration())
         rested = Q(last_generated_timestamp=None) | Q(last_generated_timestamp__lte=since)
@@ -101,11 +105,6 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         again = self.last_generated_timestamp + timedelta(seconds=self.get_cooldown_duration())
         left = max(1.0, (again - timezone.now()).total_seconds())
         return reason(SMSLimited(code="cooldown", retry_after=left))
-
-    def _end_cooldown(self, error: SMSError, earlier: Any) -> None:
-        """Allow another try at once, unless the code may be on its way."""
-        if not isinstance(error, SMSOutcomeUnknown):
-            self._store(last_generated_timestamp=earlier)
 
     # Sending
 
@@ -127,7 +126,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         )
 
     def _new_code(self, expires_at: datetime, context: dict[str, Any]) -> str:
-        """Return the text with a new code; earlier codes are no longer valid."""
+        """Store a new code, and return the text of the message. Earlier codes become invalid."""
         code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
         minutes = settings.OTP_SMSWW_TOKEN_VALIDITY // 60
         names = {"token": code, "minutes": minutes, "device": self, **context}

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +9,7 @@ from .conf import settings
 
 
 def validate_number(value: str) -> None:
-    """Raise ValidationError unless a code can be sent to the number."""
+    """Raise ValidationError if the value is not a telephone number."""
     try:
         read_number(value, region_of(settings.OTP_SMSWW_USING))
     except InvalidSMS:

@@ -1,8 +1,9 @@
-"""A simulator of the gateway: a separate process with its own store, and no code of the client.
+"""A simulator of the SMS gateway, for development and tests.
 
-It speaks the HTTP of the gateway's specification 1.2.7, and accepts every request that the gateway
-would accept, each time that it arrives: so its ledger judges the accounting of a client. Nothing
-leaves the machine. Start it with ``manage.py smsww_simulator`` or
-``python -m django_smsww.contrib.simulator``; from tests and scripts with
-``django_smsww.contrib.simulator.process.SimulatorProcess``.
+It runs as a separate process with its own store, and uses no code of the package's gateway client.
+It implements the gateway's specification 1.2.7 over HTTP. If a client repeats a request, the
+simulator accepts the message again, as the gateway does. So its list of accepted messages shows
+whether a client sent a message twice. It sends no SMS, and posts callbacks only to this machine. To
+start it, use ``manage.py smsww_simulator`` or ``python -m django_smsww.contrib.simulator``. Tests
+use ``process.SimulatorProcess``.
 """

@@ -1,6 +1,4 @@
-"""The endpoints of the account host: wallet and tokens."""
-
-from __future__ import annotations
+"""The endpoints of the account service: wallet and tokens."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,7 +13,7 @@ _LONGEST_TTL = 365 * 24 * 60 * 60
 
 
 class AccountEndpoints:
-    """Answers as the account service's specification 2.1.0 says."""
+    """The endpoints of the account service, as in its specification 2.1.0."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -27,7 +25,7 @@ class AccountEndpoints:
         return json_response({"data": {"credit": float(wallet.credit), **times}})
 
     def create_token(self, request: Request) -> Response:
-        """Answer POST /tokens, which is not wrapped in data."""
+        """Answer POST /tokens. Unlike other answers, this answer is not wrapped in ``data``."""
         self._context.authenticator.check_basic(request)
         detail = _new_token(request.fields())
         expires = datetime.fromisoformat(detail["expireAt"]).timestamp()

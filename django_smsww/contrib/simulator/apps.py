@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SimulatorConfig(AppConfig):
-    """Brings the command ``smsww_simulator`` and the check that keeps it out of production."""
+    """The app with the command ``smsww_simulator`` and the deployment check E090."""
 
     name = "django_smsww.contrib.simulator"
     label = "smsww_simulator"

@@ -1,6 +1,4 @@
-"""Authentication: a Bearer token for SMS, Basic for the account, loopback for control."""
-
-from __future__ import annotations
+"""Authentication of requests to the simulator."""
 
 import base64
 import binascii
@@ -14,19 +12,22 @@ WRONG = "wrong"
 
 
 class Authenticator:
-    """Checks credentials. "wrong" is always wrong, so that a client can try a 401."""
+    """Checks credentials. The token "wrong" and the API key "wrong" are never valid."""
 
     def __init__(self, store: SQLiteStore, token: str) -> None:
         self._store, self._token = store, token
 
     def check_bearer(self, request: Request) -> None:
-        """Require the configured token or one of POST /tokens; if none is configured, take any."""
+        """Require the configured token, or a token made by POST /tokens. Otherwise answer 401.
+
+        If no token is configured, every token is valid except "wrong" and expired tokens.
+        """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or " " in token or not self._is_valid(token):
             raise platform_error(401, "Wrong Token")
 
     def check_basic(self, request: Request) -> None:
-        """Require an e-mail address and an API key."""
+        """Require HTTP Basic with an e-mail address and an API key. Otherwise answer 401."""
         scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
             email, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -45,10 +46,10 @@ class Authenticator:
 
 
 def check_local(request: Request) -> None:
-    """Require a caller on this machine, and a name of this machine in ``Host``.
+    """Require a request from this machine, with a name of this machine in the header ``Host``.
 
-    Without the second check, a web page could give its own name the address 127.0.0.1 and reach
-    the control endpoints from a browser.
+    Without the check of ``Host``, a web page could point its own domain to 127.0.0.1 (DNS
+    rebinding), and reach the control endpoints from the developer's browser.
     """
     host = request.headers.get("Host", "").rsplit(":", 1)[0].strip("[]")
     if not is_loopback(request.client) or not (host == "localhost" or is_loopback(host)):

@@ -1,10 +1,9 @@
-"""The test numbers: the last three digits of a recipient choose the fate of its message.
+"""The test numbers: the last three digits of a recipient choose what happens to the message.
 
-The prefix is free: +393330000901 and +447400000901 behave alike. Other numbers are delivered.
-"Accepted" below means: recorded, charged and sent, whether or not the client learns of it.
+The other digits do not matter: +393330000901 and +447400000901 behave alike. Messages to all other
+numbers are delivered. In the descriptions, "accepted" means recorded, charged and sent. A message
+can be accepted even if the client gets no answer.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from .http import Request, Response, json_response, platform_error
 REDIRECTED = "redirected"
 
 Answer = Callable[[Request, Response], Response]
-"""Makes an answer from a request and the true answer to it."""
+"""A function that gets a request and its normal response, and returns the response for the client.
+"""
 
 
 def _true(request: Request, true: Response) -> Response:
@@ -60,7 +60,7 @@ def _in_a_list(request: Request, true: Response) -> Response:
 
 
 def _redirect(request: Request, true: Response) -> Response:
-    """Redirect to an address that would accept the message from a client that follows."""
+    """Redirect the client to an address that accepts the message."""
     location = f"{request.path}?{REDIRECTED}=1"
     return Response(307, headers={"Location": location})
 
@@ -73,13 +73,13 @@ _TOO_MANY = replace(platform_error(429, "Too Many Requests").response, headers={
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The fate of one message.
+    """What happens to one message.
 
     Attributes:
         steps: the states after NEW.
-        answer: makes the answer to the client.
-        callbacks: the variant of its callbacks (callbacks.VARIANTS).
-        rushed: all states and callbacks come before the answer.
+        answer: the function that makes the response for the client.
+        callbacks: how the callbacks are posted, a key of `callbacks.VARIANTS`.
+        rushed: whether all changes of state and all callbacks happen before the response.
     """
 
     description: str
@@ -150,8 +150,8 @@ TEST_NUMBERS: dict[str, Behaviour] = {
     "942": _refused("503 with a proxy's HTML", _html(503)),
     "943": _accepted("500 with the platform's JSON", _platform(500, error=500)),
     "944": _refused("500 with the platform's JSON", _platform(500, error=500)),
-    # No number gives a 503 with JSON after accepting: in either envelope, the gateway says by it
-    # that it did not accept.
+    # No number answers 503 with JSON after accepting: with this status and JSON in either format,
+    # the gateway says that it did not accept.
     "945": _refused("503 with the gateway's JSON", _gateway(503, "Closed")),
     "946": _accepted("502 with the gateway's JSON", _gateway(502, "Bad gateway")),
     "947": _refused("502 with the platform's JSON", _platform(502, error=502)),
@@ -173,5 +173,5 @@ TEST_NUMBERS: dict[str, Behaviour] = {
 
 
 def behaviour_of(ending: str) -> Behaviour:
-    """Return the behaviour of a test number, or delivery for other digits."""
+    """Return the behaviour for the last three digits of a number. The default is DELIVERED."""
     return TEST_NUMBERS.get(ending, DELIVERED)

@@ -1,9 +1,7 @@
-"""Plan callbacks for each change of a message, and post them until they get a 200.
+"""Plan callbacks for each change of a message, and post the callbacks.
 
-A callback ends at the answer 200, or after the attempts that its message asks for.
+A callback is posted again until the receiver answers 200, or until no attempts are left.
 """
-
-from __future__ import annotations
 
 import json
 import queue
@@ -26,7 +24,7 @@ _FORGED = "forged"
 
 @dataclass(frozen=True, slots=True)
 class PlannedCallback:
-    """One callback to post: a copy of its message, after ``delay`` times the state delay."""
+    """A callback, due after ``delay`` x `state_delay` seconds, with a copy of its message."""
 
     document: Document
     delay: int = 0
@@ -40,7 +38,7 @@ def _reversed(document: Document, is_last: bool) -> list[PlannedCallback]:
 
 
 def _forged(document: Document, is_last: bool) -> list[PlannedCallback]:
-    """Forge a callback as a stranger could: every value that proves the origin is wrong."""
+    """Plan a callback with wrong headers and signatures, and then the true callback."""
     callback = document["callback"]
     headers = dict.fromkeys(callback.get("headers", {}), _FORGED)
     custom = _with_forged_signatures(callback.get("custom", {}))
@@ -75,9 +73,9 @@ def _with_forged_signatures(custom: dict[str, Any]) -> dict[str, Any]:
 
 
 class CallbackSender:
-    """Posts callbacks in threads; those of one message leave in the order of its changes.
+    """Posts callbacks in threads. Callbacks of one message keep the order of their due times.
 
-    It sets ``wake`` when it has planned a callback, and the lifecycle then looks for due ones.
+    The event ``wake`` tells the `Lifecycle` thread that a callback may be due.
     """
 
     def __init__(self, store: SQLiteStore, profiles: Profiles, state_delay: float) -> None:
@@ -90,7 +88,7 @@ class CallbackSender:
         ]
 
     def start(self) -> None:
-        """Start the threads, with the unfinished callbacks of an earlier process."""
+        """Start the threads, and continue callbacks that an earlier process has not finished."""
         self._store.execute(
             "UPDATE callbacks SET due = ? WHERE completed IS NULL AND due IS NULL", now()
         )
@@ -98,7 +96,7 @@ class CallbackSender:
             thread.start()
 
     def stop(self) -> None:
-        """End the threads; a thread that waits for a receiver ends with the process."""
+        """Stop the threads, and wait up to one second for their end."""
         for waiting in self._queues:
             waiting.put(None)
         deadline = now() + 1
@@ -108,19 +106,22 @@ class CallbackSender:
     def plan(
         self, document: Document, variant: str, *, is_last: bool, at_once: bool = False
     ) -> list[int]:
-        """Record the callbacks of a change. With ``at_once`` the caller posts them itself."""
+        """Record the callbacks for one change of a message, and return their sequence numbers.
+
+        With ``at_once``, the caller must post the callbacks. Otherwise the threads post them.
+        """
         if not document["callback"]:
             return []
         planned = VARIANTS[variant](document, is_last)
         return [self._record(each, document["id"], at_once=at_once) for each in planned]
 
     def repeat(self, document: Document, variant: str) -> None:
-        """Record one more callback with the present state of a message."""
+        """Record one more callback with the current state of a message."""
         self.plan(document, variant, is_last=True)
         self.wake.set()
 
     def statement(self, message_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """List the callbacks of these messages, oldest first."""
+        """Return the callbacks of each of these messages, oldest first."""
         found: dict[str, list[dict[str, Any]]] = {each: [] for each in message_ids}
         places = ", ".join("?" * len(message_ids))
         rows = self._store.rows(
@@ -132,7 +133,7 @@ class CallbackSender:
         return found
 
     def dispatch_due(self) -> None:
-        """Give the due callbacks to the threads."""
+        """Put the due callbacks into the queues of the threads."""
         rows = self._store.rows(
             "SELECT seq, message_id FROM callbacks WHERE due <= ? ORDER BY due, seq LIMIT 500",
             now(),
@@ -145,7 +146,7 @@ class CallbackSender:
             self._queues[worker].put(row["seq"])
 
     def post(self, seq: int) -> None:
-        """Post one callback. Record the answer, and the time of the next attempt."""
+        """Post one callback. Record its status and, if needed, the time of the next attempt."""
         row = self._store.row("SELECT * FROM callbacks WHERE seq = ?", seq)
         if row is None:  # the simulator was reset meanwhile
             return

@@ -1,7 +1,5 @@
 """The system check that keeps the simulator out of production."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 def check_simulator_not_deployed(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """E090: ``check --deploy`` fails while the simulator is installed."""
+    """E090: report an error in ``check --deploy`` if the simulator is installed."""
     return [
         Error(
             "The SMS simulator is installed in a deployment.",

@@ -1,6 +1,4 @@
-"""The command line of ``python -m`` and of the management command."""
-
-from __future__ import annotations
+"""The command line of the simulator, for ``python -m`` and for the management command."""
 
 import argparse
 from collections.abc import Sequence
@@ -41,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(values: dict[str, Any]) -> None:
-    """Run a simulator with these options, or print the test numbers."""
+    """Run a simulator with these options. With ``--numbers``, only print the test numbers."""
     if values["numbers"]:
         print("The last three digits of a number decide; all others are delivered.")
         for ending, behaviour in TEST_NUMBERS.items():
@@ -52,7 +50,6 @@ def execute(values: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="smsww_simulator", description="Stand in for the gateway."
     )

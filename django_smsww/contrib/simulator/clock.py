@@ -1,7 +1,5 @@
 """Times and identifiers in the formats of the gateway."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from datetime import UTC, datetime
@@ -12,15 +10,15 @@ def now() -> float:
 
 
 def iso(moment: float) -> str:
-    """Write a moment as ISO 8601 in UTC, with microseconds."""
+    """Return a Unix time as ISO 8601 text in UTC, with microseconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
 
 
 def new_id() -> str:
-    """Return 24 hexadecimal digits: the seconds, then random ones."""
+    """Return 24 hexadecimal digits: 8 for the current time in seconds, and 16 random digits."""
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"
 
 
 def new_number() -> str:
-    """Return 19 digits that a signed integer of 64 bits can hold."""
+    """Return a random number of 19 digits. It fits into a signed integer of 64 bits."""
     return str(10**18 + secrets.randbelow(8 * 10**18))

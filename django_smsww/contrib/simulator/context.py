@@ -1,6 +1,4 @@
-"""The options of a simulator, and the parts that its endpoints share."""
-
-from __future__ import annotations
+"""The options of a simulator, and the objects that its endpoints share."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -16,14 +14,14 @@ from .wallet import SimulatedWallet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options at the start; profiles can change later.
+    """The options of a simulator. Only the profiles can be changed while it runs.
 
     Attributes:
         state_delay: seconds between two states of a message.
-        drip: seconds between two bytes of a slow answer.
-        latency: seconds before any answer.
-        store: the path of an SQLite file; "" for a temporary one.
-        certificate: the path of a PEM file with a certificate and its key, to speak TLS.
+        drip: seconds between two bytes of a slow response.
+        latency: seconds before each response.
+        store: the path of an SQLite file, or "" for a temporary file.
+        certificate: the path of a PEM file with a certificate and its key, for HTTPS.
     """
 
     port: int = 0
@@ -39,7 +37,7 @@ class Options:
 
 
 class Context:
-    """The parts of one simulator."""
+    """The objects that make up one simulator, such as its store and its wallet."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -60,13 +58,12 @@ class Context:
         self.lifecycle.start()
 
     def stop(self) -> None:
-        """Stop the threads and close the store."""
         self.lifecycle.stop()
         self.callbacks.stop()
         self.store.close()
 
     def reset(self) -> None:
-        """Delete all records, and restore the options of the start."""
+        """Delete all records, and undo all other effects of the control endpoints."""
         with self.store.transaction():
             self.store.clear()
             self.wallet.open()
@@ -75,13 +72,16 @@ class Context:
         self.lifecycle.hold(False)
 
     def next_behaviour(self, method: str) -> str:
-        """Remove and return the test number that was armed for the next request, or ""."""
+        """Remove and return the next behaviour that a test has set for this HTTP method.
+
+        A behaviour is the last three digits of a test number, such as "914". The default is "".
+        """
         try:
             return self.armed[method].popleft()
         except (KeyError, IndexError):
             return ""
 
     def next_fault(self, name: str) -> str:
-        """Remove and return this fault if it was armed for the next connection, or ""."""
+        """Remove and return this fault if a test set it for the next connection. Else return ""."""
         armed = self.armed.get("CONNECT")
         return self.next_behaviour("CONNECT") if armed and armed[0] == name else ""

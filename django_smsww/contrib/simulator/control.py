@@ -1,10 +1,8 @@
-"""The endpoints below /_simulator/: they show the records, and control the next events.
+"""The control endpoints below /_simulator/: tests read the records, and choose what happens next.
 
-They answer on loopback only. A POST needs ``Content-Type: application/json``, which a web page of
-another origin cannot send.
+Only requests from this machine are accepted. A POST needs ``Content-Type: application/json``. Web
+pages of other sites cannot send this header, so they cannot control the simulator.
 """
-
-from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
@@ -20,7 +18,7 @@ from .records import FINAL_STATES, AcceptedMessage
 
 STATES = ("PENDING", *FINAL_STATES)
 CALLBACKS = ("true", "lost", "twice", "late")
-"""The variants of a callback (callbacks.VARIANTS) that a person can choose."""
+"""The keys of `callbacks.VARIANTS` that the endpoints `decide` and `repeat` accept."""
 
 _ENDINGS: dict[Any, Collection[str]] = {
     **dict.fromkeys(("GET", "POST"), TEST_NUMBERS),
@@ -30,8 +28,6 @@ _MOST_SHOWN = 300
 
 
 class ControlEndpoints:
-    """Shows the simulator's own records, and changes its behaviour while it runs."""
-
     def __init__(self, context: Context) -> None:
         self._context = context
         self._endpoints: dict[tuple[str, str], Callable[[Request], Response]] = {
@@ -49,7 +45,6 @@ class ControlEndpoints:
         }
 
     def answer(self, request: Request, name: str) -> Response:
-        """Answer a request for /_simulator/{name}."""
         check_local(request)
         endpoint = self._endpoints.get((request.method, name))
         if endpoint is None:
@@ -57,15 +52,13 @@ class ControlEndpoints:
         return endpoint(request)
 
     def ledger(self, request: Request) -> Response:
-        """List every accepted message, oldest first."""
         return json_response(self._context.ledger.statement())
 
     def requests(self, request: Request) -> Response:
-        """List every POST of a message, oldest first."""
         return json_response(self._context.request_log.statement())
 
     def idle(self, request: Request) -> Response:
-        """Count the messages that will change, and the callbacks that are not finished."""
+        """Return one number: the messages that will still change, plus the unfinished callbacks."""
         row = self._context.store.row(
             "SELECT (SELECT count(*) FROM messages WHERE steps != '[]')"
             " + (SELECT count(*) FROM callbacks WHERE completed IS NULL)"
@@ -73,7 +66,7 @@ class ControlEndpoints:
         return json_response({"waiting": row[0] if row else 0})
 
     def set_profile(self, request: Request) -> Response:
-        """Activate exactly the profiles of {"profiles": [...]}."""
+        """Activate the profiles in {"profiles": [...]}, and deactivate all others."""
         names = request.fields().get("profiles")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise platform_error(422, "profiles must be a list of names")
@@ -84,7 +77,7 @@ class ControlEndpoints:
         return json_response({"profiles": self._context.profiles.names()})
 
     def set_account(self, request: Request) -> Response:
-        """Set any of {"credit": "5.00", "blocklisted": false}."""
+        """Set one or both of {"credit": "5.00", "blocklisted": false}. The credit is in EUR."""
         wallet = self._context.wallet
         for name, value in request.fields().items():
             if name not in ("credit", "blocklisted"):
@@ -96,10 +89,11 @@ class ControlEndpoints:
         return json_response({"credit": str(wallet.credit), "blocklisted": wallet.is_blocklisted})
 
     def arm(self, request: Request) -> Response:
-        """Give the next requests the behaviour of a test number, for any recipient.
+        """Choose how the simulator answers the next requests.
 
-        {"ending": "914", "times": 2, "method": "POST"}. The method GET arms answers to look-ups.
-        CONNECT arms one of CONNECTION_FAULTS, which come before the server reads a request.
+        With {"ending": "914", "times": 2, "method": "POST"}, the next two POST requests are
+        answered as if the recipient ended in 914. The method GET is for look-ups. With the method
+        CONNECT, the ending is one of CONNECTION_FAULTS.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
@@ -113,7 +107,6 @@ class ControlEndpoints:
         return json_response({method: list(endings) for method, endings in armed.items()})
 
     def reset(self, request: Request) -> Response:
-        """Delete all records, and restore the options of the start."""
         request.fields()
         self._context.reset()
         return json_response({"reset": True})
@@ -121,14 +114,14 @@ class ControlEndpoints:
     # Outcomes that a person or a test decides.
 
     def messages(self, request: Request) -> Response:
-        """List the newest messages with their callbacks, and whether messages are held."""
+        """List the newest messages with their callbacks, and say whether `hold` is active."""
         messages = self._context.ledger.page(0, _MOST_SHOWN)
         callbacks = self._context.callbacks.statement([message.id for message in messages])
         shown = [each.line() | {"callbacks": callbacks[each.id]} for each in messages]
         return json_response({"held": self._context.lifecycle.is_held, "messages": shown})
 
     def hold(self, request: Request) -> Response:
-        """{"held": true} stops all messages; false lets them continue."""
+        """Stop ({"held": true}) or continue ({"held": false}) the automatic changes of state."""
         held = request.fields().get("held")
         if not isinstance(held, bool):
             raise platform_error(422, "held must be true or false")
@@ -136,7 +129,7 @@ class ControlEndpoints:
         return json_response({"held": held})
 
     def decide(self, request: Request) -> Response:
-        """{"id": "…", "state": "EXPIRED", "callbacks": "late"} decides the state of a message."""
+        """Set the state a message keeps: {"id": "…", "state": "EXPIRED", "callbacks": "late"}."""
         fields = {"callbacks": "true", **request.fields()}
         if fields.get("state") not in STATES:
             raise platform_error(422, f"state must be one of {', '.join(STATES)}")
@@ -149,7 +142,7 @@ class ControlEndpoints:
         return json_response({"id": message.id, "state": fields["state"]})
 
     def repeat(self, request: Request) -> Response:
-        """{"id": "…", "callbacks": "true"} posts the present state of a message once more."""
+        """Post one more callback with the current state: {"id": "…", "callbacks": "true"}."""
         fields = {"callbacks": "true", **request.fields()}
         variant, message = _variant(fields), self._message(fields)
         if not message.document["callback"]:

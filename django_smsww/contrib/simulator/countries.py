@@ -1,6 +1,4 @@
-"""International prefixes and invented prices: enough for a simulator, not a number plan."""
-
-from __future__ import annotations
+"""International prefixes and invented prices for the simulator. Some prefixes are missing."""
 
 from decimal import Decimal
 
@@ -32,7 +30,7 @@ _ELSEWHERE = Decimal("0.0825")
 
 
 def find_country(recipient: str) -> tuple[str, str | None]:
-    """Return (prefix, ISO code) of a number in E.164; ("", None) for an unknown prefix."""
+    """Return the prefix and the ISO country code of an E.164 number, or ("", None)."""
     for length in (3, 2, 1):
         digits = recipient[1 : 1 + length]
         if digits in COUNTRIES:

@@ -1,6 +1,4 @@
-"""HTTP without a framework: requests and responses, and the bytes of both on a socket."""
-
-from __future__ import annotations
+"""HTTP without a framework: requests, responses, and ways to write a response to a socket."""
 
 import gzip
 import ipaddress
@@ -23,7 +21,7 @@ from .profiles import Profiles
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, read completely."""
+    """One HTTP request with its complete body."""
 
     method: str
     path: str
@@ -33,7 +31,7 @@ class Request:
     client: str = "127.0.0.1"
 
     def json(self) -> Any:
-        """Decode the body; refuse other content with 400."""
+        """Decode the body as JSON. Answer 400 if the body or its Content-Type is not JSON."""
         if not self.headers.get("Content-Type", "").lower().startswith("application/json"):
             raise platform_error(400, "Content-Type must be application/json")
         try:
@@ -42,14 +40,17 @@ class Request:
             raise platform_error(400, "Malformed JSON") from None
 
     def fields(self) -> dict[str, Any]:
-        """Decode a body that must be a JSON object."""
+        """Decode the body as a JSON object. Answer 422 if the JSON is not an object."""
         fields = self.json()
         if not isinstance(fields, dict):
             raise platform_error(422, "The request body must be an object.")
         return fields
 
     def number(self, name: str, default: int, *, maximum: int | None = None) -> int:
-        """Read a whole number from the query; refuse other text with 400."""
+        """Read a whole number from the query string. Answer 400 if the value is not a number.
+
+        A number above ``maximum`` is replaced by ``maximum``.
+        """
         text = self.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise platform_error(400, "Query error", 190)
@@ -58,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. ``manner`` is a key of MANNERS: how the server writes it to the socket."""
+    """An HTTP response. ``manner`` is the way to send it: "drip" or a key of MANNERS."""
 
     status: int = 200
     body: bytes = b""
@@ -77,7 +78,7 @@ class Response:
 
 
 class Refusal(Exception):
-    """Ends the handling of a request with this response."""
+    """Exception that ends the handling of a request. The client gets its `response`."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -85,12 +86,12 @@ class Refusal(Exception):
 
 
 def json_response(payload: Any, status: int = 200) -> Response:
-    """Answer with JSON in ASCII, so that any text survives."""
+    """Return a JSON response in ASCII. Characters outside ASCII are written as escapes."""
     return Response(status, json.dumps(payload).encode("ascii"))
 
 
 def compressed(response: Response, profiles: Profiles) -> Response:
-    """Return the answer in the coding that a profile names."""
+    """Compress the response if the profile "gzip" or "deflate" is active."""
     for coding, compress in (("gzip", gzip.compress), ("deflate", zlib.compress)):
         if coding in profiles:
             headers = response.headers | {"Content-Encoding": coding}
@@ -99,25 +100,25 @@ def compressed(response: Response, profiles: Profiles) -> Response:
 
 
 def gateway_error(status: int, code: int, message: str) -> Refusal:
-    """Refuse in the envelope of the SMS service: ``{code, message}``."""
+    """Return a Refusal in the error format of the SMS service: ``{code, message}``."""
     return Refusal(json_response({"code": code, "message": message}, status))
 
 
 def platform_error(status: int, message: str, error: float | None = None) -> Refusal:
-    """Refuse in the envelope of the platform: ``{success, message, error, data}``."""
+    """Return a Refusal in the provider's general format: ``{success, message, error, data}``."""
     envelope = {"success": False, "message": message, "error": error, "data": None}
     return Refusal(json_response(envelope, status))
 
 
 def is_loopback(host: str) -> bool:
-    """Return True for an IP address of this machine; names are never looked up."""
+    """Return True if the host is a loopback IP address. Host names are not looked up."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-# How an answer leaves the socket. Each function returns True if the connection can be used again.
+# Ways to write an answer. Each function returns True if the connection can be used again.
 
 _INTERIM = (
     b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
@@ -131,7 +132,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 def write(
     connection: socket.socket, response: Response, stopping: threading.Event, drip: float
 ) -> bool:
-    """Write the answer in its manner. Return True if the connection can be used again."""
+    """Write the response in its `manner`. Return True if the connection can be used again."""
     if response.manner == "drip":
         return _drip(connection, response, stopping, drip)
     return MANNERS[response.manner](connection, response, stopping)
@@ -143,7 +144,10 @@ def _whole(connection: socket.socket, response: Response, stopping: threading.Ev
 
 
 def _interim(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
-    """Wait after the interim answers: a wrong client sends its next request meanwhile."""
+    """Send two interim (1xx) responses, wait, and send the final response.
+
+    A faulty client treats an interim response as the final response.
+    """
     connection.sendall(_INTERIM)
     stopping.wait(_PAUSE_SECONDS)
     return _whole(connection, response, stopping)
@@ -155,7 +159,7 @@ def _doubled(connection: socket.socket, response: Response, stopping: threading.
 
 
 def _hang(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
-    """Wait until the caller closes the connection, and ignore its other requests."""
+    """Send no response, and wait until the client closes the connection."""
     while not stopping.is_set():
         readable, _, _ = select.select([connection], [], [], 0.1)
         if readable and not connection.recv(65536):
@@ -164,7 +168,7 @@ def _hang(connection: socket.socket, response: Response, stopping: threading.Eve
 
 
 def _reset(connection: socket.socket, *_: Any) -> bool:
-    """Close with RST. Detach first: a shutdown by the server would send FIN before it."""
+    """Close with a TCP reset (RST). The socket is detached, so that the server sends no FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     os.close(connection.detach())
     return False
@@ -176,7 +180,7 @@ def _cut_short(connection: socket.socket, response: Response, stopping: threadin
 
 
 def _broken_tls(connection: socket.socket, response: Response, stopping: threading.Event) -> bool:
-    """Write plain bytes in the middle of the answer; without TLS these are just wrong content."""
+    """Send half of the response, and then unencrypted bytes. These bytes break a TLS connection."""
     whole = response.head() + response.body
     connection.sendall(whole[: len(whole) // 2])
     os.write(connection.fileno(), b"this is no record of TLS")
@@ -208,16 +212,20 @@ MANNERS: dict[str, Callable[[socket.socket, Response, threading.Event], bool]] =
 # Faults of a connection, before the server has read a request.
 
 CONNECTION_FAULTS = ("handshake", "reset")
-"""handshake: TLS fails to start; reset: the request arrives, and the server does not read it."""
+"""The faults of a connection that a test can set.
+
+"handshake": the TLS handshake fails. "reset": the client sends a request, and the server resets the
+connection without reading the request.
+"""
 
 NextFault = Callable[[], str]  # returns the fault of the next connection, or ""
 
 
 def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
-    """Return a TLS context that fails the handshake if there is a fault.
+    """Return the TLS context of the server.
 
-    It fails only for clients that ask for a host name. Those that control the simulator ask for an
-    address, and always get through.
+    If a test has set the fault "handshake", the next handshake for a host name fails. A handshake
+    for an IP address never fails, so tests can still control the simulator.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -230,8 +238,11 @@ def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
 
 
 def reset_unread(connection: socket.socket, next_fault: NextFault) -> bool:
-    """Close with RST before the request is read, if that is the next fault."""
-    if isinstance(connection, ssl.SSLSocket):  # TLS has no way to look at a request unread
+    """If a test has set the fault "reset", reset the connection, and read no request.
+
+    Return True after a reset. A TLS connection or a request to /_simulator/ is never reset.
+    """
+    if isinstance(connection, ssl.SSLSocket):  # TLS cannot peek at a request
         return False
     first = connection.recv(256, socket.MSG_PEEK)
     if not first or b"/_simulator/" in first.partition(b"\r\n")[0] or not next_fault():

@@ -1,6 +1,4 @@
-"""Move accepted messages from state to state on a schedule, and charge for them."""
-
-from __future__ import annotations
+"""Move accepted messages from state to state on a schedule, and charge for the messages."""
 
 import threading
 
@@ -18,7 +16,7 @@ _SHORTEST_SLEEP = 0.002
 
 
 class Lifecycle:
-    """A thread that looks for due messages in the ledger, and for due callbacks."""
+    """A thread that moves due messages to their next state, and starts due callbacks."""
 
     def __init__(
         self,
@@ -36,44 +34,48 @@ class Lifecycle:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Start, and continue the messages of an earlier process."""
+        """Start the thread, and continue messages that an earlier process has not finished."""
         self._ledger.resume()
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the current round."""
+        """Stop the thread after its current round, and wait up to five seconds for its end."""
         self._stopping.set()
         self._wake.set()
         self._thread.join(5)
 
     def expect(self, due: float) -> None:
-        """Wake up in time for a message that is due earlier than the others."""
+        """Wake the thread if it would sleep beyond this due time of a message."""
         if due < self._asleep_until:
             self._wake.set()
 
     def next_due(self) -> float:
-        """Return the time of the next change of a message that changes now."""
+        """Return the time of a message's next change of state: now plus the state delay."""
         return now() + self._state_delay
 
     def rush(self, message_id: str) -> None:
-        """Move through all states at once, and post each callback before returning."""
+        """Move a message through all its remaining states at once, and post the callbacks."""
         while (message := self._ledger.get(message_id)) is not None and message.steps:
             for seq in self.advance(message, at_once=True):
                 self._callbacks.post(seq)
 
     def advance(self, message: AcceptedMessage, *, at_once: bool = False) -> list[int]:
-        """Move a message to its next state; return the numbers of its callbacks."""
+        """Move a message to its next state, and return the sequence numbers of its callbacks."""
         state, *rest = message.steps
         variant = behaviour_of(message.ending).callbacks
         return self._move(message, state, tuple(rest), variant, at_once=at_once)
 
     def hold(self, held: bool) -> None:
-        """Stop all messages until somebody decides their states, or let them continue."""
+        """Stop the automatic changes of state (True), or continue them (False)."""
         self.is_held = held
         self._wake.set()
 
     def decide(self, message: AcceptedMessage, state: str, variant: str) -> None:
-        """Move a message to a final state, with this variant of its callback."""
+        """Move a message to a state in which it stays, and plan the callback.
+
+        Args:
+            variant: a key of `callbacks.VARIANTS`, such as "lost" or "twice".
+        """
         self._move(message, state, (), variant)
         self._wake.set()
 
@@ -92,7 +94,7 @@ class Lifecycle:
             return self._callbacks.plan(document, variant, is_last=not rest, at_once=at_once)
 
     def _charge(self, document: Document, message: AcceptedMessage) -> Document:
-        """Charge for a worldwide message at its first change, and fill in the price."""
+        """Charge for a worldwide message at its first change of state, and fill in its price."""
         is_charged = message.charged or message.document["state"] != "NEW"
         if message.route in ("IT", "ES") or is_charged:
             return document
@@ -115,7 +117,7 @@ class Lifecycle:
             for message in () if self.is_held else self._ledger.due(now()):
                 self.advance(message)
         self._callbacks.dispatch_due()
-        # Before the look at the store, so that `expect` misses no message in between.
+        # Set before the store is read, so that `expect` misses no message in between.
         self._asleep_until = now() + _LONGEST_SLEEP
         self._wake.wait(self._seconds_to_sleep())
         self._asleep_until = 0.0

@@ -1,9 +1,7 @@
-"""The gateway's message object. Acceptance makes it, each state changes it, profiles show it.
+"""Create, change and show the gateway's message object: the JSON object of one message.
 
-The store has prices as decimal text; `show` makes JSON numbers of them.
+In the store, its prices are decimal text. `show` converts the prices to JSON numbers.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -27,7 +25,7 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
 def new_document(
     message: NewMessage, price: Decimal, profiles: Profiles, *, blocklisted: bool = False
 ) -> Document:
-    """Make the message object in the state NEW."""
+    """Return the message object of a new message, in the state NEW."""
     created = iso(now())
     document: Document = {
         "id": new_number() if "numeric-ids" in profiles else new_id(),
@@ -58,13 +56,13 @@ def new_document(
 
 
 def priced(document: Document, price: Decimal) -> Document:
-    """Return a copy with the price of a segment and the total price."""
+    """Return a copy of the message object with the price of a segment and the total price."""
     total = price * document["messageCount"]
     return {**document, "price": str(price), "totalPrice": str(total)}
 
 
 def moved(document: Document, state: str) -> Document:
-    """Return a copy in the next state, with a later `updatedAt` than before."""
+    """Return a copy of the message object in a new state, with a later `updatedAt`."""
     updated = iso(_later_than(document["updatedAt"]))
     times = {"updatedAt": updated}
     if state == "PENDING":
@@ -75,13 +73,13 @@ def moved(document: Document, state: str) -> Document:
 
 
 def as_pending(document: Document) -> Document:
-    """Return a copy in the state PENDING, as it was before its final state."""
+    """Return a copy of a finished message's object, put back into the state PENDING."""
     sent = document["sentAt"] or document["createdAt"]
     return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
 
 
 def show(document: Document, profiles: Profiles) -> Document:
-    """Return the message object as the gateway shows it under these profiles."""
+    """Return the message object as the client gets it while these profiles are active."""
     shown = {**document}
     for name in ("price", "totalPrice"):
         price = Decimal(document[name])
@@ -108,7 +106,10 @@ def _spell_recipient(shown: Document, profiles: Profiles) -> None:
 
 
 def reference_of(message: Any) -> str:
-    """Return the client's reference, callback.custom._smsww.reference of a message, or ""."""
+    """Return the reference that the client gave to a message, or "" if there is none.
+
+    The reference is in ``callback.custom._smsww.reference`` of the message object.
+    """
     found = message
     for name in ("callback", "custom", "_smsww", "reference"):
         found = found.get(name) if isinstance(found, dict) else None

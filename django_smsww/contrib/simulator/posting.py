@@ -1,6 +1,4 @@
-"""Post one callback, to this machine only."""
-
-from __future__ import annotations
+"""Post one callback. Callbacks go only to addresses of this machine."""
 
 import http.client
 import json
@@ -17,7 +15,7 @@ _OWN_HEADERS = {"content-type", "content-length", "host", "transfer-encoding", "
 
 
 def may_post_to(url: str) -> bool:
-    """Return True if a URL leads to this machine; no name server is asked."""
+    """Return True if the URL leads to this machine. The function makes no DNS look-up."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -26,7 +24,10 @@ def may_post_to(url: str) -> bool:
 
 
 def post_callback(document: Document, profiles: Profiles) -> int:
-    """Post the message object to its callback URL; return the status, 0 without an answer."""
+    """Post the message object to the callback URL of the message.
+
+    Return the status of the answer, or 0 if there is no answer.
+    """
     callback = document["callback"]
     content_type, body = build_body(document, profiles)
     headers = {"Content-Type": content_type}
@@ -40,7 +41,7 @@ def post_callback(document: Document, profiles: Profiles) -> int:
 
 
 def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
-    """Return content type and body of a callback, in the variants that `profiles` names."""
+    """Return the content type and the body of a callback. Both depend on the active profiles."""
     callback = document["callback"]
     payload, custom = build_payload(document, profiles)
     if callback["method"] == "JSON":
@@ -52,7 +53,7 @@ def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
 
 
 def build_payload(document: Document, profiles: Profiles) -> tuple[Any, Any]:
-    """Return the payload of a callback, and the custom object that belongs to it."""
+    """Return a tuple: the payload of a callback, and the value of `custom`."""
     message = show(document, profiles)
     custom = document["callback"].get("custom")
     if "custom-not-echoed" in profiles:

@@ -20,16 +20,15 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 _MODULE = "django_smsww.contrib.simulator"
 _START_SECONDS = 20
 
-# No proxy: the environment may name one for the real gateway, and this stays on the machine. No
-# check of the certificate: it belongs to our own process, and may be for any name.
+# No proxy: the environment may name one for the real gateway, and the simulator is on this machine.
+# No check of the certificate: our own process uses it, and it may be for any name.
 _opener = build_opener(ProxyHandler({}), HTTPSHandler(context=ssl._create_unverified_context()))  # noqa: S323
 
 
 def ask(url: str, name: str, payload: dict[str, Any] | None = None) -> Any:
-    """GET a control endpoint of a simulator, or POST a payload to it; return the JSON.
+    """GET ``/_simulator/{name}``, or POST the payload if there is one. Return the JSON.
 
-    Raises:
-        OSError: there is no answer. HTTPError, a subclass: the simulator refuses.
+    Raise OSError if the simulator does not answer, and HTTPError if it refuses the request.
     """
     body = None if payload is None else json.dumps(payload).encode()
     headers = {"Content-Type": "application/json"}
@@ -39,14 +38,17 @@ def ask(url: str, name: str, payload: dict[str, Any] | None = None) -> Any:
 
 
 class SimulatorProcess:
-    """A running simulator: ``with SimulatorProcess(state_delay=0.02) as simulator:``.
+    """A simulator in a child process: ``with SimulatorProcess(state_delay=0.02) as simulator:``.
 
-    It ends with this process, even if that is killed. After `kill`, `start` uses the same port
-    and store again, like a restarted gateway. `stop` removes a store without a name.
+    The simulator ends when your process ends, even if your process is killed.
 
     Args:
-        state_delay, port, store, token, profiles: see `context.Options`.
-        arguments: more words of the command line.
+        state_delay: seconds between two states of a message.
+        port: 0 chooses a free port.
+        store: the path of an SQLite file, or "" for a temporary file, which `stop` deletes.
+        token: the token that clients must send. "" accepts every token except "wrong".
+        profiles: names of profiles. Each profile changes the simulator's behaviour in one point.
+        arguments: more arguments of the command line.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class SimulatorProcess:
         self.url = ""
 
     def start(self) -> SimulatorProcess:
-        """Start, and wait until the simulator listens."""
+        """Start the simulator, and wait until it listens."""
         if not self._store:
             self._directory = tempfile.mkdtemp(prefix="smsww-simulator-")
             self._store = str(Path(self._directory) / "store.sqlite3")
@@ -83,63 +85,60 @@ class SimulatorProcess:
         return self
 
     def stop(self) -> None:
-        """End the process cleanly; does nothing if it has ended already."""
+        """End the process if it is running, and delete a temporary store."""
         self._end(signal.SIGTERM)
         self._remove_store()
 
     def kill(self) -> None:
-        """Kill the process; the store stays."""
+        """Kill the process with SIGKILL. The next `start` uses the same port and store."""
         self._end(signal.SIGKILL)
 
     def ledger(self) -> list[dict[str, Any]]:
-        """List every accepted message; one that was accepted twice is there twice."""
-        entries: list[dict[str, Any]] = self._ask("ledger")
-        return entries
+        """List every accepted message, oldest first. A message accepted twice is listed twice."""
+        return self._ask("ledger")
 
     def requests(self) -> list[dict[str, Any]]:
-        """List every POST of a message: accepted, validated and refused."""
-        requests: list[dict[str, Any]] = self._ask("requests")
-        return requests
+        """List every POST of a message with its outcome: "accepted", "refused" or "validated"."""
+        return self._ask("requests")
 
     def reset(self) -> None:
-        """Delete all records, and restore the options of the start."""
+        """Delete all records, restore the initial credit and profiles, and end `arm` and `hold`."""
         self._ask("reset", {})
 
     def set_profile(self, *names: str) -> None:
-        """Activate exactly these profiles, also for the next `start`."""
+        """Activate these profiles, also for the next `start`, and deactivate all others."""
         self._ask("profile", {"profiles": list(names)})
         self._profiles = names
 
     def set_account(self, **values: Any) -> None:
-        """Set credit (in EUR) or blocklisted (true or false)."""
+        """Set `credit` (in EUR), `blocklisted` (True or False), or both."""
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Give the next requests the behaviour of a test number, for any recipient.
+        """Answer the next requests as if the recipient ended in these digits, such as "914".
 
-        The method "CONNECT" is for one of http.CONNECTION_FAULTS.
+        With the method "CONNECT", ``ending`` is a connection fault: "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
     def messages(self) -> list[dict[str, Any]]:
-        """List the newest messages with their callbacks."""
-        found: list[dict[str, Any]] = self._ask("messages")["messages"]
-        return found
+        """List the 300 newest messages with their callbacks."""
+        return self._ask("messages")["messages"]
 
     def hold(self, held: bool = True) -> None:
-        """Stop all messages until `decide`, or let them continue by themselves."""
+        """Stop the automatic changes of state (True), or continue them (False)."""
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Decide the state of a message. ``callbacks`` can be "lost", "twice" or "late" too."""
+        """Set the state a message keeps. ``callbacks`` may also be "lost", "twice" or "late"."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
-        """Post the present state of a message to its callback once more."""
+        """Post one more callback with the current state of a message."""
         self._ask("repeat", {"id": message_id, "callbacks": callbacks})
 
     def wait_until_idle(self, seconds: float = 10) -> None:
-        """Wait until no message will change, and no callback will be posted again."""
+        """Wait until all messages and callbacks are finished, or raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while self._ask("idle")["waiting"]:
             if time.monotonic() > deadline:
@@ -181,14 +180,13 @@ class SimulatorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which the child imports the same package."""
+    """Return environment variables with which the child process imports the same package."""
     root = str(Path(__file__).resolve().parents[3])
     inherited = os.environ.get("PYTHONPATH", "")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}
 
 
 def _read_url(process: subprocess.Popen[bytes]) -> str:
-    """Read the first line of output, which has the address."""
     assert process.stdout is not None  # noqa: S101  it is a pipe
     readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
     line = process.stdout.readline().decode() if readable else ""

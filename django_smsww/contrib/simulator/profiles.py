@@ -1,9 +1,7 @@
-"""The profiles: guesses about the real gateway, each a switch.
+"""Profiles: each profile changes the simulator's behaviour in one point.
 
-A client should work under every profile, because any of them may be true.
+The gateway's behaviour in these points is not known, so a client should work with every profile.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 
@@ -36,25 +34,25 @@ class UnknownProfileError(ValueError):
 
 
 class Profiles:
-    """The active profiles. `replace` changes all at once, so that no thread sees half a change."""
+    """The active profiles. `replace` changes all in one step, so that no thread sees a mixture."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._active: dict[str, float] = {}
         self.replace(names)
 
     def replace(self, names: Iterable[str]) -> None:
-        """Activate exactly these profiles."""
+        """Activate these profiles, and deactivate all others."""
         self._active = dict(_parse(name) for name in names)
 
     def seconds(self, name: str) -> float:
-        """Return the seconds of a profile, 0 if it is not active."""
+        """Return the value of a profile in seconds, or 0 if the profile is not active."""
         return self._active.get(name, 0.0)
 
     def __contains__(self, name: str) -> bool:
         return name in self._active
 
     def names(self) -> list[str]:
-        """List the active profiles in the form that `replace` takes."""
+        """List the active profiles in the format that `replace` accepts."""
         return [
             f"{name}={seconds:g}" if name in _DEFAULT_SECONDS else name
             for name, seconds in self._active.items()

@@ -1,4 +1,4 @@
-"""The records of a simulator: every accepted message, and every request that asked for one."""
+"""The simulator's records: all accepted messages, and all POST requests that contain a message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINAL_STATES = ("DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """One accepted message: its present document, and the states that are still to come."""
+    """An accepted message. ``document`` is its JSON object, and ``steps`` are its later states."""
 
     id: str
     route: str
@@ -28,18 +28,16 @@ class AcceptedMessage:
 
     @classmethod
     def from_row(cls, row: Any) -> AcceptedMessage:
-        """Read a row of the table ``messages``."""
         values: dict[str, Any] = {name: row[name] for name in cls.__slots__}
         steps, document = json.loads(row["steps"]), json.loads(row["document"])
         return cls(**values | {"steps": tuple(steps), "document": document})
 
     @property
     def is_over(self) -> bool:
-        """Whether the message has a final state."""
         return self.document["state"] in FINAL_STATES
 
     def line(self) -> dict[str, Any]:
-        """Return the facts of a message in the lists of the control endpoints."""
+        """Return the message in the format of the control endpoints below /_simulator/."""
         return {
             "id": self.id,
             "reference": reference_of(self.document),
@@ -59,13 +57,13 @@ class AcceptedMessage:
 
 
 class Ledger:
-    """The accepted messages, in the order of acceptance."""
+    """The table of accepted messages, in the order in which the simulator accepted them."""
 
     def __init__(self, store: SQLiteStore) -> None:
         self._store = store
 
     def accept(self, document: Document, route: str, ending: str, due: float | None) -> None:
-        """Record a message. A message that arrives twice has two records."""
+        """Record an accepted message. A message that arrives twice gets two records."""
         steps = behaviour_of(ending).steps
         self._store.insert(
             "messages",
@@ -80,7 +78,7 @@ class Ledger:
         )
 
     def save(self, document: Document, steps: tuple[str, ...], due: float | None) -> None:
-        """Store a message after a change, and the time of its next one."""
+        """After a change of state, store the message and the time of its next change."""
         self._store.execute(
             "UPDATE messages SET document = ?, steps = ?, due = ? WHERE id = ?",
             json.dumps(document),
@@ -90,20 +88,19 @@ class Ledger:
         )
 
     def add_charge(self, message_id: str, micro: int) -> None:
-        """Add an amount that the account paid for a message."""
+        """Add an amount to the total charge of a message, in millionths of a euro."""
         self._store.execute(
             "UPDATE messages SET charged = charged + ? WHERE id = ?", micro, message_id
         )
 
     def get(self, message_id: str) -> AcceptedMessage | None:
-        """Return one message, None if there is none with this id."""
         found = self._select("WHERE id = ?", message_id)
         return found[0] if found else None
 
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
     ) -> list[AcceptedMessage]:
-        """Return messages that were accepted before a moment, newest first."""
+        """Return messages accepted before a time (None: now), by default the newest first."""
         order = "ASC" if oldest_first else "DESC"
         return self._select(
             f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",
@@ -113,11 +110,11 @@ class Ledger:
         )
 
     def due(self, moment: float) -> list[AcceptedMessage]:
-        """Return some messages that are due for their next state."""
+        """Return up to 200 messages whose next change of state is due."""
         return self._select("WHERE due <= ? ORDER BY due LIMIT 200", moment)
 
     def resume(self) -> None:
-        """Continue the messages that were changing when the process ended."""
+        """Make due now the messages whose `Lifecycle.rush` an earlier process did not finish."""
         self._store.execute(
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )
@@ -132,13 +129,13 @@ class Ledger:
 
 
 class RequestLog:
-    """Every POST of a message: recorded when it arrives, and again with its outcome."""
+    """The log of all POST requests that contain a message. The outcome is added later."""
 
     def __init__(self, store: SQLiteStore) -> None:
         self._store = store
 
     def record(self, request: Request) -> int:
-        """Record a request before its outcome is known; return its number."""
+        """Record a request that has just arrived, and return the number of the record."""
         try:
             fields = json.loads(request.body)
         except (ValueError, RecursionError):
@@ -146,7 +143,7 @@ class RequestLog:
         return self._store.insert("requests", reference=reference_of(fields), outcome="")
 
     def record_outcome(self, seq: int, outcome: str, response: Response) -> None:
-        """Record the outcome (accepted, refused, or validated by a dry run) and the status."""
+        """Add the outcome ("accepted", "refused", "validated") and the status (0: no answer)."""
         status = 0 if response.manner in ("hang", "reset") else response.status
         self._store.execute(
             "UPDATE requests SET outcome = ?, status = ? WHERE seq = ?", outcome, status, seq

@@ -1,6 +1,4 @@
-"""The endpoint of each method and path."""
-
-from __future__ import annotations
+"""The routes of the simulator: which endpoint answers which method and path."""
 
 import re
 import time
@@ -16,7 +14,7 @@ Endpoint = Callable[..., Response]
 
 
 class Routes:
-    """All paths on one port: the SMS service, the account service, and control."""
+    """The routes of the SMS service, the account service and the control endpoints."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -34,7 +32,7 @@ class Routes:
         ]
 
     def answer(self, request: Request) -> Response:
-        """Find the endpoint and return its answer, or its refusal, in the coding of the profile."""
+        """Return the endpoint's response. The profiles "gzip" and "deflate" compress it."""
         if self._context.options.latency:
             time.sleep(self._context.options.latency)
         response = self._answer(request)

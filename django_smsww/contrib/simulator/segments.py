@@ -1,10 +1,8 @@
-"""Count the segments of a text, one character after another.
+"""Count the SMS segments of a text, one character after another.
 
-Independent of the package's own counter, so that each can prove the other wrong. The alphabet is
-the default one of 3GPP TS 23.038, the sizes of the segments are those of 3GPP TS 23.040.
+The code is independent of the package's other counter, so that tests can compare the counters. The
+alphabet is the default alphabet of 3GPP TS 23.038. Segment sizes are from 3GPP TS 23.040.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ _EXTENSION = "\f^{}\\[~]|€"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The encoding of a text, its units (``characters``) and its segments."""
+    """The size of a text. ``characters`` counts units: in GSM-7, "€" has two units."""
 
     encoding: str
     characters: int
@@ -33,7 +31,11 @@ def measure(text: str) -> Size:
 
 
 def _fill(costs: list[int], *, single: int, several: int) -> int:
-    """Count the segments; a character is never split between two."""
+    """Count the segments of a text. No character is split between two segments.
+
+    ``costs`` contains the units of each character. A single segment has room for ``single`` units.
+    If there are several segments, each has room for ``several`` units.
+    """
     if sum(costs) <= single:
         return 1
     segments, free = 1, several

@@ -1,4 +1,4 @@
-"""The HTTP server, and the simulator as one object to start and stop."""
+"""The HTTP server of the simulator, and the class that starts and stops a simulator."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ _LINGER_SECONDS = 5
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads requests from one connection and writes the answers."""
-
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
     disable_nagle_algorithm = True
@@ -57,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *args: Any) -> None:
-        """Write nothing: the standard line shows queries."""
+        """Write nothing, because the standard log line would show the query string."""
 
     def handle(self) -> None:
         if not reset_unread(self.connection, partial(self.server.context.next_fault, "reset")):
@@ -72,7 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
             print(f"{self.command} {path} {response.status} {response.manner}", flush=True)
 
     def _hang_up(self) -> None:
-        """Read the rest of the request: a reset would overtake the answer."""
+        """Read the rest of the request, and close the connection.
+
+        Unread bytes would cause a TCP reset, and the client could then lose the response.
+        """
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(_LINGER_SECONDS)
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
 
     def _read(self) -> Request | None:
-        """Read a request completely; None if the client closes the connection before its end."""
+        """Return the request, or None if the connection ends before the body is complete."""
         length = self._length()
         body = self.rfile.read(length)
         if len(body) < length:
@@ -107,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    """A server that can end its connections."""
+    """A threading HTTP server that can close its open connections."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -122,11 +123,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", context.options.port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without the name look-up of the standard server."""
+        """Bind the socket without the DNS look-up of Python's `HTTPServer`."""
         socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection. Its own thread does the handshake, when it first reads."""
+        """Accept a connection. The TLS handshake happens later, in the connection's own thread."""
         connection, address = super().get_request()
         if self._tls is not None:
             connection = self._tls.wrap_socket(
@@ -143,14 +144,14 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report errors, but not the end of a connection by the client."""
+        """Report an error, except if the connection was lost or the simulator is stopping."""
         error = sys.exception()
         gone = isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError, StoreClosed))
         if not gone and not self.stopping.is_set():
             super().handle_error(request, client_address)
 
     def end_connections(self) -> None:
-        """Shut all connections down, and wait up to two seconds for their threads."""
+        """Close all connections, and wait up to two seconds until their threads have ended."""
         self.stopping.set()
         for connection in list(self._connections):
             try:
@@ -177,17 +178,17 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The address, with the chosen port."""
+        """The URL of the simulator, with the port on which it listens."""
         scheme = "https" if self.options.certificate else "http"
         return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
-        """Listen, and continue the messages of an existing store."""
+        """Start to listen, and continue the unfinished messages of an existing store."""
         self._context.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the server, its connections and the callbacks; close the store."""
+        """Stop the server, its connections and the callbacks, and close the store."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -204,7 +205,7 @@ class Simulator:
 
 
 def run(options: Options) -> None:
-    """Serve until SIGTERM or Ctrl-C; the first line of output has the address."""
+    """Run a simulator until SIGTERM or Ctrl-C. The first line of the output contains its URL."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -216,7 +217,7 @@ def run(options: Options) -> None:
 
 
 def _wait_for_parent(ended: threading.Event) -> None:
-    """Wait for the end of standard input, which closes when the parent process is killed."""
+    """Wait until standard input closes, because the parent process ended. Then set the event."""
     while os.read(0, 1):
         continue
     ended.set()

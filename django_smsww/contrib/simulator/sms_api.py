@@ -1,7 +1,5 @@
 """The five endpoints of the SMS service."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from .behaviours import REDIRECTED, TEST_NUMBERS, behaviour_of
@@ -21,13 +19,13 @@ _FORBIDDEN = "The sent message does not comply with the legal requirements."
 
 
 class SMSEndpoints:
-    """Accepts every valid message, each time that it arrives."""
+    """The endpoints for messages. A message that arrives twice is accepted twice."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def send(self, request: Request, route: str) -> Response:
-        """Answer a POST of a message: /WW-messages, /IT-messages, /ES-messages."""
+        """Answer a POST request with a message: /WW-messages, /IT-messages or /ES-messages."""
         seq = self._context.request_log.record(request)
         try:
             return self._send(request, route, seq)
@@ -51,7 +49,7 @@ class SMSEndpoints:
         return self._armed_answer(request, self._success(shown))
 
     def get(self, request: Request, message_id: str) -> Response:
-        """Answer GET /messages/{id}; its 404 has no body."""
+        """Answer GET /messages/{id}. For an unknown id, the answer is 404 without a body."""
         self._context.authenticator.check_bearer(request)
         message = self._context.ledger.get(message_id)
         if message is None:
@@ -84,7 +82,10 @@ class SMSEndpoints:
         return response
 
     def _ending(self, request: Request, message: NewMessage) -> str:
-        """Return the armed test number, or the recipient's own one, or ""."""
+        """Return the three digits that a test has set, or else the last digits of the recipient.
+
+        Return "" if no test number has these digits, or if the request follows a redirect.
+        """
         if REDIRECTED in request.query:
             return ""
         ending = self._context.next_behaviour("POST") or message.recipient[-3:]
@@ -102,7 +103,7 @@ class SMSEndpoints:
 
 
 def _check_content(context: Context, message: NewMessage) -> None:
-    """Refuse forbidden words, and fine and blocklist the account unless it is a dry run."""
+    """Refuse forbidden content. Except in a dry run, charge a fine and blocklist the account."""
     if not message.is_forbidden:
         return
     if not message.dry_run:
@@ -113,7 +114,6 @@ def _check_content(context: Context, message: NewMessage) -> None:
 
 
 def _check_credit(context: Context, message: NewMessage) -> None:
-    """Refuse with 402 if the credit is too low."""
     needed, credit = _fine(message), context.wallet.credit
     if credit < needed:
         text = f"Insufficient Credit in Wallet: {needed:f} > {credit:f}"
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record the message in the ledger, and charge a fixed price at once; not for a dry run."""
+    """Record a message, and charge for it if the price is fixed. A dry run does neither."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -137,12 +137,12 @@ def _record(context: Context, message: NewMessage, ending: str) -> Document:
 
 
 def _fixed_price(message: NewMessage) -> Decimal:
-    """Return the price of a segment, 0 for a worldwide message: its price comes later."""
+    """Return the price of a segment in EUR; 0 for a worldwide message, which is charged later."""
     if message.route not in _FIXED_PRICE:
         return Decimal(0)
     return price_of_segment(message.route, message.country)
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine for forbidden content, which is also the credit that a message needs."""
+    """Return the fine (in EUR) for forbidden content. A real message needs this much credit."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

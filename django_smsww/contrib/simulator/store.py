@@ -1,6 +1,4 @@
-"""The store of the simulator: one SQLite file that survives a restart and a kill."""
-
-from __future__ import annotations
+"""The simulator's database: one SQLite file. The data survive a restart of the simulator."""
 
 import sqlite3
 import threading
@@ -27,11 +25,11 @@ _TABLES = ("requests", "messages", "callbacks", "tokens", "account")
 
 
 class StoreClosed(Exception):
-    """The simulator has stopped: its threads should end."""
+    """A thread used the store after the simulator had stopped. The thread should end."""
 
 
 class SQLiteStore:
-    """One connection; one thread uses it at a time. SQLite removes a file without a name."""
+    """An SQLite connection for several threads. Without a path, the file is temporary."""
 
     def __init__(self, path: str = "") -> None:
         self._lock = threading.RLock()
@@ -46,7 +44,7 @@ class SQLiteStore:
         self._connection.executescript(_SCHEMA)
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        """Run one statement; outside `transaction` it commits at once."""
+        """Run one SQL statement. Outside `transaction`, the statement is committed at once."""
         with self._lock:
             return self._open().execute(sql, values)
 
@@ -64,7 +62,7 @@ class SQLiteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit the statements of the block together; blocks can be nested."""
+        """Commit all statements of the block together, or none. Blocks can be nested."""
         with self._lock:
             connection = self._open()
             if self._depth == 0:

@@ -1,6 +1,6 @@
-"""The page with the telephones: `path("phones/", include("django_smsww.contrib.simulator.urls"))`.
+"""The URL of the page with simulated telephones, for development only.
 
-For development only, like the simulator.
+Include it with `path("phones/", include("django_smsww.contrib.simulator.urls"))`.
 """
 
 from django.urls import path

@@ -1,10 +1,9 @@
-"""Read the body of a POST, and refuse it with the codes and texts of the specification 1.2.7.
+"""Validate the body of a POST request that contains a message.
 
-Nothing is normalised: a number with spaces is wrong here because it may be wrong at the gateway.
-UNDOCUMENTED replaces codes of the gateway that we do not know.
+Error codes and texts are from specification 1.2.7. If the specification has no code for an error,
+the code is UNDOCUMENTED. Values are not normalised: a number with spaces is refused, because the
+gateway may refuse it.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable
@@ -30,8 +29,6 @@ _URL = re.compile(r"https?://[^\s/]+\S*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message of a valid request."""
-
     route: str
     recipient: str
     prefix: str
@@ -45,12 +42,11 @@ class NewMessage:
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether the text or the sender has forbidden words."""
         return FORBIDDEN_WORD in self.body.lower() or FORBIDDEN_SENDER in self.sender.lower()
 
 
 def read_message(payload: Any, route: str) -> NewMessage:
-    """Validate a request body; refuse it as the specification says."""
+    """Validate a request body, and return the message. Raise Refusal if the body is wrong."""
     fields = _check_object(payload)
     recipient, prefix, country = _check_recipient(fields, route)
     message = NewMessage(
@@ -73,7 +69,7 @@ def _invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
 
 
 def _check_object(payload: Any) -> dict[str, Any]:
-    """Require an object; the specification allows no null for its objects."""
+    """Require that the body, ``options`` and ``callback`` are objects. Refuse null, too."""
     if not isinstance(payload, dict):
         raise _invalid("The request body must be an object.")
     for name in ("options", "callback"):
@@ -83,7 +79,7 @@ def _check_object(payload: Any) -> dict[str, Any]:
 
 
 def _check_recipient(fields: dict[str, Any], route: str) -> tuple[str, str, str | None]:
-    """Return (recipient, prefix, country)."""
+    """Validate the recipient, and return (recipient, prefix, country)."""
     recipient = fields.get("recipient")
     if not isinstance(recipient, str) or not _E164.fullmatch(recipient):
         raise _invalid("Invalid mobile phone number. Use E.164 format.", 2011)
@@ -98,7 +94,7 @@ def _check_recipient(fields: dict[str, Any], route: str) -> tuple[str, str, str 
 
 
 def _check_sender(fields: dict[str, Any], country: str | None) -> str:
-    """Return the sender, or the default one if it is missing, null or empty."""
+    """Return the sender, or the default sender if the field is missing, null or empty."""
     sender = fields.get("sender") or DEFAULT_SENDER
     if not isinstance(sender, str) or not _SENDER.fullmatch(sender) or not sender.strip():
         raise _invalid("Sender alias must be between 3 and 11 alphanumeric characters.", 2021)
@@ -122,7 +118,7 @@ def _check_body(fields: dict[str, Any]) -> tuple[str, Size]:
 
 
 def _check_options(fields: dict[str, Any]) -> tuple[bool, bool]:
-    """Return (dryRun, failOnMultipleMessages)."""
+    """Validate the options, and return (dryRun, failOnMultipleMessages)."""
     options = fields.get("options", {})
     values = [options.get(name, False) for name in ("dryRun", "failOnMultipleMessages")]
     if not all(isinstance(value, bool) for value in values):
@@ -131,7 +127,7 @@ def _check_options(fields: dict[str, Any]) -> tuple[bool, bool]:
 
 
 def _check_callback(fields: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the callback with its defaults, or None."""
+    """Validate the callback, and fill in defaults. Return None if the body has no callback."""
     if "callback" not in fields:
         return None
     callback = {"method": "JSON", "field": "data", "retry": 0, **fields["callback"]}

@@ -1,6 +1,4 @@
-"""The page with the telephones of the simulator, for the staff of the project that uses it."""
-
-from __future__ import annotations
+"""A page that shows the messages of the simulator on telephones, for staff users."""
 
 import json
 from typing import Any
@@ -42,7 +40,7 @@ CALLBACKS = (
 @permission_required("django_smsww.view_message_content", raise_exception=True)
 @require_http_methods(["GET", "POST"])
 def phones(request: HttpRequest) -> HttpResponse:
-    """Show each number as a telephone; a POST decides the state of a message."""
+    """Show each number as a telephone with its messages. A POST controls the simulator."""
     url = simulator_url()
     if request.method == "POST":
         _control(request, url)
@@ -60,7 +58,7 @@ def phones(request: HttpRequest) -> HttpResponse:
 
 
 def simulator_url() -> str:
-    """Return the host of the first alias that sends to this machine, or ""."""
+    """Return the URL of the first alias with a gateway on this machine; "" if there is none."""
     for alias in sms_backends:
         try:
             client = getattr(sms_backends[alias], "client", None)
@@ -72,7 +70,10 @@ def simulator_url() -> str:
 
 
 def _read(url: str) -> dict[str, Any]:
-    """Return the telephones with their messages, newest first, or ``is_silent``."""
+    """Return the template context with the telephones and their messages, newest first.
+
+    If the simulator does not answer, return only ``is_silent``.
+    """
     try:
         found: dict[str, Any] = ask(url, "messages") if url else {"messages": [], "held": False}
     except (OSError, ValueError):
@@ -95,7 +96,7 @@ def _bubble(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _control(request: HttpRequest, url: str) -> None:
-    """Send the command of a form to the simulator; show its refusal as a message."""
+    """Send the form's command to the simulator, and show errors to the user."""
     sent = request.POST
     commands: dict[str, dict[str, Any]] = {
         "hold": {"held": sent.get("held") == "yes"},

@@ -1,6 +1,7 @@
-"""The credit of the account, in millionths of a euro for exact sums, and its blocklist."""
+"""The simulated account: its credit, and whether it is blocklisted.
 
-from __future__ import annotations
+The store contains the credit in whole millionths of a euro, so that sums are exact.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -13,21 +14,19 @@ _START = {"credit": 10_000 * _MICRO, "blocklisted": 0}
 
 
 class SimulatedWallet:
-    """The credit, and whether the gateway has blocklisted the account."""
-
     def __init__(self, store: SQLiteStore) -> None:
         self._store = store
         self.open()
 
     def open(self) -> None:
-        """Give a new account its values; change nothing in an old one."""
+        """Create the account if the store does not contain it yet."""
         with self._store.transaction():
             for name, value in {**_START, "created": now()}.items():
                 self._store.execute("INSERT OR IGNORE INTO account VALUES (?, ?)", name, value)
 
     @property
     def credit(self) -> Decimal:
-        """In EUR."""
+        """The credit in EUR."""
         return Decimal(self._get("credit")) / _MICRO
 
     @property
@@ -36,16 +35,16 @@ class SimulatedWallet:
 
     @property
     def is_blocklisted(self) -> bool:
-        """Whether the gateway refuses every message with 2020."""
+        """Whether the account is blocklisted. If so, all messages get the error code 2020."""
         return bool(self._get("blocklisted"))
 
     def set(self, name: str, value: Any) -> None:
-        """Set ``credit`` (EUR) or ``blocklisted``."""
+        """Set the value ``credit`` (in EUR) or ``blocklisted`` (true or false)."""
         stored = to_micro(Decimal(value)) if name == "credit" else int(value)
         self._store.execute("UPDATE account SET value = ? WHERE name = ?", stored, name)
 
     def charge(self, amount: Decimal) -> None:
-        """Subtract an amount in EUR; the credit may become negative."""
+        """Subtract an amount in EUR from the credit. The credit may become negative."""
         self._store.execute(
             "UPDATE account SET value = value - ? WHERE name = 'credit'", to_micro(amount)
         )
@@ -56,5 +55,5 @@ class SimulatedWallet:
 
 
 def to_micro(amount: Decimal) -> int:
-    """Convert EUR to millionths, as the store has them."""
+    """Convert EUR to millionths of a euro."""
     return int(amount * _MICRO)

@@ -1,4 +1,4 @@
-"""Send queued messages with any backend of `django.tasks` that has workers.
+"""Send queued messages with Django's tasks framework and a backend that has workers.
 
-Name `"django_smsww.contrib.tasks.tasks.enqueue"` as the `queue` of an alias.
+In SMSWW, set the option `queue` of an alias to `"django_smsww.contrib.tasks.tasks.enqueue"`.
 """

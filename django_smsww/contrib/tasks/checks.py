@@ -1,6 +1,4 @@
-"""The system check of the backend in TASKS."""
-
-from __future__ import annotations
+"""The system check of the setting TASKS."""
 
 from typing import Any
 
@@ -9,14 +7,14 @@ from django.core.checks import CheckMessage, Warning, register  # noqa: A004
 from .tasks import deliver
 
 NOT_IN_BACKGROUND = {
-    "ImmediateBackend": "the process that sends waits for the gateway all the same",
-    "DummyBackend": "no task is ever run, and smsww_worker has to send everything",
+    "ImmediateBackend": "tasks run in the process that calls, which waits for the gateway",
+    "DummyBackend": "no task ever runs, so smsww_worker has to send all messages",
 }
 
 
 @register("sms")
 def check_backend(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """W021: another process runs the tasks."""
+    """W021: warn if the tasks backend runs tasks in the calling process, or never runs tasks."""
     name = type(deliver.get_backend()).__name__
     if name not in NOT_IN_BACKGROUND:
         return []

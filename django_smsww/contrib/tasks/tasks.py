@@ -1,26 +1,42 @@
-"""The queue `enqueue`, and the task that it enqueues."""
+"""The function `enqueue` for the option `queue`, and the task that sends messages.
 
-from __future__ import annotations
+Django 6.0 and later contain the tasks framework. Django 5.2 needs the package django-tasks.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from django_smsww.worker.task_queues import blocks_of, deliver_block
 
-from .compat import task
+try:
+    from django.tasks import task
+except ImportError:  # Django 5.2
+    try:
+        from django_tasks import task  # type: ignore[no-redef]
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            "django_smsww.contrib.tasks needs Django 6.0, or the package django-tasks: "
+            "pip install 'django-smsww[tasks]'."
+        ) from error
 
 HIGHEST = 100
-"""The greatest priority of a task; the lowest is its negative."""
+"""The highest priority of a task. The lowest priority is -100."""
 
 
 @task()
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send the messages of this list that still wait."""
+    """Send the messages with these primary keys that are still QUEUED."""
     deliver_block(alias, primary_keys)
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
-    """Enqueue committed messages, up to 250 a task, with the priority of each message."""
+    """Create tasks that send the messages with these primary keys.
+
+    The rows of the messages must be committed already. Each task gets up to 250 messages of the
+    same priority. If the tasks backend supports priorities, the task has this priority.
+    """
     for priority, block in blocks_of(primary_keys):
         _at(priority).enqueue(alias, block)
 

@@ -1,11 +1,9 @@
-"""A gateway for django-two-factor-auth.
+"""An SMS gateway class for django-two-factor-auth.
 
     TWO_FACTOR_SMS_GATEWAY = "django_smsww.contrib.two_factor.SMSGateway"
 
-It needs no entry in INSTALLED_APPS.
+This package needs no entry in INSTALLED_APPS.
 """
-
-from __future__ import annotations
 
 from .gateway import SMSGateway
 

@@ -1,6 +1,4 @@
-"""The gateway that sends the codes of django-two-factor-auth."""
-
-from __future__ import annotations
+"""The gateway class that sends the codes of django-two-factor-auth by SMS."""
 
 import logging
 from datetime import timedelta
@@ -19,18 +17,18 @@ logger = logging.getLogger("django_smsww")
 
 
 class SMSGateway:
-    """Sends codes, within limits. To change it, write a subclass and name that in the setting.
+    """Gateway class of django-two-factor-auth that sends codes by SMS, within limits.
 
-    The log-in of django-two-factor-auth catches no errors. With its middleware `ThreadLocals` and
-    Django's messages, the user reads why no code came and how many seconds to wait; without
-    them, SMSGateway raises the SMSError.
+    If a code cannot be sent, the user sees the reason. For this, the project needs Django's
+    messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If either is
+    missing, this class raises the SMSError, which django-two-factor-auth does not catch.
 
     Attributes:
         using: the alias in the SMSWW setting.
-        template_name: its context has `token`, `minutes` and `device`.
-        guards: the limits.
-        validity: seconds for which a code is valid and may still leave. django-two-factor-auth
-            accepts a code for five steps of 30 seconds after its own.
+        template_name: the template of the message. Its context has `token`, `minutes` and `device`.
+        guards: the limits, an instance of `code_limits.Guards`.
+        validity: seconds after which a code is no longer sent. django-two-factor-auth accepts a
+            code for at least 150 seconds.
         tag: the tag of the messages.
     """
 
@@ -41,7 +39,7 @@ class SMSGateway:
     tag = "two-factor"
 
     def send_sms(self, device: Any, token: str) -> None:
-        """Send the code to the number of the device."""
+        """Send the code to the number of the device. If this fails, call `explain`."""
         try:
             self.deliver(device, token)
         except SMSError as error:
@@ -49,7 +47,7 @@ class SMSGateway:
             self.explain(error)
 
     def deliver(self, device: Any, token: str) -> None:
-        """Send the code; raise SMSError if that fails or a limit is reached."""
+        """Send the code. Raise SMSError if the code cannot be sent or a limit is reached."""
         send_code(
             partial(self.render, device, token),
             device.number.as_e164,
@@ -61,12 +59,12 @@ class SMSGateway:
         )
 
     def render(self, device: Any, token: str) -> str:
-        """Return the text in the active language."""
+        """Return the text of the message in the active language."""
         context = {"token": token, "minutes": self.validity // 60, "device": device}
         return render_sms(self.template_name, context)
 
     def explain(self, error: SMSError) -> None:
-        """Add a message for the user; raise the error if there is no request for it."""
+        """Show the reason with `django.contrib.messages`. If this cannot work, raise the error."""
         request = get_current_request()
         if request is None or not hasattr(request, "_messages"):
             raise error

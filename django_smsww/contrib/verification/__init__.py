@@ -1,10 +1,8 @@
-"""Verify that somebody has a telephone number, with or without a user.
+"""Verify telephone numbers with one-time codes by SMS. The visitor needs no user account.
 
-Put `django_smsww.contrib.verification` into INSTALLED_APPS and migrate. Send a code with
-`start_verification(number)`, and check it with `check_verification(number, code)`.
+Put `django_smsww.contrib.verification` into INSTALLED_APPS, and run `manage.py migrate`. Send a
+code with `start_verification(number)`, and check it with `check_verification(number, code)`.
 """
-
-from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,4 +18,4 @@ __all__ = ["VerificationFailed", "check_verification", "start_verification"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".codes", __name__), name)  # it needs the models
+    return getattr(import_module(".codes", __name__), name)  # imports models: apps must be loaded

@@ -1,7 +1,5 @@
 """The system checks of the SMSWW_VERIFICATION setting."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
@@ -12,7 +10,7 @@ from .settings import VerificationOptions
 
 @register("sms")
 def check_options(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """E031: the options are known, and the test numbers are numbers with a code."""
+    """E031: report unknown options, and test numbers that are invalid or have no code."""
     try:
         VerificationOptions.read()
     except ImproperlyConfigured as error:
@@ -22,9 +20,12 @@ def check_options(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 @register("sms", deploy=True)
 def check_test_numbers(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """W031: no number has a fixed code, which whoever knows it can use."""
+    """W031: warn if a number has a fixed code, with which anybody could verify the number."""
     if check_options() or not (count := len(VerificationOptions.read().test_numbers)):
         return []
     text = f"SMSWW_VERIFICATION['test_numbers'] gives {count} of the numbers a fixed code."
-    hint = "Remove them, unless somebody reviews the app. Whoever knows a code verifies its number."
+    hint = (
+        "Keep them only while somebody reviews the app: anybody who knows a code can verify its "
+        "number."
+    )
     return [Warning(text, hint=hint, id="smsww.W031")]

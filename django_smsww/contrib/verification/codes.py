@@ -1,6 +1,4 @@
-"""Send a code to a number, and check it."""
-
-from __future__ import annotations
+"""Send one-time codes to telephone numbers, and check the codes that visitors enter."""
 
 from datetime import timedelta
 from functools import partial
@@ -30,7 +28,7 @@ TAG = "verification"
 
 
 class VerificationFailed(ValidationError):
-    """The code was refused: `code` is "wrong_code", "code_expired" or "too_many_attempts"."""
+    """Error for a refused code. `code` is "wrong_code", "code_expired" or "too_many_attempts"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(_TEXTS[code], code)
@@ -38,24 +36,25 @@ class VerificationFailed(ValidationError):
 
 _TEXTS = {
     WRONG_CODE: _("This is not the code that was sent."),
-    # Also where no code was sent, so that nobody learns who is about to verify a number.
+    # Also if no code was sent, so that nobody learns who is about to verify a number.
     CODE_EXPIRED: _("The code is not valid any more. Ask for another one."),
     TOO_MANY_ATTEMPTS: _("Too many wrong codes were entered. Ask for another one."),
 }
 
 
 def start_verification(number: Any, *, key: str = "", created_by: Any = None) -> Verification:
-    """Send a code to a number; earlier codes for it are no longer valid.
-
-    Call it outside of transactions: see Note [Attempts are never given back].
+    """Send a code to a number. Earlier codes for this number become invalid.
 
     Args:
-        number: as the `recipient` of `send_sms`.
-        key: as for `send_sms`. Two calls with one key send the same code.
+        number: the telephone number, in any form that `send_sms` accepts.
+        key: an idempotency key, as for `send_sms`. The same key and number make the same code.
         created_by: the user on whose behalf the message is sent.
 
     Raises:
-        SMSError: the code was not sent. After SMSOutcomeUnknown it may have been, and is valid.
+        SMSOutcomeUnknown: the code may have been sent. The code is valid.
+        SMSError: any other SMSError means that the code was not sent.
+        RuntimeError: the call is inside a database transaction. See Note [Attempts are never given
+            back] in `verification.models`.
     """
     options = VerificationOptions.read()
     backend = sms_backends[options.using]
@@ -87,13 +86,14 @@ def start_verification(number: Any, *, key: str = "", created_by: Any = None) ->
 
 
 def check_verification(number: Any, code: str) -> str:
-    """Return the number in E.164 if this is the code that was sent to it; a code works once.
+    """Check the code that was sent to a number, and return the number in E.164.
 
-    Each call uses one attempt. Call it outside of transactions: see Note [Attempts are never given
-    back].
+    A correct code works only once. Each call uses one attempt.
 
     Raises:
-        VerificationFailed: it is not the code, or too old, or too many wrong ones were tried.
+        VerificationFailed: the code is wrong or expired, or no attempts are left.
+        RuntimeError: the call is inside a database transaction. See Note [Attempts are never given
+            back] in `verification.models`.
     """
     backend, rows = sms_backends[VerificationOptions.read().using], _rows()
     number = backend.read_recipient(number)
@@ -118,7 +118,7 @@ def _unsaved(number: str, code: str, options: VerificationOptions) -> Verificati
 
 
 def _store(verification: Verification, code: str, options: VerificationOptions) -> str:
-    """Make this the valid code for its number; return the text that says it."""
+    """Store the code as the only valid code of its number. Return the text of the message."""
     context = {"token": code, "minutes": options.validity // 60}
     text = render_sms(options.template_name, context)
     rows = _rows()

@@ -1,4 +1,4 @@
-"""The codes that were sent and not yet used. No row holds a number or a code in clear."""
+"""Codes that were sent and not used yet. A row contains only digests of its number and code."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ TOO_MANY_ATTEMPTS = "too_many_attempts"
 
 
 class VerificationQuerySet(models.QuerySet["Verification"]):
-    """The moves of a code.
+    """Methods that store and check codes.
 
     # Note [Attempts are never given back]
-    Each move commits by itself. In the transaction of a request, an error of the view would undo
-    the attempt, and somebody could guess without end. So `durable` refuses to run in one.
+    Each method commits its changes at once. In the transaction of a web request, an error in the
+    view would roll back the attempt, and an attacker could guess codes without limit. For this
+    reason, the methods raise RuntimeError inside a transaction (`durable=True`).
     """
 
     def put(self, verification: Verification, now: datetime) -> None:
-        """Store this code in place of the last one for its number; delete expired codes."""
+        """Store a code as the only valid code of its number, and delete all expired codes."""
         self.filter(expires_at__lte=now).delete()
         names = ("code", "attempts_left", "expires_at")
         values = {name: getattr(verification, name) for name in names}
@@ -32,10 +33,10 @@ class VerificationQuerySet(models.QuerySet["Verification"]):
         verification.pk = row.pk
 
     def attempt(self, key: str, code: str, now: datetime) -> str:
-        """Use one attempt, and the code if it is right; return "" or why it is refused.
+        """Use one attempt. Return "" if the code is right, otherwise the reason for the refusal.
 
-        The UPDATE locks the row until the commit. So of many guesses at the same time, no more are
-        compared than there are attempts, and of two right ones the second finds no row.
+        A right code is deleted. The UPDATE locks the row until the commit. So simultaneous attempts
+        cannot exceed the limit, and the same code cannot succeed twice.
         """
         rows = self.filter(key=key, expires_at__gt=now)
         with transaction.atomic(using=self.db, durable=True):
@@ -50,7 +51,7 @@ class VerificationQuerySet(models.QuerySet["Verification"]):
 
 
 class Verification(models.Model):
-    """The code that is valid for a number; `key` and `code` are digests made with SECRET_KEY."""
+    """The valid code of one number. `key` and `code` are digests made with SECRET_KEY."""
 
     key = models.CharField(max_length=64, unique=True)
     code = models.CharField(max_length=64)

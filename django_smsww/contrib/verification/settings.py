@@ -1,4 +1,4 @@
-"""The SMSWW_VERIFICATION setting: a dictionary with any of these options, read when used."""
+"""The options in the setting SMSWW_VERIFICATION. Each use of them reads the setting again."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ _WRONG = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationOptions:
-    """What is sent, and how often.
+    """The options in the setting SMSWW_VERIFICATION.
 
     Attributes:
-        using: the alias in the SMSWW setting.
-        template_name: its context has `token` and `minutes`.
-        length: the digits of a code.
-        validity: seconds for which a code is valid and may still leave.
-        attempts: how many codes may be entered before a new one must be sent.
-        cooldown: seconds between two codes to a number.
-        max_per_number: (count, seconds), the most codes to a number in that time, or None.
-        test_numbers: numbers in E.164 with a fixed code, to which nothing is sent.
+        using: the alias in the SMSWW setting that sends the codes.
+        template_name: the template of the message. Its context has `token` and `minutes`.
+        length: the number of digits of a code.
+        validity: seconds until a new code expires. An expired code is neither sent nor accepted.
+        attempts: how many times a visitor may enter a code before a new code must be sent.
+        cooldown: seconds between two codes to the same number.
+        max_per_number: `(count, seconds)`. A number gets at most `count` codes in each period of
+            `seconds`. None means no limit.
+        test_numbers: a dictionary from numbers in E.164 to their fixed codes. No message is sent to
+            these numbers.
     """
 
     using: str = "default"
@@ -49,7 +51,7 @@ class VerificationOptions:
 
     @classmethod
     def read(cls) -> VerificationOptions:
-        """Return the options of the project."""
+        """Return the project's options. Raise ImproperlyConfigured if the setting is wrong."""
         given: Mapping[str, Any] = getattr(settings, "SMSWW_VERIFICATION", {})
         known = [each.name for each in fields(cls)]
         if unknown := sorted(given.keys() - {*known}):

@@ -1,7 +1,3 @@
-"""Suspend an alias, or one mass send."""
-
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 
@@ -15,33 +11,24 @@ from django_smsww.models.batch import stop_batch
 
 class Command(BaseCommand):
     help = (
-        "Suspend an alias, or one batch of it, until smsww_resume. Every process that sends obeys "
-        "from its next block of messages on. Queued messages wait, or expire; a call that sends "
-        "at once raises SMSUnavailable with the code 'suspended'. Exit codes: 0 done, 1 nothing "
-        "was done, 2 wrong arguments."
+        "Suspend an alias, or one batch of it, until smsww_resume. Each sending process stops "
+        "before its next block of messages. Queued messages wait, or expire; a call that sends at "
+        "once raises SMSUnavailable with the code 'suspended'. Exit codes: 0 done, 1 nothing was "
+        "done, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("alias", help="the key in the SMSWW setting")
-        parser.add_argument("--batch", type=UUID, metavar="UUID", help="only this mass send")
-        parser.add_argument(
-            "--stop",
-            action="store_true",
-            help="with --batch: cancel its unsent messages for good",
-        )
-        parser.add_argument("--reason", default="", help="why; kept with the suspension")
+        add = parser.add_argument
+        add("alias", help="the key in the SMSWW setting")
+        add("--batch", type=UUID, metavar="UUID", help="only this batch")
+        add("--stop", action="store_true", help="with --batch: also cancel its queued messages")
+        add("--reason", default="", help="the reason, which is stored with the suspension")
 
     def handle(
-        self,
-        *args: Any,
-        alias: str,
-        batch: UUID | None,
-        stop: bool,
-        reason: str,
-        **options: Any,
+        self, *args: Any, alias: str, batch: UUID | None, stop: bool, reason: str, **options: Any
     ) -> None:
         if stop and batch is None:
-            raise CommandError("--stop cancels one mass send: say which with --batch UUID.")
+            raise CommandError("--stop cancels one batch: name it with --batch UUID.")
         environment, using = find_backend(alias).environment, router.db_for_write(Suspension)
         if stop and batch:
             count = stop_batch(alias, environment, batch, using=using, reason=reason)

@@ -1,7 +1,3 @@
-"""Scrub and delete old messages, or erase or export those to one number."""
-
-from __future__ import annotations
-
 import json
 import re
 from argparse import ArgumentTypeError
@@ -18,17 +14,17 @@ from django.utils import timezone
 
 from django_smsww.backends.handler import region_of
 from django_smsww.exceptions import InvalidSMS
-from django_smsww.management.console import USAGE, agreed, progress
+from django_smsww.management.console import USAGE, add_no_input, agreed, progress
 from django_smsww.models import Message
 from django_smsww.numbers import read_number
 from django_smsww.operations import retention
 
 SHORTEST_LIFE = 3
-"""Days for which a row is kept at least: the gateway may send callbacks for so long."""
+"""The least age, in days, for deletion. Until then, the gateway may still send callbacks."""
 
 
 def whole(unit: str, least: int, most: int) -> Callable[[str], int]:
-    """Return the type of an argument that is a number between two others."""
+    """Return an argparse type for whole numbers from `least` to `most`."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= most:
@@ -40,42 +36,24 @@ def whole(unit: str, least: int, most: int) -> Callable[[str], int]:
 
 class Command(BaseCommand):
     help = (
-        "Forget the numbers and texts of old messages (--scrub-after), delete old messages "
+        "Remove the numbers and texts of old messages (--scrub-after), delete old messages "
         "(--delete-after; their sums stay as daily totals), or erase or export the data of one "
-        "number. It never touches messages under way or of unknown outcome. You may stop it and "
-        "run it again at any time."
+        "number. The command never changes messages under way and UNKNOWN messages. You may stop "
+        "it and run it again at any time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--scrub-after",
-            type=whole("days", 0, 36_500),
-            metavar="DAYS",
-            help="forget numbers, texts, custom data and payloads of messages that ended before",
-        )
-        parser.add_argument(
-            "--delete-after",
-            type=whole("days", 0, 36_500),
-            metavar="DAYS",
-            help=f"delete messages that ended before; {SHORTEST_LIFE} at least",
-        )
-        parser.add_argument(
-            "--batch-size",
-            type=whole("rows", 1, 10_000),
-            default=retention.BATCH,
-            metavar="ROWS",
-            help=f"rows in one transaction (default: {retention.BATCH})",
-        )
-        parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
-        parser.add_argument("--erase", metavar="NUMBER", help="make its messages anonymous")
-        parser.add_argument("--export", metavar="NUMBER", help="write all its data as JSON")
-        parser.add_argument(
-            "--no-input",
-            "--noinput",
-            action="store_false",
-            dest="interactive",
-            help="erase without asking",
-        )
+        add, days, rows = parser.add_argument, whole("days", 0, 36_500), whole("rows", 1, 10_000)
+        scrubs = "scrub messages that ended so many days ago (numbers, texts, custom data)"
+        add("--scrub-after", type=days, metavar="DAYS", help=scrubs)
+        deletes = f"delete messages that ended so many days ago; {SHORTEST_LIFE} at least"
+        add("--delete-after", type=days, metavar="DAYS", help=deletes)
+        size = f"rows in one transaction (default: {retention.BATCH})"
+        add("--batch-size", type=rows, default=retention.BATCH, metavar="ROWS", help=size)
+        add("--dry-run", action="store_true", help="count, and change nothing")
+        add("--erase", metavar="NUMBER", help="scrub all messages to this number")
+        add("--export", metavar="NUMBER", help="write all data of this number as JSON")
+        add_no_input(parser, "erase without asking")
 
     def handle(self, *args: Any, **options: Any) -> None:
         _check(options)
@@ -88,10 +66,13 @@ class Command(BaseCommand):
             self.prune(using, options)
 
     def prune(self, using: str, options: dict[str, Any]) -> None:
-        """Delete and scrub by age, in this order; name the relations that kept rows."""
+        """Delete old messages, then scrub (make anonymous) the old messages that remain.
+
+        If foreign keys of the project protect messages, raise a CommandError that lists these keys.
+        """
         kept: Counter[str] = Counter()
         size = options["batch_size"]
-        # Rows are deleted first, so that they need not be scrubbed.
+        # Delete first, so that the deleted rows need not be scrubbed.
         steps = (
             ("delete_after", retention.to_delete, partial(retention.delete, kept=kept), "deleted"),
             ("scrub_after", retention.to_scrub, retention.scrub, "scrubbed"),
@@ -119,7 +100,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"{count} messages would be erased. Nothing was changed.")
             return
-        question = f"Forget number and text of {count} messages for good?"
+        question = f"Remove number and text from {count} messages for ever?"
         if options["interactive"] and not agreed(question):
             raise CommandError("Nothing was erased. --no-input asks no question.")
         erasure = retention.erase(using, number)
@@ -131,8 +112,8 @@ class Command(BaseCommand):
         if erasure.unfinished:
             states = ", ".join(f"{count} {state}" for state, count in erasure.unfinished.items())
             raise CommandError(
-                f"Not erased, because they are still under way: {states}. Cancel the QUEUED ones, "
-                "run smsww_sync for the UNKNOWN ones, and erase again."
+                f"Not erased, because these messages are not finished: {states}. Cancel the "
+                f"QUEUED ones, run smsww_sync for the UNKNOWN ones, and erase again."
             )
 
 
@@ -154,7 +135,10 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _number(text: str, using: str) -> str:
-    """Return the number as rows store it. An invalid number may have a FAILED row, too."""
+    """Return the telephone number in the form that the database stores.
+
+    An invalid number is accepted if a message in the database has this number.
+    """
     try:
         return read_number(text, region_of())
     except InvalidSMS as error:

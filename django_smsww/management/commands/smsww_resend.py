@@ -1,7 +1,3 @@
-"""Send many messages once more, for example after an outage."""
-
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +7,7 @@ from django.db.models import Q
 
 from django_smsww.management.console import (
     USAGE,
+    add_no_input,
     add_using,
     agreed,
     aliases_of,
@@ -19,34 +16,37 @@ from django_smsww.management.console import (
 )
 from django_smsww.models import Message, MessageQuerySet
 from django_smsww.sending.resending import Estimate, estimate, to_resend
-from django_smsww.states import RESENDABLE, State
+from django_smsww.states import RESENDABLE, UNDELIVERED, State
 
 STATES = sorted(RESENDABLE - {State.DELIVERED})
-BY_DEFAULT = sorted({*STATES} - {State.CANCELLED})
 
 
 class Command(BaseCommand):
     help = (
-        "Queue undelivered messages once more, each as a new message. Name them by batch, tag, "
-        "error or time. It never resends messages under way, of unknown outcome or delivered. "
-        "Exit codes: 0 queued, 1 some or all were not, 2 wrong arguments."
+        "Queue undelivered messages once more, each as a new message. Choose them by batch, tag, "
+        "error or time. The command never resends messages that are under way, UNKNOWN or "
+        "delivered. Exit codes: 0 all were queued, 1 some or none were queued, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add_using(parser)
-        add("--batch", type=UUID, metavar="UUID", help="of this mass send")
+        add("--batch", type=UUID, metavar="UUID", help="messages of this batch")
         add("--tag", help="with this tag")
-        add("--error", metavar="NAME", help="with this error, such as SMSUnavailable, or this code")
+        add(
+            "--error",
+            metavar="NAME",
+            help="messages with this error, such as SMSUnavailable, or with this code",
+        )
         add("--since", type=moment, metavar="TIME", help="created at this time or later")
         add("--until", type=moment, metavar="TIME", help="created before this time")
-        states = f"in this state; may be repeated (default: {', '.join(BY_DEFAULT)})"
+        states = f"in this state; may be repeated (default: {', '.join(sorted(UNDELIVERED))})"
         add("--state", action="append", choices=STATES, help=states)
         add("--dry-run", action="store_true", help="count and price them, and queue nothing")
-        add("--no-input", "--noinput", action="store_false", dest="interactive", help="do not ask")
+        add_no_input(parser, "do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = to_resend(_chosen(options))
+        rows = to_resend(_chosen(options), options["state"] or UNDELIVERED)
         found = estimate(rows)
         self.stdout.write(_told(found))
         if options["dry_run"]:
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 def _chosen(options: dict[str, Any]) -> MessageQuerySet:
-    """Return the rows that the arguments name, of this deployment alone."""
+    """Return the messages of this deployment that the arguments of the command select."""
     conditions = {
         "batch": options["batch"],
         "tag": options["tag"],
@@ -85,7 +85,7 @@ def _chosen(options: dict[str, Any]) -> MessageQuerySet:
     rows = Message.objects.using(router.db_for_write(Message)).filter(ours, **given)
     if error:
         rows = rows.filter(Q(error=error) | Q(error_code=error))
-    return rows.filter(state__in=options["state"] or BY_DEFAULT)
+    return rows
 
 
 def _told(found: Estimate) -> str:
@@ -93,5 +93,5 @@ def _told(found: Estimate) -> str:
     countries = ", ".join(f"{name or 'other'} {count}" for name, count in ordered)
     told = f"{found.messages} messages, {found.segments} segments ({countries or 'none'})"
     if found.unpriced < found.messages:
-        told += f", about {found.cost:.2f} EUR by the newest prices"
+        told += f", about {found.cost:.2f} EUR at the last known prices"
     return told + (f"; the price of {found.unpriced} is not known." if found.unpriced else ".")

@@ -1,5 +1,3 @@
-"""Send messages from the command line, or from a file."""
-
 from __future__ import annotations
 
 import math
@@ -14,9 +12,10 @@ from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
+from django.template.defaultfilters import pluralize
 
 from django_smsww.backends.base import BaseSMSBackend
-from django_smsww.management.console import USAGE, find_backend, watched
+from django_smsww.management.console import USAGE, find_backend, progress
 from django_smsww.models import Message
 from django_smsww.models import lease as leases
 from django_smsww.sending.api import iter_send
@@ -33,11 +32,11 @@ MOST_PROBLEMS = 50
 class Command(BaseCommand):
     help = (
         "Send one text to some numbers, or the messages of a CSV or XLSX file with the columns "
-        "recipient, body, sender, key and tag (all but the first may be missing). Everything is "
-        "checked before anything leaves. A file that was stopped half-way can be given again: a "
-        "line with the same number, sender and text is not sent twice from a file of the same "
-        "name. Exit code 0: all were accepted or queued; 1: some were not, or nobody knows; 2: "
-        "wrong use."
+        "recipient, body, sender, key and tag (only the first is required). The command checks "
+        "all lines before it sends. If it was stopped, run it again with the same file: a line "
+        "with the same number, sender and text is not sent twice from a file of the same name. "
+        "Exit codes: 0 all were accepted or queued, 1 some were not or their outcome is unknown, "
+        "2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,44 +44,47 @@ class Command(BaseCommand):
         add("recipients", nargs="*", metavar="RECIPIENT", help="+393331234567")
         add("--csv", type=Path, metavar="FILE", help="a file of messages, CSV or XLSX")
         add("--encoding", default="utf-8", help="the encoding of a CSV file, such as cp1252")
-        add("--text", help="the text, also for lines that have none")
-        add("--file", type=Path, help="a file that holds the text, in UTF-8")
+        add("--text", help="the text; with --csv, for lines without a text")
+        add("--file", type=Path, help="a file with the text, in UTF-8")
         add("--using", default="default", metavar="ALIAS")
-        add("--sender", default="", help="the sender, where a line names none")
-        add("--tag", default="", help="the tag, where a line names none")
-        add(
-            "--key",
-            default="",
-            metavar="PREFIX",
-            help="the beginning of each message's key: a second message with the same key is not "
-            "sent. With --csv it is the file's name; give another one to send the same file again",
+        add("--sender", default="", help="the sender, for lines that name none")
+        add("--tag", default="", help="the tag, for lines that name none")
+        key = (
+            "the beginning of each message's key: a second message with the same key is not sent. "
+            "With --csv the default is the file's name; write another prefix to send the same "
+            "file again"
         )
-        add("--dry-run", action="store_true", help="let the gateway check them")
-        add("--queue", action="store_true", help="leave them to smsww_worker")
+        add("--key", default="", metavar="PREFIX", help=key)
         add(
-            "--skip-invalid",
+            "--dry-run",
             action="store_true",
-            help="leave invalid lines out and send the others",
+            help="let the gateway check the messages, and send nothing",
         )
-        only_for = f"one text to {NUMBERS_ENOUGH} or more numbers"
-        add(
-            "--preflight",
-            action=BooleanOptionalAction,
-            help=f"one dry run of each text first (default: for {only_for})",
-        )
+        add("--queue", action="store_true", help="leave the messages to smsww_worker")
+        skips = "leave invalid lines out and send the others"
+        add("--skip-invalid", action="store_true", help=skips)
+        first = "one dry run of each text first (default: for one text to "
+        first += f"{NUMBERS_ENOUGH} or more numbers)"
+        add("--preflight", action=BooleanOptionalAction, help=first)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             mailing = _mailing(find_backend(options["using"]), options)
             checked = mailing.check(database())
             self.report_problems(checked, skip_invalid=options["skip_invalid"])
-            self.stderr.write(f"Batch {mailing.template.batch} of {checked.lines} messages.")
+            if checked.new and mailing.template.batch:
+                count = f"{checked.new} message{pluralize(checked.new)}"
+                self.stderr.write(f"Batch {mailing.template.batch} of {count}.")
             self.send_and_report(mailing, checked, options)
         except UnusableFileError as error:
             raise CommandError(str(error), returncode=USAGE) from error
 
     def report_problems(self, checked: Checked, *, skip_invalid: bool) -> None:
-        """Write the problems, and end the command unless some lines can be sent all the same."""
+        """Write the errors that were found in the lines.
+
+        Raise a CommandError if there are errors and `skip_invalid` is False, or if there is no
+        valid line.
+        """
         count = len(checked.problems)
         for _line, text in sorted(checked.problems.items())[:MOST_PROBLEMS]:
             self.stderr.write(text)
@@ -103,19 +105,18 @@ class Command(BaseCommand):
             self.send(mailing, checked, tally, options)
         except KeyboardInterrupt:
             self.stdout.write(_summary(tally, checked))
-            again = "Stopped. Run the same command again to go on."
+            again = "Stopped. To continue, run the same command again."
             raise CommandError(again, returncode=130) from None
         self.stdout.write(_summary(tally, checked))
         if tally.is_incomplete or checked.problems:
-            raise CommandError("Not all of them were accepted: look at their rows.", returncode=1)
+            raise CommandError("Not all messages were accepted: look at their rows.", returncode=1)
 
     def send(
         self, mailing: Mailing, checked: Checked, tally: Tally, options: dict[str, Any]
     ) -> None:
-        """Send the valid lines, and count their rows."""
         backend, queue, preflight = mailing.backend, options["queue"], options["preflight"]
         rows = Message.objects.using(database())
-        # First, so that later messages can prove which of the lost ones never arrived.
+        # End lost rows first: messages that are sent later can prove that those never arrived.
         rows.filter(alias=backend.alias, environment=backend.environment).abandon()
         if preflight is None:
             preflight = checked.has_one_text and checked.lines >= NUMBERS_ENOUGH
@@ -126,11 +127,13 @@ class Command(BaseCommand):
             preflight=preflight,
         )
         leased = []
-        for row in watched(sent, checked.lines):
-            if row.lease_token is None or queue or backend.queue:
-                tally.add(row)
-            else:
-                leased.append(row.pk)  # by another process, which may be dead
+        with progress(total=lambda: checked.lines) as advance:
+            for row in sent:
+                if row.lease_token is None or queue or backend.queue:
+                    tally.add(row)
+                else:
+                    leased.append(row.pk)  # by another process, which may be dead
+                advance()
         if leased:
             self.wait_for_leases(backend, leased)
             for row in rows.filter(pk__in=leased):
@@ -141,8 +144,8 @@ class Command(BaseCommand):
         for number, count in enumerate(send_abandoned(backend, leased, using=database())):
             if number == 0:
                 self.stderr.write(
-                    f"Another process has leased {count} of them: waiting for it. If it has died, "
-                    f"this takes {minutes} minutes at most."
+                    f"Another process has leased {count} of the messages: waiting for it. If it "
+                    f"has died, this takes {minutes} minutes at most."
                 )
             elif sys.stderr.isatty():
                 sys.stderr.write(f"\r{count} left … ")
@@ -150,7 +153,7 @@ class Command(BaseCommand):
 
 @dataclass
 class Tally:
-    """How many rows are in each state, and how many have each error."""
+    """Counts the messages by state, and the FAILED and UNKNOWN messages by error code."""
 
     states: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -162,7 +165,7 @@ class Tally:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether some were not accepted, or their outcome is unknown."""
+        """Whether any message is FAILED, UNKNOWN or CANCELLED."""
         return any(self.states[word] for word in (State.FAILED, State.UNKNOWN, State.CANCELLED))
 
 
@@ -173,11 +176,11 @@ def _summary(tally: Tally, checked: Checked) -> str:
     lines = {
         ", ".join(counts) + "." if counts else "None was sent.": True,
         f"Errors: {codes}.": tally.errors,
-        "Run smsww_sync for those whose outcome is unknown.": tally.states[State.UNKNOWN],
-        f"Given before, with the same keys: {checked.known}.": checked.known,
-        f"Lines with a number that no numbering plan has: {checked.strange}.": checked.strange,
-        f"Lines that repeat another, and count with it: {checked.repeated}.": checked.repeated,
-        f"Lines that are not valid, and were left out: {len(checked.problems)}.": checked.problems,
+        "To settle messages whose outcome is unknown, run smsww_sync.": tally.states[State.UNKNOWN],
+        f"Lines that an earlier run took, with the same keys: {checked.known}.": checked.known,
+        f"Lines whose number is in no numbering plan: {checked.strange}.": checked.strange,
+        f"Lines that repeat another line, and are sent once: {checked.repeated}.": checked.repeated,
+        f"Lines left out, because they are not valid: {len(checked.problems)}.": checked.problems,
     }
     return "\n".join(line for line, is_shown in lines.items() if is_shown)
 
@@ -195,13 +198,13 @@ def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
     if text is None and "body" not in columns:
         raise CommandError("Give --text or --file.", returncode=USAGE)
     dry_run = options["dry_run"] or backend.dry_run
+    numbers = list(dict.fromkeys(map(backend.read_recipient, numbers)))
+    batch = uuid4() if path or len(numbers) > 1 else None
     template = SMS(
-        text or "", "", options["sender"], tag=options["tag"], dry_run=dry_run, batch=uuid4()
+        text or "", "", options["sender"], tag=options["tag"], dry_run=dry_run, batch=batch
     )
     prefix = options["key"] or (f"csv:{path.name[:120]}" if path else "")
-    rows = rows_of(map(backend.read_recipient, numbers or []))
-    if path:
-        rows = partial(read_rows, path, encoding)
+    rows = partial(read_rows, path, encoding) if path else rows_of(numbers)
     return Mailing(backend, rows, template, prefix, own_prefix=options["key"])
 
 

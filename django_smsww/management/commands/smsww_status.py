@@ -1,7 +1,3 @@
-"""Report how sending goes, to people and to monitoring."""
-
-from __future__ import annotations
-
 import json
 import sys
 from argparse import ArgumentTypeError
@@ -14,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, router
 
-from django_smsww.clock import local_time
+from django_smsww.clock import local_time, rounded_up
 from django_smsww.management.console import USAGE, add_using, aliases_of
 from django_smsww.models import Message
 from django_smsww.operations import STATUSES, collect
@@ -26,27 +22,20 @@ Data = dict[str, Any]
 class Command(BaseCommand):
     help = (
         "Report how sending goes: messages that wait, are unknown or overdue; suspensions; "
-        "callbacks; the account. Exit codes: 0 all is well, 1 something needs a person, 2 "
+        "callbacks; the account. Exit codes: 0 nothing needs a person, 1 something does, 2 "
         "something could not be read."
     )
     requires_system_checks: list[str] = []  # it is most needed where something is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
         add_using(parser)
-        parser.add_argument("--json", action="store_true", help="write JSON, with stable keys")
-        parser.add_argument("--offline", action="store_true", help="make no request")
-        parser.add_argument(
-            "--probe",
-            action="store_true",
-            help="post a signed callback that does nothing to callback_url, as the gateway would",
-        )
-        parser.add_argument(
-            "--min-credit",
-            type=_amount,
-            default=MIN_CREDIT,
-            metavar="EUR",
-            help=f"the credit below which a person is needed (default: {MIN_CREDIT})",
-        )
+        add("--json", action="store_true", help="write JSON, with stable keys")
+        add("--offline", action="store_true", help="make no request")
+        probes = "post a signed callback that does nothing to callback_url, as the gateway would"
+        add("--probe", action="store_true", help=probes)
+        least = f"the credit below which a person is needed (default: {MIN_CREDIT})"
+        add("--min-credit", type=_amount, default=MIN_CREDIT, metavar="EUR", help=least)
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = self.collect(options)
@@ -92,10 +81,27 @@ def _lines(report: Data) -> Iterator[str]:
         for finding in one["findings"]:
             yield f"  {'!' if finding['level'] == 'attention' else '?'} {finding['text']}"
     yield {
-        "fine": "All is well.",
+        "fine": _all_is_well(list(report["aliases"].values())),
         "attention": "Something needs a person.",
         "unclear": "Not everything could be read.",
     }[report["status"]]
+
+
+def _all_is_well(aliases: list[Data]) -> str:
+    """Return the last line of a report without problems: how many messages still wait."""
+    records = [one["records"] for one in aliases if one["records"]]
+    names = ("due", "unknown", "unanswered")
+    due, unknown, unanswered = (sum(one[name]["count"] for one in records) for name in names)
+    queued = sum(one["waiting"]["QUEUED"] for one in records)
+    counts = {
+        "QUEUED waiting for smsww_worker": due,
+        # Not below 0: a worker may have sent some after `due` was read.
+        "QUEUED for a later time": max(queued - due, 0),
+        "UNKNOWN waiting for a callback or smsww_sync": unknown,
+        "SENDING waiting for an answer or the end of the lease": unanswered,
+    }
+    texts = [f"{count} {text}" for text, count in counts.items() if count]
+    return f"Nothing needs a person yet: {', '.join(texts)}." if texts else "All is well."
 
 
 def _about(one: Data) -> Iterator[str]:
@@ -122,8 +128,14 @@ def _messages(records: Data) -> Iterator[str]:
     yield f"last 24 hours: {_counts(records['last_day'])}"
     if due["count"]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
+    if count := records["unanswered"]["count"]:
+        until = _moment(rounded_up(records["unanswered"]["until"]))
+        yield (
+            f"unanswered: {count} SENDING; if the process died, smsww_worker makes them UNKNOWN "
+            f"after {until}"
+        )
     if count := records["leased"]["count"]:
-        until = _moment(records["leased"]["until"])
+        until = _moment(rounded_up(records["leased"]["until"]))
         yield f"leased: {count} by a worker; if it died, another one sends them after {until}"
     if unknown["count"]:
         yield f"unknown: {unknown['count']}, the oldest of {_moment(unknown['oldest_at'])}"
@@ -145,9 +157,12 @@ def _moment(moment: datetime | None) -> str:
 
 def _suspensions(suspensions: list[Data]) -> Iterator[str]:
     for one in suspensions:
+        if one["is_stop"]:
+            yield f"stopped batch: {one['batch']}, smsww_worker cancels its waiting messages"
+            continue
         scopes = {"alias": "everything", "batch": f"batch {one['batch']}", "text": "one text"}
-        until = f"until {_moment(one['until'])}" if one["until"] else "until smsww_resume"
-        yield f"suspended: {scopes.get(one['scope'], one['scope'])}, {until}"
+        until = _moment(rounded_up(one["until"])) if one["until"] else "smsww_resume"
+        yield f"suspended: {scopes.get(one['scope'], one['scope'])}, until {until}"
 
 
 def _signs_of_life(records: Data) -> Iterator[str]:
@@ -160,7 +175,9 @@ def _signs_of_life(records: Data) -> Iterator[str]:
 
 
 def _provider(provider: Data) -> Iterator[str]:
-    accepted = {True: "accepted", False: "refused", None: "no answer"}
+    status = provider["statuses"].get("token")
+    unclear = f"answered {status}" if status else "no answer"
+    accepted = {True: "accepted", False: "refused", None: unclear}
     yield f"token: {accepted[provider['token']['accepted']]} by the host ({provider['host']})"
     account = provider["account"]
     if account is None:

@@ -1,8 +1,5 @@
-"""Ask the provider what became of unknown and unfinished messages."""
-
-from __future__ import annotations
-
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_smsww.backends.base import BaseSMSBackend
+from django_smsww.clock import local_time
 from django_smsww.management.console import (
     USAGE,
     add_using,
@@ -26,53 +24,52 @@ from django_smsww.models.settlement import GRACE
 from django_smsww.operations.totals import keep_up
 from django_smsww.reconcile import (
     Adoption,
+    Reason,
     SyncReport,
     adopt_history,
     hold_after_restore,
     sync,
 )
 
-SHOWN_ORPHANS = 20
+MOST_SHOWN = 20
+A_TIME = "2030-01-31T12:00:00+00:00"
 
 
 class Command(BaseCommand):
     help = (
-        "Settle the messages whose outcome is unknown, refresh those that are not finished, and "
-        "fill in late prices. Run it from cron every few minutes, or with --interval as a "
-        "service. Exit codes: 0 done, 1 the provider could not be asked, 2 wrong arguments."
+        "Settle the messages whose outcome is unknown, update those that are not finished, and "
+        "fill in late prices. Run this command from cron every few minutes, or with --interval as "
+        "a service. Exit codes: 0 done, 1 a sync failed, 2 wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
         add_using(parser)
-        parser.add_argument(
-            "--after-restore",
-            metavar="SINCE",
-            help="a backup made at this time was restored (2030-01-31T12:00:00+00:00): hold what "
-            "is queued in it, since it may have been sent. Stop all workers before, and start "
-            "them after",
+        restored = (
+            f"a backup made at this time was restored ({A_TIME}): hold what is queued in it, since "
+            "it may have been sent. Stop all workers before, and start them after"
         )
-        parser.add_argument(
-            "--grace",
-            type=float,
-            default=GRACE.total_seconds(),
-            metavar="SECONDS",
-            help="how long an attempt may be still under way (default: %(default)g)",
+        add("--after-restore", metavar="SINCE", help=restored)
+        grace = (
+            "how long after a message became UNKNOWN its request may still be under way "
+            "(default: %(default)g)"
         )
-        parser.add_argument(
-            "--interval",
-            type=seconds,
-            metavar="SECONDS",
-            help="run again and again, so far apart, until SIGTERM or Ctrl-C",
-        )
-        parser.add_argument("--json", action="store_true", help="print one JSON object a run")
+        add("--grace", type=float, default=GRACE.total_seconds(), metavar="SECONDS", help=grace)
+        again = "run again and again, with so many seconds between, until SIGTERM or Ctrl-C"
+        add("--interval", type=seconds, metavar="SECONDS", help=again)
+        add("--json", action="store_true", help="print one JSON object for each run")
         history = parser.add_argument_group("the account's whole history")
         add = history.add_argument
         adopts = "then read all messages of the account, and store those that were sent elsewhere"
         add("--adopt", action="store_true", help=adopts)
         add("--since", type=moment, metavar="TIME", help="adopt no message from before this time")
-        content = "store their numbers and texts, too (default: neither)"
+        content = "store numbers and texts of these messages, too"
         add("--with-content", action="store_true", help=content)
-        add("--dry-run", action="store_true", help="count them; neither sync nor store anything")
+        add(
+            "--dry-run",
+            action="store_true",
+            help="only count these messages; do not sync, and store nothing",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         _check_adoption(options)
@@ -80,15 +77,15 @@ class Command(BaseCommand):
         if options["interval"] is None:
             failed = self.sync_all(aliases, since, options)
         elif since:
-            text = "--after-restore is for one run: leave --interval out."
+            text = "--after-restore is for a single run: leave --interval out."
             raise CommandError(text, returncode=USAGE)
         else:
             failed = self.repeat(aliases, options)
         if failed:
-            raise CommandError(f"The provider could not be asked for: {', '.join(failed)}.")
+            raise CommandError(f"The sync failed for: {', '.join(failed)}.")
 
     def repeat(self, aliases: list[str], options: dict[str, Any]) -> list[str]:
-        """Sync until stopped; return the aliases that failed in the last run."""
+        """Sync until SIGTERM or Ctrl-C. Return the aliases whose sync failed in the last run."""
         failed: list[str] = []
         with stop_signals() as stopped:
             while not stopped.is_set():
@@ -99,7 +96,7 @@ class Command(BaseCommand):
     def sync_all(
         self, aliases: list[str], since: datetime | None, options: dict[str, Any]
     ) -> list[str]:
-        """Sync each alias once; return those that failed."""
+        """Sync each alias once, and return the aliases whose sync failed."""
         backends = [find_backend(alias) for alias in aliases]
         # All rows are held before the first request, so that no worker can claim one meanwhile.
         held = [hold_after_restore(backend, since) if since else 0 for backend in backends]
@@ -113,7 +110,10 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias, then adopt if asked to: first settle the rows that could own entries."""
+        """Sync the alias. With --adopt, store messages of other programs after the sync.
+
+        The sync comes first to settle UNKNOWN messages, which --adopt could store a second time.
+        """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
         else:
@@ -145,13 +145,16 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({one.alias: one.as_dict() for one in reports}))
             return
+        aliases: dict[str, list[str]] = defaultdict(list)
         for report in reports if verbosity else ():
             for line in _lines(report, verbosity):
-                self.stdout.write(f"{report.alias}: {line}")
+                aliases[line].append(report.alias)
+        for line, names in aliases.items():
+            self.stdout.write(f"{', '.join(names)}: {line}")
 
 
 def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
-    """Yield the report in lines for people: none if there was nothing to do, so cron is silent."""
+    """Yield the lines of a report. If nothing changed, yield none, so that cron sends no mail."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
@@ -165,7 +168,7 @@ def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
         )
     yield from _troubles(report)
     if report.left:
-        yield f"{report.left} unfinished ones were left for the next run."
+        yield f"{report.left} unfinished messages were left for the next run."
     if report.error:
         yield f"ended early: {report.error}"  # without the gateway's words, which may quote a text
     if report.adoption:
@@ -183,7 +186,7 @@ def _of_adoption(adoption: Adoption) -> Iterator[str]:
         f"{adoption.stamped} with a reference of this project."
     )
     reasons = {
-        "may be ours, and are not settled: run --adopt again later": adoption.held_back,
+        "may be your own UNKNOWN messages: settle these, and run --adopt again": adoption.held_back,
         "are as old as messages that smsww_prune has deleted": adoption.pruned,
         "have no number or no time": adoption.unreadable,
     }
@@ -197,37 +200,44 @@ def _of_adoption(adoption: Adoption) -> Iterator[str]:
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
+    troubles: dict[str, list[Any]] = defaultdict(list)
     for reference, reason in report.still_unknown.items():
-        yield f"{reference}: {reason.value}."
-    for reference in report.missing:
-        yield f"{reference}: the provider says that it has no such message."
-    for reference in report.doubled:
-        yield f"{reference}: the provider's list shows it under a second id."
-    if orphans := report.orphans:
-        shown, more = ", ".join(orphans[:SHOWN_ORPHANS]), len(orphans) - SHOWN_ORPHANS
+        troubles[_why(report, reason)].append(reference)
+    troubles["The provider says that it has no such message"] = report.missing
+    troubles["The provider's list shows it under a second id"] = report.doubled
+    troubles["Sent after the backup, and without a row"] = report.orphans
+    for trouble, names in troubles.items():
+        shown, more = ", ".join(map(str, names[:MOST_SHOWN])), len(names) - MOST_SHOWN
         rest = f" and {more} more (see --json)" if more > 0 else ""
-        yield f"{len(orphans)} sent after the backup have no row: {shown}{rest}"
+        if names:
+            yield f"{trouble} ({len(names)}): {shown}{rest}"
+
+
+def _why(report: SyncReport, reason: Reason) -> str:
+    if reason is not Reason.TOO_EARLY or not report.retry_at:
+        return reason.value
+    ends_at = f"{local_time(report.retry_at):%Y-%m-%d %H:%M:%S %Z}".strip()
+    return f"{reason.value}; run smsww_sync again after {ends_at}"
 
 
 def _check_adoption(options: dict[str, Any]) -> None:
     for name in ("since", "with_content", "dry_run"):
         if options[name] and not options["adopt"]:
-            text = f"--{name.replace('_', '-')} is for --adopt: give both."
+            text = f"--{name.replace('_', '-')} works only with --adopt: add --adopt."
             raise CommandError(text, returncode=USAGE)
     for name in ("after_restore", "interval"):
         if options[name] and options["adopt"]:
-            text = f"--adopt is a run of its own: leave --{name.replace('_', '-')} out."
+            text = f"--adopt needs a run of its own: leave --{name.replace('_', '-')} out."
             raise CommandError(text, returncode=USAGE)
 
 
 def _moment(value: str | datetime | None) -> datetime | None:
-    """Read the argument of --after-restore; call_command may pass a datetime."""
+    """Parse the argument of --after-restore. `call_command()` may also pass a datetime."""
     try:
         moment = parse_datetime(value) if isinstance(value, str) else value
     except ValueError:  # written like a time, such as in a 13th month
         moment = None
     if value is not None and (moment is None or timezone.is_naive(moment)):
-        example = "2030-01-31T12:00:00+00:00"
-        text = f"--after-restore must be a time with its offset, such as {example}."
+        text = f"--after-restore must be a time with its offset, such as {A_TIME}."
         raise CommandError(text, returncode=USAGE)
     return moment

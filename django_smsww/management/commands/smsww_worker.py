@@ -1,7 +1,3 @@
-"""Send queued messages."""
-
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,66 +21,66 @@ from django_smsww.signals import message_failed
 from django_smsww.states import State
 from django_smsww.worker.queue import LEASE_ROWS, count_due, deliver_due
 
+WORDS = {
+    State.NEW: "Sent",
+    State.VALIDATED: "Dry runs",
+    State.FAILED: "Failed",
+    State.UNKNOWN: "Unknown",
+    State.CANCELLED: "Cancelled",
+    State.QUEUED: "Put back into the queue",
+}
+
 MANY = 5000
-"""How many messages a single alias sends before the command looks at signals again."""
+"""How many messages one call of `sweep()` sends at most, if the command serves only one alias."""
 
 
 class Command(BaseCommand):
     help = (
-        "Send the due messages of the queue, and end those that a dead process left. Run it as a "
-        "service, or from cron with --once. On SIGTERM or Ctrl-C it waits for the requests under "
-        "way, and puts the other messages back into the queue."
+        "Send the due messages of the queue, and decide what became of the messages of dead "
+        "processes. Run this command as a service, or from cron with --once. After SIGTERM or "
+        "Ctrl-C it waits for the requests under way, and puts the other messages back into the "
+        "queue."
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.failures: Counter[tuple[str, str]] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()
         self.paused: set[str] = set()
         self.is_silent = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_using(parser)
         parser.add_argument("--once", action="store_true", help="end when nothing is due")
-        parser.add_argument(
-            "--interval",
-            type=seconds,
-            default=2.0,
-            metavar="SECONDS",
-            help="how long to wait when nothing is due (default: 2)",
-        )
+        text = "how long to wait when nothing is due (default: 2)"
+        parser.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help=text)
 
     def handle(self, *args: Any, **options: Any) -> None:
         aliases, self.is_silent = aliases_of(options), not options["verbosity"]
-        with stop_signals() as stopped, counted_failures(self.failures):
+        with stop_signals() as stopped, counted_failures(self.counts):
             self.work(aliases, stopped, None if options["once"] else options["interval"])
 
     def work(self, aliases: list[str], stopped: Event, interval: float | None) -> None:
-        """Send until stopped or, without an interval, until nothing is due."""
-        total = 0
+        """Send due messages until a signal comes. Without `interval`, also end if none is due."""
         while not stopped.is_set():
             taken = self.sweep_all(aliases, stopped.is_set, is_service=interval is not None)
-            total += taken
             if taken:
                 continue
-            self.report(total)
-            total = 0
+            self.report()
             if interval is None:
                 break
             stopped.wait(interval)
-        self.report(total)
+        self.report()
 
-    def report(self, total: int) -> None:
-        """Say what was done since the last report; if that was nothing, write nothing."""
-        failures = sorted(self.failures.items())
-        self.failures.clear()
-        if total or failures:
-            self.write(f"{total} messages taken from the queue.")
-        for (state, code), count in failures:
-            how = "Unknown" if state == State.UNKNOWN else "Failed"
-            self.write(f"{how}: {count} ({code}).")
+    def report(self) -> None:
+        """Write how many messages were handled since the last report, by state and error code."""
+        for state, word in WORDS.items():
+            codes = {code: n for (found, code), n in self.counts.items() if found == state and n}
+            for code, count in sorted(codes.items()):
+                self.write(f"{word}: {count} ({code})." if code else f"{word}: {count}.")
+        self.counts.clear()
 
     def name_paused(self, paused: set[str]) -> None:
-        """Name an alias when its pause begins, and when that is over."""
+        """Write which aliases were paused since the last call, and which are no longer paused."""
         for alias in sorted(paused ^ self.paused):
             says = "paused: smsww_status says why" if alias in paused else "no longer paused"
             self.write(f"{alias} is {says}.")
@@ -95,10 +91,10 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
-        """Send a block of each alias. A service goes on when a lost database is back.
+        """Send some due messages of each alias, and return how many were taken from the queue.
 
-        Messages that were under way then become UNKNOWN when their lease ends, as if this process
-        had died.
+        If the connection to the database is lost, return 0 for a service. With --once, raise a
+        CommandError. Messages whose requests had begun become UNKNOWN when their lease ends.
         """
         try:
             # A long queue of one alias must not delay the messages of the others.
@@ -122,13 +118,19 @@ class Command(BaseCommand):
         using = router.db_for_write(Message)
         with progress(total=lambda: count_due(backend, using, limit)) as advance:
             return deliver_due(
-                backend, using=using, limit=limit, stop=stop, progress=advance, on_pause=on_pause
+                backend,
+                using=using,
+                limit=limit,
+                stop=stop,
+                progress=advance,
+                on_pause=on_pause,
+                counts=self.counts,
             )
 
 
 @contextmanager
 def counted_failures(counts: Counter[tuple[str, str]]) -> Iterator[None]:
-    """Count the messages that end FAILED or UNKNOWN in this process, by state and code."""
+    """Count the messages that become FAILED or UNKNOWN in this process, by state and error code."""
 
     def note(sender: type[Message], message: Message, state: State, **extra: Any) -> None:
         counts[state, message.error_code or message.error] += 1

@@ -1,7 +1,5 @@
 """Clients of the API, and what they may do."""
 
-from __future__ import annotations
-
 from threading import Barrier, Thread
 
 import pytest

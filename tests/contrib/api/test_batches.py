@@ -1,7 +1,5 @@
 """Mass sends over REST, and the do-not-send list."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from functools import partial
 

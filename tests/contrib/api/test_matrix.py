@@ -1,7 +1,5 @@
 """Every permission on every address: with all that an action asks for it works, without one not."""
 
-from __future__ import annotations
-
 import pytest
 from django.urls import NoReverseMatch, get_resolver, reverse
 

@@ -1,7 +1,5 @@
 """The history over REST: what users see of it, and find in it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID

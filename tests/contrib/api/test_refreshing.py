@@ -1,7 +1,5 @@
 """A look-up over REST: it asks the gateway about one message, and sends nothing."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

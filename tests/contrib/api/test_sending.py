@@ -1,7 +1,5 @@
 """Sending over REST: a repeated request sends nothing twice, and each status says what happened."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
@@ -126,6 +124,12 @@ def test_what_was_certainly_not_sent_is_tried_again_by_the_same_key(sender, gate
     assert (Message.objects.count(), len(gateway.sent)) == (1, 2)
 
 
+def test_an_answered_503_is_not_said_to_be_an_unreached_gateway(sender, gateway):
+    gateway.answer = raises(SMSUnavailable(status=503))
+    said = "The gateway did not accept the message; nothing was sent"
+    assert post(sender).data["detail"] == said
+
+
 def test_a_dry_run_without_an_answer_is_tried_again(sender, gateway):
     gateway.answer = raises(SMSOutcomeUnknown())
     assert post(sender, HELLO | {"dry_run": True}).status_code == 503
@@ -162,7 +166,7 @@ def test_a_queued_message_is_accepted_and_can_be_cancelled(sender, gateway):
 def test_a_message_that_has_left_cannot_be_cancelled(sender):
     location = post(sender).headers["Location"]
     response = post(sender, {}, key="", path=f"{location}cancel/")
-    assert (response.status_code, response.data["detail"]) == (409, "It does not wait to be sent.")
+    assert (response.status_code, response.data["detail"]) == (409, "It is not in the queue.")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Verifying numbers over REST."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

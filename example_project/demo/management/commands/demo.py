@@ -1,11 +1,9 @@
 """The whole loop on this machine: send, receive callbacks, browse."""
 
-from __future__ import annotations
-
 import logging
+import shlex
 import signal
 import sys
-import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -26,6 +24,8 @@ from ...scenario import TOTAL, Sent, send_everything
 from ...site import Site
 
 PASSWORD = "admin"  # noqa: S105  for this machine only, and shown on the screen
+ENVIRONMENT = "demo"
+"""The demo leaves rows of other environments alone, such as those for the gateway."""
 STATE_DELAY = 0.3
 TIMEOUT = 3.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total}"
@@ -70,12 +70,11 @@ class Command(BaseCommand):
         found = differences(sent, simulator.ledger())
         self.report(found)
         if not options["once"]:
-            self.serve(site)
+            self.serve(simulator, site)
         elif found:
             sys.exit(1)
 
     def report(self, found: Sequence[str]) -> None:
-        """Print the differences, or that there are none."""
         if found:
             self.stdout.write(self.style.ERROR("Not as expected:"))
             self.stdout.write("\n".join(f"  {one}" for one in found))
@@ -83,14 +82,16 @@ class Command(BaseCommand):
         text = "Every message is in the state that its test number stands for."
         self.stdout.write(self.style.SUCCESS(text))
 
-    def serve(self, site: Site) -> None:
-        """Serve until Ctrl-C."""
+    def serve(self, simulator: SimulatorProcess, site: Site) -> None:
         self.stdout.write(f"\nThe messages:    {site.url}/admin/django_smsww/message/")
         self.stdout.write(f"  {describe_admin()}")
         self.stdout.write(f"The telephones:  {site.url}/phones/")
         self.stdout.write(f"The database:    {Message.objects.count()} messages by now")
-        self.stdout.write("\nCtrl-C ends both.")
-        threading.Event().wait()
+        self.stdout.write("\nOther commands need the variables of the demo, for example:")
+        self.stdout.write(f"  {command_line(simulator, site)}")
+        self.stdout.write("\nCtrl-C ends all of them, and the worker that sends queued messages.")
+        call_command("smsww_worker", verbosity=0)
+        self.stdout.write("\nStopped.")
 
 
 def prepare_database() -> None:
@@ -102,14 +103,21 @@ def prepare_database() -> None:
 
 
 def describe_admin() -> str:
-    """Describe the log-in; a changed password stays as it is."""
+    """Describe the log-in. The demo does not reset a changed password."""
     admin = get_user_model()._default_manager.get(username="admin")
     known = admin.check_password(PASSWORD)
     return f"User admin, password {PASSWORD}" if known else "User admin, with your password"
 
 
+def command_line(simulator: SimulatorProcess, site: Site) -> str:
+    """Return the shell command that shows the status of the demo from another terminal."""
+    address = f"{simulator.url.replace('http', 'simulator')}?environment={ENVIRONMENT}"
+    variables = f"SITE_URL={site.url} SMS_URL={shlex.quote(address)}"
+    return f"{variables} {shlex.join([sys.executable, sys.argv[0], 'smsww_status'])}"
+
+
 def open_site(port: int | None) -> Site:
-    """Return the site on this port; without one on 8000, or else on a free port."""
+    """Return the site on this port; by default on 8000, or on a free port if 8000 is taken."""
     try:
         return Site(8000 if port is None else port)
     except OSError as error:
@@ -133,17 +141,16 @@ def open_simulator(port: int) -> Iterator[SimulatorProcess]:
 
 
 def use(simulator: SimulatorProcess, site: Site) -> None:
-    """Set SMSWW to both. Backends read it at each use, and none is in use yet."""
+    """Point SMSWW to the simulator and the site. Backends read the setting at each use."""
     settings.SMSWW = {
         "default": {
             "BACKEND": "django_smsww.backends.openapi.SMSBackend",
-            # The demo never speaks to the real gateway, also if the environment has a token.
+            # The demo never speaks to the real gateway, even if the environment has a token.
             "OPTIONS": {
                 "token": "simulator",
                 "host": simulator.url,
                 "callback_url": f"{site.url}/sms/callback/",
-                # The demo leaves rows of other environments alone, such as those for the gateway.
-                "environment": "demo",
+                "environment": ENVIRONMENT,
                 "timeout": TIMEOUT,
                 # The site refuses forged callbacks each time, and the demo waits for the last.
                 "callback_retry": 2,

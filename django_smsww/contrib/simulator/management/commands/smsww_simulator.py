@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from argparse import ArgumentParser
 from typing import Any
 
@@ -26,8 +24,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not (settings.DEBUG or options["force_simulator"] or options["numbers"]):
             raise CommandError(
-                "The simulator only pretends to send. DEBUG is off, so this may be production: "
-                "start it with --force if you mean it."
+                "The simulator only pretends to send. DEBUG is off, so this may be production. To "
+                "start it nevertheless, use --force."
             )
         try:
             execute(options)

@@ -1,7 +1,5 @@
 """The timeline of a message: its steps in order, with the time between them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,34 +11,34 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ...gateway.payload import read_money
-from ...models import Callback, Event, Message
-from ...models.viewer import HIDDEN, Viewer
-from ..formatting import (
+from ..gateway.payload import read_money
+from ..models import Callback, Event, Message
+from ..models.viewer import HIDDEN, Viewer
+from .advice import error_in_words
+from .formatting import (
     admin_url,
     badge,
     duration,
-    error_name,
     exact_moment,
     kept_text,
     link_url,
     money,
 )
-from ..text import visible
+from .text import visible
 
 MOST_SHOWN = 100
-"""A page shows so many callbacks and events, the newest."""
+"""A page shows only the newest callbacks and the newest events, at most this many of each."""
 
 Text = str | Promise
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A step.
+    """A step of the timeline.
 
     Attributes:
-        after: the time since the step before.
-        link: the address and the name of another row.
+        after: the time since the previous step; "" for the first step.
+        link: the URL and the text of a link to another row.
     """
 
     at: datetime
@@ -57,7 +55,7 @@ class Entry:
 
 
 def timeline(message: Message, viewer: Viewer, site: str) -> list[Entry]:
-    """Return the known steps, the earliest first."""
+    """Return the known steps of the message, the earliest first."""
     entries = [
         *_from_row(message, site),
         *_from_events(message, viewer),
@@ -71,19 +69,19 @@ def timeline(message: Message, viewer: Viewer, site: str) -> list[Entry]:
 
 
 def _from_row(message: Message, site: str) -> Iterator[Entry]:
-    """Yield the times of the row, and its neighbours in the chain of resends."""
+    """Yield the steps that the row of the message records, such as "Created" and "Resent"."""
     origin, newer = message.resend_of, getattr(message, "resent_as", None)
     title = _("Created as a resend") if origin else _("Created")
     yield Entry(
         message.created_at, title, by=str(message.created_by or ""), link=_link(origin, site)
     )
-    if message.claimed_at:
+    if message.claimed_at and message.attempts:  # an attempt that was put back does not count
         attempt = gettext("Attempt %d") % message.attempts
         yield Entry(message.claimed_at, _("Handed over"), details=(attempt,))
     if message.sent_at:
-        yield Entry(message.sent_at, _("Sent, says the gateway"))
+        yield Entry(message.sent_at, _("Sent, according to the gateway"))
     if message.delivered_at:
-        yield Entry(message.delivered_at, _("Delivered, says the gateway"))
+        yield Entry(message.delivered_at, _("Delivered, according to the gateway"))
     if newer:
         user, state = str(newer.created_by or ""), badge(newer.state)
         yield Entry(newer.created_at, _("Resent"), state, by=user, link=_link(newer, site))
@@ -94,7 +92,7 @@ def _link(row: Message | None, site: str) -> tuple[str, Text] | None:
 
 
 def _from_events(message: Message, viewer: Viewer) -> Iterator[Entry]:
-    """Yield our own attempts and the decisions of people."""
+    """Yield the events of the message, such as send attempts and decisions of users."""
     for event in _newest(message.events.select_related("user")):
         yield Entry(
             event.created_at,
@@ -107,7 +105,7 @@ def _from_events(message: Message, viewer: Viewer) -> Iterator[Entry]:
 
 def _event_details(event: Event, viewer: Viewer) -> Iterator[Text]:
     if event.error:
-        yield error_name(event.error, event.error_status)
+        yield error_in_words(event.error, event.error_code, event.error_status)
     if not viewer.may_read_error(event):
         return
     status = f"HTTP {event.error_status}" if event.error_status else ""
@@ -117,7 +115,7 @@ def _event_details(event: Event, viewer: Viewer) -> Iterator[Text]:
 
 
 def _from_callbacks(message: Message, viewer: Viewer, site: str) -> Iterator[Entry]:
-    """Yield the callbacks and look-ups, each with the price if it has changed."""
+    """Yield the callbacks and look-ups. A price is shown only when it is new or has changed."""
     said = message.callbacks.defer("payload").annotate(
         said_price=F("payload__totalPrice"), found_price=F("payload__total_price")
     )
@@ -156,5 +154,5 @@ def _callback_details(
 
 
 def _newest(rows: QuerySet[Any]) -> Iterable[Any]:
-    """Return the newest rows, the earliest of them first."""
+    """Return the newest `MOST_SHOWN` rows, ordered from old to new."""
     return list(rows.order_by("-pk")[:MOST_SHOWN])[::-1]

@@ -1,1 +1,0 @@
-"""The change view of a message: its advice and its timeline."""
