@@ -194,7 +194,7 @@ def test_a_code_that_waits_too_long_is_not_sent(gateway, device):
     device.generate_challenge()
     [message] = Message.objects.all()
     assert message.expires_at == device.valid_until
-    Message.objects.update(expires_at=timezone.now())
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     deliver_due(sms_backends.default, using="default")
     message.refresh_from_db()
     assert (message.state, message.error_code) == ("FAILED", "expired_unsent")

@@ -124,7 +124,7 @@ def test_queued_messages_beyond_the_cap_wait_for_the_next_day(gateway, at):
         ("SMSLimited", 0, None)
     }
     at(2026, 7, 1, 22, 0)
-    Message.objects.update(next_attempt_at=timezone.now())
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
     sweep()
     assert len(gateway.sent) == 4
 

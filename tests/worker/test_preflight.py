@@ -215,7 +215,7 @@ def test_queued_messages_leave_when_the_gateway_is_back(gateway, on_dry_run):
     send_mass_sms("Hello", NUMBERS[:30])
     sweep()
     on_dry_run(None, numbers=())
-    Message.objects.update(next_attempt_at=timezone.now())
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
     sweep()
     assert (states(), len(dry_runs(gateway))) == ({"NEW"}, 2)
 

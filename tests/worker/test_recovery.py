@@ -341,7 +341,7 @@ def test_a_call_that_sends_many_waits_for_its_first_message(gateway, error, stat
 def test_a_message_that_cannot_leave_lets_another_try(gateway):
     rows = queued(gateway, 5, concurrency=1)
     paused()
-    Message.objects.filter(pk=rows[0].pk).update(expires_at=timezone.now())
+    Message.objects.filter(pk=rows[0].pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     Message.objects.exclude(pk=rows[0].pk).update(attempts=1)
     sweep()
     assert states() == {"FAILED": 1, "NEW": 4}
