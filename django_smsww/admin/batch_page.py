@@ -57,7 +57,7 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         stop=stop,
         made=made,
         is_live=figures.waiting and "still" not in request.GET,
-        text=_text(rows, viewer),
+        text=_text(groups, viewer),
         messages_name=Message._meta.verbose_name_plural,
         list_page=messages_page and f"{messages_page}?batch={batch}",
         may_resend=_may_resend(request) and to_resend(rows).exists(),
@@ -76,9 +76,11 @@ def _may_resend(request: HttpRequest) -> bool:
     return request.user.has_perms([f"django_smsww.{name}" for name in names])
 
 
-def _text(rows: MessageQuerySet, viewer: Viewer) -> Any:
+def _text(groups: list[dict[str, Any]], viewer: Viewer) -> Any:
     """Return the beginning of the first message's text, masked if the viewer may not see texts."""
-    first = rows.only("body", "scrubbed").order_by("pk").first()
+    # Not "the first of the batch": for that, PostgreSQL may walk through the rows of other batches.
+    oldest = min(each["oldest"] for each in groups)
+    first = Message.objects.filter(pk=oldest).only("body", "scrubbed").first()
     return excerpt_of(first) if first and viewer.sees_content else HIDDEN
 
 
@@ -134,6 +136,7 @@ def _groups(rows: MessageQuerySet) -> list[dict[str, Any]]:
         begun=Min("created_at"),
         due=Min("next_attempt_at"),
         moved=Max("updated_at"),
+        oldest=Min("pk"),
         newest=Max("pk"),
     )
     return list(sums)

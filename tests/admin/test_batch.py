@@ -38,6 +38,12 @@ from ..support.plans import reads
 BATCH = uuid4()
 PAGE = admin_url("batch_page", BATCH)
 STOP = admin_url("batch_stop", BATCH)
+RESEND_ALL = {
+    "action": "resend_all",
+    "select_across": "1",
+    "_selected_action": "0",
+    "newest": "9" * 9,
+}
 LONG_AGO = timezone.now() - timedelta(days=400)
 pytestmark = pytest.mark.django_db
 
@@ -337,6 +343,19 @@ def test_a_batch_among_many_messages_is_read_by_its_index(browser, batch, make_m
     assert [[(one.verb, one.index) for one in plan] for plan in plans] == [begun] * 4
     joined = [reads(sql, "T2") for sql in grouped]
     assert [one.verb for plan in joined for one in plan] == ["SEARCH"] * 2
+
+
+def test_no_page_asks_for_the_first_message_of_a_batch_by_its_key(browser, batch, queries):
+    """PostgreSQL may walk through the keys of all messages until it meets one of this batch."""
+    with queries:
+        browser.get(PAGE)
+        browser.get(STOP)
+        browser.post(STOP, {"reason": "wrong text"})
+        browser.post(f"{admin_url('message_changelist')}?batch={BATCH}", RESEND_ALL)
+    assert LogEntry.objects.count() == 2
+    said = [each["sql"].replace("`", '"') for each in queries]
+    assert [sql for sql in said if re.search(r'"batch" = \S+ LIMIT 1$', sql)]
+    assert not [sql for sql in said if re.search(r'"batch" = .*ORDER BY \S*"id"', sql)]
 
 
 def test_the_log_names_the_batch_alone(browser, batch):

@@ -83,6 +83,7 @@ def _tell(model_admin: ReadOnlyAdmin, request: HttpRequest, report: ResendReport
     if report.failed:
         text = ngettext("%d failed immediately.", "%d failed immediately.", report.failed)
         say(request, text % report.failed, messages.WARNING)
-    if first := Message.objects.filter(batch=report.batch).first():
+    # Any of them, without an order: for "the first", PostgreSQL may walk through the whole table.
+    for row in Message.objects.filter(batch=report.batch)[:1]:
         deed = gettext("Resent a list as a batch")
-        model_admin.log(request, first, deed, name=report.batch, flag=ADDITION)
+        model_admin.log(request, row, deed, name=report.batch, flag=ADDITION)
