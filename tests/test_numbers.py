@@ -238,7 +238,7 @@ def test_the_admin_and_the_commands_find_each_spelling(british, typed):
         assert find(Message.objects.all(), typed, exact=exact).rows.get() == message
     output = StringIO()
     call_command("smsww_prune", "--erase", typed, "--dry-run", stdout=output)
-    assert output.getvalue() == "1 messages would be erased. Nothing was changed.\n"
+    assert output.getvalue() == "1 message would be erased. Nothing was changed.\n"
 
 
 @pytest.mark.django_db

@@ -186,6 +186,10 @@ SETTLED_AS_SENT = _(
     "A person settled it as sent, and gave a reason, which the timeline shows. A callback may "
     "still tell what became of it."
 )
+ASKED = _(
+    "It may have been sent, or not: the gateway was asked, and its answer did not decide it. Ask "
+    "again later; or settle the message, if you know what became of it."
+)
 RETRIED = _("It waits to be sent. A worker tries it again by itself, from {} on.")
 RETRIED_SOON = _("It waits to be sent. A worker tries it again by itself soon.")
 DRY_RUN_FAILED = _(
@@ -290,6 +294,8 @@ def advise(message: Message) -> Promise | str:
         return FROM_ELSEWHERE
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
+    if message.state == State.UNKNOWN and _was_looked_up(message):
+        return ASKED
     by_code = message.state == State.UNKNOWN and message.error_code in BY_CODE
     if message.state == State.FAILED or by_code:
         return explain(message).advice
@@ -325,6 +331,12 @@ def _waits_for_dry_run(message: Message) -> bool:
     """Whether a queued message waits because the dry run before its mass send failed."""
     is_of_gateway = issubclass(error_kind(message.error), SMSUnavailable)
     return message.preflight and not message.attempts and is_of_gateway
+
+
+def _was_looked_up(message: Message) -> bool:
+    """Whether the gateway was asked about the message since the last attempt to send it."""
+    asked, tried = message.checked_at, message.claimed_at
+    return asked is not None and (tried is None or asked > tried)
 
 
 def _is_settled_as_sent(message: Message) -> bool:

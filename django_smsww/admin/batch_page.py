@@ -156,9 +156,11 @@ def _sums(groups: list[dict[str, Any]], viewer: Viewer) -> dict[str, Any]:
 
 
 def _costs(groups: list[dict[str, Any]]) -> dict[str, str]:
-    paid = sum((each["paid"] or Decimal(0) for each in groups), Decimal(0))
-    fined = [each["fined"] for each in groups if each["fined"] is not None]
-    return {"cost": money(paid), "fined": money(sum(fined, Decimal(0))) if fined else ""}
+    def total(name: str) -> str:
+        known = [each[name] for each in groups if each[name] is not None]
+        return money(sum(known, Decimal(0))) if known else ""
+
+    return {"cost": total("paid"), "fined": total("fined")}
 
 
 def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:

@@ -79,7 +79,8 @@ def check_host(**kwargs: Any) -> Messages:
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS['host'] is this machine, so messages go to a simulator.",
-            hint="Nothing reaches a telephone. Leave 'host' out, or write 'production'.",
+            hint="Nothing reaches a telephone. Leave 'host' out, or write 'production'; in a URL: "
+            "openapi://TOKEN@production.",
             id="smsww.W004",
         )
         for alias, _ in outward_backends()

@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -51,6 +52,11 @@ def find_backend(alias: str) -> BaseSMSBackend:
         return sms_backends[alias]
     except SMSBackendDoesNotExist as error:
         raise CommandError(str(error), returncode=USAGE) from error
+
+
+def counted(number: int, thing: str = "message") -> str:
+    """Return the number with the noun: "1 message", "2 messages"."""
+    return f"{number} {thing}{pluralize(number)}"
 
 
 def agreed(question: str) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from django_smsww import SendResult, SMSUnavailable, State
-from django_smsww.models import Event
+from django_smsww.models import Event, Message
 from django_smsww.reconcile.report import Reason
 
 from ..support.people import (
@@ -97,6 +97,10 @@ def test_refresh_says_why_it_is_still_unknown(browser, unknown, provider):
     assert notices(answer) == [said]
     message.refresh_from_db()
     assert message.error_text in {reason.value for reason in Reason}
+    asked = "the gateway was asked, and its answer did not decide it."
+    assert not missing(browser.get(page(message)), asked)
+    Message.objects.update(claimed_at=timezone.now())  # sent again since then
+    assert missing(browser.get(page(message)), asked)
 
 
 def test_refresh_says_from_when_a_message_can_be_settled(browser, fresh, provider):
@@ -128,7 +132,9 @@ def test_a_gateway_that_is_away_is_not_asked_again(browser, make_message, provid
     answer = browser.post(action_page("refresh"), selection(*rows), follow=True)
     assert provider.asked == ["p1"]
     assert "The gateway is away" in notices(answer)[0]
-    assert notices(answer)[1].startswith("2 were skipped")
+    links = "; ".join(f'<a href="{page(row)}">{row}</a>' for row in rows[1:])
+    said = "Not tried, because the gateway failed on the previous message: "
+    assert notices(answer)[1] == said + links
 
 
 def test_a_gateway_that_answers_503_is_not_said_to_give_no_answer(browser, make_message, provider):

@@ -278,6 +278,11 @@ def test_the_cost_of_a_batch_shows_no_error_of_floats(browser, make_message):
     assert not missing(browser.get(PAGE), "Cost, as far as is known: 0.207 EUR.")
 
 
+def test_the_cost_of_a_batch_is_not_named_before_one_is_known(browser, make_message):
+    make_message(batch=BATCH)
+    assert missing(browser.get(PAGE), "as far as is known")
+
+
 def test_what_a_worker_takes_after_the_stop_is_not_sent(browser, batch, make_message, smsoutbox):
     browser.post(STOP)
     late = make_message(batch=BATCH)

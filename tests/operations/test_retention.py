@@ -84,7 +84,7 @@ def old_message(make_message):
 
 def test_scrubbing_forgets_what_is_personal_and_keeps_the_rest(old_message):
     message = old_message(key="invoice-42")
-    assert prune("--scrub-after", "90") == "1 messages scrubbed.\n"
+    assert prune("--scrub-after", "90") == "1 message scrubbed.\n"
     row = Message.objects.get()
     assert (row.recipient, row.body, row.custom, row.scrubbed) == ("+39…", "", {}, True)
     assert (row.error_text, row.blocklisted_reason) == ("", "")
@@ -189,7 +189,7 @@ def test_a_later_run_adds_to_the_totals_of_the_day(old_message):
 
 def test_dry_runs_are_in_no_total(old_message):
     old_message(state=State.VALIDATED, dry_run=True)
-    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert prune("--delete-after", "90") == "1 message deleted.\n"
     assert not DailyTotal.objects.exists()
 
 
@@ -207,9 +207,9 @@ def test_what_left_beside_an_unknown_message_waits_until_that_is_settled(old_mes
     old_message(days=100)
     old_message(days=102)
     unknown = old_message(days=100, state=State.UNKNOWN)
-    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert prune("--delete-after", "90") == "1 message deleted.\n"
     unknown.delete()
-    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert prune("--delete-after", "90") == "1 message deleted.\n"
 
 
 SHOP = """
@@ -315,8 +315,8 @@ def test_a_dry_run_counts_and_changes_nothing(old_message):
     old_message()
     output = prune("--scrub-after", "90", "--delete-after", "90", "--dry-run")
     assert output.splitlines() == [
-        "1 messages would be deleted. Nothing was changed.",
-        "1 messages would be scrubbed. Nothing was changed.",
+        "1 message would be deleted. Nothing was changed.",
+        "1 message would be scrubbed. Nothing was changed.",
     ]
     assert Message.objects.get().recipient == NUMBER
 
@@ -402,7 +402,7 @@ def test_erasing_leaves_nothing_of_the_number_but_counts_and_costs(old_message):
     old_message(days=1, key=f"k-{NUMBER}")
     other = old_message(recipient=OTHER)
     Event.objects.update(reason="asked by Mario")
-    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    assert prune("--erase", NUMBER, "--no-input") == "1 message erased.\n"
     row = Message.objects.exclude(pk=other.pk).get()
     held = (row.recipient, row.fingerprint, row.key, row.total_price)
     assert held == ("+39…", "", None, Decimal("0.10"))
@@ -438,7 +438,7 @@ def test_erasing_asks_first(old_message, monkeypatch, answer):
 def test_a_number_is_erased_where_messages_were_redirected_to_it(old_message):
     old_message(recipient="+34600000000", redirected_to=NUMBER)
     assert NUMBER not in prune("--export", "+34600000000")
-    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    assert prune("--erase", NUMBER, "--no-input") == "1 message erased.\n"
     assert Message.objects.get().redirected_to is None
 
 
@@ -533,10 +533,10 @@ def foreign(make_message):
 def test_they_are_as_old_as_the_gateway_says_whatever_became_of_them(foreign, ended):
     foreign(89, **ended)
     old = foreign(91, **ended)
-    assert prune("--scrub-after", "90") == "1 messages scrubbed.\n"
+    assert prune("--scrub-after", "90") == "1 message scrubbed.\n"
     old.refresh_from_db()
     assert (old.recipient, old.body, old.scrubbed) == ("+39…", "", True)
-    assert prune("--delete-after", "90") == "1 messages deleted.\n"
+    assert prune("--delete-after", "90") == "1 message deleted.\n"
     assert DailyTotal.objects.groups().get().origin == "elsewhere"
 
 
@@ -549,5 +549,5 @@ def test_they_are_told_and_erased_by_their_number(foreign):
     foreign()
     [held] = json.loads(prune("--export", NUMBER))["messages"]
     assert (held["origin"], held["body"]) == ("elsewhere", "Hello")
-    assert prune("--erase", NUMBER, "--no-input") == "1 messages erased.\n"
+    assert prune("--erase", NUMBER, "--no-input") == "1 message erased.\n"
     assert json.loads(prune("--export", NUMBER))["messages"] == []

@@ -168,7 +168,7 @@ def test_messages_are_named_by_tag_batch_error_and_time(failed, arguments):
     other = {"tag": "", "error": "SMSRefused", "created_at": there + timedelta(days=1)}
     old = failed(**named)
     failed(**other)
-    assert "1 messages queued as batch" in command(*arguments)
+    assert "1 message queued as batch" in command(*arguments)
     assert [row.resend_of for row in new_rows()] == [old]
 
 
@@ -188,7 +188,7 @@ def test_it_ends_with_an_error_where_some_fail_at_once(failed):
     with pytest.raises(CommandError, match="1 failed immediately") as caught:
         command("--tag", "news")
     assert caught.value.returncode == 1
-    assert "1 messages queued" in command.said
+    assert "1 message queued" in command.said
 
 
 def test_it_asks_first(failed, monkeypatch):

@@ -1,7 +1,7 @@
 """The pages of the actions: GET asks for confirmation, and POST carries out the action."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,13 +146,12 @@ class ActionPage:
         ready = [row for row, reason in reasons if not reason]
         skipped = Counter(str(reason) for _row, reason in reasons if reason)
         results = list(self._results(ready, answers))
-        if left := len(ready) - len(results):
-            skipped[gettext("Not tried, because the gateway failed on the previous message.")] += (
-                left
-            )
         skipped.update(str(result.problem) for result in results if result.row is None)
         done = [result for result in results if result.row]
         self._report(done, skipped)
+        if left := ready[len(results) :]:
+            text = gettext("Not tried, because the gateway failed on the previous message: {}")
+            self._say(format_html(text, self._links((row, "") for row in left)), messages.WARNING)
         return bool(done)
 
     def _results(self, rows: list[Message], answers: dict[str, Any]) -> Iterator[Result]:
@@ -170,15 +169,17 @@ class ActionPage:
             self._say(self.action.done % done, messages.SUCCESS)
         if failed:
             text = gettext("An error occurred for these messages: {}")
-            self._say(format_html(text, self._links(failed)), messages.WARNING)
+            found = ((result.row, f" ({result.problem})") for result in failed if result.row)
+            self._say(format_html(text, self._links(found)), messages.WARNING)
         for reason, times in skipped.items():
             text = ngettext("%(n)d was skipped: %(why)s", "%(n)d were skipped: %(why)s", times)
             self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
-    def _links(self, results: list[Result]) -> str:
+    def _links(self, found: Iterable[tuple[Message, str]]) -> str:
+        """Return links to messages, each with the words that follow the link."""
         url = self.model_admin.view_url
-        rows = ((url("change", one.row.pk), one.row, one.problem) for one in results if one.row)
-        return format_html_join("; ", '<a href="{}">{}</a> ({})', rows)
+        parts = ((url("change", row.pk), row, words) for row, words in found)
+        return format_html_join("; ", '<a href="{}">{}</a>{}', parts)
 
     def _are_too_many(self, chosen: Collection[Any]) -> bool:
         if len(chosen) <= self.action.most:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import router
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 
 from ...backends.base import BaseSMSBackend
@@ -19,7 +20,7 @@ from ...models import Heartbeat, Message, Suppression, Suspension, fingerprint
 from ...numbers import is_known, read_number
 from ...segments import count_segments
 from ...sending.dispatch import MOST_AT_ONCE
-from ...sending.files import Cell, masked
+from ...sending.files import Cell
 from ...sending.resending import Estimate, estimate_messages
 from ...sms import SMS
 from ...states import UNFINISHED, State
@@ -82,7 +83,7 @@ class Draft:
         place = gettext("Line %(line)d, column %(column)s, “%(value)s”:") % {
             "line": cell.line,
             "column": cell.column,
-            "value": masked(cell.value),
+            "value": Truncator(cell.value).chars(20),
         }
         self.problems.append((cell.line, f"{place} {text}"))
 

@@ -4,7 +4,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
-from django_smsww.management.console import find_backend
+from django_smsww.management.console import counted, find_backend
 from django_smsww.models import Suspension
 from django_smsww.models.batch import stop_batch
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         environment, using = find_backend(alias).environment, router.db_for_write(Suspension)
         if stop and batch:
             count = stop_batch(alias, environment, batch, using=using, reason=reason)
-            self.stdout.write(f"Batch {batch} is stopped; {count} messages were cancelled.")
+            self.stdout.write(f"Batch {batch} is stopped; {counted(count)} cancelled.")
             return
         scope = f"batch:{batch}" if batch else "alias"
         Suspension.objects.using(using).pause(alias, environment, scope=scope, reason=reason)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_smsww.backends.handler import region_of
 from django_smsww.exceptions import InvalidSMS
-from django_smsww.management.console import USAGE, add_no_input, agreed, progress
+from django_smsww.management.console import USAGE, add_no_input, agreed, counted, progress
 from django_smsww.models import Message
 from django_smsww.numbers import read_number
 from django_smsww.operations import retention
@@ -83,10 +83,10 @@ class Command(BaseCommand):
             before = timezone.now() - timedelta(days=options[option])
             if options["dry_run"]:
                 count = rows(using, before).count()
-                self.stdout.write(f"{count} messages would be {done}. Nothing was changed.")
+                self.stdout.write(f"{counted(count)} would be {done}. Nothing was changed.")
             else:
                 count = _total(forget(using, before, batch_size=size), done)
-                self.stdout.write(f"{count} messages {done}.")
+                self.stdout.write(f"{counted(count)} {done}.")
         if kept := +kept:
             text = ", ".join(f"{count} by {name}" for name, count in kept.items())
             raise CommandError(f"Scrubbed and kept, because other tables protect them: {text}.")
@@ -98,13 +98,13 @@ class Command(BaseCommand):
     def erase(self, using: str, number: str, options: dict[str, Any]) -> None:
         count = Message.objects.using(using).filter(recipient=number).count()
         if options["dry_run"]:
-            self.stdout.write(f"{count} messages would be erased. Nothing was changed.")
+            self.stdout.write(f"{counted(count)} would be erased. Nothing was changed.")
             return
-        question = f"Remove number and text from {count} messages for ever?"
+        question = f"Remove number and text from {counted(count)} for ever?"
         if options["interactive"] and not agreed(question):
             raise CommandError("Nothing was erased. --no-input asks no question.")
         erasure = retention.erase(using, number)
-        self.stdout.write(f"{erasure.messages} messages erased.")
+        self.stdout.write(f"{counted(erasure.messages)} erased.")
         if erasure.suppressed:
             self.stdout.write(
                 "The number stays on the do-not-send list, so that nothing is sent to it again."

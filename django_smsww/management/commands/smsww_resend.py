@@ -11,6 +11,7 @@ from django_smsww.management.console import (
     add_using,
     agreed,
     aliases_of,
+    counted,
     find_backend,
     moment,
 )
@@ -54,11 +55,11 @@ class Command(BaseCommand):
             return
         if not found.messages:
             raise CommandError("There is nothing to resend.")
-        question = f"Send {found.messages} messages once more?"
+        question = f"Send {counted(found.messages)} once more?"
         if options["interactive"] and not agreed(question):
             raise CommandError("Nothing was queued. --no-input asks no question.")
         report = rows.resend()
-        self.stdout.write(f"{report.queued} messages queued as batch {report.batch}.")
+        self.stdout.write(f"{counted(report.queued)} queued as batch {report.batch}.")
         if report.failed or report.skipped:
             raise CommandError(
                 f"{report.failed} failed immediately: look at their rows. "
@@ -91,7 +92,9 @@ def _chosen(options: dict[str, Any]) -> MessageQuerySet:
 def _told(found: Estimate) -> str:
     ordered = sorted(found.countries.items(), key=lambda each: (-each[1], each[0]))
     countries = ", ".join(f"{name or 'other'} {count}" for name, count in ordered)
-    told = f"{found.messages} messages, {found.segments} segments ({countries or 'none'})"
+    told = (
+        f"{counted(found.messages)}, {counted(found.segments, 'segment')} ({countries or 'none'})"
+    )
     if found.unpriced < found.messages:
         told += f", about {found.cost:.2f} EUR at the last known prices"
     return told + (f"; the price of {found.unpriced} is not known." if found.unpriced else ".")
