@@ -243,7 +243,11 @@ def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gat
     assert len(gateway.sent) == 1
     tried, skipped = notices(response)
     assert page(rows[0].resent_as) in tried
-    assert skipped.startswith("2 were skipped: Not tried, because the gateway failed")
+    assert skipped.startswith(
+        "These messages were not tried, because the gateway failed before them"
+    )
+    assert page(rows[1]) in skipped
+    assert page(rows[2]) in skipped
 
 
 HELD = "Sending is suspended; nothing was sent"

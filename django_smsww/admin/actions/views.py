@@ -150,7 +150,9 @@ class ActionPage:
         done = [result for result in results if result.row]
         self._report(done, skipped)
         if left := ready[len(results) :]:
-            text = gettext("Not tried, because the gateway failed on the previous message: {}")
+            text = gettext(
+                "These messages were not tried, because the gateway failed before them: {}"
+            )
             self._say(format_html(text, self._links((row, "") for row in left)), messages.WARNING)
         return bool(done)
 
