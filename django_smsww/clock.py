@@ -10,8 +10,8 @@
 - The clock of a host may be wrong. Then `sending/new_rows.py` writes a wrong `created_at`,
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
-  `updated_at` and `finished_at`, and `end_interrupted()` reads `updated_at`. A Retry-After header
-  with a date becomes a wrong pause. On SQLite, `database_now()` is the clock of the host, too.
+  `updated_at` and `finished_at`, so `end_interrupted()` acts too early or too late. A Retry-After
+  header with a date becomes a wrong pause. On SQLite, `database_now()` also is the host's clock.
 
 If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no
 other module has to read USE_TZ.
@@ -36,7 +36,7 @@ _QUERIES = {
 DAY_SECONDS = 86_400
 
 _FRESH = 1.0
-"""How many seconds an answer of the database is used: `database_now()` adds the time since then."""
+"""For this many seconds, `database_now()` reuses its last query, and adds the time since then."""
 _answers: dict[str, tuple[datetime, float, float]] = {}
 
 
@@ -135,7 +135,7 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
     """Return the beginning and the end of the time window that contains `now`.
 
-    Windows of `seconds` follow each other without gaps, from the start of 1970 (UTC).
+    Each window lasts `seconds`. The first begins at the start of 1970 (UTC). There are no gaps.
     """
     since_1970 = int(aware_time(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(since_1970 - since_1970 % seconds, UTC)

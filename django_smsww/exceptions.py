@@ -33,10 +33,10 @@ class SMSBackendDoesNotExist(InvalidSMSBackend, KeyError):
 
 
 class SMSError(Exception):
-    """The base class of errors of sending: a message was not accepted, or may have been sent.
+    """The base class of sending errors. The message was not accepted, or its outcome is unknown.
 
-    The error text never contains the number or text of a message, or a token, so you may log
-    this text. Logs and the database have it in English. `explain` translates it.
+    You may log the error text: it never contains a token, or the number or text of a message.
+    The error text is always in English. `explain` translates it.
 
     Attributes:
         message: the row of the message, or None if the call ended before a row was written.
@@ -173,7 +173,7 @@ ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlockl
 
 
 class SMSOutcomeUnknown(SMSError):
-    """No clear answer came: the message may have been sent. Find out before you resend it."""
+    """No clear answer came: the message may have been sent. Settle it before you resend it."""
 
     code = "outcome_unknown"
     summary = _("There was no clear answer: the message may have been sent")

@@ -68,8 +68,8 @@ class SMSOptions(TypedDict, total=False):
 class SendResult:
     """The provider's record of one message, as read from a response or from a callback.
 
-    If the response or the callback lacks a value, the field of this value is None or "". If `error`
-    is set, the other fields contain only values from the provider's refusal.
+    A value that the response or the callback lacks is None or "". If `error` is set, the other
+    fields come from the provider's refusal.
 
     Attributes:
         provider_id: the provider's id of the message, as a string; "" for a dry run.
@@ -77,7 +77,7 @@ class SendResult:
         encoding: "GSM-7" or "UCS-2".
         characters, segments: the provider's counts; you pay for each segment.
         country, prefix: the country and its telephone code, such as "IT" and "39".
-        price, total_price: for one segment and for all segments, in EUR; zero while unknown.
+        price, total_price: for one segment and for all, in EUR; 0 may mean "not known yet".
         recipient, sender, body: the provider's values, by which the message can be recognised.
         custom: the custom data of the request, if the provider returns it.
         error: why the message was not accepted.

@@ -49,7 +49,7 @@ FINAL = SETTLED_BY_PROVIDER | {State.VALIDATED}
 """Final states: no callback changes a message in one of these states."""
 
 UNFINISHED = frozenset({State.QUEUED, State.SENDING, State.NEW, State.PENDING, State.UNKNOWN})
-"""States of messages whose state is still expected to change."""
+"""States after which a message is expected to get another state."""
 
 RESENDABLE = SETTLED_BY_PROVIDER | {State.FAILED, State.CANCELLED}
 """States of finished messages, which may be resent. UNKNOWN is not included."""

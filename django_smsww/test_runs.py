@@ -16,7 +16,7 @@ def is_isolated() -> bool:
 
     A test run lasts from Django's `setup_test_environment()` to `teardown_test_environment()`.
     Inside `declared()`, there is a test run, too. Other signs of a test run are not reliable: some
-    projects set `mail.outbox` in development, and a parallel worker has another `sys.argv`.
+    projects set `mail.outbox` in development, and parallel test processes have another `sys.argv`.
     """
     if _open["real"]:
         return False
@@ -35,7 +35,7 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Begin a test run (`name` is "declared") or real sending in a test ("real")."""
+    """Begin a test run if `name` is "declared", or really send messages if it is "real"."""
     _open[name] += 1
 
 

@@ -1,6 +1,6 @@
 """Django's admin for the message history: lists, pages and actions.
 
-Each kind of change is a POST request that needs a separate permission. The class
+Each kind of change has its own permission, and needs a POST request. The class
 `models.viewer.Viewer` decides whether a user sees numbers, texts and prices.
 """
 

@@ -34,7 +34,7 @@ from .formatting import short_start
 
 
 class Explanation(NamedTuple):
-    """Why a message has its state: `short` in a few words, `advice` with the next step."""
+    """`short` says in a few words why a message has its state. `advice` adds the next step."""
 
     short: Promise | str
     advice: Promise | str
@@ -96,7 +96,7 @@ BY_CODE: dict[str, Explanation] = {
         _("The gateway’s list proves that the gateway never got it. It can be resent."),
     ),
 }
-"""Explanations for error codes of this package, which say more than the class of the error."""
+"""Explanations of this package's error codes. A code says more than the class of its error."""
 
 BY_ERROR: dict[type[SMSError], Explanation] = {
     InvalidSMS: Explanation(
@@ -310,7 +310,7 @@ def advise(message: Message) -> Promise | str:
 
 
 def _is_of_stopped_batch(message: Message) -> bool:
-    """Whether this message's batch was stopped. Workers cancel QUEUED messages of such a batch."""
+    """Whether the message's batch was stopped. Workers cancel what waits in a stopped batch."""
     if hasattr(message, "in_stop"):  # the list has read it for all its messages
         return bool(message.in_stop)
     if message.batch is None:

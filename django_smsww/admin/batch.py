@@ -49,7 +49,7 @@ class BatchAdmin(ReadOnlyAdmin):
         return request.user.has_perm("django_smsww.view_message")
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may stop batches. This needs permission to view and cancel messages."""
+        """Whether the user may both view and cancel messages. Such a user may also stop batches."""
         may_cancel = request.user.has_perm("django_smsww.cancel_message")
         return may_cancel and self.has_view_permission(request)
 

@@ -27,7 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: perhaps not all tags, but at least two if the messages have different tags.
+        tags: one tag if all messages have the same tag, else at least two of their tags.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

@@ -44,7 +44,7 @@ def stop_of(batch: UUID, viewer: Viewer) -> dict[str, Any] | None:
 
 
 def waiting_notes(groups: list[dict[str, Any]]) -> Iterator[SafeString | str]:
-    """Yield sentences: how many messages wait for a pause to end, and how many are tried again."""
+    """Yield sentences: how many messages wait for a pause to end, and how many a worker retries."""
     queued = [each for each in groups if each["state"] == State.QUEUED]
     paused = set(pauses().values_list("alias", "environment")) if queued else set()
     held = [each for each in queued if (each["alias"], each["environment"]) in paused]
@@ -81,9 +81,9 @@ def _retry_note(count: int, at: datetime) -> SafeString | str:
 
 
 def resend_notes(rows: MessageQuerySet, site: str) -> Iterator[SafeString | str]:
-    """Yield sentences with links to the batches that contain resends or originals of these rows.
+    """Yield sentences with links to related batches. The function makes two SQL queries.
 
-    The function makes two SQL queries.
+    A related batch contains resends of these rows, or messages that these rows resend.
     """
     for relation, text in (("resent_as", RESENT), ("resend_of", RESENDS)):
         found = _batches(rows, f"{relation}__batch")

@@ -17,7 +17,7 @@ from .formatting import badge, link_url, moment, pretty
 from .search import find, reference_begins
 
 MOST_MESSAGES = 500
-"""A search by number finds the callbacks of at most this many messages: the newest ones."""
+"""A search by number finds the callbacks of only the newest messages, at most this many."""
 
 
 @admin.register(Callback)
@@ -72,7 +72,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def of_message(self, callback: Callback) -> SafeString | str:
-        """Return the message's reference, as a link if the message is stored and has a page."""
+        """Return the reference, as a link if the message is stored and the site shows messages."""
         row = callback.message_id
         url = row and link_url(self.admin_site.name, Message, "change", row)
         if not url:

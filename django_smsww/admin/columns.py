@@ -92,7 +92,7 @@ def list_columns(columns: Iterable[Any], viewer: Viewer) -> tuple[Any, ...]:
 
 
 def is_hidden(name: Any, viewer: Viewer) -> bool:
-    """Whether the viewer may not see the values of this column, search field or filter."""
+    """Whether the values of this column, search field or filter are hidden from the viewer."""
     path = name[0] if isinstance(name, list | tuple) else name
     parts = path.lstrip("^=@").split("__") if isinstance(path, str) else ()
     content = not viewer.sees_content and not CONTENT.isdisjoint(parts)

@@ -21,7 +21,7 @@ from .formatting import money
 
 MOST_EXPORTED = 100_000
 MOST_IN_XLSX = 20_000
-"""The largest number of messages in an XLSX file. Writing 2,000 messages takes about one second."""
+"""An XLSX file has at most this many messages: writing 2,000 of them takes about one second."""
 
 CONFIRMED, XLSX = "confirmed", "xlsx"
 

@@ -32,7 +32,7 @@ LONGEST_TEXT_SEARCH = timedelta(days=31)
 
 
 class ChoiceFilter(SimpleListFilter):
-    """A filter with fixed choices, which refuses any other value."""
+    """A filter with fixed choices. Another value raises IncorrectLookupParameters."""
 
     offered: tuple[tuple[str, str | Promise], ...] = ()
 
@@ -243,7 +243,7 @@ def overdue(now: datetime) -> Q:
 
 
 def needs_attention(now: datetime) -> Q:
-    """Return the condition for messages not resent that are overdue, FAILED or UNKNOWN."""
+    """Return the condition for overdue, FAILED and UNKNOWN messages that nobody has resent."""
     # Without the second condition, PostgreSQL may compare with all messages instead of resends.
     resends = Message.objects.filter(resend_of=OuterRef("pk"), resend_of__isnull=False)
     return (overdue(now) | Q(state__in=NEEDS_ATTENTION)) & ~Q(Exists(resends))

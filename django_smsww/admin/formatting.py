@@ -52,7 +52,7 @@ def phone_number(number: str) -> SafeString:
 
 
 def recipient_of(message: Message, *, is_shown: bool) -> SafeString | str:
-    """Return the recipient and any redirection, as HTML. Without `is_shown`, mask the numbers."""
+    """Return the recipient and any `redirected_to`, as HTML. Without `is_shown`, mask both."""
     number = phone_number(message.recipient) if is_shown else HIDDEN
     if not message.redirected_to:
         return number
@@ -85,7 +85,7 @@ def short_moment(at: datetime) -> SafeString:
 
 
 def short_start(at: datetime) -> SafeString:
-    """Return a start time as HTML, rounded up to a whole minute, so that it is not too early."""
+    """Return a start time as HTML. Round up to a minute, so that nobody reads too early a time."""
     return short_moment(rounded_up(at))
 
 
@@ -162,7 +162,7 @@ def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
 
 
 def batch_url(site: str, batch: Any) -> str:
-    """Return the URL of a batch's page or, if the site has no such page, of its message list."""
+    """Return the URL of a batch's page or, without this page, of the list of its messages."""
     own = link_url(site, Batch, "page", batch)
     return own or f"{admin_url(site, Message, 'changelist')}?batch={batch}"
 

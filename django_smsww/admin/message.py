@@ -39,7 +39,7 @@ from .timeline import timeline
 
 
 class WithResends(NewestFirst):
-    """A changelist that adds `resend_key`, `in_pause` and `in_stop` to each message of the page."""
+    """A changelist that adds `resend_key`, `in_pause` and (on GET) `in_stop` to its messages."""
 
     def get_results(self, request: HttpRequest) -> None:
         # Not in get_queryset(): an export would look for the resend of each of its messages.
@@ -148,7 +148,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search messages by number, reference, provider id or key.
+        """Search messages by number, reference, batch, provider id or key.
 
         If the chosen period is short and the user may see texts, also search in texts.
         """

@@ -23,16 +23,16 @@ NUMBER = re.compile(r"\+?[0-9]{1,31}")
 REFERENCE = re.compile(r"[0-9a-f]{4,32}")
 
 FEWEST_OF_REFERENCE = 8
-"""A shorter input is more often the end of a telephone number than the beginning of a reference."""
+"""Fewer characters are more often the end of a number than the beginning of a reference."""
 
 FEWEST_LAST_DIGITS = 4
-"""Too many telephone numbers share a shorter ending."""
+"""Too many telephone numbers end with the same three digits."""
 
 LONGEST_WIDE_PREFIX = 6
-"""A prefix of at most this many characters, with the plus sign, may match very many numbers."""
+"""A prefix of up to this many characters (including the plus sign) may match very many numbers."""
 
 MOST_TEXTS = 500
-"""A search in texts finds at most this many messages: the newest ones."""
+"""A search in texts finds only the newest messages, at most this many."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Found:
 
 
 def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False) -> Found:
-    """Filter the rows by the typed number, reference (a UUID), provider id or key.
+    """Filter the rows by the typed number, reference, batch, provider id or key.
 
     Args:
         exact: match only complete numbers, so that nobody can find out a number digit by digit.
@@ -91,10 +91,10 @@ def as_number(typed: str) -> str:
 
 
 def last_digits(typed: str) -> str:
-    """Return the typed digits without a leading 0: "0333 123" becomes "333123".
+    """Return the typed digits without a leading 0. For example, "0333 123" becomes "333123".
 
-    A search for numbers that end with these digits finds national numbers of any country. Return ""
-    for fewer than four digits, and for input with a country code or other characters.
+    A search for numbers that end with these digits needs no country code. Return "" for fewer than
+    four digits, and for input with a country code or other characters.
     """
     digits = SEPARATORS.sub("", plain_text(typed))
     if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
@@ -107,8 +107,8 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition that a column begins with a number.
 
     The condition is a range, because LIKE needs an operator class on PostgreSQL and uses no index
-    on SQLite. The sort order of the plus sign does not matter: either both bounds of the range
-    begin with the plus sign, or neither does.
+    on SQLite. Both bounds of the range begin with a plus sign, or neither does. So it does not
+    matter where the database sorts the plus sign.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -147,8 +147,8 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
     """Find recipients that begin with a short prefix, such as "+39".
 
-    If very many rows match, the condition uses Substr() to prevent the use of the index. Reading
-    the table from the newest row is then faster.
+    If very many rows match, the database should read the table from the newest row, which is
+    faster than the index. So the condition then uses Substr(), for which there is no index.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:

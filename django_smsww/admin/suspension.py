@@ -186,8 +186,8 @@ def is_text_refused(suspension: Suspension) -> bool:
 def banner(request: HttpRequest) -> dict[str, Any]:
     """Return the template context of the banner about paused aliases.
 
-    `paused` lists the pauses. `may_pause` is True if the user may lift them. `has_unread` is True
-    if callbacks with an unknown state arrived in the last day, and the user may see callbacks.
+    `paused` lists the pauses. `may_pause` is True if the user may lift pauses. `has_unread` is True
+    if the user may see callbacks, and a callback of the last day had no state the package knows.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [
@@ -202,7 +202,7 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
-    """Return the pauses of aliases, and the heartbeats of callbacks with an unknown state."""
+    """Return the pauses, and the heartbeats for callbacks with no state that the package knows."""
     rows: Any = pauses()
     columns = "pk", "alias", "error", "error_code", "reason", "until"
     rows = rows.values_list(*columns, named=True)

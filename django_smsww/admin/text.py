@@ -20,7 +20,7 @@ from ..segments import (
 )
 
 MOST_GUILTY = 12
-"""If a text has more different characters that force UCS-2, none of them is highlighted."""
+"""If more than this many different characters force UCS-2, none of them is highlighted."""
 
 # These characters change the direction of the text after them: it can look like another text.
 BIDI_CONTROLS = {

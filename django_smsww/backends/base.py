@@ -66,10 +66,10 @@ class BaseSMSBackend:
     """
 
     delivers_on_commit = True
-    """Whether the backend really sends messages. If True, messages wait for the commit."""
+    """Whether the backend really sends. If True, a message waits until the transaction commits."""
 
     supports_dry_run = False
-    """Whether `send()` only checks a message with `dry_run=True`, and does not send it."""
+    """Whether `send()` can check a message (with `dry_run=True`) without sending the message."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class BaseSMSBackend:
 
     @property
     def rate_scope(self) -> str:
-        """The name of the counter for `rate_limit`. Aliases with this name share the limit."""
+        """The name of the counter for `rate_limit`. Aliases with the same name share the limit."""
         return self.alias
 
     def open(self) -> None:
@@ -227,12 +227,12 @@ class BaseSMSBackend:
 
         The results are in the order of the messages. If a message fails, its error is in its
         result, and the other messages are still sent. There are two exceptions. After forbidden
-        content, no other message with the same text is sent, because each one may cost a fine.
+        content, no other message with the same text is sent: each message may cost a penalty.
         After an error of the whole account, or a 429 response, no other message is sent.
 
         Args:
-            deadline: a time on the clock `clock.elapsed()`. A message that has not started by then
-                is not sent: its error is an SMSUnavailable with the code "not_started".
+            deadline: a time on the clock `clock.elapsed()`. If a request has not begun by then,
+                the message is not sent: its error is an SMSUnavailable with the code "not_started".
         """
         attempt = partial(self.attempt, deadline=deadline, stopped=set())
         if len(messages) < 2:
@@ -247,7 +247,7 @@ class BaseSMSBackend:
         """Send one message and return its result. An error is returned in the result, not raised.
 
         `stopped` is the set of texts that must not be sent any more. None in the set means every
-        text. If this message fails, this method may add to the set.
+        text. The result of this message may add texts (or None) to the set.
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):

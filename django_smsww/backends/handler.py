@@ -70,7 +70,7 @@ class SMSBackendsHandler:
 
 
 class ResolvedSettings(Mapping[str, Any]):
-    """The SMSWW setting if it is a function, for example one that reads a database of tenants.
+    """The SMSWW setting as a function, such as a function that reads a database of tenants.
 
     `resolver(alias)` returns the entry of this alias, `{"BACKEND": …, "OPTIONS": {…}}`. For an
     unknown alias, it returns None or raises KeyError. The resolver may have an attribute `aliases`,

@@ -110,7 +110,7 @@ POLICY: dict[str, Rule] = {
 def check_options(
     options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
 ) -> None:
-    """Raise InvalidSMSBackend for the first invalid option. The error does not show its value."""
+    """Raise InvalidSMSBackend for the first invalid option. The error hides the option's value."""
     for name, (accepts, wanted) in rules.items():
         if not accepts(options[name]):
             raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)
@@ -164,7 +164,7 @@ def phone_numbers(
 
 
 def phone_number(option: str, value: Recipient, region: str, *, alias: str | None) -> str:
-    """Return the number in E.164. For the option `redirect_to`, "" is also a valid number."""
+    """Return the number in E.164, or "" if the option is `redirect_to` and its value is ""."""
     if option == "redirect_to" and value == "":
         return ""
     try:

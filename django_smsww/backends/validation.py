@@ -103,7 +103,7 @@ def check_allowed(recipient: str, allowed: frozenset[str]) -> None:
 
 
 def is_sender(sender: str) -> bool:
-    """Whether the gateway accepts this sender. For "", the gateway uses its own sender."""
+    """Whether the gateway accepts this sender. It accepts "", and then uses its own sender."""
     # Specification 1.2.7: 3 to 11 characters, spaces allowed, not purely numeric.
     return not sender or bool(_is_sender(sender))
 

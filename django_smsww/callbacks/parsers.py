@@ -55,13 +55,13 @@ class CallbackRequest(Request):
     def stream(self) -> Any:
         """The stream from which a parser reads the body.
 
-        A CDN may send the body in chunks, without a length. Under WSGI, Django reads such a body as
-        empty. So the result for such a body is the server's own stream, if the server ends this
-        stream itself (`wsgi.input_terminated`).
+        A CDN may send the body in chunks, without a length. Under WSGI, Django reads this body as
+        empty. So for a body without a length, the result is the server's stream `wsgi.input`, if
+        this stream ends where the body ends (`wsgi.input_terminated`).
 
         Raises:
             TooLarge: the length is more than MAX_BYTES.
-            LengthRequired: the body comes in chunks, and the server does not end the stream.
+            LengthRequired: the body comes in chunks, without `wsgi.input_terminated`.
         """
         length = self._request.META.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and int(length[:20]) > MAX_BYTES:
@@ -105,10 +105,10 @@ class CallbackFormParser(CallbackJSONParser):
     def load(self, body: bytes) -> Any:
         """Decode a form, and return the payload. Raise ValueError if this fails.
 
-        The payload is the object in the field `data`. If `data` has no object, but exactly one
-        other field has an object, the payload is this object. Otherwise, the payload is a
-        dictionary of all fields. The field `custom` does not count as another field: its object is
-        kept as `custom` in the payload. A JSON body is decoded as JSON, even if sent as a form.
+        The payload is the first of these that exists: the object in the field `data`; the object in
+        the only field, except `custom`, that contains an object; a dictionary of all fields. An
+        object in the field `custom` is added to the payload as `custom`. A JSON body is decoded as
+        JSON, even if sent as a form.
         """
         text = body.decode("utf-8-sig")
         if text.lstrip().startswith(("{", "[")):

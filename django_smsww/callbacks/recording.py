@@ -14,7 +14,7 @@ from ..states import Cause
 from .signed import SignedCallback
 
 MAX_CALLBACKS = 100
-"""How many different callbacks of one message get a row. The newest row counts further ones."""
+"""A message with this number of callback rows gets another row only for a change of state."""
 
 
 def record(callback: SignedCallback, *, using: str) -> Outcome:
@@ -79,9 +79,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the stored callback whose `times` counts this callback.
+    """Return the primary key of the row whose `times` counts this callback.
 
-    Return None if this callback gets its own row.
+    This is an equal callback, or the newest if there are MAX_CALLBACKS rows. Else return None.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -1,8 +1,8 @@
 """Count refused and unreadable callbacks in memory, and write the counts to the database later.
 
-Anybody can send a request that the view refuses, so such a request must not cause a write to the
-database. Instead, the next authentic callback writes the counts, but at most once a minute. An
-unreadable callback with our signature is also authentic, and writes the counts at once.
+Anybody can send a request that the view refuses, so a refusal writes nothing to the database. The
+next callback with our signature writes the counts, but at most once a minute. If this callback is a
+probe, or has no known state, it writes the counts at once.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("django_smsww")
 WRITE_EVERY_SECONDS = 60
 
 UNREAD = "unread"
-"""The reason under which authentic callbacks without a known state are counted."""
+"""The reason for the callbacks that have our signature, but no known state."""
 
 refused: Counter[str] = Counter()
 """The number of refusals for each reason, since this process started."""
@@ -42,7 +42,7 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts; if not `at_once`, at most once a minute. Only log database errors."""
+    """Write the counts: `at_once`, or at most once a minute. Database errors are only logged."""
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
@@ -61,7 +61,7 @@ def forget() -> None:
 
 
 def _due(at_once: bool) -> dict[str, int]:
-    """Return and reset the counts if they must be written now. Otherwise return an empty dict."""
+    """Return the unwritten counts and reset them. If it is too early, return an empty dict."""
     global _written_at
     with _lock:
         if not unwritten or not (at_once or monotonic() > _written_at + WRITE_EVERY_SECONDS):

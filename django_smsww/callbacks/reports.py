@@ -22,18 +22,18 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
 
     Args:
         name: the reference of the message, or the provider's id of the message.
-        result: the provider's record. Its `state` must be one of the six states of a provider, such
-            as "DELIVERED". With any other word, the state of the message does not change.
-        using: the alias of the provider. It is needed to find a message by the provider's id.
+        result: the provider's record. Its `state` is NEW, PENDING, DELIVERED, UNDELIVERABLE,
+            EXPIRED or REJECTED. Any other word does not change the state of the message.
+        using: the alias of the provider, which is needed if `name` is a string.
 
     Returns:
-        The effect on the message. `Outcome.NO_ROW` means that there is no such message. A callback
-        may arrive before the provider has answered `send()`. Then no row has the provider's id yet.
-        Answer such a callback with an error status, so that the provider posts it again. Or use the
-        reference as `name`: in `send(sms)`, your backend can pass `sms.reference` to the provider.
+        The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a
+        callback arrives before the provider has answered `send()`, the row has no provider's id
+        yet. So answer with an error status, and the provider posts the callback again. To prevent
+        this case, pass `sms.reference` to the provider in `send(sms)`, and use it as `name`.
 
     Raises:
-        ValueError: the result has an error.
+        ValueError: `result.error` is set.
     """
     if result.error is not None:
         raise ValueError(

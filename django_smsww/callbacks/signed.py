@@ -35,7 +35,7 @@ class SignedCallback:
         agrees: False if the header and the payload are both authentic, but name different messages.
         result: the provider's record of the message.
         payload: the payload without personal data and secrets.
-        fault: the view's error answer to a callback without a state; None if there is a state.
+        fault: the view's error answer if the callback has no state; None if it has a state.
     """
 
     reference: UUID

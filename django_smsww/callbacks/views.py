@@ -1,8 +1,8 @@
 """The view that receives delivery callbacks: authenticate, parse, store, answer.
 
-After the status 200, the gateway does not post the callback again. After 503, it does. 4xx means
-that the request was wrong. The project's settings for REST framework, such as
-DEFAULT_PERMISSION_CLASSES, do not change this view. The view only needs our signature.
+After the status 200, the gateway does not post the callback again. 503 means that the database
+failed: the gateway posts the callback again. 4xx means that the request was wrong. A request needs
+only our signature: the project's settings for REST framework do not change this view.
 """
 
 import logging
@@ -91,7 +91,7 @@ class CallbackView(APIView):
         super().initial(request, *args, **kwargs)
 
     def perform_authentication(self, request: Any) -> None:
-        """Call only our authenticator, and not the project's setting UNAUTHENTICATED_USER."""
+        """Call only our authenticator. Ignore the project's setting UNAUTHENTICATED_USER."""
         [authenticator] = request.authenticators
         request.user, request.auth = authenticator.authenticate(request)
 
@@ -116,7 +116,7 @@ class CallbackView(APIView):
 
 
 def store(callback: SignedCallback) -> Outcome:
-    """Apply and store the callback. If the database fails, raise NotStored: the answer is 503."""
+    """Apply and store the callback. If the database fails, raise NotStored (status 503)."""
     try:
         return record(callback, using=router.db_for_write(Message))
     except StorageError as error:
@@ -139,7 +139,7 @@ def answer_probe(callback: SignedCallback, request: Request) -> Response:
 def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
     """Count, log and answer an authentic callback without a known state.
 
-    An unknown state is answered with 200, because a repeated callback would have the same state.
+    An unknown state gets the status 200: posting it again would not help. No state gets 4xx.
     """
     refusals.count(refusals.UNREAD)
     refusals.write(callback.environment, at_once=True)

@@ -21,7 +21,7 @@ Messages = list[CheckMessage]
 
 @register(TAG)
 def check_aliases(**kwargs: Any) -> Messages:
-    """E001: report an alias of the SMSWW setting whose backend cannot be built."""
+    """E001: report an invalid setting SMSWW, or an alias whose backend cannot be built."""
     problems = [_problem(alias) for alias in aliases() if not _lacks_token(alias)]
     hint = "Correct the setting SMSWW. Until then, nothing can be sent with this alias."
     return [
@@ -33,7 +33,7 @@ def check_aliases(**kwargs: Any) -> Messages:
 
 @register(TAG)
 def check_token(**kwargs: Any) -> Messages:
-    """E002: report an alias of the openapi backend that has no token."""
+    """E002: report an alias that uses the openapi backend and has no token."""
     return [
         Error(
             f"SMSWW[{alias!r}]: OPTIONS must define 'token'.",
@@ -110,7 +110,7 @@ def _staging(backend: BaseSMSBackend) -> str:
 
 @register(TAG)
 def check_environment(**kwargs: Any) -> Messages:
-    """W005: warn if an alias has no `environment`, which names the deployment on each message."""
+    """W005: warn if an alias has no `environment`: the label of the deployment on each row."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS define neither 'environment' nor 'callback_url', whose "
@@ -138,7 +138,7 @@ def check_default(**kwargs: Any) -> Messages:
 
 @register(TAG)
 def check_task_queue(**kwargs: Any) -> Messages:
-    """E021: report an option `queue` whose function is missing or whose app is not installed."""
+    """E021: report a `queue` if its function is missing, or the function's app is not installed."""
     return [
         Error(f"SMSWW[{alias!r}]: OPTIONS['queue'] {problem}.", hint=hint, id="smsww.E021")
         for alias, backend in backends()
@@ -182,7 +182,7 @@ def outward_backends() -> Iterator[tuple[str, BaseSMSBackend]]:
 
 
 def _problem(alias: str | None = None) -> InvalidSMSBackend | None:
-    """Return the configuration error of an alias or, without `alias`, of the whole setting."""
+    """Return the error in this alias, or None. Without `alias`, check the setting SMSWW."""
     try:
         _ = sms_backends.settings if alias is None else sms_backends[alias]
     except InvalidSMSBackend as error:

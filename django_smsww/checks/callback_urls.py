@@ -57,7 +57,7 @@ def check_callback_view(**kwargs: Any) -> Messages:
 
 @register(TAG, deploy=True)
 def check_callback_public(**kwargs: Any) -> Messages:
-    """W007 (deploy): warn if the gateway cannot reach the callback URL from the internet."""
+    """W007 (deploy): warn if the callback URL is not https, or if its host is not public."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: the gateway cannot reach OPTIONS['callback_url'].",

@@ -73,7 +73,7 @@ def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 
 @register(Tags.database)
 def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W012 (database): warn if MariaDB cannot store every character, such as an emoji."""
+    """W012 (database): warn if MariaDB or MySQL cannot store emojis: utf8mb4 is not in use."""
     using = router.db_for_write(Message)
     if using not in (databases or ()):
         return []
@@ -92,10 +92,10 @@ def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 
 
 def _character_sets(using: str) -> dict[str, str]:
-    """Return two character sets: that of the table of messages, and that of the connection.
+    """Return the character sets of the message table and of the connection (MariaDB and MySQL).
 
-    Before the table exists, the first one is the character set of the database. On databases other
-    than MariaDB and MySQL, return an empty dict.
+    Before the table exists, return the database's character set in its place. With other databases,
+    return an empty dict.
     """
     connection = connections[using]
     if connection.vendor != "mysql":

@@ -43,7 +43,7 @@ class Guards:
     def count(
         self, recipient: str, user: Any, *, backend: BaseSMSBackend, tag: str
     ) -> Iterator[None]:
-        """Count one code for the number and for the user. Send the code inside the `with` block.
+        """Count one code for the number and the user. The caller sends it in the `with` block.
 
         The code is not counted if an SMSError shows that nothing was sent and no fine was charged.
 

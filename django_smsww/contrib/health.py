@@ -18,7 +18,7 @@ from django_smsww.operations.records import read_open
 class SMSHealthCheck(HealthCheck):
     """Fail if the alias is suspended or misconfigured, or if queued messages are ten minutes late.
 
-    The check only reads the database. It sends no request to the gateway.
+    Also fail if the database cannot be read. The check sends no request to the gateway.
     """
 
     alias: str = "default"

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus. All processes export the same values. Only the credit may differ."""
+"""Metrics for Prometheus. All processes export the same values, except for the credit."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -74,13 +74,13 @@ class Client:
     def send(self, route: str, sms: SMS, callback: Mapping[str, Any] | None = None) -> SendResult:
         """Send one message, without retries.
 
-        A message that the gateway accepts and marks as `blocklisted` counts as accepted. Two errors
-        are in the result, and are not raised: forbidden content in a response with status 2xx, and
-        a dry run that the production host marks as `blocklisted`.
+        If a response with status 2xx reports forbidden content, the result has an `error`, and
+        nothing is raised. If the production host accepts a message and marks it as `blocklisted`,
+        the result has a `warning` or an `error` (see `_marked`).
 
         Raises:
             SMSOutcomeUnknown: the message may have been sent.
-            SMSError: any other subclass; the message certainly was not sent.
+            SMSError: any other SMSError means that the message was not sent.
         """
         path = f"/{route}-messages"
         request = self._request(path, sms, callback)
@@ -134,10 +134,10 @@ class Client:
     def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
         """Return the result of a message that the gateway accepted and marked as `blocklisted`.
 
-        On the production host, a result gets an error if it is of a dry run or has no provider id.
-        There, any other result gets a warning. It makes the package hold back the same text.
-        Other hosts impose no fines, so the mark has no effect there. A mock server may mark every
-        message, because the example in the specification has the mark.
+        On the production host, the result of a dry run gets an error. A result without provider id
+        gets an error, too. All other results get a warning, and the package then holds back other
+        messages with the same text. Other hosts impose no fines, so this method ignores their
+        marks. A mock server may mark all messages, as the specification's example has the mark.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
         if self.url != NAMED_HOSTS["production"]:
@@ -178,7 +178,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """Raise the error of a 2xx response, but return errors of forbidden content in a result."""
+    """For a 2xx response, return an error of forbidden content in a result. Raise other errors."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.
@@ -188,7 +188,7 @@ def _odd(error: SMSError) -> SendResult:
 def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:
     """Return the message in this response, and whether it is the message that was sent.
 
-    This function raises no error, because error reporters would show its variable `payload`.
+    This function must not raise: error reporters would show its variable `payload`.
     """
     payload = parse(response)
     if not is_message(payload):

@@ -2,7 +2,7 @@
 
 The table `_ERRORS` lists the responses that prove that nothing was sent. After any other response,
 the outcome is unknown. SMSRefused and ContentRefused are final: the message is not tried again.
-After other exceptions from the table, the message may be sent later.
+After the table's other exceptions, the package may send the message later.
 """
 
 import html
@@ -62,9 +62,9 @@ _HIDDEN = "***"
 _READ = 4000
 """How many characters of an error text are read."""
 _PIECE = 8
-"""Hide a part of an error text if a private text contains this many of its characters in a row."""
+"""Error texts hide each part of a private text that has at least this many characters."""
 _RUN = 5
-"""Hide digits in an error text if a private text or number contains this many of them in a row."""
+"""Error texts hide each part of a private text that has at least this many digits in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def error_of(
 ) -> SMSError:
     """Return an exception for an unsuccessful response. The exception hides `private` texts.
 
-    `unsure` is the class of the exception if the response does not show whether the host has
-    carried out the request. For look-ups it is SMSUnavailable.
+    If the response does not show whether the host has carried out the request, the class of the
+    exception is `unsure`. Look-ups pass SMSUnavailable as `unsure`.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)

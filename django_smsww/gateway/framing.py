@@ -88,7 +88,7 @@ class StrictResponse(HTTPResponse):
 
         Proxies may send the interim responses 102 and 103 (Early Hints), although we do not ask for
         them. `http.client` treats a 102 or 103 as the final response. Before this method existed,
-        each message then got the response to the previous message, and one was paid twice.
+        each message then got the response to the previous message, and one message was paid twice.
         """
         for _ in range(_MOST_INTERIM):
             version, status, reason = _read_status_line(self.fp)
@@ -149,7 +149,7 @@ def _check_framing(version: int, status: int, headers: Message) -> None:
     """Raise UnprovenAnswerError if it is doubtful where the body ends (RFC 9112, section 6.3).
 
     A response with both Content-Length and Transfer-Encoding is refused. A chunked response in
-    HTTP/1.0 is also refused. A proxy may find another end of such a response than we do.
+    HTTP/1.0 is also refused. A proxy and we may find different ends of these responses.
     """
     lengths = {value.strip() for value in headers.get_all("Content-Length", ())}
     codings = [value.lower() for value in headers.get_all("Transfer-Encoding", ())]

@@ -68,7 +68,7 @@ def _url_of(host: str) -> str:
 def account_url(messages: str) -> str:
     """Return the URL of the account host that belongs to this messages host.
 
-    For any other host than the gateway's own, such as a simulator, return the same URL.
+    Return the same URL if the host is not the gateway's own, for example a simulator.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
 

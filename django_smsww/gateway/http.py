@@ -2,13 +2,13 @@
 
 A request is never sent twice: there are no retries, and redirects are not followed. A host must
 send nothing before our request, and one response after it. If the host sends more bytes, we close
-the connection. Otherwise the next request could read these bytes as its response. We also close a
+the connection, so that the next request cannot read these bytes as its response. We also close a
 connection that was idle for a long time, because the host may be about to close it.
 
 The class of an exception does not show whether the request was sent. For example, TLS errors in the
-handshake and after the request have the same class. So the connection records when it writes the
-first byte of the request. Name resolution, connecting, a proxy's CONNECT and the TLS handshake come
-before this byte.
+handshake and after the request have the same class. So the connection sets `Exchange.written` when
+it writes the first byte of the request. Name resolution, connecting, a proxy's CONNECT and the TLS
+handshake come before this byte.
 """
 
 import os
@@ -118,7 +118,7 @@ def close_connections() -> None:
 
 
 def _prepare(request: RawRequest) -> PreparedRequest:
-    """Build the request without the checks of `prepare()`: its parts are known to be valid."""
+    """Build the request without the checks of `prepare()`: the parts of `request` are valid."""
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
     prepared.headers = CaseInsensitiveDict(request.headers)
@@ -263,9 +263,9 @@ class _TLSPool(_Pool, HTTPSConnectionPool):
 class _Session(Session):
     """The `requests` session of this process for one host. Threads share the session.
 
-    Tracers and mocks work, because the session uses the public API of `requests`. The session
+    The session uses the public API of `requests`, so that tracers and mocks of `requests` work. It
     follows no redirects and keeps no cookies. It reads environment variables only once, and only
-    for proxies and the CA bundle. It does not read `.netrc`, because a password from there would
+    for proxies and the CA bundle. It does not read `.netrc`, because a password in this file would
     replace the token.
     """
 

@@ -153,9 +153,8 @@ def read_message(payload: Any) -> SendResult:
 def read_custom(payload: Any) -> Mapping[str, Any]:
     """Return the custom data that we sent in `callback.custom`.
 
-    The gateway returns this data in one of four places: beside the message, in a wrapper around
-    the message, in the message, or in the message's `callback`. If several places have custom
-    data, the outermost counts.
+    The gateway may return this data in the message, in the message's `callback`, or in one of up
+    to two objects around the message. If several places have custom data, the outermost counts.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):
         if custom := mapping(mapping(layer).get("custom")):
@@ -168,7 +167,7 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def digits(number: str) -> str:
-    """Return the digits of a number without the prefix 00: "+39 (0) 1" and "0039 1" give "391"."""
+    """Return the digits of a number without "(0)" and the prefix 00: "0039 (0) 1" gives "391"."""
     spoken = _TRUNK_ZERO.sub("", number)
     return "".join(filter(str.isdecimal, spoken)).removeprefix("00")
 

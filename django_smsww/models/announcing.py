@@ -39,12 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Yield parts of the rows for separate UPDATEs, and whether a part gets `message_sent`.
+    """Yield the rows in parts. With each part, yield True if its rows get `message_sent`.
 
-    Messages that the provider accepted earlier do not get this signal. An UPDATE does not return
-    the old state, so the caller updates one part after the other: the rows accepted earlier
-    (False), all other rows (True), and all rows (False). The last part is for rows that both
-    UPDATEs missed, because another process changed the state in between.
+    Rows that the provider accepted earlier do not get this signal. But an UPDATE does not return
+    the old state. So the caller updates one part after the other: the rows accepted earlier
+    (False), all other rows (True), and all rows again (False). The last part is for rows that the
+    first two UPDATEs missed, because another process changed their state in between.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:
@@ -54,7 +54,7 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send these signals for the only row of `rows`, unless another program sent the message."""
+    """Send these signals for the only row of `rows`, if this project sent the message."""
     message = rows.sent_here().first()
     if message:
         _send(signals, message, state)

@@ -16,7 +16,7 @@ from .suspension import STOPPED, Suspension
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
-        """Add these messages to the sizes of their batches, before the messages are stored."""
+        """Count these messages in `size` of their batches, before the messages are stored."""
         parts = defaultdict[UUID, list[Message]](list)
         for row in rows:
             if row.batch:
@@ -87,7 +87,7 @@ def stop_batch(
 ) -> int:
     """Cancel the QUEUED messages of a mass send, and return their number.
 
-    This includes leased messages. Workers cancel messages that the mass send stores later.
+    Leased messages are cancelled, too. Workers cancel messages that the mass send stores later.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by

@@ -1,7 +1,7 @@
 """Insert many rows with one statement that gets the values as arrays.
 
-The ORM takes 0.2 ms to convert the fifty values of one row. Most columns have the same value in all
-rows, so this module converts and sends such a value only once.
+The ORM takes 0.2 ms to convert the fifty values of one row. But most columns have the same value in
+all rows. This module converts and sends the value of these columns only once.
 """
 
 import json
@@ -87,7 +87,7 @@ def _columns_of(
 def _unnest(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return a FROM item, its columns and its parameters: PostgreSQL reads arrays as rows.
+    """Return a FROM item of PostgreSQL that reads arrays as rows, its columns, and its parameters.
 
     The FROM item is `unnest(…) AS new(c0, …)`, and its columns are `new.c0` and so on.
     """
@@ -101,7 +101,7 @@ def _unnest(
 def _json_each(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return a FROM item, its columns and its parameters: SQLite reads a JSON text as rows."""
+    """Return a FROM item of SQLite that reads JSON as rows, its columns, and its parameters."""
     marks = [f"json_extract(new.value, '$[{number}]')" for number in range(len(arrays))]
     rows = list(zip(*arrays.values(), strict=True))
     return "json_each(%s) AS new", marks, [json.dumps(rows, ensure_ascii=False, default=str)]

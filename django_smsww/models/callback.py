@@ -31,7 +31,7 @@ class Outcome(models.TextChoices):
 
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
-        """Store the record of a look-up. If an equal one exists, add 1 to its `times` instead."""
+        """Store the result of a look-up, or add 1 to `times` of an equal result that is stored."""
         payload = as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(

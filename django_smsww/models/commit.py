@@ -1,4 +1,4 @@
-"""Transaction helpers: detect an open transaction, run code after a commit, exempt a view."""
+"""Helpers for database transactions."""
 
 from collections.abc import Callable
 from functools import partial, update_wrapper

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from ..clock import database_now
 
 TICKS_PER_SECOND = 10_000
-"""How many ticks a second has. The counters of rate limits store times of day in ticks."""
+"""How many ticks a second has. The counter of a rate limit stores ticks since midnight (UTC)."""
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):
@@ -28,7 +28,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         return bool(fits.update(used=F("used") + amount))
 
     def give_back(self, scope: str, window: datetime, amount: int) -> None:
-        """Subtract an amount that `take()` added for messages that were not sent after all."""
+        """Subtract an amount that `take()` added for messages that were then not sent."""
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
@@ -36,7 +36,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         """Reserve `amount` ticks (of 0.1 ms) in this window, and return the first tick.
 
         The reservation starts at `now`, or at the end of the last reservation if this end is later.
-        If the start would be after `latest`, nothing is reserved, and this start is returned.
+        If this start is after `latest`, this function only returns the start and reserves nothing.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -64,7 +64,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 
 
 class Counter(models.Model):
-    """How much of a quota all hosts together have used in one window of time."""
+    """The used part of a quota in one time window. For a rate limit, `used` is a time in ticks."""
 
     scope = models.CharField(_("scope"), max_length=160)
     window = models.DateTimeField(_("window"))
@@ -86,12 +86,12 @@ class Counter(models.Model):
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> bool:
-        """Store that a task ran now, but at most once in `every` seconds.
+        """Store the time of a task's run, if the stored time is more than `every` seconds old.
 
         Return True if the time was stored.
 
         Args:
-            times: how often the task ran since the time was last stored.
+            times: how many runs of the task to add to `Heartbeat.times`.
         """
         now = database_now(self.db)
         row = self.filter(environment=environment, name=name)

@@ -1,4 +1,4 @@
-"""Store messages that other programs sent with the same account, from the provider's list."""
+"""Store messages of other programs with the same account. The provider's list contains them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -73,6 +73,6 @@ def _content(entry: SendResult) -> dict[str, Any]:
 
 
 def _without_content(entry: SendResult) -> dict[str, Any]:
-    """Return the values of a row without number and text. `smsww_prune` sets the same values."""
+    """Return the columns of a row that stores no number and text, as after `smsww_prune`."""
     prefix = f"+{entry.prefix}" if entry.prefix else ""
     return {"recipient": prefix + FORGOTTEN, "scrubbed": True, "blocklisted_reason": ""}

@@ -22,7 +22,7 @@ class ExactCharField(models.CharField):
     """A text that is compared exactly, on every database.
 
     By default, MariaDB and MySQL compare "INVOICE-1", "invoice-1" and "invoice-1 " as equal. So
-    this field has another collation on these databases.
+    this field has a binary collation on these databases.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:

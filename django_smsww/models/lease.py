@@ -19,10 +19,10 @@ def next_deadline() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right of one worker to send a block of rows, for a limited time.
+    """The right of one worker to send some rows, for a limited time.
 
     Attributes:
-        until: the end, by the clock of the database. After it, any worker may lease the rows.
+        until: the end, by the database's clock. After this time, any worker may lease the rows.
         deadline: no request starts after this time, so that the last request ends before `until`.
             The time is measured by `elapsed()`, which ignores changes of the system clock.
     """

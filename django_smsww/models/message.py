@@ -39,7 +39,7 @@ MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, **OPTIONAL}
 
 
 def fingerprint(body: str) -> str:
-    """Return a keyed digest of a text, to find equal texts after the text is deleted."""
+    """Return the HMAC of a text, to find equal texts after the text is deleted."""
     return salted_hmac("django_smsww.fingerprint", body, algorithm="sha256").hexdigest()
 
 
@@ -284,7 +284,7 @@ class Message(Settlement):
     ) -> bool:
         """Store an error. Make the row UNKNOWN if the message may have been sent, else FAILED.
 
-        With `token`, change the row only if its lease has this token. Return False if unchanged.
+        With `token`, do this only if the lease has this token. Return True if the row changed.
         """
         return self._fail(error, cause, Q(lease_token=token) if token else Q(), changes)
 
@@ -293,7 +293,7 @@ class Message(Settlement):
         return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """Store an error that came after `abandon()`, and make the UNKNOWN row FAILED."""
+        """Store an error that came after `abandon()` made the row UNKNOWN. Make the row FAILED."""
         # Not if another attempt has begun since: the error says nothing about that one.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)
@@ -301,8 +301,8 @@ class Message(Settlement):
     def requeue(self, **changes: Any) -> bool:
         """Make a FAILED row QUEUED again, after a second call with the same key.
 
-        Return False if the message may have been sent or was resent, or if another process has
-        changed the row. `changes` has the new times and, if the row is scrubbed, the text.
+        Return False if the message may have been sent, if it was resent, or if the row has changed
+        since it was read. `changes` has the new times. For a scrubbed row, it also has the text.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(

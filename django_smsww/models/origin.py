@@ -2,7 +2,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 FORGOTTEN = "…"
-"""The text that replaces the digits of a deleted number, after the international prefix."""
+"""This text replaces the digits of a deleted number. The international prefix stays: "+39…"."""
 
 
 class Origin(TextChoices):

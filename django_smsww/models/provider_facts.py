@@ -1,7 +1,7 @@
 """Merge the provider's data about a message into its row: prices, counts, times, but not the state.
 
 Callbacks and responses may arrive late, twice or in any order. A value always fills an empty
-column. A stored value is replaced only by one from a newer version of the provider's record.
+column. But only a value from a newer version of the provider's record replaces a stored value.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def merge(
 
 
 def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
-    """Return the SQL condition that `result` is newer than the provider's data in the row."""
+    """Return the SQL condition that the provider's data in the row is older than `result`."""
     field = field_of(model, "provider_updated_at")
     moment = adapted(field, result.updated_at, connections[using])
     if moment is None:
@@ -69,7 +69,7 @@ def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
 
 
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return values for `update()`: the provider's data of a row become those of `result`."""
+    """Return values for `update()` that replace the provider's data in a row by `result`."""
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}
@@ -110,7 +110,7 @@ class _Merging:
         self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Return SQL that sets the value if the column is empty, or if `otherwise` is true."""
+        """Return SQL that sets the value if the column is empty. `otherwise` may add "OR …"."""
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 

@@ -137,8 +137,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
         """Return all columns to write for a change to this state, including `changes`.
 
-        If the state is neither QUEUED nor SENDING, the columns also end the lease and delete a
-        sensitive text.
+        Except for QUEUED and SENDING, these columns also end the lease and delete a sensitive text.
         """
         now = timezone.now()
         values = {**changes, "state": target.value, "updated_at": now}
@@ -158,7 +157,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Change the state of these rows, and return the number of changed rows.
 
-        A row changes only if `states.py` allows the change from its old state for this cause.
+        `states.py` says from which states this cause allows the change. Other rows stay unchanged.
         """
         movable = self.filter(state__in=sources(target, cause))
         return update(movable, self.columns_of(target, changes))
@@ -187,7 +186,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     ) -> Outcome:
         """Store the provider's state, prices, counts and times in the only row of this queryset.
 
-        The caller needs no lease: the report is true even if another worker has the lease.
+        The caller needs no lease: the provider's data is true even if another worker has the lease.
 
         Args:
             otherwise: the state to set if this package does not know the provider's state. With
@@ -207,13 +206,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider id, or has none and may get this id."""
+        """Return the condition that a row has this provider id, or may get it: see `free_id()`."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no row of this alias and environment has the provider id."""
+        """Return the condition that no row of this alias and environment has this provider id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
@@ -249,7 +248,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Leases
 
     def lease(self, primary_keys: Sequence[int], lease: Lease) -> list[int]:
-        """Lease these rows if they are free. Return the keys under this lease, in sending order."""
+        """Lease the rows that are free. Return the primary keys of leased rows in sending order."""
         named = self.with_keys(primary_keys)
         named.free(database_now(self.db)).update(lease_token=lease.token, lease_until=lease.until)
         mine = named.queued().filter(lease_token=lease.token)
@@ -375,8 +374,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def end_interrupted(self) -> int:
         """Set rows to FAILED if their call was interrupted before sending. Return their number.
 
-        These are `undue()` rows that were not changed for 10 minutes. If a row had a lease, the
-        lease must have ended 5 minutes ago.
+        These are `undue()` rows that were not changed for 10 minutes. If a row has a lease, the
+        lease must have ended more than 5 minutes ago.
         """
         now = database_now(self.db)
         lease = timedelta(seconds=SECONDS)
@@ -387,11 +386,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return sum(row.fail_queued(lost, free) for row in rows)
 
     def abandon(self) -> int:
-        """Set rows that a dead worker left SENDING to UNKNOWN, and return their number.
+        """Set SENDING rows whose lease has ended to UNKNOWN, and return their number.
 
-        Their requests may have arrived, so no worker sends the rows again. A dry run becomes
-        FAILED. With SKIP LOCKED, locked rows are left for a later call. So a host that freezes
-        while it writes results does not block all other workers.
+        Their worker is dead, but their requests may have arrived. So no worker sends the rows
+        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out.
+        So a host that freezes while it writes results does not stop all other workers.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(

@@ -21,7 +21,7 @@ from .provider_facts import replace
 from .queryset import NO_ERROR, MessageQuerySet, error_columns
 
 GRACE = timedelta(minutes=10)
-"""How long a request may be running. During this time, no person can settle the message."""
+"""How long a request may run after its start. In this time, no person can settle the message."""
 
 PROVED_ABSENT = "proved_absent"
 SETTLED_UNSENT = "settled_unsent"
@@ -52,8 +52,8 @@ class Settlement(models.Model):
             grace: for this time after the last attempt, nobody can settle the message.
 
         Raises:
-            InvalidSMS: `reason` is empty, or `grace` is not over, or the provider has the message
-                although `sent` is False.
+            InvalidSMS: `reason` is empty, or `grace` is not over, or `sent` is False and the
+                provider has the message.
         """
         if not reason.strip():
             raise InvalidSMS(
@@ -83,7 +83,7 @@ class Settlement(models.Model):
         return self._decide(State.FAILED, Cause.ABSENCE, columns, columns, where=self._unheard())
 
     def mark_restored(self) -> bool:
-        """Set this QUEUED or SENDING row to UNKNOWN: after the backup, it may have been sent."""
+        """Make this QUEUED or SENDING row UNKNOWN: it may have been sent since the backup."""
         text = _("A backup was restored; the message may have been sent")
         columns = error_columns(SMSOutcomeUnknown(text, code="restored"))
         return self._decide(State.UNKNOWN, Cause.RESTORE, columns, columns, kind=Event.Kind.HELD)

@@ -3,9 +3,9 @@
 # Note [What holds a message back]
 Many conditions can hold a message back: for example, its alias is suspended, or its number is on
 the do-not-send list. A condition may change between two statements. So the statement that makes a
-row SENDING checks all conditions in its own WHERE clause, and no query runs before it. If a
-condition holds the message back, the function returns None. Then a `Worker` in this process handles
-the message. The `Worker` checks each condition separately, so it can tell the reason.
+row SENDING checks all conditions in its own WHERE clause. If a condition holds the message back,
+`claim()` and `insert_sending()` return None. Then a `Worker` in this process handles the message.
+The `Worker` checks each condition separately, so it can tell the reason.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
 
     Args:
         timeline: the `Counter.scope` of the account's rate limit. After a response with the status
-            429, this counter stops the account for a while. With "", no counter is checked.
+            429, this counter says until when to send nothing. With "", no counter is checked.
     """
     changes = _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
@@ -116,7 +116,7 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the SQL condition that the account need not wait any more after a response 429."""
+    """Return the SQL condition that the wait of the account after a response 429 is over."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":

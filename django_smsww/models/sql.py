@@ -1,4 +1,4 @@
-"""Hand-written SQL. The ORM takes longer to build these statements than the database to run them.
+"""Hand-written SQL. The ORM would build these statements more slowly than the database runs them.
 
 # Note [Why not the ORM]
 The ORM needs two milliseconds of CPU time to build an UPDATE of twenty expressions. Each callback
@@ -79,10 +79,10 @@ def _update_of(rows: QuerySet[Any], values: Values) -> tuple[str, list[Any]]:
 def update_each(
     model: type[Model], changes: str, where: str, rows: Sequence[Sequence[Any]], using: str
 ) -> int:
-    """Run an UPDATE once for each list of parameters, and return the number of changed rows.
+    """Run an UPDATE with each list of parameters, and return the number of changed rows.
 
     Args:
-        rows: in each, the parameters of `changes` (the SQL after SET) precede those of `where`.
+        rows: lists of parameters, first for `changes` (the SQL after SET), then for `where`.
     """
     connection, table = connections[using], table_of(model, using)
     with connection.cursor() as cursor:
@@ -100,7 +100,7 @@ def update_each(
 def upsert(
     model: type[Model], values: Values, unique: Sequence[str], again: Values, using: str
 ) -> None:
-    """Insert a row, or update the row that already has its unique values. No signal is sent.
+    """Insert a row. If a row with the same unique values exists, update that row. Send no signal.
 
     Args:
         unique: the columns of the unique constraint.
@@ -135,7 +135,7 @@ def update_and_insert(
     run an UPDATE and then `upsert()` in a transaction.
 
     Raises:
-        IntegrityError: another row of one of the models has the same unique values.
+        IntegrityError: unique values of the updated or of the inserted row are in use.
     """
     # Lock first: if another connection is changing the row, PostgreSQL waits and reads it again.
     # So `old` is as the UPDATE finds it, and only one of two equal callbacks moves the row.
@@ -279,7 +279,7 @@ def _reading(
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
     """Return the columns, attribute names and converters of the fields in `names`.
 
-    If `names` is empty, return all fields. The result is cached: to compute it takes almost 1 ms.
+    If `names` is empty, return all fields. This takes almost 1 ms, so the result is cached.
     """
     fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
     ops = connections[using].ops
@@ -387,11 +387,11 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return a SELECT list of these values, the list's parameters, and a column for each "%s".
+    """Return a SELECT list that makes rows of these values, its parameters, and its columns.
 
-    Of two equal columns, only one is sent to the database. If all values of a column are equal,
-    only one value is sent. This saves time: psycopg needs 10 µs to convert one date and time.
-    Return None if the type of a column is unclear.
+    There is a column for each "%s" of the UPDATE. The values of equal columns are sent only once.
+    If all values of a column are equal, only one value is sent. This saves time: psycopg needs
+    10 µs to convert one date and time. Return None if the type of a column is unclear.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

@@ -24,10 +24,10 @@ from .fields import stored_user, user_field
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
 LONGEST_ACCESS_SECONDS = 300
-"""The longest pause after `AccessRefused`: short, as perhaps only one message was refused."""
+"""The longest pause after `AccessRefused`. It is short: perhaps one message caused the error."""
 
 FAILURES = 5
-"""An alias pauses if the gateway was unavailable for this number of messages in a row."""
+"""An alias pauses if the gateway was unavailable for this number of consecutive messages."""
 
 PROBE_SECONDS = 60
 """How many seconds a process waits while another process tests a paused alias."""
@@ -39,13 +39,13 @@ SCOPES = {"alias": _("everything"), "batch": _("one batch"), "text": _("one text
 
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
-    """The queryset of suspensions. A worker reads them before it sends a block of messages."""
+    """The queryset of suspensions. A worker reads the suspensions before it sends messages."""
 
     def of(self, alias: str, environment: str) -> SuspensionQuerySet:
         return self.filter(alias=alias, environment=environment)
 
     def active(self, now: datetime) -> SuspensionQuerySet:
-        """Return suspensions that have not ended. If `until` is None, only a person ends them."""
+        """Return suspensions that have not ended: `until` is in the future, or None (no end)."""
         return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def pauses(self) -> SuspensionQuerySet:
@@ -86,9 +86,9 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.over(now).update(until=until, times=times, is_probed=False, **columns)
 
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
-        """Count an alias's consecutive messages for which the gateway was unavailable.
+        """Add `count` to the alias's consecutive messages for which the gateway was unavailable.
 
-        Pause the alias if the number reaches `FAILURES`. One failure is enough if the alias was
+        Pause the alias if their number reaches `FAILURES`. One failure is enough if the alias was
         paused before and had no success since. Return True if this call paused the alias.
         """
         named = {"alias": alias, "environment": environment, "scope": "alias"}

@@ -55,7 +55,7 @@ class Move:
 
     Attributes:
         error: the error of a failed attempt. An event for this error is stored, too.
-        provider_id: the provider's id of the message. A row with another id is not changed.
+        provider_id: the provider's id of the message. The row's id must be empty or the same.
     """
 
     message: Message
@@ -72,7 +72,7 @@ def accepted(message: Message, result: SendResult, using: str) -> Move:
 
 
 def validated(message: Message, result: SendResult, using: str) -> Move:
-    """Return the move for a dry run that the gateway accepted. It sets no provider id."""
+    """Return the move for a dry run that the gateway accepted. The move sets no provider id."""
     changes = facts.merge(type(message), result.nameless(), using) | NO_ERROR
     return Move(message, State.VALIDATED, changes=changes)
 
@@ -155,9 +155,9 @@ def _note_attempts(moves: Sequence[Move], using: str) -> None:
 def _statements(
     moves: Iterable[Move], token: UUID, rows: MessageQuerySet
 ) -> dict[tuple[str, str], list[list[Any]]]:
-    """Return the UPDATE statements, each with a list of parameters: one item for each row.
+    """Return the UPDATE statements, each with one list of parameters for each row.
 
-    A key has the two parts of a statement: the SQL that follows SET, and that follows WHERE.
+    A key is a statement, as a pair: the SQL after SET, and the SQL after WHERE.
     """
     statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
     update_of = cache(partial(_Update, rows, token))

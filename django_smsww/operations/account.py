@@ -19,7 +19,7 @@ Errors = dict[str, SMSError]
 def read_gateway(backend: SMSBackend) -> Data:
     """Return what the gateway says about the token and the account.
 
-    If a value could not be read, `errors` names the error's class, and `statuses` the HTTP status.
+    For each value that could not be read, `errors` has the error class, `statuses` the HTTP status.
     """
     errors: Errors = {}
     return {
@@ -39,7 +39,7 @@ def _host(url: str) -> str:
 def _token(backend: SMSBackend, errors: Errors) -> Data:
     """Ask the gateway once whether it accepts the token.
 
-    Do not repeat this request: each refused request may cost money.
+    An accepted request is free. A refused request may cost money, so do not repeat this request.
     """
     try:
         backend.fetch_page(0, 1)

@@ -20,7 +20,7 @@ from ..states import State
 
 KINDS = ("state", "country", "tag", "alias", "origin")
 SAMPLE = 2_000
-"""About how many deliveries of a day are measured at most, to find out how long they take."""
+"""The delivery times of a day are measured in a sample of at most about this many messages."""
 
 
 class Sums(NamedTuple):
@@ -40,7 +40,7 @@ class Sums(NamedTuple):
 class Times(NamedTuple):
     """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    `sample` is the number of measured deliveries. If `thinned` is 5, every fifth was measured.
+    `sample` is the number of measured deliveries: every fifth delivery if `thinned` is 5.
     """
 
     median: float
@@ -131,7 +131,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 
 
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
-    """Return how long the deliveries took. If there are very many, measure a sample of them."""
+    """Return how long the deliveries took. Measure only a sample if the day has many deliveries."""
     thinned = -(-delivered // SAMPLE)
     rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:

@@ -1,4 +1,4 @@
-"""The database part of a status report. It contains no telephone numbers, texts or names."""
+"""The database part of a status report. It has no telephone numbers, texts or names of people."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ Data = dict[str, Any]
 
 
 def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
-    """Return counts of messages, and the times of the last runs, for one alias and environment."""
+    """Return counts of an alias's messages, and the times of its last sweep and last sync."""
     everywhere = Message.objects.using(using).filter(alias=backend.alias)
     rows = everywhere.of(backend.alias, backend.environment)
     return read_open(backend, using, now) | {
@@ -53,7 +53,7 @@ def _counts(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count the rows that workers have leased. `until` is the end of the last lease."""
+    """Return the number of leased rows (`count`), and when the last lease ends (`until`)."""
     leased = rows.filter(lease_token__isnull=False, lease_until__gte=now)
     return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
 
@@ -149,9 +149,9 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return the sending time of the first message whose callback should have arrived by now.
+    """Return when the first accepted message of the last 24 hours was sent, or None.
 
-    Only accepted messages of the last 24 hours are considered. Return None if there is none.
+    Messages sent less than an hour ago are ignored, because their callbacks may still come.
     """
     accepted = rows.filter(
         created_at__gte=now - timedelta(days=1),

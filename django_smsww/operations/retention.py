@@ -1,7 +1,7 @@
-"""Scrub (make anonymous) and delete old messages; erase or export the messages to one number.
+"""Scrub (make anonymous) and delete old messages; scrub or export the messages to one number.
 
-Messages that are under way or UNKNOWN are not changed. All functions use short transactions. You
-may stop a function at any time and run it again, even in two processes at the same time.
+Unfinished messages stay unchanged, except those of other programs. All transactions are short. You
+may stop a function and run it again. Two processes may run a function at the same time.
 """
 
 from collections import Counter as Counts
@@ -52,7 +52,7 @@ BATCH = 500
 UNSETTLED_REACH = timedelta(days=1)
 
 _IS_OVER = ~Q(state__in=UNFINISHED) | Q(origin=Origin.ELSEWHERE)
-"""The condition that no process needs the message: it is over, or another program sent it."""
+"""Selects messages that no process needs: finished messages, and those of other programs."""
 
 M = TypeVar("M", bound=Model)
 
@@ -83,11 +83,11 @@ def to_scrub(using: str, before: datetime) -> MessageQuerySet:
 def to_delete(using: str, before: datetime) -> MessageQuerySet:
     """Return the messages that ended before this time, except these:
 
-    - A message that resends another one (the original), if the original has not ended before this
-      time. Without the resend, the original would look as if nobody had resent it.
+    - Resends of a message that did not end before this time. Without the row of its resend, that
+      message would look as if nobody had resent it.
     - Messages created less than a day before or after an UNKNOWN message. `smsww_sync` searches the
-      provider's list for the UNKNOWN message. Without the rows of the other messages, the sync
-      could mistake another message for the UNKNOWN message.
+      provider's list for the UNKNOWN message, and skips entries that belong to other rows. If one
+      of these rows were deleted, the sync could take the row's entry for the UNKNOWN message.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
@@ -103,7 +103,7 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[int]:
     """Remove numbers, texts, custom data and callback payloads from old messages.
 
-    Yield the number of messages in each batch.
+    After each block of `batch_size` messages, yield how many were scrubbed.
     """
     yield from _scrub(to_scrub(using, before), batch_size)
     _scrub_late_callbacks(using, before, batch_size)
@@ -112,9 +112,9 @@ def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[
 def delete(
     using: str, before: datetime, *, batch_size: int = BATCH, kept: Counts | None = None
 ) -> Iterator[int]:
-    """Add old messages to the daily totals, and delete them. Yield their number in each batch.
+    """Add old messages to the daily totals, and delete them. After each block, yield the count.
 
-    Messages that a foreign key of the project protects are made anonymous instead.
+    Messages that a foreign key of the project protects are made anonymous, not deleted.
 
     Args:
         kept: a counter. This function adds the number of protected messages for each foreign key.
@@ -171,7 +171,7 @@ def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
 
 
 def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
-    """Lock the rows with these keys, if they are still in `rows`. Return the locked rows' keys."""
+    """Lock the rows with these primary keys that `rows` still selects. Return their keys."""
     mine = rows.filter(pk__in=keys).order_by("pk")
     features = connections[rows.db].features
     if features.has_select_for_update_skip_locked and features.has_select_for_update_of:
@@ -253,10 +253,10 @@ def _add_up(rows: MessageQuerySet) -> None:
 
 
 def erase(using: str, number: str) -> Erasure:
-    """Make all finished messages to this number anonymous, also those redirected from or to it.
+    """Scrub all finished messages to this number, and those redirected from or to this number.
 
-    Counts and costs are kept. A number on the do-not-send list stays on this list, because the
-    number would get messages again without its entry.
+    Counts and costs are kept. If the number is on the do-not-send list, its entry is kept: without
+    this entry, the number would get messages again.
     """
     rows = Message.objects.using(using).filter(Q(recipient=number) | Q(redirected_to=number))
     over = rows.filter(_IS_OVER)

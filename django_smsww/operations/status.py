@@ -16,10 +16,10 @@ from .findings import ATTENTION, UNCLEAR, Finding, find
 from .records import read_records
 
 STATUSES = ("fine", ATTENTION, UNCLEAR)
-"""The possible values of a report's `status`. The index is the exit code of `smsww_status`."""
+"""The values of a report's `status`. A value's position here is the exit code of `smsww_status`."""
 
 MIN_CREDIT = Decimal(1)
-"""The credit (EUR) that the gateway requires for a segment to another country (spec. 1.2.7)."""
+"""The credit (EUR) that each segment of a worldwide message requires (specification 1.2.7)."""
 
 Data = dict[str, Any]
 _PARTS = ("backend", "environment", "staging", "probe", "records", "provider")
@@ -33,7 +33,7 @@ def collect(
     probe: bool = False,
     min_credit: Decimal = MIN_CREDIT,
 ) -> Data:
-    """Return the status report, which contains no telephone numbers, texts, tokens or names.
+    """Return the status report. It has no telephone numbers, texts, tokens or names of people.
 
     Args:
         using: the alias of the database with the messages.
@@ -42,7 +42,7 @@ def collect(
         min_credit: report a problem if the wallet has less credit than this, in EUR.
 
     Raises:
-        SMSBackendDoesNotExist: the SMSWW setting does not define one of the aliases.
+        SMSBackendDoesNotExist: one of the aliases is not in the setting SMSWW.
     """
     now = timezone.now()
     reports = {

@@ -8,8 +8,8 @@ day as changed would slow down each send and each callback. So these rules are u
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or the correction of a final or failed state, does not change the number of
-  unfinished messages. So cached sums also expire. For example, if the sums of a day were
-  computed ten days later, they expire after ten hours. Sums computed even later are kept longer.
+  unfinished messages. So cached sums also expire. For example, sums that were computed ten days
+  after their day expire ten hours later, and sums computed 20 days after it expire 20 hours later.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Period:
         """Sum outdated days until `seconds` have passed.
 
         Today and the first outdated day are always summed. If the database cannot store the sums,
-        all outdated days are summed now: the next call would have to begin again.
+        all outdated days are summed now, because the next call would find no stored sums.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True
@@ -138,7 +138,7 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days whose number of unfinished messages differs from the cached number."""
+        """Return the days whose cached counts of unfinished messages, by state, are wrong now."""
         if not days:
             return set()
         # By the day: with a condition on `created_at`, SQLite does not use the index on `state`.

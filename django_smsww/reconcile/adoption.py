@@ -1,9 +1,9 @@
 """Read the provider's list of messages, and store the messages that other programs sent.
 
 A message of this project must not be stored twice, because it would be counted twice. So entries
-with a reference of any deployment are skipped. Also skipped are entries that may belong to a row of
-ours which has no provider id. If a stored message later proves to be ours, its second row is
-deleted: see Note [Ids that come home] in `models/queryset.py`.
+with a reference of any deployment are skipped. Entries that may belong to one of our rows without a
+provider id are skipped, too. If a message from the list later proves to be ours, the row that this
+module stored is deleted: see Note [Ids that come home] in `models/queryset.py`.
 """
 
 import sys
@@ -32,7 +32,7 @@ REMEMBERED = 1000
 """How many ids of the provider's list are kept in memory, to notice gaps and the list's end."""
 
 REACH = timedelta(days=1)
-"""The maximum time between a message of ours and its entry in the provider's list."""
+"""The maximum difference between the sending time in our row and the time in the list entry."""
 
 WAITS = (1.0, 5.0, 30.0)
 """The seconds to wait before each retry of a page request, if the provider is unavailable."""
@@ -72,7 +72,7 @@ def adopt_history(
         since: store no messages older than this time; by default, read the whole list.
         with_content: also store numbers and texts, but not in rows that already exist.
         dry_run: write nothing, and only count.
-        on_page: called after each page with the counts so far, and the number of new entries.
+        on_page: called after each page with the counts and the number of entries not read before.
     """
     report = Adoption(backend.alias, is_dry_run=dry_run)
     if not backend.supports_fetch_page:
@@ -160,12 +160,12 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages that have no provider id, but the number of one of these entries."""
+        """Return our messages to these entries' numbers, except messages with a provider id."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 
     def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
-        """Return the rows of all aliases with these ids: two aliases may share one account."""
+        """Return the entries' rows by provider id, of any alias: aliases may share an account."""
         ids = [entry.provider_id for entry in entries]
         rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
         return {row.provider_id or "": row for row in rows}

@@ -23,18 +23,18 @@ from .listing import PAGE, Listing
 from .report import Reason
 
 CONTROL_MARGIN = timedelta(minutes=2)
-"""The minimum time between an UNKNOWN message and the controls before and after the message.
+"""The minimum time from an UNKNOWN message to its controls: the list may be a bit unordered.
 
-A control is another message of ours in the list. The list may be slightly out of order.
+The controls are two other messages of ours in the list: one was sent earlier, and one later.
 """
 
 CLOCK_SKEW = timedelta(minutes=15)
 """The maximum expected difference between the provider's clock and ours."""
 
 FIRST_DAY = timedelta(days=1)
-"""The maximum time from the first message of an alias to its next message in the list.
+"""The maximum time between the first message of an alias and the alias's next listed message.
 
-After a longer time, the list cannot prove that the first message never arrived.
+If more time lies between them, the list cannot prove that the first message never arrived.
 """
 
 
@@ -66,7 +66,7 @@ def _possible_send(message: Message, latest: datetime | None) -> PossibleSend:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A message of ours in the provider's list, with its times by our clock and the provider's.
+    """A message of ours in the list. `created_at` is by the provider's clock, `claimed_at` by ours.
 
     A control is evidence that the list shows the messages of that time.
     """
@@ -108,14 +108,14 @@ class Evidence:
     def shows_references(self) -> bool:
         """Whether the list shows the references of the messages of this alias.
 
-        If not, a search by reference cannot find a message that arrived.
+        If not, a search by reference finds nothing, even if the message arrived.
         """
         return bool(self.controls) or (self.shows_other_references and not self.unreferenced)
 
     def order_controls(self) -> None:
         """Sort the controls (our messages in the list) by time, and drop unreliable controls.
 
-        A control is unreliable if its times by our clock and the provider's differ unusually.
+        A control is unreliable if the difference of its two times is far from the usual difference.
         """
         offset = self._clock_offset()
         trusted = [
@@ -149,13 +149,13 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the last of our listed messages that was sent before this message, or None."""
+        """Return the last control that was sent more than `margin` before this message, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the first of our listed messages that was sent after this message, or None."""
+        """Return the first control that was sent more than `margin` after this message, or None."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
@@ -163,9 +163,9 @@ class Evidence:
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
         """Return a substitute for an earlier control if this is the first message of the alias.
 
-        A control is a message of ours in the list. Return None if the list may be cut off before it
-        reaches this message. Also return None if more than a day lies between this message and the
-        control `after`: in such a time, the alias may have changed to another account.
+        Return None if an earlier message was accepted, or if the list may be cut off before it
+        reaches this message. Also return None if the control `after` was sent more than a day
+        later: in the meantime, the alias may have changed to another account.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -183,7 +183,7 @@ class Evidence:
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
         """Return why the message may have arrived; None if the list proves that it never arrived.
 
-        `before` and `after` are our listed messages that were sent before and after the message.
+        `before` and `after` are the controls that were sent before and after the message.
         """
         # The list may swap messages of about the same time, so it must be read beyond the control
         # before the send. All times here are the provider's.
@@ -207,11 +207,11 @@ class Evidence:
     ) -> list[tuple[PossibleSend, SendResult]]:
         """Pair messages with list entries that have no reference.
 
-        The message and the entry of a pair fit nothing else. So two equal messages get no entry:
-        perhaps only one of them arrived, and a guess might choose the wrong one.
+        In a pair, the message fits no other entry, and the entry fits no other message. So two
+        equal messages get no entry: perhaps only one of them arrived, and we do not guess which.
 
         Args:
-            rivals: all messages that could match one of the entries; this includes `sends`.
+            rivals: all messages that could match an entry, including the messages in `sends`.
         """
         pairs = []
         for send in sends:
@@ -223,7 +223,7 @@ class Evidence:
         return pairs
 
     def _is_complete_around(self, send: PossibleSend) -> bool:
-        """Return True if the list was read far enough and late enough to show this message."""
+        """Return True if the list was read late enough and far enough back to show the message."""
         return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
     def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
@@ -238,7 +238,7 @@ class Evidence:
         )
 
     def _window(self, send: PossibleSend) -> tuple[datetime, datetime]:
-        """Return the limits for the time of a fitting entry, by the provider's clock."""
+        """Return the earliest and the latest time of a fitting entry, by the provider's clock."""
         offset = self._clock_offset()
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 
@@ -253,7 +253,7 @@ class Evidence:
 
 
 def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySet:
-    """Return the rows without a provider id that entries with these numbers may belong to.
+    """Return the rows to which entries with these numbers may belong: rows without provider ids.
 
     Rows that a person or a sync made FAILED are included, as their messages may have arrived.
 
@@ -269,7 +269,7 @@ def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySe
 
 
 def agrees(message: Message, entry: SendResult) -> bool:
-    """Return False if the numbers differ, which shows that the reference was copied or forged."""
+    """Return False if the numbers differ: then the reference was copied or forged."""
     return not entry.recipient or not message.sent_to or _same_number(message, entry)
 
 
@@ -287,7 +287,7 @@ def _same_number(message: Message, entry: SendResult) -> bool:
 
 
 def _same_text(message: Message, body: str) -> bool:
-    """Return True if the texts have the same words. If ours was deleted, compare fingerprints."""
+    """Return True if the texts have the same words. For a scrubbed row, compare fingerprints."""
     if message.scrubbed:
         return bool(body) and fingerprint(body) == message.fingerprint
     return message.body.split() == body.split()

@@ -17,7 +17,7 @@ FARTHEST = PAGE * MAX_PAGES * 100
 """The highest position in the list that the search for an old entry tries."""
 
 JITTER = timedelta(minutes=1)
-"""The maximum time by which an entry may be out of order in an ordered list."""
+"""If an entry is out of order by more than this time, the whole list counts as unordered."""
 
 FetchPage = Callable[[int, int], Sequence[SendResult]]
 
@@ -49,7 +49,7 @@ class Listing:
     _last_time: datetime | None = None
 
     def read(self, horizon: datetime) -> Iterator[list[SendResult]]:
-        """Yield the new entries of each page, back to the time `horizon` or to the list's end."""
+        """Read the entries since `horizon`. For each page, yield the entries not read before."""
         page = self._first_page(horizon)
         skip, idle = self._start, 0
         for _ in range(self.max_pages):

@@ -1,4 +1,4 @@
-"""Read the provider's list to update rows, find lost messages, and collect evidence."""
+"""Read the provider's list to update rows, find UNKNOWN messages, and collect evidence."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ from .ownership import names_another
 from .session import Session
 
 IDLE_PAGES = 2
-"""Reading may stop after at least this number of consecutive pages without a row to refresh.
+"""The minimum number of consecutive pages without a row to refresh, after which reading may stop.
 
-From then on, look-ups of single messages probably need fewer requests.
+The remaining rows are then looked up one by one, which probably needs fewer requests.
 """
 
 
@@ -108,7 +108,7 @@ def _read_known(session: Session, row: Message, entry: SendResult, stamp: Stamp 
 
 
 def _read_stamped(session: Session, entry: SendResult, stamp: Stamp, row: Message | None) -> None:
-    """Process a list entry with a reference, if no row of the alias has the entry's provider id."""
+    """Process an entry that has a reference, and whose provider id is in no row of the alias."""
     evidence = session.evidence
     if stamp.environment != session.backend.environment:
         evidence.shows_other_references = True

@@ -1,8 +1,8 @@
 """Move provider ids from wrong rows to the rows to which they belong.
 
-A callback may bring a wrong provider id, because its signature does not cover the id. The
-provider's record of this id contains the reference of the message that was really sent. So the id
-belongs to the row with this reference: see Note [Whose id it is] in `models/transitions.py`.
+A callback may bring a wrong provider id, because its signature does not cover the id. But the
+provider's own record of this id contains the right reference. The id belongs to the row with this
+reference: see Note [Whose id it is] in `models/transitions.py`.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Ownership:
 
     Attributes:
         misnamed: rows that have the provider id of another message.
-        named: pairs of a row and a list entry with the same reference, but another provider id.
+        named: pairs of a row and a list entry with the same reference. Their provider ids differ.
     """
 
     misnamed: list[Message] = field(default_factory=list)
@@ -30,8 +30,8 @@ class Ownership:
     def give_back(self, rows: MessageQuerySet) -> None:
         """Remove the wrong provider ids from their rows.
 
-        If the list entry of such a row was found, the row gets the id, state and data of this
-        entry. Otherwise the row becomes UNKNOWN, because its state and data came with the wrong id.
+        If a row's own list entry was found, the row gets the id, state and data of this entry. If
+        not, the row becomes UNKNOWN, because its state and data came with the wrong id.
         """
         own = {row.pk: entry for row, entry in reversed(self.named)}
         with transaction.atomic(using=rows.db):

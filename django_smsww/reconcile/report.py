@@ -49,7 +49,7 @@ class Adoption:
         listed: list entries that were read, except entries that are too old.
         added: entries that were stored as new rows.
         updated: rows of other programs' messages that were updated from the list.
-        known: entries that have a row already, if this run did not change the row.
+        known: entries whose existing row this run did not change.
         stamped: skipped entries with a reference of this deployment or of another one.
         held_back: skipped entries that may belong to a row of ours without a provider id.
         pruned: skipped entries so old that `smsww_prune` may have deleted their messages.
@@ -88,15 +88,15 @@ class SyncReport:
         looked: how many rows the sync has looked up, or searched for in the list.
         adopted: how many rows were found, and got the provider id of their list entry.
         moved: how many rows have a new state, including adopted rows.
-        corrected: how many rows had a final state that a single look-up has corrected.
+        corrected: how many rows had a wrong final state, which a look-up has corrected.
         proved_absent: how many rows became FAILED because their messages never arrived.
         still_unknown: references of the rows that are still UNKNOWN, with the reasons.
-        retry_at: the time from which a sync can judge the rows that are too recent now; None if
-            there are no such rows.
+        retry_at: the time from which a sync can judge the rows that are too recent now. None if no
+            row is too recent.
         missing: references of accepted messages that the provider does not have.
         doubled: references of rows for which the list shows a second provider id.
         orphans: after a restore, provider ids of messages with our signature, but without a row.
-        left: how many unfinished rows were not looked up, because the sync had reached its limit.
+        left: how many rows were not looked up, because the sync had reached `max_lookups`.
         pages: how many pages of the list were read.
         requests: how many requests were made, including the requests for pages.
         error: the provider's error that ended the sync early, or None. Settled rows stay settled.

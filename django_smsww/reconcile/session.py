@@ -1,4 +1,4 @@
-"""The state of one sync of one alias: its rows, its requests, and its database writes."""
+"""The data of one sync of one alias, with its requests and its database writes."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -60,8 +60,8 @@ def record(message: Message, result: SendResult, *, is_authority: bool = False) 
     """Write the provider's record of a message into its row, and store the record as a `Callback`.
 
     Args:
-        is_authority: True if the record is the answer to a look-up of this one message. Only such a
-            record may replace a final state by another final state; an entry of the list may not.
+        is_authority: True if the record answers a look-up of this one message; False for a list
+            entry. Only the answer to a look-up may replace a final state by another final state.
     """
     using = message._state.db
     cause = Cause.LOOKUP if is_authority else Cause.EVIDENCE
@@ -136,7 +136,7 @@ class Session:
     def _due(self, always: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        A row younger than `always` is due in each sync; an older row, once for each age in `_AGES`.
+        Rows younger than `always` are due in each sync. Older rows are due once per age in `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
         for age in _AGES:

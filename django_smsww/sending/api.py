@@ -30,11 +30,11 @@ _NOT_STORED = _("The message is in another database than the one that stores new
 BLOCK_ROWS = 250
 """How many messages are read from the caller's iterable at a time."""
 QUEUED_ROWS = 1000
-"""The same as BLOCK_ROWS for a queue, but larger, because each block needs a commit."""
+"""With a queue, this value replaces BLOCK_ROWS. It is larger, as each block needs a commit."""
 
 
 class CallOptions(TypedDict, total=False):
-    """The types of the options of a send call that are not fields of a message."""
+    """The types of those arguments of a send call that are not fields of the message."""
 
     using: str
     queue: bool | str | None
@@ -79,14 +79,14 @@ def send_sms(
         queue: who sends the message: `smsww_worker` (True), this call (False), or a task queue (the
             dotted path of the function for this queue). None means the default of the alias.
         created_by: the user on whose behalf the message is sent. An anonymous user counts as None.
-        key: your own idempotency key, which is unique for each alias. Dry runs have separate keys.
-            A second call with the key writes no new row, and does not compare the texts. If the
-            first message is under way, accepted or cancelled, the second call returns its row. If
-            the first message was refused, or its outcome is unknown, the second call raises the
-            same error again. If the first message was certainly not sent, the second call tries to
-            send it again, in the same row. If the first message is FAILED and was resent, the
-            second call returns the newest resend.
-        dry_run: let the gateway check the message. The message is not sent, and this is free.
+        key: your own idempotency key, unique within the alias. A dry run and a real message may
+            have the same key. A second call with the key writes no new row, and does not compare
+            the texts. If the first message is under way, accepted or cancelled, the second call
+            returns its row. If its number, sender or text was refused, or its outcome is unknown,
+            the second call raises the same error again. If the first message was not sent for
+            another reason, the second call tries to send the same row again. If the first message
+            is FAILED and was resent, the second call returns the newest resend.
+        dry_run: let the gateway check the message, and do not send the message. The check is free.
         fail_on_multiple_messages: refuse a text of more than one segment.
         custom: a JSON object that the gateway returns with each callback.
         tag: a label for grouping messages, with at most 64 characters.
@@ -176,16 +176,16 @@ def iter_send(
     the number of messages. New rows are written while earlier rows are being sent.
 
     If you stop iterating, the running requests are finished. Rows that were not sent become FAILED
-    ("interrupted"). Up to two blocks are read in advance, and those of their messages that
+    ("interrupted"). Up to two blocks may have been read in advance. Messages in these blocks that
     have no row yet are not sent.
 
     Args:
         using, queue, created_by: as for `send_sms`.
-        preflight: make a dry run before the first message with each pair of text and sender.
+        preflight: for each pair of text and sender, make one dry run before the first message.
 
     Raises:
-        TransactionManagementError: you opened a transaction between two messages. A rollback of
-            this transaction would undo the results in the rows.
+        TransactionManagementError: you opened a transaction after a row was yielded. A rollback of
+            this transaction would undo the changes to later rows.
     """
     writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)
@@ -211,7 +211,7 @@ def resend(message: Message, *, created_by: Any = None, key: str = "") -> Messag
     """Send a message again as a new row, and return the new row. Its `resend_of` is the old row.
 
     Args:
-        key: the idempotency key of the new row. No other row may have this key. "" means none.
+        key: the idempotency key of the new row. No other row may have this key. "" means no key.
 
     Raises:
         InvalidSMS: the message must not be resent. The error text says why.
@@ -239,9 +239,9 @@ async def asend_sms(
 ) -> Message:
     """Send one message from asynchronous code; the arguments are those of `send_sms`.
 
-    The call runs in the thread that Django uses for the database calls of the request. So an open
-    transaction in this thread delays the message, and several calls run one after the other. If the
-    waiting task is cancelled, the message is still sent, and its result is stored.
+    The call runs in the thread that Django uses for the database calls of the web request. So an
+    open transaction in this thread delays the message, and several calls run one after the other.
+    If the asyncio task is cancelled meanwhile, the message is still sent, and its result is stored.
     """
     return await sync_to_async(send_sms)(body, recipient, sender, **options)
 

@@ -29,10 +29,10 @@ WRITE_ROWS = 125
 READ_ROWS = 250
 """How many finished rows are read at a time."""
 MOST_ROWS_AHEAD = 50_000
-"""How many rows may wait to be yielded, because an earlier row is not finished."""
+"""How many rows may wait to be yielded while an earlier row is not finished."""
 
 MOST_AT_ONCE = 20
-"""How many messages a web request sends itself. If it has more, all go into the queue."""
+"""A web request with more messages than this puts all of them into the queue."""
 
 
 def queue_for(count: int, backend: BaseSMSBackend) -> bool | str | None:
@@ -67,7 +67,7 @@ class Dispatch:
         Raises:
             TransactionManagementError: autocommit is off and no `atomic()` block is open, so
                 the time of the commit is unknown. The same error is raised if the caller opened a
-                transaction between two rows.
+                transaction after a row was yielded.
         """
         connection = connections[self.using]
         if not connection.in_atomic_block and not connection.get_autocommit():
@@ -87,7 +87,7 @@ class Dispatch:
         """Store and send one message with as few SQL statements as possible, and return its row.
 
         Return None if this short way is not possible, for example because the alias is suspended.
-        If so, call `send()`, which handles all cases. Raise InvalidSMS if the message is not valid.
+        Then call `send()`, which handles all cases. Raise InvalidSMS if the message is not valid.
         """
         row = self.writer.row_of(sms)
         leaves_now = self.writer.sends_now and _is_due(row)

@@ -1,4 +1,4 @@
-"""Read two kinds of files: messages (the first line has the column names), and mere numbers."""
+"""Read files of messages (their first line has the column names), or of numbers only."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -40,7 +40,7 @@ def read_columns(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def read_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
-    """Yield each row with the number of its first line.
+    """Yield each row as a pair: the number of its first line, and its fields by column name.
 
     Raise UnusableFileError if a line cannot be used.
     """
@@ -62,8 +62,8 @@ def find_recipients(lines: Iterator[Line], *, is_typed: bool = False) -> Iterato
     """Yield the cells that should contain a telephone number.
 
     The first line is a line of column names if one of its cells is "recipient", or if none of its
-    cells has a digit. In this case, yield the cells of the column "recipient". If there is no such
-    column, yield the cells of the first column.
+    cells has a digit. With column names, yield the cells of the column "recipient" or, if this
+    column is missing, of the first column.
 
     Without column names, yield the first cell of each line, and all further cells that start with
     a plus sign. If `is_typed` is True, yield all further cells with a digit, even without a plus.

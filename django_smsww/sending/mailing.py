@@ -107,9 +107,9 @@ class Mailing:
     def _key(self, sms: SMS, own: str) -> str:
         """Return the idempotency key of a line.
 
-        If `own` is not empty, this is `own`, after `own_prefix` if there is one. Otherwise the key
-        is made from the line if the mailing has a `prefix`. In all other cases, and for every dry
-        run, the key is "": a dry run must always make a request.
+        A dry run gets the key "", because it must always make a request. If the line has a key
+        (`own`), return this key after the mailing's `own_prefix`. If the line has none, return
+        `prefix` and a hash of number, sender and text; without a `prefix`, return "".
         """
         if sms.dry_run or not (own or self.prefix):
             return ""
@@ -151,7 +151,7 @@ def send_abandoned(
     """Send rows that another process has leased, as soon as the lease has expired.
 
     Messages that the other process was sending become UNKNOWN. About every `pause` seconds, yield
-    how many rows are still leased. Stop after twice the duration of a lease.
+    how many rows are still leased. Stop if no row is leased, or after twice the time of a lease.
     """
     ends = time.monotonic() + 2 * leases.SECONDS
     rows = Message.objects.using(using).filter(pk__in=primary_keys, environment=backend.environment)

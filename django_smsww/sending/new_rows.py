@@ -22,33 +22,32 @@ from ..sms import SMS
 
 SENSITIVE_LIFETIME = timedelta(minutes=10)
 HOOK_GRACE = timedelta(minutes=1)
-"""How long `smsww_worker` waits before it sends a row that a call or an on-commit hook may send."""
+"""The time that a call or an on-commit hook has to send a row before `smsww_worker` may send it."""
 
 _NAMES = {"recipient", "key", "reference"}
 _content_of = attrgetter(*(each.name for each in fields(SMS) if each.name not in _NAMES))
 
 
 class _Content(NamedTuple):
-    """The field values that successive messages share, and the columns made from these values."""
+    """A message's fields except recipient, key and reference, and the columns made from them."""
 
     values: tuple[Any, ...]
     prepared: SMS
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether the fields of the message are the same objects (`is`) as these values.
+        """Whether each value is the same object (`is`) as the field of this message.
 
-        Equal objects are not enough: 1 equals True, but only True is valid for `sensitive`.
+        It is not enough that they are equal: 1 equals True, but `sensitive` must be True.
         """
         return all(map(is_, self.values, _content_of(sms)))
 
 
 @cache
 def _defaults() -> dict[str, Any]:
-    """Return the attributes of an empty row, which each new row copies.
+    """Return the attributes of an empty row. Each new row begins with a copy of them.
 
-    All copies have the same values. So after copying, set those attributes that must be different
-    in each row, such as `reference`.
+    In each copy, set the attributes that must differ between rows, such as `reference`.
     """
     return vars(Message())
 
@@ -71,7 +70,7 @@ class RowMaker:
         self.begin_block()
 
     def begin_block(self) -> None:
-        """Discard the columns that were made for the messages of earlier blocks.
+        """Set `now` for the next block of messages, and discard the columns of the last block.
 
         The times in these columns are valid for one block only. Also, the caller may have changed
         the objects from which the columns were made.
@@ -101,7 +100,7 @@ class RowMaker:
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """The columns that are the same in all rows of the call, even rows of invalid messages."""
+        """The columns that are the same in all rows of the call, also for invalid messages."""
         return {
             "alias": self.backend.alias,
             "environment": self.backend.environment,
@@ -109,7 +108,7 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time from which `smsww_worker` may send a row that no on-commit hook sent."""
+        """Return the time from which `smsww_worker` may send a row: now, or after HOOK_GRACE."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
@@ -148,9 +147,9 @@ class RowMaker:
         }
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return `sms` in the form that its row needs.
+        """Return `sms`, or a prepared copy of it if the backend has its own `route_for()`.
 
-        `prepared` is an earlier message with the same content, as the backend has prepared it.
+        `prepared` is an earlier message with the same content, which `backend.prepare()` returned.
         """
         if not self._has_routes:
             return sms

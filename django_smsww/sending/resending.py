@@ -86,7 +86,7 @@ def resend_many(
 
 
 def _by_alias(rows: MessageQuerySet, created_by: Any) -> list[tuple[Dispatch, list[int]]]:
-    """Return a Dispatch for each alias, with the primary keys of its rows.
+    """For each alias, return a Dispatch and the primary keys of the rows of the alias.
 
     If an alias is unknown, raise an error before the first row is queued.
     """
@@ -105,7 +105,7 @@ def _queueing(alias: str, created_by: Any) -> Dispatch:
 def _resend_block(
     dispatch: Dispatch, rows: MessageQuerySet, keys: list[int], batch: UUID
 ) -> Iterator[str]:
-    """Resend messages that have not changed meanwhile, and yield the states of the new rows."""
+    """Resend the messages that may still be resent, and yield the states of the new rows."""
     firsts = {uuid4(): row for row in rows.filter(pk__in=keys).order_by("pk")}
     block = [
         row.as_sms().replace(

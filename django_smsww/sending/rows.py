@@ -54,7 +54,7 @@ class RowWriter(RowMaker):
         """Insert a row that `row_of()` has made, and return the inserted row.
 
         Return None if the row was not inserted, for example because its key is in use. If so,
-        call `write()`, which handles such cases.
+        call `write()`, which handles every case.
         """
         is_inside = in_transaction(self.using)
         # Without a savepoint, a used key would break the caller's transaction.
@@ -68,9 +68,9 @@ class RowWriter(RowMaker):
             return None
 
     def claim(self, sms: SMS) -> Message:
-        """Write the row of this message, or return the existing row with its key. Send nothing.
+        """Insert the row of this message, or return the existing row with the same key.
 
-        If several calls use the same key at the same time, only one of them writes a row.
+        If several calls use the same key at once, only one of them inserts a row. Send nothing.
         """
         sms = self._read(sms)
         row, batches = self._new_row(sms, None, self._suppressed([sms])), self._batches
@@ -86,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Write and return the rows of messages. If a key is in use, return its row."""
+        """Insert and return the rows of messages. For a used key, return the existing row."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)
@@ -113,12 +113,12 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return a value that is equal for messages which share one row within this call."""
+        """Name the row of a message: messages of one call with the same name share one row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return (key, is it a dry run) of a message, because dry runs have separate keys."""
+        """Return the key and whether the message is a dry run: dry runs have separate keys."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
@@ -134,9 +134,10 @@ class RowWriter(RowMaker):
         return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
 
     def _reuse(self, first: Message, row: Message) -> Message:
-        """Return the row for the message of `row`, whose key the stored row `first` already has.
+        """Return the row to use instead of `row`, whose key the stored row `first` has already.
 
-        For the same message this is `first`, which is queued again if it was certainly not sent.
+        For the same message, queue `first` again if it is FAILED, and return `first` or its newest
+        resend. For another recipient, return a FAILED row without a key.
         """
         if not _is_same(first, row):
             return _without_key(row)
@@ -254,7 +255,7 @@ class RowWriter(RowMaker):
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log a warning if an earlier call got this SMS object. Repeats in one call are normal."""
+        """Log a warning if an earlier call made `first`. In one call, an SMS may come twice."""
         if first.created_at < self._began:
             logger.warning(
                 "Message %s was sent by an earlier call, and is not sent again. Make a new SMS, "

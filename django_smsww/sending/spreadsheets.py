@@ -18,7 +18,7 @@ Line = tuple[int, list[str]]
 """A pair: the number of a line, and its cells without the empty cells at the end."""
 
 MOST_UNPACKED = 64 * 1024 * 1024
-"""The maximum size in bytes of an unpacked XLSX file, which could otherwise fill the memory."""
+"""The maximum size of an unpacked XLSX file in bytes. A larger file could fill the memory."""
 
 DELIMITERS = ",;\t"
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"

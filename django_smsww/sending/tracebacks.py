@@ -1,4 +1,4 @@
-"""Keep telephone numbers and texts out of error reports, which show the variables of frames."""
+"""Remove telephone numbers and texts from the stack frames that error reports show."""
 
 import sys
 import traceback

@@ -1,6 +1,6 @@
-"""A pytest plugin, which is active in every environment where this package is installed.
+"""A pytest plugin. pytest loads it wherever this package is installed.
 
-No message is sent during a test run, and each test starts with an empty outbox. The plugin also
+During a test run, messages go to the outbox, which is empty when a test starts. The plugin also
 works without Django: only its fixtures `smsoutbox` and `sms_callback` import Django.
 """
 

@@ -61,10 +61,10 @@ class Admission:
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
         """Stop the rows that must not be sent now, and return the primary keys of the rows to send.
 
-        A stopped row loses its lease. Its key may still be in the result, but `claim()` ignores it.
-        While one message (the probe) tests a paused alias, the result is only this message. The
-        result is empty in three cases: dry runs were made or need a new lease; another process
-        sends the probe; or the probe is not in this block. Then call this method again later.
+        A stopped row loses its lease. If the result still contains the row, `claim()` ignores it.
+        While one message (the probe) tests a paused alias, the result is only the probe. If dry
+        runs were made, if the lease must be renewed, if another process sends the probe, or if the
+        probe is not in this block, the result is empty. Then call this method again later.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)
@@ -221,7 +221,7 @@ def redirects(backend: BaseSMSBackend) -> RawSQL | None:
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
-    """After forbidden content, suspend the text; after an error of the account, the alias.
+    """Suspend the text after forbidden content. Pause the alias after an error of the account.
 
     If the gateway was unavailable, add `count` failures: after several in a row, the alias pauses.
     """

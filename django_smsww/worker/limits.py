@@ -1,7 +1,7 @@
 """The quotas of an alias, which the workers on all hosts share.
 
-A worker reserves quota before it sends messages. Afterwards, the worker releases the quota of the
-messages that were not sent. So all workers together never exceed a quota. A quota counts in a
+A worker reserves quota before it sends messages, so all workers together never exceed a quota.
+Afterwards, the worker releases the quota of the messages that were not sent. A quota counts in a
 window of time, such as a day. If a worker dies, its reservations last until the window ends.
 """
 

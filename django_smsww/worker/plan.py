@@ -1,7 +1,7 @@
 """The next step of a worker: send rows, write results, or wait.
 
-If a worker is killed, its SENDING rows become UNKNOWN. So a worker should have few SENDING rows,
-but more rows than threads, so that no thread waits while the worker uses the database.
+If a worker is killed, its SENDING rows become UNKNOWN. So a worker keeps few rows SENDING, but
+more than it has threads. Then threads seldom wait while the worker uses the database.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LEASE_CHECK_SECONDS = 5.0
 """The maximum time in seconds before a worker checks its lease and the suspensions again."""
 
 FEW_THREADS = 32
-"""With fewer threads, a worker keeps fewer rows SENDING for each thread, so a thread may wait."""
+"""With fewer threads than this, a worker keeps fewer rows SENDING for each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class Load:
 
     @property
     def batch(self) -> int:
-        """One statement usually makes at least so many rows SENDING, or writes so many results."""
+        """The usual minimum of rows that one statement makes SENDING, or of results it writes."""
         return max(self.threads // 2, self._ended_meanwhile, 1)
 
     @property
     def most_sending(self) -> int:
         """The maximum number of rows that may be SENDING.
 
-        Each thread sends one row. There may be more SENDING rows than threads, so that no thread
-        waits for the database.
+        Each thread sends one row at a time. The other SENDING rows are ready for the threads while
+        the worker uses the database.
         """
         return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
 
@@ -64,8 +64,8 @@ class Load:
     def _ended_meanwhile(self) -> int:
         """The estimated number of requests that end during one database statement of the worker.
 
-        With twice as many threads, twice as many requests end in the same time, and the statement
-        takes twice as long. So the number grows with the square of the number of threads.
+        Twice as many threads end twice as many requests, and a statement for these takes twice as
+        long. So the number grows with the square of `threads`, up to one request for each thread.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 
@@ -89,9 +89,9 @@ class Load:
 
     @property
     def _must_write(self) -> bool:
-        """Whether to write results now: time is up, a batch is full, or no request is running.
+        """Whether to write now: results waited long enough, fill a batch, or no request runs.
 
-        If the database has just refused some results, only the time counts.
+        If the database has just refused some results, only the waiting time counts.
         """
         if not self.flush_in:
             return True

@@ -18,16 +18,16 @@ from ..models import Message, Preflight
 from ..sms import SMS
 
 MOST_TRIES = 5
-"""How many dry runs of one group of messages may fail because of their recipients.
+"""For each group, the maximum number of dry runs whose recipients the gateway refuses.
 
-After that, the worker sends the group, although nothing is known about its text and sender.
+After these dry runs, the worker sends the group, although its text and sender were not tested.
 """
 
 NUMBERS_ENOUGH = 20
 """A mass send to this many numbers or more makes a preflight (dry run) by default."""
 
 Group = tuple[UUID, str, str]
-"""The key of a group of equal messages: batch, sender, and digest of the text."""
+"""What the messages of a group have in common: batch, sender, and digest of the text."""
 
 # Specification 1.2.7: the length and the form of the sender, and forbidden content.
 _CODES = frozenset({"2021", "2024", "2044", "2050"})
@@ -59,9 +59,9 @@ class Preflights:
     ) -> list[tuple[Message, SMSError | None]]:
         """Make one dry run for each group (same batch, text and sender) that has no verdict yet.
 
-        Return the tried messages, each with the error of its dry run or None. Dry runs that did not
-        start before `deadline`, a time of `elapsed()`, are not in the result. If the gateway
-        refused only the recipient, call `run()` again to try another message of the group.
+        Return the messages whose dry run started before `deadline` (a value of `elapsed()`), each
+        with the error of the dry run or None. If the gateway refused only the recipient, call
+        `run()` again: it makes a dry run of another message of the group.
         """
         self._read_verdicts(messages)
         chosen = self._choose(messages)
@@ -147,7 +147,7 @@ def _group(message: Message) -> Group:
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Return the error of a failed dry run as an SMSUnavailable, because no message was sent."""
+    """Convert the error of a dry run to SMSUnavailable, because a dry run sends no message."""
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(

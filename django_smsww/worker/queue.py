@@ -29,7 +29,7 @@ def deliver(
     inline: bool = False,
     committed: bool = False,
 ) -> dict[int, SMSError]:
-    """Send those of these rows that are QUEUED and not leased; return the errors by primary key.
+    """Send the given rows that are QUEUED and not leased; return the errors by primary key.
 
     Args:
         using: the database alias.
@@ -38,8 +38,8 @@ def deliver(
         committed: True if the rows are certainly committed. Then a transaction may be open.
 
     Raises:
-        TransactionManagementError: a transaction is open, although `committed` is False and the
-            backend really sends. A rollback would delete the row of a message that was paid for.
+        TransactionManagementError: a transaction is open, `committed` is False, and the backend
+            really sends. A rollback would delete the row of a message that was paid for.
     """
     with Worker(backend, using, inline=inline, committed=committed) as worker:
         for start in range(0, len(primary_keys), LEASE_ROWS):
@@ -61,8 +61,8 @@ def deliver_due(
 ) -> int:
     """Send up to `limit` due rows of this backend, and return how many rows were handled.
 
-    The most urgent rows come first; among equally urgent rows, the first due. Return 0 if the alias
-    is suspended, or must wait long for its rate limit.
+    Rows with the highest priority are sent first, and among these, the rows that were due first.
+    Return 0 if the alias is suspended, or must wait long for its rate limit.
 
     Args:
         stop: called repeatedly. After `stop()` returns True, unsent rows go back to the queue, and

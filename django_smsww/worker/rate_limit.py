@@ -36,8 +36,8 @@ class RateLimit:
     def rests_by(self) -> str:
         """The name (`Counter.scope`) of the counter that shows a back-off after an HTTP 429.
 
-        If the name is "", the worker need not look at this counter: `reserve()` does so, or the
-        backend sends nothing.
+        If the name is "", the worker need not read this counter, because `reserve()` reads it, or
+        because the backend does not really send.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -67,7 +67,7 @@ class RateLimit:
         self.reserve(0)
 
     def back_off(self, seconds: float) -> None:
-        """For this number of seconds, let no worker of the account reserve a request."""
+        """Make all workers of the account wait for this number of seconds."""
         now = database_now(self._using)
         # Each day has its own counter: a back-off past midnight is written to both.
         for moment in (now, now + timedelta(seconds=seconds)):
@@ -92,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """How many seconds of a new day may be reserved in the counter of the day before."""
+        """The first seconds of a day, which the counter of the day before may have reserved."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

@@ -77,7 +77,7 @@ def send_soon(rows: MessageQuerySet, now: datetime) -> None:
 def mark_refused(rows: MessageQuerySet) -> None:
     """Mark the queued rows whose requests the gateway refused before the pause ended.
 
-    If the gateway refuses a marked message again, the message is at fault, not the account.
+    If the gateway refuses a marked message again, the cause is the message, not the account.
     """
     # Rows that only waited have no status.
     refused = _unsent(rows).filter(error=AccessRefused.__name__, error_status__isnull=False)

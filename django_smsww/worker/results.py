@@ -1,8 +1,8 @@
 """Write the results of requests to the database in blocks.
 
 If one result cannot be stored, the other results of its block are still stored. If the database
-fails, the worker tries again until the lease of the message ends. If a caller waits, it tries only
-for a few seconds. When it gives up, the row stays SENDING, and becomes UNKNOWN later.
+fails, the worker tries again until the lease of the message ends, or for a few seconds if a caller
+waits. If no try succeeds, the row stays SENDING, and becomes UNKNOWN later.
 """
 
 import logging
@@ -45,7 +45,7 @@ FLUSH_SECONDS = 0.5
 DATABASE_WAIT_SECONDS = 10
 """For how many seconds a worker retries to store a result while a caller waits."""
 MOST_REFUSALS = 3
-"""How many times a worker retries a result that a working database refuses to store."""
+"""How many times a worker retries a result after a temporary error of a reachable database."""
 UNUSABLE = (ArithmeticError, TypeError, ValueError, ValidationError)
 """The errors of model fields that cannot store a value, such as a price that is not a number."""
 
@@ -127,7 +127,7 @@ class Results:
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
         """Divide a block of results after a conflict, and write the conflicting result alone.
 
-        Conflicts have two causes: the state of the row has changed, or another row has the id.
+        A conflict means that the row's state has changed, or another row has the provider's id.
         """
         if len(results) > 1:
             self._write_halves(results)
@@ -140,7 +140,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the columns to update after a failed request; {} if the message was accepted."""
+        """Return the columns to update if the request failed; {} if it was accepted."""
         if late.error is None:
             return {}
         result = late.result
@@ -256,14 +256,14 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
 
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results whose errors stop a text or the whole account, without duplicates."""
+    """Return one result for each error that stops a text or the whole account."""
     stops = [each for each in results if each.stop]
     found = {(type(each.stop), text): each for each in stops for text in each.stopped_texts}
     return list(found.values())
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the gateway failures since the last proper answer of the gateway, latest first."""
+    """Return the gateway's failures after the last request that it handled, latest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

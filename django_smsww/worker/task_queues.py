@@ -1,8 +1,8 @@
 """Send queued messages through a task queue of the project, such as Celery.
 
 After the commit, this package calls the function in OPTIONS["queue"] with the alias and the primary
-keys. The task queue may lose or repeat tasks. No message is sent twice, because a task leases a row
-before it sends the row. If no task sends a row within a minute, `smsww_worker` sends the row.
+keys of the rows. The task queue may lose or repeat tasks. No message is sent twice, because a task
+leases each row before it is sent. After a minute, `smsww_worker` sends the unsent rows.
 """
 
 import logging
@@ -29,7 +29,7 @@ TASK_ROWS = 250
 REST_SECONDS = 10.0
 """After an error of a task queue, `enqueue()` does not call the queue for this number of seconds.
 
-Otherwise, each block of a mass send might wait for the time-out of a dead broker.
+Without this rest, each block of a mass send might wait for the time-out of a dead broker.
 """
 
 _resting: dict[str, float] = {}
@@ -73,7 +73,7 @@ def blocks_of(primary_keys: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
-    """Send those of these rows that are still QUEUED, not leased, and not postponed.
+    """Send the given rows that are still QUEUED, not leased, and not postponed.
 
     A repeated call sends no message twice. A message that cannot be sent now stays QUEUED.
 

@@ -22,9 +22,9 @@ from ..models.lease import Lease
 from ..sms import SendResult
 
 REFUSED_BEFORE = "refused_before"
-"""The error code of a row that was refused, if the gateway then handled another message.
+"""The error code of a queued row that was refused before the gateway handled another message.
 
-If the gateway refuses such a row again, the message itself is at fault, not the account.
+If the gateway refuses this row again, the cause is the message, not the account.
 """
 
 
@@ -48,7 +48,7 @@ class MessageResult:
 
     @property
     def is_alone(self) -> bool:
-        """Whether the gateway refused this message alone, not all messages of the account."""
+        """Whether the gateway refuses only this message, and not all messages of the account."""
         is_refused = isinstance(self.error, AccessRefused)
         return is_refused and self.message.error_code == REFUSED_BEFORE
 
@@ -72,7 +72,7 @@ class SendingThreads:
     """The threads that send the messages of one worker.
 
     After forbidden content, the threads send no message with this text. After an error of the
-    account or an HTTP 429, they send no message at all. `forget_stops()` allows messages again.
+    account or an HTTP 429, they send no message at all. `forget_stops()` ends these stops.
     """
 
     def __init__(self, backend: BaseSMSBackend) -> None:
@@ -93,10 +93,10 @@ class SendingThreads:
     def send(
         self, messages: Sequence[Message], lease: Lease, starts: Sequence[float], *, is_last: bool
     ) -> None:
-        """Pass these messages to the threads, and return before they are sent.
+        """Pass these messages to the threads, and return before they have sent the messages.
 
-        In two cases the calling thread sends, and this method returns after the requests: for a
-        single message without other work, and for a backend with its own `send_messages()`.
+        If the backend has its own `send_messages()`, or if the worker has only one message left,
+        the calling thread sends instead, and this method returns after the request.
 
         Args:
             starts: the earliest start time of each request, as a value of `elapsed()`.
@@ -132,10 +132,10 @@ class SendingThreads:
             raise self.raised[0]
 
     def forget_stops(self) -> None:
-        """Forget which texts the threads must not send. This only affects messages added later.
+        """Forget the stopped texts, but only for messages that `send()` gets from now on.
 
-        Call this method after the suspensions of these texts are committed, because from then on
-        `Admission.admit()` stops these texts. Messages that already wait for a thread stay stopped.
+        Messages that already wait for a thread stay stopped. Before this call, commit the
+        suspensions of the stopped texts: then `Admission.admit()` stops the later messages.
         """
         self._stopped = set()
 
@@ -186,7 +186,7 @@ class SendingThreads:
             self._results.put(MessageResult(message, result, lease))
 
     def _deadline(self, lease: Lease, start: float) -> float:
-        """Wait until `start`. Return the latest time to begin the request, or 0.0 if stopped."""
+        """Wait until `start`. Return the latest time to begin the request; 0.0 after `stop()`."""
         if (seconds := start - elapsed()) > 0:
             self._ending.wait(seconds)
         return 0.0 if self._ending.is_set() else lease.deadline

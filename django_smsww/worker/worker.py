@@ -39,7 +39,7 @@ LEASE_ROWS = 250
 """The maximum number of rows that a worker leases with one query."""
 
 LONGEST_PAUSE_SECONDS = 10
-"""How many seconds a worker, or a call with one message, waits for the rate limit at most."""
+"""The maximum wait in seconds for the rate limit, for a worker or a call with one message."""
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
             tries the row again.
         errors: the errors of messages that were not accepted, by primary key.
         counts: the numbers of sent, cancelled and postponed messages, by state and error code.
-        unfinished: the primary keys of added rows that the worker still has to send or store.
+        unfinished: the primary keys of added rows that still wait to be sent, or for their result.
         last_sent: the last message whose request may have begun.
     """
 
@@ -114,7 +114,7 @@ class Worker:
     # Rows to send
 
     def add(self, primary_keys: Sequence[int]) -> None:
-        """Lease those of these rows that are QUEUED and not leased by another worker."""
+        """Lease the given rows that are QUEUED and not leased by another worker."""
         if primary_keys and not self._is_over:
             self._wanted = primary_keys
             self._added(self.rows.lease(primary_keys, self._current_lease()))

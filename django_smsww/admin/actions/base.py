@@ -55,7 +55,7 @@ class Action:
     """A part of URLs, of the permission "{name}_message" and of `has_{name}_permission()`."""
 
     most: ClassVar[int] = 50
-    """The largest number of messages to select. The user waits while the action runs."""
+    """The user waits while the action runs, so a selection has at most this many messages."""
 
     form_class: ClassVar[type[forms.Form]] = forms.Form
     """The form on the confirmation page. The default form has no fields, so any POST is valid."""

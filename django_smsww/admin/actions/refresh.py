@@ -17,7 +17,7 @@ from .base import Action, Result, Text
 
 
 class Refresh(Action):
-    """Look up messages by provider id. If a message has no such id, search the gateway's list."""
+    """Look up messages by provider id. Without a provider id, search the gateway's list."""
 
     name = "refresh"
     button = _("Refresh…")

@@ -20,7 +20,7 @@ from .base import Action, Result, Text
 
 
 class Resend(Action):
-    """Send messages again as new messages. For delivered ones, the user must tick a checkbox."""
+    """Resend messages as new messages. For a delivered message, the user must tick a checkbox."""
 
     name = "resend"
     button = _("Resend…")
@@ -50,7 +50,7 @@ class Resend(Action):
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Return the form, with a checkbox "again" if some of the messages were delivered."""
+        """Return the form, with a checkbox "again" if a resendable message was delivered."""
         form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
         if delivered:
@@ -58,7 +58,7 @@ class Resend(Action):
         return form
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Resend the message. The result contains the new row, if one was stored, and any problem.
+        """Resend the message. Return the new row (None if no row was stored) and the problem.
 
         If a suspension would make the resend fail, send nothing, and store no row.
         """
@@ -78,7 +78,7 @@ class Resend(Action):
 
 
 def _why_refused(message: Message, user: Any) -> Text:
-    """Return the reason if our own checks (of limits, for example) refuse a resend now, else ""."""
+    """Return why a check of this package, such as a limit, refuses a resend now, else ""."""
     try:
         writer = RowWriter(sms_backends[message.alias], using=message._state.db, created_by=user)
         writer.validate(message.as_sms().replace(recipient=message.recipient))

@@ -33,7 +33,7 @@ ACTIONS: tuple[Action, ...] = (RESEND, REFRESH, Cancel(), SETTLE)
 
 
 def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -> dict[str, Any]:
-    """Return the buttons of a message's page, and why the message cannot be resent or settled."""
+    """Return the buttons of a message's page, and why "resend" or "settle" has no button."""
     reasons = {
         action: action.why_refused(message, request.user)
         for action in ACTIONS
@@ -178,7 +178,7 @@ class ActionPage:
             self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
     def _links(self, found: Iterable[tuple[Message, str]]) -> str:
-        """Return links to messages, each with the words that follow the link."""
+        """Return links to the messages. After each link, write the words of the pair."""
         url = self.model_admin.view_url
         parts = ((url("change", row.pk), row, words) for row, words in found)
         return format_html_join("; ", '<a href="{}">{}</a>{}', parts)
@@ -198,7 +198,7 @@ class ActionPage:
         return self._ask([message], form, title=title, original=message, refresh_page=refresh_page)
 
     def _refresh_page(self, message: Message) -> str:
-        """Return the URL of "refresh" if the page "settle" offers a refresh first, else ""."""
+        """Return the URL for the button "Refresh" on the page "settle", or "" for no button."""
         may_refresh = self.model_admin.allows(self.request, REFRESH.name)
         if self.action is not SETTLE or not may_refresh or REFRESH.why_not(message):
             return ""

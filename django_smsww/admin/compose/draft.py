@@ -113,7 +113,7 @@ class Draft:
         return sweeps.exists()
 
     def earlier(self) -> dict[str, int]:
-        """Count the recipients of earlier messages with the same text.
+        """Count the draft's recipients that have an earlier message with the same text.
 
         Return two counts. "delivered" counts the numbers that received the text. "open" counts the
         numbers with an unfinished message, which may still arrive.

@@ -31,7 +31,7 @@ from .forms import ComposeForm
 
 TRY, SEND, EDIT = "_try", "_send", "_edit"
 NOT_ACCEPTED = (State.QUEUED, State.SENDING, State.CANCELLED)
-"""If a message has one of these states and no error, the gateway has not accepted the message."""
+"""For a message in these states, the page does not say that the gateway accepted the message."""
 
 
 # See Note [Send before the response] in actions/views.py.
@@ -69,7 +69,7 @@ class ComposePage:
         return ComposeForm(*data, many=many, **options)
 
     def _retyped(self, form: ComposeForm) -> ComposeForm:
-        """Put the file's numbers into the text field: browsers do not send the file again."""
+        """Put the file's numbers into the text field, because no browser sends the file again."""
         if not form.cleaned_data.get("file"):
             return form
         retyped = self._form(self.request.POST.dict() | {"recipients": form.typed})

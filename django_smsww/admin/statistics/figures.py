@@ -47,7 +47,7 @@ def _by_group(days: list[Day], column: str) -> list[Series]:
 
 
 def delivery_rate(day: Day) -> float | None:
-    """Return the percentage of sent and finished messages that were delivered, or None."""
+    """Return 100 * delivered / (delivered + not delivered), or None if both counts are 0."""
     delivered, lost = (day.total(GROUPS[name][1]).messages for name in ("delivered", "lost"))
     return round(100 * delivered / (delivered + lost), 1) if delivered + lost else None
 

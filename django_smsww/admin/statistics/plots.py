@@ -16,7 +16,7 @@ Write = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series of a plot, as bars or as a line. The style sheet has a look for each `name`."""
+    """One series of a plot, as bars or as a line. `name` selects its pattern or its line style."""
 
     name: str
     label: Text

@@ -25,7 +25,7 @@ MOST_NAMES = 20
 DATE = forms.DateInput({"type": "date"}, "%Y-%m-%d")
 
 SECONDS = 0.3
-"""The time for which one request sums days. Then the page shows its progress, and reloads."""
+"""A request sums days for this long. If days remain, the page shows its progress and reloads."""
 
 
 class PeriodForm(forms.Form):
@@ -104,7 +104,7 @@ def _rank(
 ) -> dict[str, Any]:
     """Return a table of these sums.
 
-    If `kind` names a filter of the changelist, each line of the table links to its messages.
+    If `kind` names a filter, each line for one non-empty value links to the filtered changelist.
     """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     most = max((one.messages for _name, one in ordered), default=1) or 1

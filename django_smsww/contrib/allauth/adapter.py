@@ -1,6 +1,6 @@
 """A mixin with which an account adapter of django-allauth sends SMS.
 
-# Note [All three messages are alike]
+# Note [Alike with and without an account]
 A visitor must not learn whether a number has an account. For this reason, messages to numbers with
 and without an account have the same limits and the same error responses.
 """
@@ -109,8 +109,8 @@ class SMSAdapterMixin:
     def explain(self, error: SMSError) -> None:
         """Show the user why no code was sent. Outside of a request, raise the error.
 
-        After a sign-up, allauth's next page shows the reason. It also does so if the code may have
-        been sent. In all other cases, the form shows the reason, and an earlier code stays valid.
+        After a sign-up, or if the code may have been sent, allauth goes on, and its next page shows
+        the reason. In all other cases, `_answer()` shows the reason; an earlier code stays valid.
         """
         request = context.request
         if request is None:

@@ -1,6 +1,6 @@
 """The API's own error responses.
 
-# Note [Statuses that are not repeated]
+# Note [Statuses that the API avoids]
 After the status 500, 502 or 504, some clients and proxies repeat a request automatically. Some of
 them omit the header Idempotency-Key, so the repeated request would send a second message. If a
 request may have sent a message, the API never answers with one of these statuses.
@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException, Throttled, ValidationError
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 
 SECONDS = 60
-"""The default Retry-After in seconds. After an account error, the package retries each minute."""
+"""The default Retry-After in seconds: the first pause after an account error is as long."""
 
 
 class KeyUsed(APIException):
@@ -66,7 +66,7 @@ def _seconds(error: SMSError | None) -> int:
 
 
 def as_field_errors(error: InvalidSMS, fields: Any) -> ValidationError:
-    """Return a ValidationError for the field whose name is the first word of the error's text."""
+    """Return a ValidationError for the field, if any, that the error's first word names."""
     name = str(error.args[0]).partition(" ")[0]
     field = name if name in fields else "non_field_errors"
     return ValidationError({field: [error.explain()]}, code=error.code)

@@ -41,7 +41,7 @@ def _in_utc(at: datetime | None) -> datetime | None:
 
 
 class HistoryFilterSet(filters.FilterSet):
-    """Answers 403 to a filter on a hidden field: the result would reveal the field's values."""
+    """Answers 403 to a filter by a field that the user may not see: a result would reveal it."""
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> Any:
         hidden = Viewer.of(self.request).hidden_fields

@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the row if its message must not be tried again. Otherwise raise the client's error."""
+    """Return the stored message if no retry is allowed. Otherwise raise an error for the client."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,7 +108,7 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails after some messages were stored, the returned list of messages is empty.
+    If the database fails, and messages may be stored, the returned list of messages is empty.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.
@@ -137,7 +137,7 @@ def send_many(
 
 
 def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
-    """Reserve the key for this request by storing its first message, or raise KeyUsed."""
+    """Reserve the key: store the first message. Raise KeyUsed if another request has the key."""
     first = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
     if first is None:
         backend.validate_content(sms)
@@ -163,10 +163,10 @@ def _may_have_rows(batch: UUID) -> bool:
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
-    """Return the earlier message with the key of `sms`, or None if there is none.
+    """Return the stored message that has the key and the `dry_run` of `sms`, or None.
 
-    A dry run and a real message may have the same key: only a message of the same kind as `sms` is
-    returned. Raise KeyUsed if the key belongs to a different message.
+    A dry run and a real message may have the same key. Raise KeyUsed if a stored message with this
+    key has another number, text, alias or batch.
     """
     rows = list(rows_of(sms.key))
     if any(not _is_for(row, sms, backend) for row in rows):
@@ -183,7 +183,7 @@ def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
 
 
 def may_try_again(row: Message) -> bool:
-    """Return True if a repeated request with the same key tries to send this failed message."""
+    """Return True if the message has FAILED, and a repeated request may send it after all."""
     kind = error_kind(row.error)
     is_unsent = issubclass(kind, SMSUnavailable | SMSLimited)
     is_lost_dry_run = row.dry_run and issubclass(kind, SMSOutcomeUnknown)

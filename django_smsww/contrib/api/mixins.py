@@ -26,7 +26,7 @@ from .exceptions import NotSent, as_field_errors
 logger = logging.getLogger("django_smsww")
 
 UNSETTLED = frozenset({State.QUEUED, State.SENDING, State.UNKNOWN})
-"""The states of messages for which no answer of the gateway is known."""
+"""The states of messages without a result yet. The API answers 202 for these states."""
 
 MOST_DIGITS = 18
 """The maximum number of digits of a primary key in a pagination cursor."""
@@ -98,10 +98,10 @@ class HistoryMixin:
 
 
 class SendingMixin(HistoryMixin):
-    """Base of viewsets that send: see Note [Statuses that are not repeated] in `api.exceptions`."""
+    """Base of viewsets that send: see Note [Statuses that the API avoids] in `api.exceptions`."""
 
     serializer_classes: ClassVar[Mapping[str, type[Any]]]
-    """The serializers by action. All other actions use `serializer_class`."""
+    """The serializer of each action. All other actions use `serializer_class`."""
 
     def get_serializer_class(self) -> type[Any]:
         default = super().get_serializer_class()  # type: ignore[misc]

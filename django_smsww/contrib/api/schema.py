@@ -50,7 +50,7 @@ def _changes(serializer: Any, **options: Any) -> Any:
 
 
 def _described(view: type[Any], **actions: Any) -> type[Any]:
-    """Return a subclass of the view that has these descriptions. The view itself is not changed."""
+    """Return a subclass of the view with these descriptions of actions. The view is unchanged."""
     named: type[Any] = extend_schema_view(**actions)(type(view.__name__, (view,), {}))
     return named
 

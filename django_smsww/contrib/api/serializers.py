@@ -45,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """If an error may contain an amount, hides the error from users who may not see costs."""
+    """Shows an error that may contain an amount only to users who may see costs."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -138,7 +138,7 @@ class MessageSerializer(WithErrorSerializer):
 class MessageDetailSerializer(MessageSerializer):
     """A message with its callbacks and events.
 
-    `resend_of` is the earlier message, if this one is a resend. `resent_as` is the later resend.
+    `resend_of` is the message that this message resends. `resent_as` is the resend of this message.
     """
 
     resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
@@ -239,7 +239,7 @@ class MassSMSSerializer(TextSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Convert numbers to E.164; remove duplicates. Errors give positions of invalid numbers."""
+        """Convert the numbers to E.164. Remove duplicates. Report invalid numbers by position."""
         backend = sms_backends[attrs["alias"]]
         numbers: list[str] = []
         problems: Any = {}
@@ -255,7 +255,7 @@ class MassSMSSerializer(TextSerializer):
         return attrs | {"recipients": list(dict.fromkeys(numbers))}
 
     def as_sms(self, key: str) -> SMS:
-        """Return the new message with an empty recipient."""
+        """Return an SMS without a number: `send_many()` makes a copy for each number."""
         fields = self.validated_data
         return SMS(
             recipient="",

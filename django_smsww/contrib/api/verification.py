@@ -65,7 +65,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
     @action(detail=False, methods=["post"])
     def check(self, request: Request, **kwargs: Any) -> Response:
-        """Check a code. A correct code works once, and every call uses one attempt."""
+        """Check a code. Each call uses one of the attempts. A correct code works once."""
         fields = self.get_valid_serializer().validated_data
         try:
             number = verification.check_verification(fields["number"], fields["code"])
@@ -93,7 +93,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
 
 def _refusal(error: SMSError) -> Exception:
-    """Return the API exception for this error. The error shows that the code was not sent."""
+    """Return the API exception for an error after which it is certain that no code was sent."""
     if isinstance(error, SMSLimited):
         return Limited(error)
     is_final = error.message is not None and not may_try_again(error.message)

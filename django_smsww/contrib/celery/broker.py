@@ -1,8 +1,8 @@
-"""Connections to the Celery broker that fail fast, so that no sender waits for a dead broker.
+"""Connections to the Celery broker that fail fast: no call that sends waits for a dead broker.
 
-By default, Celery retries without end. In this module, the connection and each answer of the broker
-may take at most one second. If the broker fails, no message is lost: the messages are already
-stored in the database, and the periodic task `sweep` sends them.
+By default, Celery tries without end to connect. In this module, the connection and each answer of
+the broker may take at most one second. If the broker fails, no message is lost: the messages are
+already stored in the database, and the periodic task `sweep` sends them later.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from django_smsww.worker.task_queues import blocks_of, deliver_block
 from .broker import options_for, producer_of
 
 SWEEP_SECONDS = 50.0
-"""After this time, a sweep starts no new block of messages. Another sweep runs each minute."""
+"""After this time, a sweep takes no more messages, because a new sweep starts each minute."""
 
 
 @shared_task(
@@ -30,7 +30,7 @@ SWEEP_SECONDS = 50.0
     max_retries=10,
 )
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send the messages with these primary keys that are still QUEUED."""
+    """Send those of these messages that are still QUEUED, not leased, and not postponed."""
     deliver_block(alias, primary_keys)
 
 
@@ -43,7 +43,7 @@ def sweep(alias: str = "default") -> None:
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
-    """Create tasks that send the messages with these primary keys. The most urgent come first.
+    """Create tasks that send the messages with these primary keys, the most urgent messages first.
 
     The rows of the messages must be committed already. Each task gets up to 250 messages of the
     same priority.

@@ -29,7 +29,7 @@ TAG = "otp"
 
 
 class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevice):
-    """A telephone that receives codes by SMS. `token` is a digest of the last code."""
+    """A telephone that receives codes by SMS. The field `token` has a digest of the last code."""
 
     number = models.CharField(_("number"), max_length=32, validators=[validate_number])
     token = models.CharField(max_length=64, blank=True, null=True, editable=False)
@@ -57,7 +57,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return gettext("sent by text message")
 
     def verify_token(self, token: str) -> bool:
-        """Return True if the token is the last code and is still valid. A code works only once."""
+        """Return True if `token` is the last code and not expired. A code works only once."""
         allowed, _why = self.verify_is_allowed()
         if not allowed:
             return False
@@ -71,7 +71,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return True
 
     def _use(self, code: str) -> bool:
-        """If the code is right, mark it as used. Of simultaneous requests, only one gets True."""
+        """Delete the code if it is right. Of simultaneous requests, only one gets True."""
         now = timezone.now()
         good = self._row().filter(token=self._digest(code), valid_until__gt=now)
         if not good.update(token=None, valid_until=now):
@@ -126,7 +126,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         )
 
     def _new_code(self, expires_at: datetime, context: dict[str, Any]) -> str:
-        """Store a new code, and return the text of the message. Earlier codes become invalid."""
+        """Store a new code's digest in place of the old one. Return the text of the message."""
         code = random_number_token(settings.OTP_SMSWW_TOKEN_LENGTH)
         minutes = settings.OTP_SMSWW_TOKEN_VALIDITY // 60
         names = {"token": code, "minutes": minutes, "device": self, **context}

@@ -1,8 +1,8 @@
 """The test numbers: the last three digits of a recipient choose what happens to the message.
 
-The other digits do not matter: +393330000901 and +447400000901 behave alike. Messages to all other
-numbers are delivered. In the descriptions, "accepted" means recorded, charged and sent. A message
-can be accepted even if the client gets no answer.
+The other digits do not matter: +393330000901 and +447400000901 behave alike. If TEST_NUMBERS does
+not have the last three digits, the message is delivered. In the descriptions, "accepted" means
+recorded and charged. A message can be accepted even if the client gets no answer.
 """
 
 import json

@@ -24,7 +24,7 @@ _FORGED = "forged"
 
 @dataclass(frozen=True, slots=True)
 class PlannedCallback:
-    """A callback, due after ``delay`` x `state_delay` seconds, with a copy of its message."""
+    """A callback that is due ``delay`` x `state_delay` seconds after a change of its message."""
 
     document: Document
     delay: int = 0
@@ -116,7 +116,7 @@ class CallbackSender:
         return [self._record(each, document["id"], at_once=at_once) for each in planned]
 
     def repeat(self, document: Document, variant: str) -> None:
-        """Record one more callback with the current state of a message."""
+        """Record callbacks of this variant, with the current state of the message."""
         self.plan(document, variant, is_last=True)
         self.wake.set()
 

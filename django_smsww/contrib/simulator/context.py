@@ -14,7 +14,7 @@ from .wallet import SimulatedWallet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a simulator. Only the profiles can be changed while it runs.
+    """The options of a simulator. While the simulator runs, only the profiles can be changed.
 
     Attributes:
         state_delay: seconds between two states of a message.
@@ -72,9 +72,9 @@ class Context:
         self.lifecycle.hold(False)
 
     def next_behaviour(self, method: str) -> str:
-        """Remove and return the next behaviour that a test has set for this HTTP method.
+        """Remove and return the next behaviour that a test has set for this method, or "".
 
-        A behaviour is the last three digits of a test number, such as "914". The default is "".
+        Three digits name a behaviour: the last digits of a test number, such as "914".
         """
         try:
             return self.armed[method].popleft()

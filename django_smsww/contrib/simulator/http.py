@@ -78,7 +78,7 @@ class Response:
 
 
 class Refusal(Exception):
-    """Exception that ends the handling of a request. The client gets its `response`."""
+    """Exception that ends the handling of a request. The client gets `response`."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -105,7 +105,7 @@ def gateway_error(status: int, code: int, message: str) -> Refusal:
 
 
 def platform_error(status: int, message: str, error: float | None = None) -> Refusal:
-    """Return a Refusal in the provider's general format: ``{success, message, error, data}``."""
+    """Return a Refusal in Openapi's general error format: ``{success, message, error, data}``."""
     envelope = {"success": False, "message": message, "error": error, "data": None}
     return Refusal(json_response(envelope, status))
 
@@ -224,8 +224,8 @@ NextFault = Callable[[], str]  # returns the fault of the next connection, or ""
 def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
     """Return the TLS context of the server.
 
-    If a test has set the fault "handshake", the next handshake for a host name fails. A handshake
-    for an IP address never fails, so tests can still control the simulator.
+    If a test has set the fault "handshake", the next handshake with a host name (SNI) fails. A
+    connection to an IP address never fails, so tests can still control the simulator.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

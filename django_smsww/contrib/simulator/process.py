@@ -102,11 +102,11 @@ class SimulatorProcess:
         return self._ask("requests")
 
     def reset(self) -> None:
-        """Delete all records, restore the initial credit and profiles, and end `arm` and `hold`."""
+        """Delete all records, restore initial credit and profiles, and undo `arm` and `hold`."""
         self._ask("reset", {})
 
     def set_profile(self, *names: str) -> None:
-        """Activate these profiles, also for the next `start`, and deactivate all others."""
+        """Activate these profiles, now and after the next `start`. Deactivate all others."""
         self._ask("profile", {"profiles": list(names)})
         self._profiles = names
 
@@ -115,9 +115,9 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Answer the next requests as if the recipient ended in these digits, such as "914".
+        """Answer the next requests as if the recipient ended in ``ending``, such as "914".
 
-        With the method "CONNECT", ``ending`` is a connection fault: "handshake" or "reset".
+        If ``method`` is "CONNECT", ``ending`` is a fault of connections: "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -130,7 +130,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set the state a message keeps. ``callbacks`` may also be "lost", "twice" or "late"."""
+        """Set the last state of a message. ``callbacks`` is "true", "lost", "twice" or "late"."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
@@ -180,7 +180,7 @@ class SimulatorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Return environment variables with which the child process imports the same package."""
+    """Return `os.environ` with a PYTHONPATH that lets the child process import this package."""
     root = str(Path(__file__).resolve().parents[3])
     inherited = os.environ.get("PYTHONPATH", "")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{inherited}" if inherited else root}

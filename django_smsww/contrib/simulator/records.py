@@ -17,7 +17,7 @@ FINAL_STATES = ("DELIVERED", "UNDELIVERABLE", "EXPIRED", "REJECTED")
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """An accepted message. ``document`` is its JSON object, and ``steps`` are its later states."""
+    """An accepted message. ``document`` is its JSON object. ``steps`` are the states to come."""
 
     id: str
     route: str
@@ -114,7 +114,7 @@ class Ledger:
         return self._select("WHERE due <= ? ORDER BY due LIMIT 200", moment)
 
     def resume(self) -> None:
-        """Make due now the messages whose `Lifecycle.rush` an earlier process did not finish."""
+        """Make all messages due that an earlier process left unfinished in `Lifecycle.rush`."""
         self._store.execute(
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )

@@ -1,6 +1,6 @@
 """Count the SMS segments of a text, one character after another.
 
-The code is independent of the package's other counter, so that tests can compare the counters. The
+This code and `django_smsww.segments` share nothing, so that tests can compare their results. The
 alphabet is the default alphabet of 3GPP TS 23.038. Segment sizes are from 3GPP TS 23.040.
 """
 
@@ -15,7 +15,7 @@ _EXTENSION = "\f^{}\\[~]|€"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The size of a text. ``characters`` counts units: in GSM-7, "€" has two units."""
+    """The size of a text. ``characters`` is in units: "€" is 2 units in GSM-7, 1 in UCS-2."""
 
     encoding: str
     characters: int

@@ -217,7 +217,7 @@ def run(options: Options) -> None:
 
 
 def _wait_for_parent(ended: threading.Event) -> None:
-    """Wait until standard input closes, because the parent process ended. Then set the event."""
+    """Set the event when standard input closes: then the parent process has ended."""
     while os.read(0, 1):
         continue
     ended.set()

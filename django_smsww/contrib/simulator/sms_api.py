@@ -25,7 +25,7 @@ class SMSEndpoints:
         self._context = context
 
     def send(self, request: Request, route: str) -> Response:
-        """Answer a POST request with a message: /WW-messages, /IT-messages or /ES-messages."""
+        """Answer POST /WW-messages, /IT-messages or /ES-messages: accept or refuse a message."""
         seq = self._context.request_log.record(request)
         try:
             return self._send(request, route, seq)
@@ -82,9 +82,9 @@ class SMSEndpoints:
         return response
 
     def _ending(self, request: Request, message: NewMessage) -> str:
-        """Return the three digits that a test has set, or else the last digits of the recipient.
+        """Return the digits that a test has set, or else the last three digits of the recipient.
 
-        Return "" if no test number has these digits, or if the request follows a redirect.
+        Return "" if `TEST_NUMBERS` lacks these digits, or if the client followed a redirect.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record a message, and charge for it if the price is fixed. A dry run does neither."""
+    """Record a message, and charge its fixed price or its fine. Do neither for a dry run."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -144,5 +144,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine (in EUR) for forbidden content. A real message needs this much credit."""
+    """Return the fine in EUR for forbidden content. With less credit, only dry runs work."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

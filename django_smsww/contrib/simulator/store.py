@@ -62,7 +62,7 @@ class SQLiteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all statements of the block together, or none. Blocks can be nested."""
+        """Commit all statements of the `with` block together, or none. The blocks can be nested."""
         with self._lock:
             connection = self._open()
             if self._depth == 0:

@@ -69,7 +69,7 @@ def _invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
 
 
 def _check_object(payload: Any) -> dict[str, Any]:
-    """Require that the body, ``options`` and ``callback`` are objects. Refuse null, too."""
+    """Refuse a body, ``options`` or ``callback`` that is not an object. Null is refused, too."""
     if not isinstance(payload, dict):
         raise _invalid("The request body must be an object.")
     for name in ("options", "callback"):

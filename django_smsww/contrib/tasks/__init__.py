@@ -1,4 +1,4 @@
-"""Send queued messages with Django's tasks framework and a backend that has workers.
+"""Send queued messages with Django's tasks framework. Its tasks backend must have workers.
 
 In SMSWW, set the option `queue` of an alias to `"django_smsww.contrib.tasks.tasks.enqueue"`.
 """

@@ -17,18 +17,18 @@ logger = logging.getLogger("django_smsww")
 
 
 class SMSGateway:
-    """Gateway class of django-two-factor-auth that sends codes by SMS, within limits.
+    """Gateway class of django-two-factor-auth. It sends codes by SMS within the limits in `guards`.
 
     If a code cannot be sent, the user sees the reason. For this, the project needs Django's
-    messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If either is
-    missing, this class raises the SMSError, which django-two-factor-auth does not catch.
+    messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If one of the
+    two is missing, `send_sms` raises SMSError, which django-two-factor-auth does not catch.
 
     Attributes:
         using: the alias in the SMSWW setting.
         template_name: the template of the message. Its context has `token`, `minutes` and `device`.
         guards: the limits, an instance of `code_limits.Guards`.
-        validity: seconds after which a code is no longer sent. django-two-factor-auth accepts a
-            code for at least 150 seconds.
+        validity: seconds after which a waiting code is not sent any more. The default is 150,
+            because django-two-factor-auth accepts a code for at least 150 seconds.
         tag: the tag of the messages.
     """
 
@@ -64,7 +64,7 @@ class SMSGateway:
         return render_sms(self.template_name, context)
 
     def explain(self, error: SMSError) -> None:
-        """Show the reason with `django.contrib.messages`. If this cannot work, raise the error."""
+        """Show the reason to the user. Without a request or Django's messages, raise the error."""
         request = get_current_request()
         if request is None or not hasattr(request, "_messages"):
             raise error

@@ -1,4 +1,4 @@
-"""The options in the setting SMSWW_VERIFICATION. Each use of them reads the setting again."""
+"""The options in the setting SMSWW_VERIFICATION. `VerificationOptions.read` caches nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class VerificationOptions:
 
     @classmethod
     def read(cls) -> VerificationOptions:
-        """Return the project's options. Raise ImproperlyConfigured if the setting is wrong."""
+        """Read the setting. An unknown option or wrong test number raises ImproperlyConfigured."""
         given: Mapping[str, Any] = getattr(settings, "SMSWW_VERIFICATION", {})
         known = [each.name for each in fields(cls)]
         if unknown := sorted(given.keys() - {*known}):

@@ -110,9 +110,9 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias. With --adopt, store messages of other programs after the sync.
+        """Sync the alias, except with --dry-run. With --adopt, adopt messages if no error came.
 
-        The sync comes first to settle UNKNOWN messages, which --adopt could store a second time.
+        The sync comes first, because --adopt could store an UNKNOWN message a second time.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)

@@ -60,7 +60,7 @@ class Command(BaseCommand):
             self.work(aliases, stopped, None if options["once"] else options["interval"])
 
     def work(self, aliases: list[str], stopped: Event, interval: float | None) -> None:
-        """Send due messages until a signal comes. Without `interval`, also end if none is due."""
+        """Send due messages until a signal comes. Without `interval`, end when nothing is due."""
         while not stopped.is_set():
             taken = self.sweep_all(aliases, stopped.is_set, is_service=interval is not None)
             if taken:
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         self.counts.clear()
 
     def name_paused(self, paused: set[str]) -> None:
-        """Write which aliases were paused since the last call, and which are no longer paused."""
+        """Compare with the last call: write which aliases are paused now, and which no longer."""
         for alias in sorted(paused ^ self.paused):
             says = "paused: smsww_status says why" if alias in paused else "no longer paused"
             self.write(f"{alias} is {says}.")
@@ -93,7 +93,7 @@ class Command(BaseCommand):
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send some due messages of each alias, and return how many were taken from the queue.
 
-        If the connection to the database is lost, return 0 for a service. With --once, raise a
+        If the connection to the database is lost, return 0 if `is_service`, or else raise a
         CommandError. Messages whose requests had begun become UNKNOWN when their lease ends.
         """
         try:
