@@ -36,7 +36,7 @@ _QUERIES = {
 DAY_SECONDS = 86_400
 
 _FRESH = 1.0
-"""For this many seconds, `database_now()` reuses its last query, and adds the time since then."""
+"""`database_now()` queries again after this many seconds. Until then, it adds the elapsed time."""
 _answers: dict[str, tuple[datetime, float, float]] = {}
 
 

@@ -142,7 +142,7 @@ class InvalidToken(SMSUnavailable):
 
 
 class AccessRefused(SMSUnavailable):
-    """The gateway or a firewall refuses all requests with these settings.
+    """The gateway or a firewall refuses every request, whatever the message.
 
     Possible causes: a token without the necessary scope, a wrong path in `host`, or a firewall.
     """

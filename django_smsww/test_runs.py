@@ -35,7 +35,7 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Begin a test run if `name` is "declared", or really send messages if it is "real"."""
+    """Until `end(name)`, this is a test run ("declared"), or messages are really sent ("real")."""
     _open[name] += 1
 
 

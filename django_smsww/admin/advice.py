@@ -250,7 +250,7 @@ def explain(message: Message) -> Explanation:
 def is_retried(state: str, error: str, code: str) -> bool:
     """Whether a worker retries a message with this state and error, at its `next_attempt_at`.
 
-    Return False for a suspended message, because it waits for the end of the suspension.
+    Return False for the code "suspended": such a message waits for the end of a suspension.
     """
     return state == State.QUEUED and bool(error) and code != "suspended"
 

@@ -67,7 +67,7 @@ class CappedPaginator(Paginator):
 
 
 def _with_keys(rows: Any, keys: Any) -> Any:
-    """Return the rows with these keys. MariaDB has to read the keys first."""
+    """Return the rows with these keys. MariaDB needs a separate query for the keys."""
     can_nest = connections[rows.db].features.allow_sliced_subqueries_with_in
     return rows.filter(pk__in=keys if can_nest else list(keys.values_list("pk", flat=True)))
 

@@ -49,7 +49,7 @@ class Figures:
         return self.states.total() - self.count(WAITING | GONE_WRONG | NEVER_SENT)
 
     def in_words(self, size: int) -> SafeString:
-        """Return the progress as HTML: "90 of 100 sent", then other counts.
+        """Return the progress as HTML: "90 of 100 sent" (100 is `size`), then other counts.
 
         The other counts are "not delivered", "failed", "unknown", "cancelled" and "wait". Counts of
         zero are left out. A stopped batch also has the mark "stopped".

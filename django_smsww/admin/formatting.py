@@ -162,7 +162,7 @@ def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
 
 
 def batch_url(site: str, batch: Any) -> str:
-    """Return the URL of a batch's page or, without this page, of the list of its messages."""
+    """Return the URL of a batch's page, or of the list of its messages if there is no such page."""
     own = link_url(site, Batch, "page", batch)
     return own or f"{admin_url(site, Message, 'changelist')}?batch={batch}"
 

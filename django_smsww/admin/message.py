@@ -39,7 +39,7 @@ from .timeline import timeline
 
 
 class WithResends(NewestFirst):
-    """A changelist that adds `resend_key`, `in_pause` and (on GET) `in_stop` to its messages."""
+    """A changelist that also looks up resends, pauses and stopped batches for its messages."""
 
     def get_results(self, request: HttpRequest) -> None:
         # Not in get_queryset(): an export would look for the resend of each of its messages.

@@ -23,10 +23,10 @@ NUMBER = re.compile(r"\+?[0-9]{1,31}")
 REFERENCE = re.compile(r"[0-9a-f]{4,32}")
 
 FEWEST_OF_REFERENCE = 8
-"""Fewer characters are more often the end of a number than the beginning of a reference."""
+"""A message search needs this many characters of a reference. Fewer are often a number's end."""
 
 FEWEST_LAST_DIGITS = 4
-"""Too many telephone numbers end with the same three digits."""
+"""A search by last digits needs this many: too many numbers end with the same three digits."""
 
 LONGEST_WIDE_PREFIX = 6
 """A prefix of up to this many characters (including the plus sign) may match very many numbers."""
@@ -106,9 +106,9 @@ def last_digits(typed: str) -> str:
 def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition that a column begins with a number.
 
-    The condition is a range, because LIKE needs an operator class on PostgreSQL and uses no index
-    on SQLite. Both bounds of the range begin with a plus sign, or neither does. So it does not
-    matter where the database sorts the plus sign.
+    The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
+    operator class on PostgreSQL. Databases sort "+" differently, so either both bounds of the range
+    begin with "+", or neither does.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -145,10 +145,10 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
-    """Find recipients that begin with a short prefix, such as "+39".
+    """Find the rows that match `like`: `others`, or a recipient that begins with `number`.
 
-    If very many rows match, the database should read the table from the newest row, which is
-    faster than the index. So the condition then uses Substr(), for which there is no index.
+    If very many rows match, as for "+39", it is faster to read the table from the newest row than
+    to use the index. So the condition then uses Substr(), for which there is no index.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:

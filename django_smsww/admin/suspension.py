@@ -70,8 +70,8 @@ class SuspensionAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Suspension]:
         """Return the suspensions that stop messages.
 
-        Rows that only count failures are left out. Stopped batches are also left out, because the
-        page of the batch shows its stop.
+        Rows that only count failures are left out. The permanent stop of a batch is also left out,
+        because the page of the batch shows it. A batch that is only suspended stays in the list.
         """
         rows: QuerySet[Suspension] = super().get_queryset(request)
         return rows.filter(times__gt=0).exclude(error="", error_code=STOPPED)
@@ -202,7 +202,7 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
-    """Return the pauses, and the heartbeats for callbacks with no state that the package knows."""
+    """Return the pauses, and the rows of Heartbeat that count callbacks with no known state."""
     rows: Any = pauses()
     columns = "pk", "alias", "error", "error_code", "reason", "until"
     rows = rows.values_list(*columns, named=True)

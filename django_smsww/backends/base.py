@@ -66,7 +66,7 @@ class BaseSMSBackend:
     """
 
     delivers_on_commit = True
-    """Whether the backend really sends. If True, a message waits until the transaction commits."""
+    """True if the backend really sends. Then a message waits until the transaction commits."""
 
     supports_dry_run = False
     """Whether `send()` can check a message (with `dry_run=True`) without sending the message."""
@@ -170,7 +170,7 @@ class BaseSMSBackend:
         return self.allowed_recipients is not None or bool(self.redirect_to)
 
     def route_for(self, sms: SMS) -> str:
-        """Return the provider's route for the message; "" if the provider has only one."""
+        """Return the provider's route for the message, such as "IT"; "" if there are no routes."""
         return ""
 
     @property

@@ -140,7 +140,7 @@ def _is_callback_url(value: object) -> bool:
 
 
 LONGEST_TIMEOUT = 120
-"""The longest `timeout`, in seconds. A request must end well within half of a message's lease."""
+"""The longest `timeout`, in seconds. A request must end long before the worker's lease ends."""
 
 
 def _is_seconds(value: object) -> bool:

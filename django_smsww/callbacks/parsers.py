@@ -105,10 +105,10 @@ class CallbackFormParser(CallbackJSONParser):
     def load(self, body: bytes) -> Any:
         """Decode a form, and return the payload. Raise ValueError if this fails.
 
-        The payload is the first of these that exists: the object in the field `data`; the object in
-        the only field, except `custom`, that contains an object; a dictionary of all fields. An
-        object in the field `custom` is added to the payload as `custom`. A JSON body is decoded as
-        JSON, even if sent as a form.
+        The payload is the object in the field `data`. If there is none, and exactly one field other
+        than `custom` contains an object, this object is the payload. Else, all fields together are
+        the payload. An object in the field `custom` is added to the payload as `custom`. A body
+        that contains JSON is decoded as JSON, even if it was sent as a form.
         """
         text = body.decode("utf-8-sig")
         if text.lstrip().startswith(("{", "[")):

@@ -14,7 +14,7 @@ from ..gateway.signature import HEADER, PROBE, custom_stamp, header_stamp
 from .parsers import write_body
 
 GATEWAY_WAITS = 30.0
-"""How many seconds the gateway waits for the answer to a callback (specification 1.2.7)."""
+"""The gateway's limit for the answer to a callback, in seconds (its specification 1.2.7)."""
 
 SLOW = 10.0
 _MAX_SIZE = 1 << 16

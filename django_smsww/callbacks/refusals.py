@@ -1,8 +1,8 @@
 """Count refused and unreadable callbacks in memory, and write the counts to the database later.
 
-Anybody can send a request that the view refuses, so a refusal writes nothing to the database. The
-next callback with our signature writes the counts, but at most once a minute. If this callback is a
-probe, or has no known state, it writes the counts at once.
+Anybody can send a request that the view refuses, so a refusal writes nothing to the database. A
+callback with our signature writes the counts if the last write was more than a minute ago. A probe,
+or a callback without a known state, always writes them.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("django_smsww")
 WRITE_EVERY_SECONDS = 60
 
 UNREAD = "unread"
-"""The reason for the callbacks that have our signature, but no known state."""
+"""The reason under which callbacks with our signature, but no known state, are counted."""
 
 refused: Counter[str] = Counter()
 """The number of refusals for each reason, since this process started."""
@@ -42,7 +42,7 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts: `at_once`, or at most once a minute. Database errors are only logged."""
+    """Write the counts if `at_once`, or if the last write is a minute ago. Log database errors."""
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))

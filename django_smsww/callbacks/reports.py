@@ -24,7 +24,7 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
         name: the reference of the message, or the provider's id of the message.
         result: the provider's record. Its `state` is NEW, PENDING, DELIVERED, UNDELIVERABLE,
             EXPIRED or REJECTED. Any other word does not change the state of the message.
-        using: the alias of the provider, which is needed if `name` is a string.
+        using: the alias of the provider. It is ignored if `name` is a UUID.
 
     Returns:
         The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a

@@ -32,7 +32,7 @@ class SignedCallback:
     """A callback with our valid signature.
 
     Attributes:
-        agrees: False if the header and the payload are both authentic, but name different messages.
+        agrees: False if the signed header and the signed payload name different messages.
         result: the provider's record of the message.
         payload: the payload without personal data and secrets.
         fault: the view's error answer if the callback has no state; None if it has a state.

@@ -139,7 +139,7 @@ def answer_probe(callback: SignedCallback, request: Request) -> Response:
 def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
     """Count, log and answer an authentic callback without a known state.
 
-    An unknown state gets the status 200: posting it again would not help. No state gets 4xx.
+    If the state is unknown, answer 200: a repetition would not help. Without a state, answer 4xx.
     """
     refusals.count(refusals.UNREAD)
     refusals.write(callback.environment, at_once=True)

@@ -134,10 +134,10 @@ class Client:
     def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
         """Return the result of a message that the gateway accepted and marked as `blocklisted`.
 
-        On the production host, the result of a dry run gets an error. A result without provider id
-        gets an error, too. All other results get a warning, and the package then holds back other
-        messages with the same text. Other hosts impose no fines, so this method ignores their
-        marks. A mock server may mark all messages, as the specification's example has the mark.
+        Only the production host imposes fines, so the marks of other hosts are ignored. (A mock
+        server may mark all messages, as the specification's example has the mark.) The result of
+        a dry run, and a result without provider id, get an error. Any other result gets a warning,
+        and the package then holds back other messages with the same text.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
         if self.url != NAMED_HOSTS["production"]:
@@ -178,7 +178,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """For a 2xx response, return an error of forbidden content in a result. Raise other errors."""
+    """If the error reports forbidden content, return a result with this error, else raise it."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.

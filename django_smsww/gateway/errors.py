@@ -1,8 +1,8 @@
 """Convert the status and the body of an error response to an exception.
 
 The table `_ERRORS` lists the responses that prove that nothing was sent. After any other response,
-the outcome is unknown. SMSRefused and ContentRefused are final: the message is not tried again.
-After the table's other exceptions, the package may send the message later.
+the outcome is unknown. If the table gives SMSRefused or ContentRefused, the message is not tried
+again. If the table gives another exception, the package may send the message later.
 """
 
 import html
@@ -62,9 +62,9 @@ _HIDDEN = "***"
 _READ = 4000
 """How many characters of an error text are read."""
 _PIECE = 8
-"""Error texts hide each part of a private text that has at least this many characters."""
+"""If an error text quotes this many consecutive characters of a private text, hide them."""
 _RUN = 5
-"""Error texts hide each part of a private text that has at least this many digits in a row."""
+"""If an error text quotes this many consecutive digits of a private text, hide them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid")
 _FUTURE_PATCH = 900
-"""Releases of urllib3-future, a fork of urllib3, have at least this patch number."""
+"""The versions of urllib3-future, a fork of urllib3, end with this number or a higher one."""
 
 
 @lru_cache(maxsize=256)

@@ -153,8 +153,8 @@ def read_message(payload: Any) -> SendResult:
 def read_custom(payload: Any) -> Mapping[str, Any]:
     """Return the custom data that we sent in `callback.custom`.
 
-    The gateway may return this data in the message, in the message's `callback`, or in one of up
-    to two objects around the message. If several places have custom data, the outermost counts.
+    Look for `custom` in the payload, in its `data`, in the `data` inside this `data`, and then in
+    the `callback` of the message. The first custom data that is found counts.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):
         if custom := mapping(mapping(layer).get("custom")):

@@ -31,7 +31,7 @@ class Outcome(models.TextChoices):
 
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
-        """Store the result of a look-up, or add 1 to `times` of an equal result that is stored."""
+        """Store the result of a look-up. If an equal one is stored, only add 1 to its `times`."""
         payload = as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(
@@ -75,7 +75,7 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 class Callback(models.Model):
     """An authentic callback, or the provider's answer to a look-up.
 
-    The payload has no number, text, one-time code, account name or callback settings.
+    The payload lacks the fields for number, text, one-time code, account and callback settings.
     """
 
     class Source(models.TextChoices):

@@ -62,7 +62,7 @@ class _InStates(_LiteralStates, In):
 
 
 class NumberField(models.CharField):
-    """A number in E.164. Saving converts other spellings, and raises InvalidSMS for other texts."""
+    """A number in E.164. Saving converts other spellings, or raises InvalidSMS if this fails."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         number = read_number(getattr(model_instance, self.attname))

@@ -2,7 +2,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 FORGOTTEN = "…"
-"""This text replaces the digits of a deleted number. The international prefix stays: "+39…"."""
+"""This text replaces the deleted digits of a number. Its prefix stays, if it is known: "+39…"."""
 
 
 class Origin(TextChoices):

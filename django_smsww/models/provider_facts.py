@@ -32,8 +32,8 @@ def merge(
 ) -> dict[str, Any]:
     """Return the values for `update()` that merge the provider's data in `result` into a row.
 
-    `provider_updated_at` must be the last of these values. The expressions for the other columns
-    read its old value, and MariaDB assigns columns from left to right.
+    Write the values in this order: the expressions read the old value of `provider_updated_at`,
+    which is the last column to write, and MariaDB assigns columns from left to right.
 
     Args:
         is_older: SQL that reads the result of `older()`, if the statement has already computed this
@@ -110,7 +110,7 @@ class _Merging:
         self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Return SQL that sets the value if the column is empty. `otherwise` may add "OR …"."""
+        """Return SQL to set the value if the column is empty, or `otherwise` ("OR …") is true."""
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 

@@ -135,9 +135,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Moves
 
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return all columns to write for a change to this state, including `changes`.
+        """Return the values to write for a change to this state, including `changes`.
 
-        Except for QUEUED and SENDING, these columns also end the lease and delete a sensitive text.
+        If the state is not QUEUED or SENDING, they also end the lease and delete a sensitive text.
         """
         now = timezone.now()
         values = {**changes, "state": target.value, "updated_at": now}
@@ -212,7 +212,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no row of this alias and environment has this provider id."""
+        """Return the condition that this provider id is unused in a row's alias and environment."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
@@ -223,8 +223,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
         provider's list has no references, the command cannot recognise all messages of this
         project. So it may store a second row for such a message, before the first row gets the
-        provider id from a response, a callback or a look-up. Once the first row gets the id, we
-        delete the second row. Nothing is lost, because the first row has all data.
+        provider id from a response, a callback or a look-up. The id is unique, so we delete the
+        second row before we store the id. Nothing is lost, because the first row has all data.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:
@@ -389,8 +389,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Set SENDING rows whose lease has ended to UNKNOWN, and return their number.
 
         Their worker is dead, but their requests may have arrived. So no worker sends the rows
-        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out.
-        So a host that freezes while it writes results does not stop all other workers.
+        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out,
+        because a host that froze while it wrote results may hold the locks for a long time.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(

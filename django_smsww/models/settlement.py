@@ -28,7 +28,7 @@ SETTLED_UNSENT = "settled_unsent"
 
 
 class Settlement(models.Model):
-    """The methods of `Message` that settle an UNKNOWN message.
+    """The methods of `Message` that settle an UNKNOWN message, or make a message UNKNOWN.
 
     A method decides about one attempt to send: the attempt that began at `claimed_at` of this
     instance. If the row in the database shows a later attempt, the method does not change the row.

@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the condition that no row of the same alias and environment has this provider id."""
+    """Return the condition that this provider id is unused in a row's alias and environment."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -387,11 +387,11 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return a SELECT list that makes rows of these values, its parameters, and its columns.
+    """Return a SELECT list that makes rows of these values, its parameters, and column names.
 
-    There is a column for each "%s" of the UPDATE. The values of equal columns are sent only once.
-    If all values of a column are equal, only one value is sent. This saves time: psycopg needs
-    10 µs to convert one date and time. Return None if the type of a column is unclear.
+    For each "%s" of the UPDATE, there is one name. Two "%s" with the same values in all rows have
+    the same name. A value that is equal in all rows is sent once, because psycopg needs 10 µs to
+    convert one date and time. Return None if the values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

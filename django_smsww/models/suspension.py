@@ -24,7 +24,7 @@ from .fields import stored_user, user_field
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
 LONGEST_ACCESS_SECONDS = 300
-"""The longest pause after `AccessRefused`. It is short: perhaps one message caused the error."""
+"""The longest pause after `AccessRefused`. It is short, as other messages may be accepted."""
 
 FAILURES = 5
 """An alias pauses if the gateway was unavailable for this number of consecutive messages."""
@@ -58,7 +58,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         The first pause lasts one minute, or longer if the gateway sent Retry-After. If an error
         comes again after a pause, the next pause is twice as long, up to a limit. If the account is
         blocklisted or the content is forbidden, the suspension lasts until a person lifts it.
-        Return False if the suspension exists already. `text` is the fingerprint of the text.
+        Return False if an earlier suspension stays as it is. `text` is the text's fingerprint.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = _columns(error)
@@ -86,7 +86,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.over(now).update(until=until, times=times, is_probed=False, **columns)
 
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
-        """Add `count` to the alias's consecutive messages for which the gateway was unavailable.
+        """Count `count` more consecutive messages for which the gateway was unavailable.
 
         Pause the alias if their number reaches `FAILURES`. One failure is enough if the alias was
         paused before and had no success since. Return True if this call paused the alias.

@@ -1,4 +1,4 @@
-"""The part of a status report about the token and the wallet, read with free requests."""
+"""Ask the gateway about the token and the wallet, for a status report."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ Errors = dict[str, SMSError]
 def read_gateway(backend: SMSBackend) -> Data:
     """Return what the gateway says about the token and the account.
 
-    For each value that could not be read, `errors` has the error class, `statuses` the HTTP status.
+    The keys `errors` and `statuses` have the error class and HTTP status of each failed request.
     """
     errors: Errors = {}
     return {

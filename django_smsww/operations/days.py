@@ -40,7 +40,7 @@ class Sums(NamedTuple):
 class Times(NamedTuple):
     """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    `sample` is the number of measured deliveries: every fifth delivery if `thinned` is 5.
+    `sample` is how many deliveries were measured. If `thinned` is 5, about every fifth was.
     """
 
     median: float

@@ -121,8 +121,8 @@ def _silence(records: Data, now: datetime) -> Findings:
 def _refused(records: Data, now: datetime) -> Findings:
     """Report callbacks with an unknown state, and callbacks that the database could not store.
 
-    If a callback was refused for another reason, a stranger may have posted it. So this function
-    reports callbacks with other reasons only while expected callbacks are missing.
+    Callbacks that were refused for other reasons may come from strangers. So this function reports
+    those only while expected callbacks are missing.
     """
     callbacks = records["callbacks"]
     recent = {

@@ -83,11 +83,11 @@ def to_scrub(using: str, before: datetime) -> MessageQuerySet:
 def to_delete(using: str, before: datetime) -> MessageQuerySet:
     """Return the messages that ended before this time, except these:
 
-    - Resends of a message that did not end before this time. Without the row of its resend, that
-      message would look as if nobody had resent it.
+    - A resend, if the original message did not end before this time. Without the row of its
+      resend, the original would look as if nobody had resent it.
     - Messages created less than a day before or after an UNKNOWN message. `smsww_sync` searches the
-      provider's list for the UNKNOWN message, and skips entries that belong to other rows. If one
-      of these rows were deleted, the sync could take the row's entry for the UNKNOWN message.
+      provider's list for the UNKNOWN message, and skips entries that belong to other rows. Without
+      such a row, the sync could believe that the row's entry is the UNKNOWN message.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)

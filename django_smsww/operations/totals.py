@@ -7,7 +7,7 @@ day as changed would slow down each send and each callback. So these rules are u
 - Today is summed at each call. If today has many messages, it is summed once a minute.
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
-- A late price, or the correction of a final or failed state, does not change the number of
+- A late price, or a change from one finished state to another, does not change the number of
   unfinished messages. So cached sums also expire. For example, sums that were computed ten days
   after their day expire ten hours later, and sums computed 20 days after it expire 20 hours later.
 """
@@ -33,7 +33,7 @@ MINUTE = timedelta(minutes=1)
 HOURS_A_DAY = 24
 
 SYNC_SECONDS = 5
-"""After this time, a run of `smsww_sync` does not begin to sum another day."""
+"""After this time, `keep_up()`, which `smsww_sync` calls, does not begin to sum another day."""
 
 
 def read_days(first: date, last: date, *, seconds: float | None = None) -> Period:

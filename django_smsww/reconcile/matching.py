@@ -14,7 +14,7 @@ from .ownership import names_another
 from .session import Session
 
 IDLE_PAGES = 2
-"""The minimum number of consecutive pages without a row to refresh, after which reading may stop.
+"""At the earliest, reading stops after this many consecutive pages without a row to refresh.
 
 The remaining rows are then looked up one by one, which probably needs fewer requests.
 """

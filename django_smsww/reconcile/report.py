@@ -46,7 +46,7 @@ class Adoption:
 
     Attributes:
         is_dry_run: True if nothing was written; then the counts show what a real run would write.
-        listed: list entries that were read, except entries that are too old.
+        listed: list entries that were read, except those older than `since` of `adopt_history()`.
         added: entries that were stored as new rows.
         updated: rows of other programs' messages that were updated from the list.
         known: entries whose existing row this run did not change.

@@ -136,7 +136,7 @@ class Session:
     def _due(self, always: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        Rows younger than `always` are due in each sync. Older rows are due once per age in `_AGES`.
+        A row is due in each sync until its age is `always`, then once after each age in `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
         for age in _AGES:
@@ -153,7 +153,7 @@ class Session:
         return [send for send in self.unknown.values() if not self.has_given_up(send)]
 
     def read_misnamed(self, owner: Message, entry: SendResult, named: Message | None) -> None:
-        """Process a record that has the provider id of `owner`, but another row's reference."""
+        """Process a record with the id of `owner`, but the reference of another row (`named`)."""
         self.candidates.pop(entry.provider_id, None)
         if named is not None:
             self.evidence.contested.add(named.reference)

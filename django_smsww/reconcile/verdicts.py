@@ -66,7 +66,7 @@ def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
 def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
     """Report why a row stays UNKNOWN, and store the reason in the row.
 
-    The row is not changed if a new attempt has begun, or if an error made the search incomplete.
+    If the row has changed meanwhile, or an error ended the search, the reason is only reported.
     """
     message = send.message
     report = session.report

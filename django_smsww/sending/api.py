@@ -34,8 +34,6 @@ QUEUED_ROWS = 1000
 
 
 class CallOptions(TypedDict, total=False):
-    """The types of those arguments of a send call that are not fields of the message."""
-
     using: str
     queue: bool | str | None
     created_by: Any
@@ -181,7 +179,8 @@ def iter_send(
 
     Args:
         using, queue, created_by: as for `send_sms`.
-        preflight: for each pair of text and sender, make one dry run before the first message.
+        preflight: if True, make a free dry run of each pair of text and sender, before the first
+            message with this pair is sent. None means False.
 
     Raises:
         TransactionManagementError: you opened a transaction after a row was yielded. A rollback of

@@ -108,8 +108,8 @@ class Mailing:
         """Return the idempotency key of a line.
 
         A dry run gets the key "", because it must always make a request. If the line has a key
-        (`own`), return this key after the mailing's `own_prefix`. If the line has none, return
-        `prefix` and a hash of number, sender and text; without a `prefix`, return "".
+        (`own`), return `own_prefix` and this key. If the line has none, return `prefix` and a hash
+        of number, sender and text. If `prefix` is "", return "".
         """
         if sms.dry_run or not (own or self.prefix):
             return ""

@@ -29,16 +29,16 @@ _content_of = attrgetter(*(each.name for each in fields(SMS) if each.name not in
 
 
 class _Content(NamedTuple):
-    """A message's fields except recipient, key and reference, and the columns made from them."""
+    """A message's content (all fields except recipient, key and reference), and its columns."""
 
     values: tuple[Any, ...]
     prepared: SMS
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether each value is the same object (`is`) as the field of this message.
+        """Whether this message has the same content: each field holds the same object (`is`).
 
-        It is not enough that they are equal: 1 equals True, but `sensitive` must be True.
+        Equal objects are not enough: 1 equals True, but `sensitive=1` is not valid.
         """
         return all(map(is_, self.values, _content_of(sms)))
 
@@ -108,11 +108,11 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time from which `smsww_worker` may send a row: now, or after HOOK_GRACE."""
+        """Return when `smsww_worker` may send rows: after HOOK_GRACE, or now if `queue` is True."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return `next_attempt_at`: the time from which `smsww_worker` may send the row."""
+        """Return `next_attempt_at`. It is `expires_at` if the call itself must send the row."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()
@@ -124,7 +124,7 @@ class RowMaker:
     def _columns(self, sms: SMS) -> dict[str, Any]:
         """Return the columns of a message.
 
-        If successive messages have the same text, the text is checked and hashed only once.
+        If successive messages have the same content, it is checked and hashed only once.
         """
         content = self._content
         if content and self._has_plain_rules and content.is_of(sms):
@@ -147,9 +147,9 @@ class RowMaker:
         }
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return `sms`, or a prepared copy of it if the backend has its own `route_for()`.
+        """Return `sms`. If the backend has its own `route_for()`, return it with prepared content.
 
-        `prepared` is an earlier message with the same content, which `backend.prepare()` returned.
+        `prepared` is an earlier message with the same content, after `backend.prepare()`.
         """
         if not self._has_routes:
             return sms

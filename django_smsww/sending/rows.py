@@ -113,7 +113,7 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Name the row of a message: messages of one call with the same name share one row."""
+        """Return a value that is equal for those messages of one call that share one row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
@@ -134,9 +134,9 @@ class RowWriter(RowMaker):
         return Suppression.objects.using(self.using).among(sms.recipient for sms in messages)
 
     def _reuse(self, first: Message, row: Message) -> Message:
-        """Return the row to use instead of `row`, whose key the stored row `first` has already.
+        """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        For the same message, queue `first` again if it is FAILED, and return `first` or its newest
+        For the same recipient, queue `first` again if it is FAILED. Return `first` or its newest
         resend. For another recipient, return a FAILED row without a key.
         """
         if not _is_same(first, row):
@@ -255,7 +255,7 @@ class RowWriter(RowMaker):
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log a warning if an earlier call made `first`. In one call, an SMS may come twice."""
+        """Log a warning if an earlier call, and not the current call, made `first`."""
         if first.created_at < self._began:
             logger.warning(
                 "Message %s was sent by an earlier call, and is not sent again. Make a new SMS, "

@@ -61,10 +61,10 @@ class Admission:
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
         """Stop the rows that must not be sent now, and return the primary keys of the rows to send.
 
-        A stopped row loses its lease. If the result still contains the row, `claim()` ignores it.
-        While one message (the probe) tests a paused alias, the result is only the probe. If dry
-        runs were made, if the lease must be renewed, if another process sends the probe, or if the
-        probe is not in this block, the result is empty. Then call this method again later.
+        The result may contain stopped rows. They have lost their lease, so `claim()` ignores them.
+        When a pause is over, the result is at first only the probe (the message that tests the
+        alias). The result is empty if, for example, preflights were made, or another process has
+        the probe. Then call this method again later.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)

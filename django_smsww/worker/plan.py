@@ -48,7 +48,7 @@ class Load:
 
     @property
     def batch(self) -> int:
-        """The usual minimum of rows that one statement makes SENDING, or of results it writes."""
+        """The usual minimum number of rows or results for one database statement of the worker."""
         return max(self.threads // 2, self._ended_meanwhile, 1)
 
     @property
@@ -64,8 +64,8 @@ class Load:
     def _ended_meanwhile(self) -> int:
         """The estimated number of requests that end during one database statement of the worker.
 
-        Twice as many threads end twice as many requests, and a statement for these takes twice as
-        long. So the number grows with the square of `threads`, up to one request for each thread.
+        With twice as many threads, twice as many requests end per second, and a statement for them
+        takes twice as long. So the number grows with the square of `threads`, up to `threads`.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 
@@ -89,7 +89,7 @@ class Load:
 
     @property
     def _must_write(self) -> bool:
-        """Whether to write now: results waited long enough, fill a batch, or no request runs.
+        """Whether the results are old enough or many enough to write, or no request runs.
 
         If the database has just refused some results, only the waiting time counts.
         """

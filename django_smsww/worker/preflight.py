@@ -147,7 +147,7 @@ def _group(message: Message) -> Group:
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Convert the error of a dry run to SMSUnavailable, because a dry run sends no message."""
+    """Turn an error of a dry run into SMSUnavailable: it is certain that no message was sent."""
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(

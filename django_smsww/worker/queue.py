@@ -68,7 +68,7 @@ def deliver_due(
         stop: called repeatedly. After `stop()` returns True, unsent rows go back to the queue, and
             `deliver_due()` returns when the running requests have ended.
         progress: called repeatedly with the number of rows that were finished since the last call.
-        on_pause: called if the whole alias is suspended, so that no row can be sent.
+        on_pause: called if the whole alias is suspended. Then no row is sent.
         counts: gets the numbers of sent, cancelled and postponed messages; see `Worker`.
     """
     worker = Worker(backend, using, inline=False, counts=counts)

@@ -34,10 +34,10 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The name (`Counter.scope`) of the counter that shows a back-off after an HTTP 429.
+        """The `Counter.scope` under which a back-off after an HTTP 429 is stored, or "".
 
-        If the name is "", the worker need not read this counter, because `reserve()` reads it, or
-        because the backend does not really send.
+        The value is "" if the alias has a rate limit (then `reserve()` reads the counter), or if
+        the backend does not really send.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -92,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The first seconds of a day, which the counter of the day before may have reserved."""
+        """The seconds of today that yesterday's counter may have reserved. Each day has its own."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

@@ -125,7 +125,7 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """Divide a block of results after a conflict, and write the conflicting result alone.
+        """After a conflict, write each half by itself, or a single result despite the conflict.
 
         A conflict means that the row's state has changed, or another row has the provider's id.
         """
@@ -140,7 +140,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the columns to update if the request failed; {} if it was accepted."""
+        """Return the columns to update for a conflicting result; {} if the message was accepted."""
         if late.error is None:
             return {}
         result = late.result
@@ -163,7 +163,7 @@ class Results:
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep results that the database may accept later, and give up the other results.
+        """After an error, retry the results later, write each half of a block, or give up a result.
 
         Inside a transaction of the caller, raise the error again.
         """
@@ -263,7 +263,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the gateway's failures after the last request that it handled, latest first."""
+    """Return the results with an unavailable gateway since it last worked, latest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

@@ -22,9 +22,9 @@ from ..models.lease import Lease
 from ..sms import SendResult
 
 REFUSED_BEFORE = "refused_before"
-"""The error code of a queued row that was refused before the gateway handled another message.
+"""The error code of a queued row that the gateway refused before the pause of its alias ended.
 
-If the gateway refuses this row again, the cause is the message, not the account.
+If the gateway refuses the row after the pause, too, the cause is the message, not the account.
 """
 
 

@@ -76,9 +76,9 @@ class Action:
         raise NotImplementedError
 
     def why_refused(self, message: Message, user: Any) -> Text:
-        """Return the reason if the action would refuse this single message now, else "".
+        """Return why the action refuses this message on the page of the message, or "".
 
-        Unlike `why_not()`, this method may make several queries.
+        Unlike `why_not()`, this method may make checks that need several queries.
         """
         return self.why_not(message)
 

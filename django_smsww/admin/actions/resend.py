@@ -50,7 +50,7 @@ class Resend(Action):
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Return the form, with a checkbox "again" if a resendable message was delivered."""
+        """Return the form. If delivered messages can be resent, the form has a checkbox "again"."""
         form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
         if delivered:

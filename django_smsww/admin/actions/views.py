@@ -178,7 +178,7 @@ class ActionPage:
             self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
     def _links(self, found: Iterable[tuple[Message, str]]) -> str:
-        """Return links to the messages. After each link, write the words of the pair."""
+        """Return a link to the message of each pair, with the string of the pair after the link."""
         url = self.model_admin.view_url
         parts = ((url("change", row.pk), row, words) for row, words in found)
         return format_html_join("; ", '<a href="{}">{}</a>{}', parts)

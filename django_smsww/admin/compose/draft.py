@@ -50,7 +50,7 @@ class Draft:
 
     @classmethod
     def of(cls, backend: BaseSMSBackend, sms: SMS, cells: Iterable[Cell]) -> Draft:
-        """Check the text and each recipient, and return the draft.
+        """Check the text, and the number in each cell. Return the draft.
 
         Raises:
             InvalidSMS: the text or the sender is not valid.
@@ -69,7 +69,7 @@ class Draft:
         return draft
 
     def _read(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
-        """Yield each valid number with its cell. Add each invalid number to `problems`."""
+        """Yield each cell with a valid number, and this number. Add other cells to `problems`."""
         for cell in cells:
             try:
                 number = read_number(cell.value, self.backend.region)

@@ -102,9 +102,9 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table of these sums.
+    """Return a table of these sums, with a line for each name, such as a country or a tag.
 
-    If `kind` names a filter, each line for one non-empty value links to the filtered changelist.
+    If `kind` is the filter for these names, each name except "" links to the filtered changelist.
     """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     most = max((one.messages for _name, one in ordered), default=1) or 1

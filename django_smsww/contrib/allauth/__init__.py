@@ -2,7 +2,7 @@
 
     class AccountAdapter(SMSAdapterMixin, DefaultAccountAdapter): ...
 
-This package needs no entry in INSTALLED_APPS.
+`django_smsww.contrib.allauth` needs no entry in INSTALLED_APPS.
 """
 
 from .adapter import SMSAdapterMixin

@@ -109,8 +109,8 @@ class SMSAdapterMixin:
     def explain(self, error: SMSError) -> None:
         """Show the user why no code was sent. Outside of a request, raise the error.
 
-        After a sign-up, or if the code may have been sent, allauth goes on, and its next page shows
-        the reason. In all other cases, `_answer()` shows the reason; an earlier code stays valid.
+        After a sign-up, or if the code may have been sent, allauth's next page shows the reason. In
+        all other cases, raise ImmediateHttpResponse with the reason; an earlier code stays valid.
         """
         request = context.request
         if request is None:

@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException, Throttled, ValidationError
 from django_smsww.exceptions import InvalidSMS, SMSError, SMSLimited
 
 SECONDS = 60
-"""The default Retry-After in seconds: the first pause after an account error is as long."""
+"""The Retry-After, in seconds, if the error does not say when to retry."""
 
 
 class KeyUsed(APIException):
@@ -66,7 +66,7 @@ def _seconds(error: SMSError | None) -> int:
 
 
 def as_field_errors(error: InvalidSMS, fields: Any) -> ValidationError:
-    """Return a ValidationError for the field, if any, that the error's first word names."""
+    """Return a ValidationError for the field whose name begins the error text, or for no field."""
     name = str(error.args[0]).partition(" ")[0]
     field = name if name in fields else "non_field_errors"
     return ValidationError({field: [error.explain()]}, code=error.code)

@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored message if no retry is allowed. Otherwise raise an error for the client."""
+    """Return the row of the message if no repeated request can send it. Else raise an error."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,7 +108,7 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails, and messages may be stored, the returned list of messages is empty.
+    If the database fails when messages may be stored already, the returned list is empty.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.

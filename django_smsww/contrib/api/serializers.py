@@ -45,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """Shows an error that may contain an amount only to users who may see costs."""
+    """If the user may not see costs, an error that may contain an amount is null."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)

@@ -1,4 +1,4 @@
-"""Connections to the Celery broker that fail fast: no call that sends waits for a dead broker.
+"""Connections to the Celery broker that fail fast, so that a dead broker blocks no call.
 
 By default, Celery tries without end to connect. In this module, the connection and each answer of
 the broker may take at most one second. If the broker fails, no message is lost: the messages are

@@ -116,7 +116,7 @@ class CallbackSender:
         return [self._record(each, document["id"], at_once=at_once) for each in planned]
 
     def repeat(self, document: Document, variant: str) -> None:
-        """Record callbacks of this variant, with the current state of the message."""
+        """Let the threads post callbacks of this variant, with the current state of the message."""
         self.plan(document, variant, is_last=True)
         self.wake.set()
 

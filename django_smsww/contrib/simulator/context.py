@@ -14,7 +14,7 @@ from .wallet import SimulatedWallet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a simulator. While the simulator runs, only the profiles can be changed.
+    """The options of a simulator. Only the profiles (see `Profiles`) can change while it runs.
 
     Attributes:
         state_delay: seconds between two states of a message.

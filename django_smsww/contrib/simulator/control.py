@@ -92,8 +92,8 @@ class ControlEndpoints:
         """Choose how the simulator answers the next requests.
 
         With {"ending": "914", "times": 2, "method": "POST"}, the next two POST requests are
-        answered as if the recipient ended in 914. The method GET changes answers to look-ups. The
-        method CONNECT breaks connections: its ending is one of CONNECTION_FAULTS.
+        answered as if the recipient ended in 914. The method GET does this with look-ups. With the
+        method CONNECT, the next connections break, and "ending" is one of CONNECTION_FAULTS.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
@@ -142,7 +142,7 @@ class ControlEndpoints:
         return json_response({"id": message.id, "state": fields["state"]})
 
     def repeat(self, request: Request) -> Response:
-        """Post callbacks again with the current state: {"id": "…", "callbacks": "true"}."""
+        """Post callbacks again with the current state: {"id": "…", "callbacks": "twice"}."""
         fields = {"callbacks": "true", **request.fields()}
         variant, message = _variant(fields), self._message(fields)
         if not message.document["callback"]:

@@ -130,7 +130,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set the last state of a message. ``callbacks`` is "true", "lost", "twice" or "late"."""
+        """Set a final state. Post its callback once ("true"), never ("lost"), "twice" or "late"."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:

@@ -84,7 +84,7 @@ class SMSEndpoints:
     def _ending(self, request: Request, message: NewMessage) -> str:
         """Return the digits that a test has set, or else the last three digits of the recipient.
 
-        Return "" if `TEST_NUMBERS` lacks these digits, or if the client followed a redirect.
+        Return "" (deliver the message) for digits not in `TEST_NUMBERS`, and after a redirect.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record a message, and charge its fixed price or its fine. Do neither for a dry run."""
+    """Record a message, and charge its fixed price (925: the fine). Do neither for a dry run."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -144,5 +144,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine in EUR for forbidden content. With less credit, only dry runs work."""
+    """Return the fine in EUR. It is also the credit that the account needs to send the message."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

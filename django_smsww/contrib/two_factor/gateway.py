@@ -20,8 +20,8 @@ class SMSGateway:
     """Gateway class of django-two-factor-auth. It sends codes by SMS within the limits in `guards`.
 
     If a code cannot be sent, the user sees the reason. For this, the project needs Django's
-    messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If one of the
-    two is missing, `send_sms` raises SMSError, which django-two-factor-auth does not catch.
+    messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If either
+    is missing, `send_sms` raises SMSError instead, which django-two-factor-auth does not catch.
 
     Attributes:
         using: the alias in the SMSWW setting.

@@ -47,7 +47,7 @@ def start_verification(number: Any, *, key: str = "", created_by: Any = None) ->
 
     Args:
         number: the telephone number, in any form that `send_sms` accepts.
-        key: an idempotency key, as for `send_sms`. The key and the number determine the code.
+        key: an idempotency key, as for `send_sms`. The same key and number give the same code.
         created_by: the user on whose behalf the message is sent.
 
     Raises:

@@ -35,8 +35,8 @@ class VerificationQuerySet(models.QuerySet["Verification"]):
     def attempt(self, key: str, code: str, now: datetime) -> str:
         """Use one attempt. Return "" if the code is right, otherwise the reason for the refusal.
 
-        A right code is deleted. First, an UPDATE locks the row until the commit. So simultaneous
-        attempts cannot exceed the limit, and the same code cannot succeed twice.
+        `key` and `code` are digests. An UPDATE counts the attempt first, and locks the row, so that
+        simultaneous attempts cannot exceed the limit. A right code is deleted: it works only once.
         """
         rows = self.filter(key=key, expires_at__gt=now)
         with transaction.atomic(using=self.db, durable=True):

@@ -80,7 +80,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=USAGE) from error
 
     def report_problems(self, checked: Checked, *, skip_invalid: bool) -> None:
-        """Write the errors that were found in the lines.
+        """Write the errors in the lines of the CSV file. Without a file, each number is a line.
 
         Raise a CommandError if there are errors and `skip_invalid` is False, or if there is no
         valid line.

@@ -112,7 +112,7 @@ class Command(BaseCommand):
     ) -> SyncReport:
         """Sync the alias, except with --dry-run. With --adopt, adopt messages if no error came.
 
-        The sync comes first, because --adopt could store an UNKNOWN message a second time.
+        The sync comes first, because --adopt leaves out what may be an UNKNOWN message of ours.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
