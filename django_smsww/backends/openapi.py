@@ -6,7 +6,7 @@ from ..gateway.account import Account
 from ..gateway.client import ROUTES, Client, normalise_token
 from ..gateway.host import messages_url
 from ..gateway.network import check_network
-from ..gateway.signature import custom_stamp, header_stamp
+from ..gateway.signature import custom_stamp, header_stamp, sign
 from ..sms import SMS, SendResult
 from .base import BaseSMSBackend, environment_of
 from .options import Rule, check_options, is_number, is_text
@@ -90,13 +90,13 @@ class SMSBackend(BaseSMSBackend):
         """
         if not self.callback_url:
             return None
-        named = sms.reference, self.environment
+        stamp = sms.reference, self.environment, sign(sms.reference, self.environment)
         return {
             "url": self.callback_url,
             "method": self.callback_method,
             "retry": self.callback_retry,
-            "custom": {**(sms.custom or {}), **custom_stamp(*named)},
-            "headers": header_stamp(*named),
+            "custom": {**(sms.custom or {}), **custom_stamp(*stamp)},
+            "headers": header_stamp(*stamp),
         }
 
 

@@ -47,18 +47,19 @@ def sign(reference: UUID, environment: str) -> str:
     return _signer(environment).signature(str(reference))
 
 
-def custom_stamp(reference: UUID, environment: str) -> dict[str, Any]:
+def custom_stamp(reference: UUID, environment: str, signature: str = "") -> dict[str, Any]:
+    """Return the stamp as custom data. If the signature of the reference is known, pass it."""
     stamp = {
         "reference": str(reference),
         "environment": environment,
-        "signature": sign(reference, environment),
+        "signature": signature or sign(reference, environment),
     }
     return {RESERVED_CUSTOM_KEY: stamp}
 
 
-def header_stamp(reference: UUID, environment: str) -> dict[str, str]:
+def header_stamp(reference: UUID, environment: str, signature: str = "") -> dict[str, str]:
     """Return the stamp as an HTTP header, which can be read before the body of the callback."""
-    return {HEADER: f"{environment}:{reference}:{sign(reference, environment)}"}
+    return {HEADER: f"{environment}:{reference}:{signature or sign(reference, environment)}"}
 
 
 def read_custom_stamp(custom: Mapping[str, Any]) -> Stamp | None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..clock import database_now
+from .sql import select
 
 TICKS_PER_SECOND = 10_000
 """How many ticks a second has. The counter of a rate limit stores ticks since midnight (UTC)."""
@@ -40,7 +41,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         """
         row = self.filter(scope=scope, window=window)
         while True:
-            end = row.values_list("used", flat=True).first()
+            end = self._used(scope, window)
             if end is None and not amount:
                 return now
             if end is None:
@@ -59,8 +60,11 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         row.filter(used__lt=until).update(used=until)
 
     def used(self, scope: str, window: datetime) -> int:
-        row = self.filter(scope=scope, window=window)
-        return row.values_list("used", flat=True).first() or 0
+        return self._used(scope, window) or 0
+
+    def _used(self, scope: str, window: datetime) -> int | None:
+        found = select(self.model, ["used"], {"scope": scope, "window": window}, self.db)
+        return found[0][0] if found else None
 
 
 class Counter(models.Model):

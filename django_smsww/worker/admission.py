@@ -17,7 +17,7 @@ from ..exceptions import ACCOUNT_ERRORS, ContentRefused, InvalidSMS, SMSError, S
 from ..models import Message, MessageQuerySet, Suspension
 from ..models.lease import Lease
 from ..models.queryset import CLAIM_ORDER, error_columns
-from ..models.sql import expression
+from ..models.sql import expression, select
 from ..states import State
 from .limits import Quotas, cost_nothing, has_limits
 from .preflight import Preflights
@@ -134,11 +134,11 @@ class Admission:
                     break
 
     def _active_suspensions(self) -> list[Suspension]:
-        known = Suspension.objects.using(self.using)
-        self._suspensions = list(known.of(self.backend.alias, self.backend.environment))
-        self._must_probe = False
-        if not self._suspensions:
+        self._must_probe, self._suspensions = False, []
+        named = {"alias": self.backend.alias, "environment": self.backend.environment}
+        if not select(Suspension, ["id"], named, self.using):
             return []
+        self._suspensions = list(Suspension.objects.using(self.using).filter(**named))
         now = database_now(self.using)
         self._must_probe = any(one.needs_probe(now) for one in self._suspensions)
         is_ours = self.probe.row is not None
