@@ -49,7 +49,8 @@ class Load:
     @property
     def batch(self) -> int:
         """The usual minimum number of rows or results for one database statement of the worker."""
-        return max(self.threads // 2, self._ended_meanwhile, 1)
+        # Half of the rows that are ready for the threads: the other half is sent meanwhile.
+        return max(self.threads // 2, 3 * self._ended_meanwhile // 2, 1)
 
     @property
     def most_sending(self) -> int:

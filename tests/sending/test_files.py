@@ -1,5 +1,6 @@
 """Files as spreadsheets write them, in the command and in the admin."""
 
+import re
 import zipfile
 from contextlib import suppress
 from io import BytesIO, StringIO
@@ -96,31 +97,33 @@ WRONG = {
         csv_of("recipient;body", "3,93331E+11;Hello"),
         2,
         "recipient",
-        "•,•••••x+••",
+        "3,93331E+11",
         "a form like 3.9E+11",
     ),
     "quoted": (
         csv_of("recipient,body", f'{NUMBER},"one', f'{OTHER}"', "12,x"),
         4,
         "recipient",
-        "••",
+        "12",
         "recipient must",
     ),
     "XLSX": (
         xlsx_of(["body", "recipient"], [], ["Hello", 12345]),
         3,
         "recipient",
-        "•••••",
+        "12345",
         "recipient must",
     ),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_number_is_named_by_line_column_and_masked_value(gateway, send, compose, case):
+def test_a_wrong_number_is_named_by_line_column_and_value(gateway, send, compose, case):
+    """A terminal has it masked, since its text is kept in logs. Who typed it sees it as it is."""
     content, line, column, value, why = WRONG[case]
+    masked = re.sub(r"[a-zA-Z]", "x", re.sub(r"\d", "•", value))
     code, errors = send(content)
-    assert f'Line {line}, column {column}, "{value}": recipient ' in errors
+    assert f'Line {line}, column {column}, "{masked}": recipient ' in errors
     assert (code, why in errors) == (2, True), errors
     assert gateway.sent == []
     shown = f"Line {line}, column {column}, “{value}”: "
@@ -236,7 +239,7 @@ def test_each_number_of_a_typed_line_counts(compose, typed, numbers):
 
 def test_lines_count_from_the_first_of_the_file_or_of_what_is_typed(compose):
     for source in ({"content": csv_of(NUMBER, "12")}, {"typed": f"{NUMBER}\n12"}):
-        assert not missing(compose(**source), "Line 2, column 1, “••”: ")
+        assert not missing(compose(**source), "Line 2, column 1, “12”: ")
 
 
 def test_a_file_without_names_holds_numbers_in_its_first_column(compose):

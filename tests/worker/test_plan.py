@@ -8,7 +8,7 @@ SOON = {"flush_in": 0.3}
 
 
 @pytest.mark.parametrize(
-    ("threads", "batch", "most"), [(1, 1, 1), (4, 2, 6), (16, 8, 40), (32, 32, 128), (64, 64, 256)]
+    ("threads", "batch", "most"), [(1, 1, 1), (4, 2, 6), (16, 12, 40), (32, 48, 128), (64, 96, 256)]
 )
 def test_a_few_more_rows_are_sending_than_there_are_threads(threads, batch, most):
     load = Load(threads=threads)
@@ -21,16 +21,16 @@ def test_a_few_more_rows_are_sending_than_there_are_threads(threads, batch, most
         ({}, Wait(0)),
         # Rows are sent as long as a batch of them fits.
         ({"leased": 1}, Send(40)),
-        ({"leased": 99, "sending": 32}, Send(8)),
-        ({"leased": 99, "sending": 33}, Wait(5)),
-        ({"leased": 99, "sending": 20, "unwritten": 13, **SOON}, Write()),
-        ({"leased": 99, "sending": 20, "unwritten": 12}, Send(8)),
+        ({"leased": 99, "sending": 28}, Send(12)),
+        ({"leased": 99, "sending": 29}, Wait(5)),
+        ({"leased": 99, "sending": 16, "unwritten": 13, **SOON}, Write()),
+        ({"leased": 99, "sending": 16, "unwritten": 12}, Send(12)),
         ({"leased": 9, "sending": 48, "send_together": True}, Send(16)),
         ({"leased": 9, "sending": 49, "send_together": True}, Wait(5)),
         # Results wait for a batch, unless nothing else is to come or their time is over.
-        ({"sending": 9, "unwritten": 7, **SOON}, Wait(0.3)),
-        ({"sending": 9, "unwritten": 7}, Write()),
-        ({"sending": 9, "unwritten": 8, **SOON}, Write()),
+        ({"sending": 9, "unwritten": 11, **SOON}, Wait(0.3)),
+        ({"sending": 9, "unwritten": 11}, Write()),
+        ({"sending": 9, "unwritten": 12, **SOON}, Write()),
         ({"unwritten": 1, **SOON}, Write()),
         # A database that has refused them is asked again a little later.
         ({"unwritten": 99, "was_refused": True, **SOON}, Wait(0.3)),
