@@ -3,14 +3,14 @@
 # Note [Clocks that jump]
 - `elapsed()` does not jump. Time-outs and the deadlines of workers use this clock.
 - `database_now()` jumps if the clock of the database server is changed. Then leases, expiry times,
-  quotas and suspensions end too early or too late. If the clock jumps forward, an UNKNOWN message
-  may also be settled while its request is still running. If the clock jumps back, some aliases send
-  nothing until the clock shows the old time again: aliases with a rate limit, and aliases that just
-  got a 429 response (`worker/rate_limit.py`).
+  quotas and suspensions end too early or too late. If the clock jumps forward, a message may also
+  become UNKNOWN and be settled while its request is still running. If the clock jumps back, some
+  aliases send nothing until the clock shows the old time again: aliases with a rate limit, and
+  aliases that just got a 429 response (`worker/rate_limit.py`).
 - The clock of a host may be wrong. Then `sending/new_rows.py` writes a wrong `created_at`,
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
-  `updated_at` and `finished_at`, so `end_interrupted()` acts too early or too late. A Retry-After
+  `updated_at` and `finished_at`, so `end_interrupted()` fails rows too early or late. A Retry-After
   header with a date becomes a wrong pause. On SQLite, `database_now()` also is the host's clock.
 
 If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no

@@ -130,7 +130,7 @@ def required_library() -> Any:
 # Each number is read several times before its row is written; a mass send reads all numbers first.
 @lru_cache(maxsize=16_384)
 def _parse(text: str, region: str) -> str:
-    """Return the number in E.164. For another text, return "" or a string that is not E.164."""
+    """Return the number in E.164. If the text is no number, return a string that is not E.164."""
     if len(text) > LONGEST_TEXT:
         return ""
     if is_e164(text) and _format(text, "") == text:
@@ -159,7 +159,7 @@ def _plain_character(character: str) -> str:
 
 
 def _spellings(text: str, region: str) -> Iterator[str]:
-    """Yield possible spellings. `_parse` takes the first known number, or else the last one."""
+    """Yield the ways to read a text. `_parse` takes the first that `is_known()`, or the last."""
     abroad = _ABROAD.match(text)
     if region and not (abroad and abroad[1] == "+"):
         yield text  # in some countries, 00 does not start an international number
@@ -193,7 +193,7 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Return False for an impossible number, or a foreign number without its plus sign."""
+    """Whether this spelling without "+" is a national number, not a foreign one that lacks "+"."""
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

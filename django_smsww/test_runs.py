@@ -35,7 +35,7 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Until `end(name)`, this is a test run ("declared"), or messages are really sent ("real")."""
+    """Treat this as a test run ("declared") or really send messages ("real") until `end(name)`."""
     _open[name] += 1
 
 

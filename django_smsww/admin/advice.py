@@ -278,8 +278,8 @@ def is_paused(message: Message) -> bool:
 def error_in_words(error: str, code: str = "", status: int | None = None) -> str:
     """Return a stored error in words, or "" if `error` is empty.
 
-    The class name `error` alone is ambiguous. For example, SMSUnavailable can mean that the gateway
-    refused the request, or could not be reached. `code` and `status` show what happened.
+    `error` is the name of an exception class, which can have several causes. For example, after
+    SMSUnavailable, `code` and `status` show whether the gateway answered or could not be reached.
     """
     if not error:
         return ""

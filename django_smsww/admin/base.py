@@ -44,7 +44,7 @@ class CappedPaginator(Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Return a page of rows. Pages near the end may be read backwards, which is faster.
 
-        For the rows before the page, only the keys are read, without annotations.
+        For other pages, the database computes no annotations of the rows before the page.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
@@ -67,7 +67,7 @@ class CappedPaginator(Paginator):
 
 
 def _with_keys(rows: Any, keys: Any) -> Any:
-    """Return the rows with these keys. MariaDB needs a separate query for the keys."""
+    """Return the rows whose keys the query `keys` finds. MariaDB needs two queries for this."""
     can_nest = connections[rows.db].features.allow_sliced_subqueries_with_in
     return rows.filter(pk__in=keys if can_nest else list(keys.values_list("pk", flat=True)))
 
@@ -103,7 +103,7 @@ def _is_column(lookup: str, opts: Any) -> bool:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """A ModelAdmin whose rows nobody can add, change or delete."""
+    """A ModelAdmin that lets nobody add, change or delete rows, unless a subclass allows it."""
 
     list_per_page = 50
     paginator = CappedPaginator

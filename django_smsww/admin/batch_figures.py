@@ -27,7 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: one tag if all messages have the same tag, else at least two of their tags.
+        tags: some of the messages' tags; more than one unless all messages have the same tag.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

@@ -30,7 +30,7 @@ from .suspension import SIZE, banner
 MOST_REASONS = 50
 MOST_TAGS = 20
 MOST_NUMBERS = 1_000
-"""If at most this many messages have no country, the page derives it from their numbers."""
+"""If more messages than this have no country, the page does not derive it from the numbers."""
 
 
 def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:
@@ -172,10 +172,10 @@ def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
 
 
 def countries_of(rows: QuerySet[Any], groups: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Return (country, count) pairs of the messages that `groups` counts.
+    """Return (country, count) pairs of `rows`, the messages that `groups` has counted.
 
-    If up to `MOST_NUMBERS` messages have no country from the gateway, their telephone numbers give
-    the country. If more messages have no country, they are all counted as "not known yet".
+    If at most `MOST_NUMBERS` messages have no country from the gateway, their numbers show it. If
+    more messages have no country, these messages are counted as "not known yet".
     """
     counts = count_by(groups, "country")
     if 0 < counts[""] <= MOST_NUMBERS:

@@ -72,7 +72,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def of_message(self, callback: Callback) -> SafeString | str:
-        """Return the reference, as a link if the message is stored and the site shows messages."""
+        """Return the reference, as a link if the message has a page in this admin site."""
         row = callback.message_id
         url = row and link_url(self.admin_site.name, Message, "change", row)
         if not url:

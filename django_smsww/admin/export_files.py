@@ -138,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return None or a number as it is, and other values inside the cell `time` or `text`."""
+    """Return a datetime in the cell `time`, text in the cell `text`, a number or None as it is."""
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time

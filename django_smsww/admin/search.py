@@ -23,7 +23,7 @@ NUMBER = re.compile(r"\+?[0-9]{1,31}")
 REFERENCE = re.compile(r"[0-9a-f]{4,32}")
 
 FEWEST_OF_REFERENCE = 8
-"""A message search needs this many characters of a reference. Fewer are often a number's end."""
+"""In a message search, a reference needs this many characters: fewer may end a phone number."""
 
 FEWEST_LAST_DIGITS = 4
 """A search by last digits needs this many: too many numbers end with the same three digits."""
@@ -93,8 +93,8 @@ def as_number(typed: str) -> str:
 def last_digits(typed: str) -> str:
     """Return the typed digits without a leading 0. For example, "0333 123" becomes "333123".
 
-    A search for numbers that end with these digits needs no country code. Return "" for fewer than
-    four digits, and for input with a country code or other characters.
+    A search then finds the numbers that end with these digits. Return "" for fewer than four
+    digits, for input that begins with "+" or "00", and for input that is not a number.
     """
     digits = SEPARATORS.sub("", plain_text(typed))
     if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
@@ -107,8 +107,8 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition that a column begins with a number.
 
     The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
-    operator class on PostgreSQL. Databases sort "+" differently, so either both bounds of the range
-    begin with "+", or neither does.
+    operator class on PostgreSQL. Databases sort "+" differently, so if `number` begins with "+",
+    the upper bound of the range begins with "+", too.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -145,10 +145,10 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
-    """Find the rows that match `like`: `others`, or a recipient that begins with `number`.
+    """Find the rows that match `like`, which is `others | begins_with(number)`.
 
-    If very many rows match, as for "+39", it is faster to read the table from the newest row than
-    to use the index. So the condition then uses Substr(), for which there is no index.
+    If very many rows match, as for "+39", the index is slower than the table, read from the newest
+    row. To avoid the index, the condition then contains Substr() instead of `begins_with()`.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:

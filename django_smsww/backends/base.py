@@ -175,7 +175,7 @@ class BaseSMSBackend:
 
     @property
     def rate_scope(self) -> str:
-        """The name of the counter for `rate_limit`. Aliases with the same name share the limit."""
+        """The name of the counter for `rate_limit`. Aliases with the same counter share a limit."""
         return self.alias
 
     def open(self) -> None:
@@ -200,7 +200,7 @@ class BaseSMSBackend:
 
         Raises:
             SMSOutcomeUnknown: the message may have been sent.
-            SMSError: the message was not accepted. The subclass gives the reason.
+            SMSError: the message was not accepted. The class of the error shows the reason.
         """
         raise NotImplementedError("A subclass of BaseSMSBackend must define send().")
 

@@ -79,9 +79,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the row that counts this callback, or None if it needs a new row.
+    """Return the primary key of the row whose `times` goes up, or None if a new row is needed.
 
-    This is the row of an equal callback or, if there are MAX_CALLBACKS rows, the newest row.
+    That is the row of an equal callback or, if there are MAX_CALLBACKS rows, the newest row.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -130,16 +130,16 @@ def store(callback: SignedCallback) -> Outcome:
 
 
 def answer_probe(callback: SignedCallback, request: Request) -> Response:
-    """Answer a probe (a callback that tests this view) without a database query."""
+    """Answer a probe: a callback that tests this view, and that is not stored."""
     if callback.fault:
         raise callback.fault
     return Response({"outcome": "probe", "header": HEADER in request.headers})
 
 
 def answer_unread(callback: SignedCallback, outcome: Outcome) -> Response:
-    """Count, log and answer an authentic callback without a known state.
+    """Count, log and answer an authentic callback whose state is missing or unknown.
 
-    If the state is unknown, answer 200: a repetition would not help. Without a state, answer 4xx.
+    If the state is missing, answer 4xx. If it is unknown, answer 200: posting again does not help.
     """
     refusals.count(refusals.UNREAD)
     refusals.write(callback.environment, at_once=True)

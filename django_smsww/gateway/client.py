@@ -132,11 +132,10 @@ class Client:
         return [read_message(message) for message in messages]
 
     def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
-        """Return the result of a message that the gateway accepted and marked as `blocklisted`.
+        """Add an error or a warning to the result of a message that is marked as `blocklisted`.
 
-        Only the production host imposes fines, so the marks of other hosts are ignored. (A mock
-        server may mark all messages, as the specification's example has the mark.) The result of
-        a dry run, and a result without provider id, get an error. Any other result gets a warning,
+        Only the production host imposes fines, so return the result of another host unchanged. A
+        dry run, or a result without provider id, gets an error. Any other result gets a warning,
         and the package then holds back other messages with the same text.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)

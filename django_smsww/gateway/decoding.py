@@ -12,8 +12,8 @@ _HARMLESS_SIZE = 1 << 16
 def decoded(body: bytes, header: str, limit: int) -> bytes:
     """Decompress a body according to its header `Content-Encoding`.
 
-    Return the body unchanged if it cannot be decompressed, or if the content is too large: larger
-    than `limit` bytes, or larger than both 64 KiB and 200 times the body.
+    Return the body unchanged if it cannot be decompressed, or if the content is too large. It may
+    have 64 KiB, or 200 times the size of the body if this is more, but at most `limit` bytes.
     """
     names = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in names if name not in ("", "identity")]

@@ -87,8 +87,8 @@ class StrictResponse(HTTPResponse):
         """Skip interim responses, and return version, status and reason of the final response.
 
         Proxies may send the interim responses 102 and 103 (Early Hints), although we do not ask for
-        them. `http.client` treats a 102 or 103 as the final response. Before this method existed,
-        each message then got the response to the previous message, and one message was paid twice.
+        them. `http.client` treats a 102 or 103 as the final response. The next request on the
+        connection would then get the real response to this request.
         """
         for _ in range(_MOST_INTERIM):
             version, status, reason = _read_status_line(self.fp)

@@ -53,7 +53,7 @@ class RawRequest:
 class RawResponse:
     """A complete response.
 
-    If `is_sole` is False, more bytes came, so the response may belong to another request.
+    If `is_sole` is False, more bytes followed this response, so it may belong to another request.
     """
 
     status: int
@@ -83,8 +83,8 @@ def exchange(request: RawRequest) -> RawResponse:
     Raise ExchangeError if no complete response comes. The error's attribute `written` says whether
     the request may have arrived.
 
-    The exchange may take longer than its time-out. Name resolution is not covered, because it
-    cannot be interrupted. The time-out to connect applies to each address of the host.
+    The exchange may take longer than its time-outs, for two reasons: name resolution cannot be
+    interrupted, and the time-out to connect applies to each address of the host.
     """
     connect_timeout, timeout = request.timeouts
     ours = Exchange(ends=elapsed() + timeout)
@@ -118,7 +118,7 @@ def close_connections() -> None:
 
 
 def _prepare(request: RawRequest) -> PreparedRequest:
-    """Build the request without the checks of `prepare()`: the parts of `request` are valid."""
+    """Build the request. Skip the checks of `PreparedRequest.prepare()`: all parts are valid."""
     prepared = PreparedRequest()
     prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
     prepared.headers = CaseInsensitiveDict(request.headers)

@@ -1,7 +1,7 @@
 """Read the JSON of the gateway's responses and callbacks, leniently but within limits.
 
-The JSON may contain nulls, unknown keys, numbers as text and texts as numbers. A field that cannot
-be read stays empty, and the other fields are still read. Only `load_json()` raises an error.
+The JSON may contain nulls, unknown keys, and text in place of numbers or the reverse. A field that
+cannot be read stays empty, and the other fields are still read. Only `load_json()` raises an error.
 """
 
 import json

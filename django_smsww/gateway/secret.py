@@ -23,7 +23,7 @@ class Secret(str):
 
 
 def masked(value: Any, name: object = "") -> Any:
-    """Return an entry of SMSWW, with each text named "token", "key" or similar as a Secret."""
+    """Copy an entry of SMSWW. Texts with keys such as "token" or "api_key" become a Secret."""
     if isinstance(value, Mapping):
         return {inner: masked(content, inner) for inner, content in value.items()}
     if isinstance(value, str) and isinstance(name, str) and _NAMES.search(name):

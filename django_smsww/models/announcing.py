@@ -41,10 +41,10 @@ def by_signals(
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
     """Yield the rows in parts. With each part, yield True if its rows get `message_sent`.
 
-    Rows that the provider accepted earlier do not get this signal, but after an UPDATE their old
-    state is unknown. So the caller updates one part after the other: the rows accepted earlier
-    (False), the other rows (True), and all rows again (False). The last part is for a row that
-    these two UPDATEs missed, because another process changed its state between them.
+    Only rows that the provider had not accepted before get this signal. An UPDATE overwrites the
+    old state, so the caller runs one UPDATE for each part: for the rows accepted earlier (False),
+    for the other rows (True), and for all rows (False). The last UPDATE finds a row that the first
+    two missed, because another process changed its state between them.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -87,7 +87,7 @@ def _columns_of(
 def _unnest(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return a FROM item of PostgreSQL that reads arrays as rows, its columns, and its parameters.
+    """Return what PostgreSQL needs to read the arrays as rows: a FROM item, columns, parameters.
 
     The FROM item is `unnest(…) AS new(c0, …)`, and its columns are `new.c0` and so on.
     """
@@ -101,7 +101,7 @@ def _unnest(
 def _json_each(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return a FROM item of SQLite that reads JSON as rows, its columns, and its parameters."""
+    """Return what SQLite needs to read JSON as rows: a FROM item, columns, parameters."""
     marks = [f"json_extract(new.value, '$[{number}]')" for number in range(len(arrays))]
     rows = list(zip(*arrays.values(), strict=True))
     return "json_each(%s) AS new", marks, [json.dumps(rows, ensure_ascii=False, default=str)]

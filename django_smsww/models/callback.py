@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(models.TextChoices):
-    """The effect of a callback or a look-up on the row of a message."""
+    """The effect of a callback or a look-up (see `Callback`) on the row of a message."""
 
     MOVED = "moved", _("State changed")
     STOOD = "stood", _("State unchanged; other data updated")
@@ -73,9 +73,9 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """An authentic callback, or the provider's answer to a look-up.
+    """An authentic callback, or a look-up: the provider's record of a message, which we requested.
 
-    The payload lacks the fields for number, text, one-time code, account and callback settings.
+    The payload lacks the fields `message`, `recipient`, `otp`, `username` and `callback`.
     """
 
     class Source(models.TextChoices):

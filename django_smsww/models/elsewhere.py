@@ -1,4 +1,4 @@
-"""Store messages of other programs with the same account. The provider's list contains them."""
+"""Store messages that other programs sent with the same account, from the provider's list."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -302,7 +302,7 @@ class Message(Settlement):
         """Make a FAILED row QUEUED again, after a second call with the same key.
 
         Return False if the message may have been sent, if it was resent, or if the row has changed
-        since it was read. Pass new times in `changes`, and also the text if the row was scrubbed.
+        since it was read. Pass `expires_at`, `next_attempt_at`, and the text if it was scrubbed.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(

@@ -32,12 +32,12 @@ def merge(
 ) -> dict[str, Any]:
     """Return the values for `update()` that merge the provider's data in `result` into a row.
 
-    Write the values in this order: the expressions read the old value of `provider_updated_at`,
-    which is the last column to write, and MariaDB assigns columns from left to right.
+    Write the values in the order of this dictionary. `provider_updated_at` comes last, because the
+    other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: SQL that reads the result of `older()`, if the statement has already computed this
-            result. With None, the expression for each column computes the result again.
+        is_older: the name under which the statement already has the result of `older()`. With None,
+            the expression of each column computes this result itself.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
@@ -110,7 +110,7 @@ class _Merging:
         self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Return SQL to set the value if the column is empty, or `otherwise` ("OR …") is true."""
+        """Return SQL that sets the column if it is empty. `otherwise` adds a condition: "OR …"."""
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 

@@ -212,12 +212,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that this provider id is unused in a row's alias and environment."""
+        """Return a condition on a row: no row of its alias and environment has this provider id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
     def take_over(self, provider_id: str) -> bool:
-        """Delete another program's row that has this provider id. Return True if there was one.
+        """Delete the row of origin "elsewhere" with this provider id. Return True if there was one.
 
         # Note [Ids that come home]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the

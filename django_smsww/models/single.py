@@ -116,7 +116,7 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the SQL condition that the wait of the account after a response 429 is over."""
+    """Return the SQL condition that the account need not wait any longer after a response 429."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":

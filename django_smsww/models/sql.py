@@ -131,8 +131,8 @@ def update_and_insert(
 
     Return the updated row, and the values of the expressions in `old` before the update. If `where`
     finds no row, insert nothing and return None. The SQL in `changes` and `entry` may use the names
-    in `old`, and `old_id` for the primary key. This works on PostgreSQL only. On another database,
-    run an UPDATE and then `upsert()` in a transaction.
+    in `old`, and `old_id`, the primary key of the updated row. Only PostgreSQL can run this. On
+    another database, run an UPDATE and then `upsert()` in a transaction.
 
     Raises:
         IntegrityError: unique values of the updated or of the inserted row are in use.
@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the condition that this provider id is unused in a row's alias and environment."""
+    """Return a condition on a row: no row of its alias and environment has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -279,7 +279,7 @@ def _reading(
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
     """Return the columns, attribute names and converters of the fields in `names`.
 
-    If `names` is empty, return all fields. This takes almost 1 ms, so the result is cached.
+    If `names` is empty, take all fields. This takes almost 1 ms, so the result is cached.
     """
     fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
     ops = connections[using].ops
@@ -387,11 +387,11 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return a SELECT list that makes rows of these values, its parameters, and column names.
+    """Return three lists: columns to SELECT, their parameters, and a name for each "%s".
 
-    For each "%s" of the UPDATE, there is one name. Two "%s" with the same values in all rows have
-    the same name. A value that is equal in all rows is sent once, because psycopg needs 10 µs to
-    convert one date and time. Return None if the values for a "%s" have no common type in `_KINDS`.
+    A name, such as "new.p0", is the selected column that replaces this "%s" of the UPDATE. Two "%s"
+    with the same values in all rows get the same name. A value that is equal in all rows is sent
+    only once, to save time. Return None if the values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

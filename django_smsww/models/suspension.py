@@ -58,7 +58,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         The first pause lasts one minute, or longer if the gateway sent Retry-After. If an error
         comes again after a pause, the next pause is twice as long, up to a limit. If the account is
         blocklisted or the content is forbidden, the suspension lasts until a person lifts it.
-        Return False if an earlier suspension stays as it is. `text` is the text's fingerprint.
+        Return False if an earlier suspension stays in force unchanged. `text` is a fingerprint.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = _columns(error)
@@ -104,7 +104,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     # The probe, see Note [One probe] in worker/recovery.py
 
     def over(self, now: datetime) -> SuspensionQuerySet:
-        """Return suspensions that have ended, or whose alias is being tested by a probe."""
+        """Return suspensions whose time is over, even if a probe is testing the alias now."""
         return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
 
     def win_probe(self, now: datetime) -> bool:

@@ -55,7 +55,7 @@ class Move:
 
     Attributes:
         error: the error of a failed attempt. An event for this error is stored, too.
-        provider_id: the provider's id of the message. The row's id must be empty or the same.
+        provider_id: if set, the row moves only if it has this provider id or none.
     """
 
     message: Message
@@ -200,10 +200,10 @@ class _Update:
 
 
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
-    """Change a message's state and store the callback, in one statement of PostgreSQL.
+    """Change the state of the row that has the values `named`, and store the callback `entry`.
 
-    If the state does not change, store nothing and return False: the caller must then call
-    `MessageQuerySet.accept`. On another database, call only `accept`, not this function.
+    Call this only on PostgreSQL: one statement does both, or nothing. If it does nothing, return
+    False. Then, and on other databases, the caller must call `MessageQuerySet.accept`.
     """
     if result.state not in PROVIDER:
         return False

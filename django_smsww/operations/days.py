@@ -54,7 +54,7 @@ class Day:
     """The figures of one day. Dry runs are not counted.
 
     Attributes:
-        sums: the sums by state, by country, by tag, by alias and by origin (`KINDS`).
+        sums: for each of `KINDS` (such as "country"), the sums by value (such as "IT").
         zone: the time zone in which the day begins and ends at midnight.
     """
 

@@ -35,8 +35,8 @@ def delete_in_parts(
 ) -> int:
     """Delete the rows with these keys, and return the sum of the results of `delete`.
 
-    If a foreign key protects some of the rows, call this function again for each half of the rows.
-    If a single row is protected, call `keep` for this row.
+    If a foreign key protects some of the rows, this function deletes each half separately, and so
+    on. For each single row that is protected, it calls `keep`.
     """
     try:
         return delete(keys)

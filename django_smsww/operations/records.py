@@ -59,14 +59,14 @@ def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
-    """Count SENDING rows whose requests should have ended; the sending processes may be dead."""
+    """Do as `read_leased()`, for rows that are SENDING so long that their process may be dead."""
     began = now - timedelta(seconds=SECONDS / 2)  # see `SECONDS`
     late = rows.filter(state=State.SENDING, claimed_at__lt=began, lease_until__gte=now)
     return late.aggregate(count=Count("pk"), until=Max("lease_until"))
 
 
 def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
-    """Return the data about unfinished messages and suspensions. These data are fast to read."""
+    """Return data about unfinished messages and suspensions, without reading the whole table."""
     rows = Message.objects.using(using).of(backend.alias, backend.environment)
     left = rows.annotate(left_at=Coalesce("claimed_at", "created_at"))
     accepted = left.filter(state__in=(State.NEW, State.PENDING))

@@ -1,7 +1,7 @@
 """Scrub (make anonymous) and delete old messages; scrub or export the messages to one number.
 
-Unfinished messages stay unchanged, except those of other programs. All transactions are short. You
-may stop a function and run it again. Two processes may run a function at the same time.
+Unfinished messages stay unchanged. For a message of another program, `created_at` is its end.
+You may stop a function and run it again. Two processes may run a function at the same time.
 """
 
 from collections import Counter as Counts
@@ -52,7 +52,7 @@ BATCH = 500
 UNSETTLED_REACH = timedelta(days=1)
 
 _IS_OVER = ~Q(state__in=UNFINISHED) | Q(origin=Origin.ELSEWHERE)
-"""Selects messages that no process needs: finished messages, and those of other programs."""
+"""Selects finished messages, and all messages of other programs."""
 
 M = TypeVar("M", bound=Model)
 
@@ -85,9 +85,8 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
     - A resend, if the original message did not end before this time. Without the row of its
       resend, the original would look as if nobody had resent it.
-    - Messages created less than a day before or after an UNKNOWN message. `smsww_sync` searches the
-      provider's list for the UNKNOWN message, and skips entries that belong to other rows. Without
-      such a row, the sync could believe that the row's entry is the UNKNOWN message.
+    - Messages created less than a day before or after an UNKNOWN message. Without their rows,
+      `smsww_sync` could believe that one of them in the provider's list is the UNKNOWN message.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)

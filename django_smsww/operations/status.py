@@ -19,7 +19,7 @@ STATUSES = ("fine", ATTENTION, UNCLEAR)
 """The values of a report's `status`. A value's position here is the exit code of `smsww_status`."""
 
 MIN_CREDIT = Decimal(1)
-"""The credit (EUR) that each segment of a worldwide message requires (specification 1.2.7)."""
+"""The credit in EUR that the route WW requires per segment (gateway specification 1.2.7)."""
 
 Data = dict[str, Any]
 _PARTS = ("backend", "environment", "staging", "probe", "records", "provider")

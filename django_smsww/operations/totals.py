@@ -8,8 +8,8 @@ day as changed would slow down each send and each callback. So these rules are u
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire. For example, sums that were computed ten days
-  after their day expire ten hours later, and sums computed 20 days after it expire 20 hours later.
+  unfinished messages. So cached sums also expire: after ten hours if they were computed ten days
+  after their day, and after 20 hours if they were computed 20 days after it.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Period:
     def refresh(self, seconds: float | None) -> None:
         """Sum outdated days until `seconds` have passed.
 
-        Today and the first outdated day are always summed. If the database cannot store the sums,
-        all outdated days are summed now, because the next call would find no stored sums.
+        Of the outdated days, the first and today are always summed. If the database cannot store
+        the sums, all outdated days are summed now, because the next call would find no stored sums.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True

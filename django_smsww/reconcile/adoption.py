@@ -32,7 +32,7 @@ REMEMBERED = 1000
 """How many ids of the provider's list are kept in memory, to notice gaps and the list's end."""
 
 REACH = timedelta(days=1)
-"""The maximum difference between the sending time in our row and the time in the list entry."""
+"""An entry cannot belong to a row of ours if their sending times differ by more than this."""
 
 WAITS = (1.0, 5.0, 30.0)
 """The seconds to wait before each retry of a page request, if the provider is unavailable."""

@@ -115,7 +115,7 @@ class Evidence:
     def order_controls(self) -> None:
         """Sort the controls (our messages in the list) by time, and drop unreliable controls.
 
-        A control is unreliable if the difference of its two times is far from the usual difference.
+        A control is unreliable if the time between its `claimed_at` and `created_at` is unusual.
         """
         offset = self._clock_offset()
         trusted = [
@@ -163,9 +163,9 @@ class Evidence:
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
         """Return a substitute for an earlier control if this is the first message of the alias.
 
-        Return None if an earlier message was accepted, or if the list may be cut off before it
-        reaches this message. Also return None if the control `after` was sent more than a day
-        later: in the meantime, the alias may have changed to another account.
+        Return None if an earlier message was accepted, or if the list may not reach back to this
+        message. Also return None if `after` was sent more than a day after this message: in the
+        meantime, the alias may have changed to another account.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:

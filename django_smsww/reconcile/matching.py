@@ -14,7 +14,7 @@ from .ownership import names_another
 from .session import Session
 
 IDLE_PAGES = 2
-"""At the earliest, reading stops after this many consecutive pages without a row to refresh.
+"""Reading may stop after this many consecutive pages without a row to refresh.
 
 The remaining rows are then looked up one by one, which probably needs fewer requests.
 """

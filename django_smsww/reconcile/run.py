@@ -88,7 +88,7 @@ def _run(session: Session, max_lookups: int) -> None:
 
 
 def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
-    """Set rows to UNKNOWN if they may have been sent after the backup. Return their number.
+    """Set rows to UNKNOWN if they may have been sent after the backup. Return how many were set.
 
     A row that is QUEUED or SENDING in the backup may have been sent since then. A worker would send
     such a message again, so call this function before any worker starts.
@@ -171,7 +171,7 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """If a row's provider id came by callback, and the list shows another, look up the row's id."""
+    """Look up provider ids that came by callback, if the list shows other ids for their rows."""
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

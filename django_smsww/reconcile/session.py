@@ -24,7 +24,7 @@ from .report import SyncReport
 logger = logging.getLogger("django_smsww")
 
 OVERDUE = timedelta(hours=48)
-"""The time for which the gateway tries to deliver a message (specification 1.2.7)."""
+"""The time for which the gateway tries to deliver a message (its specification 1.2.7)."""
 
 FORGET = timedelta(days=30)
 """The age from which a sync no longer asks for a missing price or final state."""

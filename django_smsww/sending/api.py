@@ -173,7 +173,7 @@ def iter_send(
     This function reads `messages` in blocks of 250 (1000 for a queue), so memory does not grow with
     the number of messages. New rows are written while earlier rows are being sent.
 
-    If you stop iterating, the running requests are finished. Rows that were not sent become FAILED
+    If you stop iterating, the running requests are completed. Rows not sent become FAILED
     ("interrupted"). Up to two blocks may have been read in advance. Messages in these blocks that
     have no row yet are not sent.
 
@@ -183,8 +183,8 @@ def iter_send(
             message with this pair is sent. None means False.
 
     Raises:
-        TransactionManagementError: you opened a transaction after a row was yielded. A rollback of
-            this transaction would undo the changes to later rows.
+        TransactionManagementError: autocommit is off and no `atomic()` is open. Or you opened a
+            transaction after a row was yielded: its rollback would undo changes to later rows.
     """
     writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)

@@ -109,7 +109,7 @@ class Mailing:
 
         A dry run gets the key "", because it must always make a request. If the line has a key
         (`own`), return `own_prefix` and this key. If the line has none, return `prefix` and a hash
-        of number, sender and text. If `prefix` is "", return "".
+        of number, sender and text, or "" if `prefix` is "".
         """
         if sms.dry_run or not (own or self.prefix):
             return ""

@@ -72,8 +72,8 @@ class RowMaker:
     def begin_block(self) -> None:
         """Set `now` for the next block of messages, and discard the columns of the last block.
 
-        The times in these columns are valid for one block only. Also, the caller may have changed
-        the objects from which the columns were made.
+        The next block needs a new time, and must check the content again: the caller may have
+        changed an object in the content, such as the dict `custom`.
         """
         self.now = timezone.now()
         self._content: _Content | None = None
@@ -112,7 +112,7 @@ class RowMaker:
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return `next_attempt_at`. It is `expires_at` if the call itself must send the row."""
+        """Return `next_attempt_at`: `expires_at` if the call sends the row, so workers wait."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()
@@ -147,7 +147,7 @@ class RowMaker:
         }
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return `sms`. If the backend has its own `route_for()`, return it with prepared content.
+        """Return `sms`, with its content prepared if the backend has its own `route_for()`.
 
         `prepared` is an earlier message with the same content, after `backend.prepare()`.
         """
@@ -218,7 +218,7 @@ def storable_columns(sms: SMS) -> dict[str, Any]:
 
 
 def _storable(value: object, limit: int | None = None) -> str:
-    """Remove characters that not every database can store. If `value` is no string, return ""."""
+    """Return up to `limit` characters that every database can store; "" if `value` is no string."""
     if not isinstance(value, str):
         return ""
     clean = value.replace("\x00", "").encode(errors="ignore").decode()

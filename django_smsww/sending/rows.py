@@ -70,7 +70,7 @@ class RowWriter(RowMaker):
     def claim(self, sms: SMS) -> Message:
         """Insert the row of this message, or return the existing row with the same key.
 
-        If several calls use the same key at once, only one of them inserts a row. Send nothing.
+        If several calls use the same key at once, only one of them inserts a row. Nothing is sent.
         """
         sms = self._read(sms)
         row, batches = self._new_row(sms, None, self._suppressed([sms])), self._batches
@@ -86,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Insert and return the rows of messages. For a used key, return the existing row."""
+        """Insert and return the rows of messages. If a key was used, `_reuse()` chooses the row."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)
@@ -136,8 +136,8 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        For the same recipient, queue `first` again if it is FAILED. Return `first` or its newest
-        resend. For another recipient, return a FAILED row without a key.
+        For another recipient, return a FAILED row without a key. Otherwise, return `first`. If
+        `first` is FAILED, try to queue it again; if it was resent, return its newest resend.
         """
         if not _is_same(first, row):
             return _without_key(row)
@@ -153,7 +153,7 @@ class RowWriter(RowMaker):
         return first.newest
 
     def _join(self, first: Message) -> Message:
-        """Return `first`, the existing row with the key of this message.
+        """Return `first`, the existing row with the key or the reference of the new message.
 
         If `first` is QUEUED and this call cannot send it, let `smsww_worker` send it.
         """
@@ -255,7 +255,7 @@ class RowWriter(RowMaker):
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log a warning if an earlier call, and not the current call, made `first`."""
+        """Log a warning if an earlier call has made `first`, the row with the same reference."""
         if first.created_at < self._began:
             logger.warning(
                 "Message %s was sent by an earlier call, and is not sent again. Make a new SMS, "

@@ -16,12 +16,12 @@ R = TypeVar("R")
 
 
 def without_private_frames(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: re-raise errors without the frames that contain telephone numbers and texts.
+    """Decorator: keep telephone numbers and texts out of the error reports of a function.
 
     Django's debug page shows the variables of each frame, and ignores `sensitive_variables` while
     DEBUG is on. So the frames of the decorated function are removed from an SMSError. A database
     error keeps its frames, because they show the cause, but the variables in them are deleted.
-    Other exceptions keep their frames and variables. If DEBUG is off, Django hides the variables.
+    Other exceptions keep everything. If DEBUG is off, Django hides the function's variables.
     """
     hiding = sensitive_variables()(function)
 

@@ -59,9 +59,9 @@ class Admission:
             self._need_preflight.update(rows.values_list("pk", flat=True))
 
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
-        """Stop the rows that must not be sent now, and return the primary keys of the rows to send.
+        """Stop rows that must not be sent now, and return the primary keys to pass to `claim()`.
 
-        The result may contain stopped rows. They have lost their lease, so `claim()` ignores them.
+        Stopped rows may be among them, but have lost their lease, so `claim()` ignores them.
         When a pause is over, the result is at first only the probe (the message that tests the
         alias). The result is empty if, for example, preflights were made, or another process has
         the probe. Then call this method again later.

@@ -48,7 +48,7 @@ class Load:
 
     @property
     def batch(self) -> int:
-        """The usual minimum number of rows or results for one database statement of the worker."""
+        """For how many rows or results the worker usually waits before it uses the database."""
         # Half of the rows that are ready for the threads: the other half is sent meanwhile.
         return max(self.threads // 2, 3 * self._ended_meanwhile // 2, 1)
 
@@ -66,7 +66,7 @@ class Load:
         """The estimated number of requests that end during one database statement of the worker.
 
         With twice as many threads, twice as many requests end per second, and a statement for them
-        takes twice as long. So the number grows with the square of `threads`, up to `threads`.
+        takes twice as long. So the number grows with `threads` squared, but is at most `threads`.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

@@ -34,10 +34,10 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The `Counter.scope` under which a back-off after an HTTP 429 is stored, or "".
+        """The `Counter.scope` of the counter to check for a back-off (after an HTTP 429), or "".
 
-        The value is "" if the alias has a rate limit (then `reserve()` reads the counter), or if
-        the backend does not really send.
+        "" means that no check is needed: the alias has a rate limit, so `reserve()` has checked
+        the counter, or the backend does not really send.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -92,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The seconds of today that yesterday's counter may have reserved. Each day has its own."""
+        """The maximum time in seconds after midnight that yesterday's counter may have reserved."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

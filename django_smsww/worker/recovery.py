@@ -59,7 +59,7 @@ class Probe:
 
 
 def resume(alias: str, environment: str, *, scope: str = "alias", using: str) -> bool:
-    """Lift a suspension, and return False if there was no such suspension.
+    """Lift the suspension with this `Suspension.scope`; return False if there is none.
 
     Queued rows of the alias that could not be sent during the suspension become due at once.
     """

@@ -125,7 +125,7 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """After a conflict, write each half by itself, or a single result despite the conflict.
+        """After a conflict, write each half by itself; of a single result, what still applies.
 
         A conflict means that the row's state has changed, or another row has the provider's id.
         """
@@ -140,7 +140,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the columns to update for a conflicting result; {} if the message was accepted."""
+        """Return `facts_of()`, but without a provider id in use; {} if the message was accepted."""
         if late.error is None:
             return {}
         result = late.result
@@ -163,9 +163,9 @@ class Results:
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """After an error, retry the results later, write each half of a block, or give up a result.
+        """Keep the results if the database is away. Otherwise write each half of a block by itself.
 
-        Inside a transaction of the caller, raise the error again.
+        Retry a single result later, or give it up. In a transaction of the caller, raise the error.
         """
         if connections[self.using].in_atomic_block:
             raise error  # the owner of that transaction has to roll it back
@@ -263,7 +263,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results with an unavailable gateway since it last worked, latest first."""
+    """Return the results, latest first, that report an unavailable gateway since it last worked."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

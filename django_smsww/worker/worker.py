@@ -39,7 +39,7 @@ LEASE_ROWS = 250
 """The maximum number of rows that a worker leases with one query."""
 
 LONGEST_PAUSE_SECONDS = 10
-"""The maximum wait in seconds for the rate limit, for a worker or a call with one message."""
+"""A worker, or a call with one message, waits at most this many seconds for the rate limit."""
 
 
 class Worker:

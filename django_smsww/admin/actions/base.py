@@ -55,7 +55,7 @@ class Action:
     """A part of URLs, of the permission "{name}_message" and of `has_{name}_permission()`."""
 
     most: ClassVar[int] = 50
-    """The user waits while the action runs, so a selection has at most this many messages."""
+    """A user can select at most this many messages, because the user waits for the action."""
 
     form_class: ClassVar[type[forms.Form]] = forms.Form
     """The form on the confirmation page. The default form has no fields, so any POST is valid."""
@@ -76,7 +76,7 @@ class Action:
         raise NotImplementedError
 
     def why_refused(self, message: Message, user: Any) -> Text:
-        """Return why the action refuses this message on the page of the message, or "".
+        """Return why the message's own page does not offer the action; "" if it offers the action.
 
         Unlike `why_not()`, this method may make checks that need several queries.
         """

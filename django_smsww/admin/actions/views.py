@@ -178,7 +178,7 @@ class ActionPage:
             self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
     def _links(self, found: Iterable[tuple[Message, str]]) -> str:
-        """Return a link to the message of each pair, with the string of the pair after the link."""
+        """Return a link to each message as HTML, followed by the string that is paired with it."""
         url = self.model_admin.view_url
         parts = ((url("change", row.pk), row, words) for row, words in found)
         return format_html_join("; ", '<a href="{}">{}</a>{}', parts)

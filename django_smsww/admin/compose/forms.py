@@ -139,7 +139,7 @@ def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
 
 
 def _as_lines(cells: list[Cell] | None) -> str:
-    """Write the cells of a file as a text in which `clean_recipients()` finds the same cells."""
+    """Return the cells of a file as text, from which `clean_recipients()` reads the same cells."""
     values = [cell.value for cell in cells or ()]
     # A first line without a digit would be read as a header, and a delimiter would split a value.
     if values and (not has_digit(values[0]) or any(map(has_delimiter, values))):

@@ -25,7 +25,7 @@ MOST_NAMES = 20
 DATE = forms.DateInput({"type": "date"}, "%Y-%m-%d")
 
 SECONDS = 0.3
-"""A request sums days for this long. If days remain, the page shows its progress and reloads."""
+"""After this time, a request sums up no further day. If days are left, the page reloads."""
 
 
 class PeriodForm(forms.Form):
@@ -102,9 +102,9 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table of these sums, with a line for each name, such as a country or a tag.
+    """Return a table: a line for each name in `sums`, or for `MOST_NAMES` of them and "others".
 
-    If `kind` is the filter for these names, each name except "" links to the filtered changelist.
+    With `kind`, each name except "" links to the changelist with the filters `kind` and `dates`.
     """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     most = max((one.messages for _name, one in ordered), default=1) or 1

@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the row of the message if no repeated request can send it. Else raise an error."""
+    """Return the stored message. Raise an error if there is none, or if a retry may send it."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None

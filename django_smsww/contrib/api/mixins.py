@@ -101,7 +101,7 @@ class SendingMixin(HistoryMixin):
     """Base of viewsets that send: see Note [Statuses that the API avoids] in `api.exceptions`."""
 
     serializer_classes: ClassVar[Mapping[str, type[Any]]]
-    """The serializer of each action. All other actions use `serializer_class`."""
+    """The serializers of some actions. All other actions use `serializer_class`."""
 
     def get_serializer_class(self) -> type[Any]:
         default = super().get_serializer_class()  # type: ignore[misc]

@@ -65,7 +65,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
     @action(detail=False, methods=["post"])
     def check(self, request: Request, **kwargs: Any) -> Response:
-        """Check a code. Each call uses one of the attempts. A correct code works once."""
+        """Check a code. Each call uses up one allowed attempt. A correct code works once."""
         fields = self.get_valid_serializer().validated_data
         try:
             number = verification.check_verification(fields["number"], fields["code"])
@@ -86,7 +86,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
     def show(self, row: Message | None, expires_at: datetime | None = None) -> Response:
         """Answer with the time at which the code expires.
 
-        For a test number, no message is sent, so `row` is None.
+        `row` is None for a number in the option `test_numbers`, to which no message is sent.
         """
         data = VerificationSerializer({"expires_at": row.expires_at if row else expires_at}).data
         return self.answer(data, {row.state} if row else ())

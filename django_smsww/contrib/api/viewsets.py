@@ -135,7 +135,7 @@ def _same_resend(known: Message, message: Message) -> Message:
 
 
 def _resent(error: SMSError, message: Message, key: str) -> Message:
-    """Return the message of a failed resend, or raise an API error if no message was stored."""
+    """Return the message that a failed resend stored. If it stored none, raise an API error."""
     if error.message:
         return error.message
     known = None if isinstance(error, SMSLimited) else rows_of(key).first()

@@ -1,8 +1,8 @@
 """The test numbers: the last three digits of a recipient choose what happens to the message.
 
 The other digits do not matter: +393330000901 and +447400000901 behave alike. If TEST_NUMBERS does
-not have the last three digits, the message is delivered. A description says "accepted" if
-the simulator records the message, even if the client gets no answer.
+not have the last three digits, the message is delivered. In the descriptions, "accepted"
+means: the simulator records the message, even if the client gets no answer.
 """
 
 import json

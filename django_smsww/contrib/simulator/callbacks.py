@@ -106,7 +106,7 @@ class CallbackSender:
     def plan(
         self, document: Document, variant: str, *, is_last: bool, at_once: bool = False
     ) -> list[int]:
-        """Record the callbacks for one change of a message, and return their sequence numbers.
+        """Record the callbacks of VARIANTS[variant] for one change. Return their sequence numbers.
 
         With ``at_once``, the caller must post the callbacks. Otherwise the threads post them.
         """
@@ -116,7 +116,7 @@ class CallbackSender:
         return [self._record(each, document["id"], at_once=at_once) for each in planned]
 
     def repeat(self, document: Document, variant: str) -> None:
-        """Let the threads post callbacks of this variant, with the current state of the message."""
+        """Plan callbacks with the current state of the message. The threads post them."""
         self.plan(document, variant, is_last=True)
         self.wake.set()
 

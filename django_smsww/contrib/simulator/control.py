@@ -77,7 +77,7 @@ class ControlEndpoints:
         return json_response({"profiles": self._context.profiles.names()})
 
     def set_account(self, request: Request) -> Response:
-        """Set one or both of {"credit": "5.00", "blocklisted": false}. The credit is in EUR."""
+        """Set one or both: {"credit": "5.00" (EUR), "blocklisted": true (sending fails)}."""
         wallet = self._context.wallet
         for name, value in request.fields().items():
             if name not in ("credit", "blocklisted"):
@@ -92,8 +92,8 @@ class ControlEndpoints:
         """Choose how the simulator answers the next requests.
 
         With {"ending": "914", "times": 2, "method": "POST"}, the next two POST requests are
-        answered as if the recipient ended in 914. The method GET does this with look-ups. With the
-        method CONNECT, the next connections break, and "ending" is one of CONNECTION_FAULTS.
+        answered as if the recipient ended in 914. "GET" does so for requests that read messages.
+        With "CONNECT", the next connections break, and "ending" is one of CONNECTION_FAULTS.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
         if fields.get("ending") not in _ENDINGS.get(fields["method"], ()):
@@ -129,7 +129,7 @@ class ControlEndpoints:
         return json_response({"held": held})
 
     def decide(self, request: Request) -> Response:
-        """Set the last state of a message: {"id": "…", "state": "EXPIRED", "callbacks": "late"}."""
+        """Set the final state, or PENDING: {"id": "…", "state": "EXPIRED", "callbacks": "late"}."""
         fields = {"callbacks": "true", **request.fields()}
         if fields.get("state") not in STATES:
             raise platform_error(422, f"state must be one of {', '.join(STATES)}")

@@ -238,7 +238,7 @@ def server_context(certificate: str, next_fault: NextFault) -> ssl.SSLContext:
 
 
 def reset_unread(connection: socket.socket, next_fault: NextFault) -> bool:
-    """If a test has set the fault "reset", reset the connection, and read no request.
+    """If a test has set the fault "reset", peek at the request, and reset the connection.
 
     Return True after a reset. A TLS connection or a request to /_simulator/ is never reset.
     """

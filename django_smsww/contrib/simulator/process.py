@@ -115,9 +115,9 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Answer the next requests as if the recipient ended in ``ending``, such as "914".
+        """Answer the next ``times`` requests as for a recipient that ends in ``ending`` ("914").
 
-        If ``method`` is "CONNECT", ``ending`` is a fault of connections: "handshake" or "reset".
+        With the method "CONNECT", break the next connections: ``ending`` is "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -130,11 +130,11 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set a final state. Post its callback once ("true"), never ("lost"), "twice" or "late"."""
+        """Set the last state. Post its callback once ("true"), not ("lost"), "twice" or "late"."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
-        """Post one more callback with the current state of a message."""
+        """Post callbacks with the current state of a message. For ``callbacks``, see `decide`."""
         self._ask("repeat", {"id": message_id, "callbacks": callbacks})
 
     def wait_until_idle(self, seconds: float = 10) -> None:

@@ -82,9 +82,9 @@ class SMSEndpoints:
         return response
 
     def _ending(self, request: Request, message: NewMessage) -> str:
-        """Return the digits that a test has set, or else the last three digits of the recipient.
+        """Return the ending that a test has set with `arm`, or the recipient's last three digits.
 
-        Return "" (deliver the message) for digits not in `TEST_NUMBERS`, and after a redirect.
+        Return "", which means delivery, if it is not in `TEST_NUMBERS`, or after a redirect.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record a message, and charge its fixed price (925: the fine). Do neither for a dry run."""
+    """Record a message, and charge its fixed price (ending 925: a fine). A dry run does neither."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -144,5 +144,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine in EUR. It is also the credit that the account needs to send the message."""
+    """Return the fine in EUR. If the wallet has less credit than this, the message is refused."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

@@ -20,7 +20,7 @@ from django_smsww.numbers import read_number
 from django_smsww.operations import retention
 
 SHORTEST_LIFE = 3
-"""The least value of --delete-after, in days. The gateway may send callbacks for so long."""
+"""The least value of --delete-after. The gateway may send callbacks for this many days."""
 
 
 def whole(unit: str, least: int, most: int) -> Callable[[str], int]:

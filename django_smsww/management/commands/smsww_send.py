@@ -80,10 +80,10 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=USAGE) from error
 
     def report_problems(self, checked: Checked, *, skip_invalid: bool) -> None:
-        """Write the errors in the lines of the CSV file. Without a file, each number is a line.
+        """Write the errors found in the CSV file, or in the numbers if there is no file.
 
         Raise a CommandError if there are errors and `skip_invalid` is False, or if there is no
-        valid line.
+        valid line or number.
         """
         count = len(checked.problems)
         for _line, text in sorted(checked.problems.items())[:MOST_PROBLEMS]:

@@ -110,9 +110,9 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias, except with --dry-run. With --adopt, adopt messages if no error came.
+        """Sync the alias (not with --dry-run). Then, with --adopt, adopt messages if no error came.
 
-        The sync comes first, because --adopt leaves out what may be an UNKNOWN message of ours.
+        The sync settles UNKNOWN messages first, because --adopt leaves out what may be one of them.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
@@ -154,7 +154,7 @@ class Command(BaseCommand):
 
 
 def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
-    """Yield the lines of a report. If nothing changed, yield none, so that cron sends no mail."""
+    """Yield the lines of a report. If there was nothing to do, yield none: cron sends no mail."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
