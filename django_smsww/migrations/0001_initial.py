@@ -205,7 +205,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('reference', models.UUIDField(editable=False, verbose_name='reference')),
                 ('source', models.CharField(choices=[('callback', 'Callback'), ('lookup', 'Look-up')], default='callback', max_length=16, verbose_name='source')),
-                ('outcome', models.CharField(choices=[('moved', 'State changed'), ('stood', 'State unchanged; other data updated'), ('unknown_word', 'Unknown state; the message was not changed'), ('mismatch', 'About another message; this message was not changed'), ('no_row', 'There is no such message here')], max_length=16, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('moved', 'State changed'), ('stood', 'State unchanged; other data updated'), ('unknown_word', 'Unknown state; other data updated'), ('mismatch', 'About another message; this message was not changed'), ('no_row', 'There is no such message here')], max_length=16, verbose_name='outcome')),
                 ('provider_id', models.CharField(blank=True, max_length=64, verbose_name='provider id')),
                 ('state', models.CharField(blank=True, max_length=32, verbose_name='state')),
                 ('payload', models.JSONField(default=dict, verbose_name='payload')),

@@ -24,7 +24,7 @@ class Outcome(models.TextChoices):
 
     MOVED = "moved", _("State changed")
     STOOD = "stood", _("State unchanged; other data updated")
-    UNKNOWN_WORD = "unknown_word", _("Unknown state; the message was not changed")
+    UNKNOWN_WORD = "unknown_word", _("Unknown state; other data updated")
     MISMATCH = "mismatch", _("About another message; this message was not changed")
     NO_ROW = "no_row", _("There is no such message here")
 

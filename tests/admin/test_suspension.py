@@ -90,7 +90,7 @@ def test_a_question_that_sends_nothing_has_no_banner(browser, make_message):
 def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browser, make_message):
     message = make_message(state=State.NEW)
     hear(message, "SHREDDED")
-    shown = ("states that this package does not know", admin_url("callback_changelist"))
+    shown = ("callbacks came that this package could not read", admin_url("callback_changelist"))
     for address in (LIST, page(message)):
         assert not missing(browser.get(address), *shown)
     assert shown[0] in missing(browser_of(staff("view_message", name="bob")).get(LIST), *shown)
