@@ -147,8 +147,8 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
     """Find the rows that match `like`, which is `others | begins_with(number)`.
 
-    If very many rows match, as for "+39", the index is slower than the table, read from the newest
-    row. To avoid the index, the condition then contains Substr() instead of `begins_with()`.
+    If very many rows match, as for "+39", it is faster to read the table from its newest row than
+    to use the index. To avoid the index, the condition then has Substr(), not `begins_with()`.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:

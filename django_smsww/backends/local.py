@@ -12,7 +12,7 @@ class LocalSMSBackend(BaseSMSBackend):
     """Accept messages, and send nothing.
 
     You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
-    no effect, except that the host of `callback_url` is the default of `environment`.
+    no effect, except `callback_url`: without `environment`, the URL's host is the environment.
     """
 
     delivers_on_commit = False

@@ -54,7 +54,7 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send these signals for the only row of `rows`, if this project sent the message."""
+    """Send these signals for the one row in `rows`, if this project sent its message."""
     message = rows.sent_here().first()
     if message:
         _send(signals, message, state)

@@ -160,7 +160,7 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages to these entries' numbers, except messages with a provider id."""
+        """Return the messages that we sent to these numbers, and that have no provider id."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 

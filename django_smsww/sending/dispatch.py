@@ -193,7 +193,7 @@ def _until_failure(
 
 @without_private_frames
 def deliver_committed(alias: str, primary_keys: Sequence[int], using: str) -> None:
-    """Send rows whose transaction was just committed. Log errors, because no caller waits."""
+    """Send rows whose transaction was just committed. Log an SMSError, and do not raise it."""
     errors = deliver(sms_backends[alias], primary_keys, using=using, inline=True, committed=True)
     _log(errors, using)
 

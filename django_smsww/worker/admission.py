@@ -192,7 +192,7 @@ class Admission:
     def _stop(
         self, message: Message, error: SMSError, lease: Lease, again: datetime | None
     ) -> None:
-        """Postpone a row until `again`. If `again` is None or a caller waits, make it FAILED."""
+        """Postpone a row until `again`. If `again` is None or `inline` is True, make it FAILED."""
         if self.inline or again is None:
             self.errors[message.pk] = error
             message.fail(error, token=lease.token)

@@ -194,7 +194,7 @@ class Worker:
     def step_until(self, is_enough: Callable[[], bool]) -> None:
         """Call `step()` until `is_enough()` returns True.
 
-        If the rate limit causes a long delay and no caller waits, release the unsent rows.
+        If the rate limit causes a long delay and `inline` is False, release the unsent rows.
         """
         while not is_enough():
             self.step()
@@ -274,7 +274,7 @@ class Worker:
     def _pause(self) -> None:
         """Send no rows until the rate limit allows requests again.
 
-        If a caller waits and the delay is too long, make the rows FAILED.
+        If `inline` is True and the delay is too long, make the rows FAILED.
         """
         wait = self._rate_limit.wait
         self._paused_until = elapsed() + min(wait, LEASE_CHECK_SECONDS)
