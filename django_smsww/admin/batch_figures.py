@@ -27,7 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: some of the messages' tags; more than one unless all messages have the same tag.
+        tags: the tag of the messages, or two of their tags if they do not all have the same one.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

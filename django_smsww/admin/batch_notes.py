@@ -44,7 +44,7 @@ def stop_of(batch: UUID, viewer: Viewer) -> dict[str, Any] | None:
 
 
 def waiting_notes(groups: list[dict[str, Any]]) -> Iterator[SafeString | str]:
-    """Yield sentences: how many messages wait for a pause to end, and how many a worker retries."""
+    """Yield two sentences: how many messages wait for a pause to end, and how many are retried."""
     queued = [each for each in groups if each["state"] == State.QUEUED]
     paused = set(pauses().values_list("alias", "environment")) if queued else set()
     held = [each for each in queued if (each["alias"], each["environment"]) in paused]

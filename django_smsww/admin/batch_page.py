@@ -174,8 +174,8 @@ def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
 def countries_of(rows: QuerySet[Any], groups: list[dict[str, Any]]) -> list[tuple[str, int]]:
     """Return (country, count) pairs of `rows`, the messages that `groups` has counted.
 
-    If at most `MOST_NUMBERS` messages have no country from the gateway, their numbers show it. If
-    more messages have no country, these messages are counted as "not known yet".
+    If the gateway gave no country for a message, the country is derived from its number. But if
+    more than `MOST_NUMBERS` messages have none, they are counted as "not known yet".
     """
     counts = count_by(groups, "country")
     if 0 < counts[""] <= MOST_NUMBERS:

@@ -39,12 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Yield the rows in parts. With each part, yield True if its rows get `message_sent`.
+    """Yield querysets to update one after another, each with True if its rows get `message_sent`.
 
-    Only rows that the provider had not accepted before get this signal. An UPDATE overwrites the
-    old state, so the caller runs one UPDATE for each part: for the rows accepted earlier (False),
-    for the other rows (True), and for all rows (False). The last UPDATE finds a row that the first
-    two missed, because another process changed its state between them.
+    A row gets this signal if the provider had not accepted it before. After an UPDATE, the old
+    state is lost, so the rows are divided first: rows that the provider had accepted get no
+    signal, and the others get it. At the end come all rows once more, without the signal: another
+    process may have changed the state of a row between the two UPDATEs.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:
@@ -54,7 +54,7 @@ def by_signals(
 
 
 def announce_stored(rows: MessageQuerySet, signals: list[Signal], state: State) -> None:
-    """Send these signals for the one row in `rows`, if this project sent its message."""
+    """Send these signals for the only row in `rows`, unless another program sent the message."""
     message = rows.sent_here().first()
     if message:
         _send(signals, message, state)

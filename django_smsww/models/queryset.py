@@ -212,7 +212,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return a condition on a row: no row of its alias and environment has this provider id."""
+        """Return the condition that no row with a row's alias and environment has this id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 

@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return a condition on a row: no row of its alias and environment has this provider id."""
+    """Return the condition that no row with a row's alias and environment has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608

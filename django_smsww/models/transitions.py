@@ -155,9 +155,9 @@ def _note_attempts(moves: Sequence[Move], using: str) -> None:
 def _statements(
     moves: Iterable[Move], token: UUID, rows: MessageQuerySet
 ) -> dict[tuple[str, str], list[list[Any]]]:
-    """Return the UPDATE statements, each with one list of parameters for each row.
+    """Map each UPDATE statement to its parameters: one list of parameters for each row.
 
-    A key is a statement, as a pair: the SQL after SET, and the SQL after WHERE.
+    A statement is a pair: the SQL after SET, and the SQL after WHERE.
     """
     statements: dict[tuple[str, str], list[list[Any]]] = defaultdict(list)
     update_of = cache(partial(_Update, rows, token))

@@ -168,7 +168,7 @@ class Session:
     # Writes
 
     def settle_ownership(self) -> None:
-        """Remove wrong provider ids, and store the records of `ownership` in their right rows."""
+        """Remove wrong provider ids, and store each record in the row of its message."""
         self.ownership.give_back(self.rows)
         nameless = {row.pk for row in self.ownership.misnamed}
         for row, entry in self.ownership.named:

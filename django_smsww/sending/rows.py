@@ -255,7 +255,7 @@ class RowWriter(RowMaker):
         return row
 
     def _warn_of_repetition(self, first: Message) -> None:
-        """Log a warning if an earlier call has made `first`, the row with the same reference."""
+        """Log a warning if `first`, the row that the SMS already has, is from an earlier call."""
         if first.created_at < self._began:
             logger.warning(
                 "Message %s was sent by an earlier call, and is not sent again. Make a new SMS, "
