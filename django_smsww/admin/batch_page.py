@@ -30,7 +30,7 @@ from .suspension import SIZE, banner
 MOST_REASONS = 50
 MOST_TAGS = 20
 MOST_NUMBERS = 1_000
-"""If more messages than this have no country, the page does not derive it from the numbers."""
+"""For at most so many messages, the page derives the country from the telephone number."""
 
 
 def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) -> HttpResponse:

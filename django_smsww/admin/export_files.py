@@ -138,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return a datetime in the cell `time`, text in the cell `text`, a number or None as it is."""
+    """Return the cell `time` for a datetime, `text` for text; return a number or None unchanged."""
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"\+?[0-9]{1,31}")
 REFERENCE = re.compile(r"[0-9a-f]{4,32}")
 
 FEWEST_OF_REFERENCE = 8
-"""In a message search, a reference needs this many characters: fewer may end a phone number."""
+"""The length from which a text may be a part of a reference. Shorter ones may be last digits."""
 
 FEWEST_LAST_DIGITS = 4
 """A search by last digits needs this many: too many numbers end with the same three digits."""
@@ -107,8 +107,8 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition that a column begins with a number.
 
     The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
-    operator class on PostgreSQL. Databases sort "+" differently, so if `number` begins with "+",
-    the upper bound of the range begins with "+", too.
+    operator class on PostgreSQL. If `number` begins with "+", both bounds of the range
+    begin with it, because some databases sort "+" before the digits, and others after them.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):

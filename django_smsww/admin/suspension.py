@@ -187,7 +187,7 @@ def banner(request: HttpRequest) -> dict[str, Any]:
     """Return the template context of the banner about paused aliases.
 
     `paused` lists the pauses. `may_pause` is True if the user may lift pauses. `has_unread` is True
-    if the package did not know the state in a callback of the last day (if the user sees these).
+    if a callback of the last day could not be understood, and the user may see callbacks.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [

@@ -12,7 +12,7 @@ class LocalSMSBackend(BaseSMSBackend):
     """Accept messages, and send nothing.
 
     You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
-    no effect, except `callback_url`: without `environment`, the URL's host is the environment.
+    no effect, with one exception: if `environment` is not set, it is the host of `callback_url`.
     """
 
     delivers_on_commit = False

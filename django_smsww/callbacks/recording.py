@@ -14,7 +14,7 @@ from ..states import Cause
 from .signed import SignedCallback
 
 MAX_CALLBACKS = 100
-"""A message with this number of callback rows gets another row only for a change of state."""
+"""From this number of rows for one message on, only a change of state gets another row."""
 
 
 def record(callback: SignedCallback, *, using: str) -> Outcome:
@@ -79,9 +79,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the row whose `times` goes up, or None if a new row is needed.
+    """Return the primary key of the stored callback that counts this one in `times`.
 
-    That is the row of an equal callback or, if there are MAX_CALLBACKS rows, the newest row.
+    That is an equal callback or, if MAX_CALLBACKS are stored, the newest. None: store a new row.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -12,8 +12,8 @@ _HARMLESS_SIZE = 1 << 16
 def decoded(body: bytes, header: str, limit: int) -> bytes:
     """Decompress a body according to its header `Content-Encoding`.
 
-    Return the body unchanged if it cannot be decompressed, or if the content is too large. It may
-    have 64 KiB, or 200 times the size of the body if this is more, but at most `limit` bytes.
+    Return the body unchanged if it cannot be decompressed, or if the content is too large: more
+    than `limit` bytes, or both more than 64 KiB and more than 200 times the size of the body.
     """
     names = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in names if name not in ("", "identity")]

@@ -87,8 +87,8 @@ class StrictResponse(HTTPResponse):
         """Skip interim responses, and return version, status and reason of the final response.
 
         Proxies may send the interim responses 102 and 103 (Early Hints), although we do not ask for
-        them. `http.client` treats a 102 or 103 as the final response. The next request on the
-        connection would then get the real response to this request.
+        them. `http.client` treats a 102 or 103 as the final response. Then the real response
+        would be taken for the response to the next request on the same connection.
         """
         for _ in range(_MOST_INTERIM):
             version, status, reason = _read_status_line(self.fp)

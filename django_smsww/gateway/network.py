@@ -11,7 +11,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid")
 _FUTURE_PATCH = 900
-"""If the patch number of urllib3 is at least this, the package is its fork urllib3-future."""
+"""With at least this patch number, the installed `urllib3` is in fact its fork urllib3-future."""
 
 
 @lru_cache(maxsize=256)

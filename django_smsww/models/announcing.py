@@ -43,8 +43,8 @@ def by_signals(
 
     A row gets this signal if the provider had not accepted it before. After an UPDATE, the old
     state is lost, so the rows are divided first: rows that the provider had accepted get no
-    signal, and the others get it. At the end come all rows once more, without the signal: another
-    process may have changed the state of a row between the two UPDATEs.
+    signal, and the others get it. The last queryset has all rows, without the signal: both
+    UPDATEs may miss a row whose state another process changes between them.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

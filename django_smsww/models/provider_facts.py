@@ -36,8 +36,8 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: the name under which the statement already has the result of `older()`. With None,
-            the expression of each column computes this result itself.
+        is_older: a column name, if the UPDATE already has a column with the result of `older()`.
+            With None, the expression of each column contains this condition.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
@@ -110,7 +110,7 @@ class _Merging:
         self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Return SQL that sets the column if it is empty. `otherwise` adds a condition: "OR …"."""
+        """Return SQL that sets the column if it is empty, or if `otherwise` ("OR …") is true."""
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 

@@ -126,8 +126,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         # Note [Undue rows]
         After an error in a call that sends at once, no worker may send the message later. Normally
         the call makes the row FAILED, but it cannot do so if the connection to the database breaks
-        after the INSERT. So `next_attempt_at` of the row is its `expires_at`. Workers ignore the
-        row until this time, and then make it FAILED. The call itself leases the row by its primary
+        after the INSERT. So the call sets `next_attempt_at` to `expires_at`: workers ignore the row
+        until this time, and then make it FAILED. The call itself leases the row by its primary
         key. A later call with the same `key` may also lease the row.
         """
         return self.queued().filter(next_attempt_at=F("expires_at"), error="")
@@ -212,7 +212,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no row with a row's alias and environment has this id."""
+        """Return the condition for a row that no other row of its alias has this provider id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 

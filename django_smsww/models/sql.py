@@ -130,8 +130,8 @@ def update_and_insert(
     """Update the row that `where` finds, and insert a row of another model, in one statement.
 
     Return the updated row, and the values of the expressions in `old` before the update. If `where`
-    finds no row, insert nothing and return None. The SQL in `changes` and `entry` may use the names
-    in `old`, and `old_id`, the primary key of the updated row. Only PostgreSQL can run this. On
+    finds no row, insert nothing and return None. In the SQL in `changes` and `entry`, you may
+    use the names in `old`. The row's primary key is `old_id`. Only PostgreSQL can run this. On
     another database, run an UPDATE and then `upsert()` in a transaction.
 
     Raises:
@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the condition that no row with a row's alias and environment has this provider id."""
+    """Return the SQL condition for a row that no other row of its alias has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -389,7 +389,7 @@ _KINDS = {
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
     """Return three lists: columns to SELECT, their parameters, and a name for each "%s".
 
-    A name, such as "new.p0", is the selected column that replaces this "%s" of the UPDATE. Two "%s"
+    In the UPDATE, each "%s" becomes the name of a selected column, such as "new.p0". Two "%s"
     with the same values in all rows get the same name. A value that is equal in all rows is sent
     only once, to save time. Return None if the values for a "%s" have no common type in `_KINDS`.
     """

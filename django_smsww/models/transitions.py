@@ -203,7 +203,7 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
     """Change the state of the row that has the values `named`, and store the callback `entry`.
 
     Call this only on PostgreSQL: one statement does both, or nothing. If it does nothing, return
-    False. Then, and on other databases, the caller must call `MessageQuerySet.accept`.
+    False: then call `MessageQuerySet.accept`. On other databases, call only that method.
     """
     if result.state not in PROVIDER:
         return False

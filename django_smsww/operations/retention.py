@@ -1,6 +1,6 @@
 """Scrub (make anonymous) and delete old messages; scrub or export the messages to one number.
 
-Unfinished messages stay unchanged. For a message of another program, `created_at` is its end.
+Unfinished messages stay unchanged. A message of another program counts as ended when created.
 You may stop a function and run it again. Two processes may run a function at the same time.
 """
 
@@ -170,7 +170,7 @@ def _batches(rows: QuerySet[M], size: int) -> Iterator[list[Any]]:
 
 
 def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
-    """Lock the rows with these primary keys that `rows` still selects. Return their keys."""
+    """Lock those rows of the queryset that have these primary keys. Return their keys."""
     mine = rows.filter(pk__in=keys).order_by("pk")
     features = connections[rows.db].features
     if features.has_select_for_update_skip_locked and features.has_select_for_update_of:

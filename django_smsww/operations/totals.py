@@ -8,8 +8,8 @@ day as changed would slow down each send and each callback. So these rules are u
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire: after ten hours if they were computed ten days
-  after their day, and after 20 hours if they were computed 20 days after it.
+  unfinished messages. So cached sums also expire, after one hour for each day that had passed since
+  their day when they were computed: after ten hours if ten days had passed.
 """
 
 from __future__ import annotations

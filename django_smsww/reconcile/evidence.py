@@ -23,9 +23,9 @@ from .listing import PAGE, Listing
 from .report import Reason
 
 CONTROL_MARGIN = timedelta(minutes=2)
-"""The minimum time from an UNKNOWN message to its controls: the list may be a bit unordered.
+"""The minimum time between an UNKNOWN message and a control: the list may be a bit unordered.
 
-The controls are two other messages of ours in the list: one was sent earlier, and one later.
+A control is another message of ours in the list: one was sent earlier, and one later.
 """
 
 CLOCK_SKEW = timedelta(minutes=15)
@@ -149,13 +149,13 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the latest control sent more than `margin` before this message, or None."""
+        """Return the latest control that is older than this message by `margin`, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the earliest control sent more than `margin` after this message, or None."""
+        """Return the first control that is newer than this message by `margin`, or None."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None

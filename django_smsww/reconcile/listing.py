@@ -14,7 +14,7 @@ from ..sms import SendResult
 PAGE = 100
 MAX_PAGES = 1000
 FARTHEST = PAGE * MAX_PAGES * 100
-"""The highest position in the list that the search for an old entry tries."""
+"""The highest position in the list at which the search looks for an old entry."""
 
 JITTER = timedelta(minutes=1)
 """If an entry is out of order by more than this time, the whole list counts as unordered."""

@@ -136,7 +136,7 @@ class Session:
     def _due(self, always: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        A row is due in each sync until its age is `always`, then once after each age in `_AGES`.
+        Up to the age `always`, a row is due in each sync; after that, once for each age in `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
         for age in _AGES:

@@ -112,7 +112,7 @@ class RowMaker:
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return `next_attempt_at`: `expires_at` if the call sends the row, so workers wait."""
+        """Return the value for `next_attempt_at`. Workers must wait if the call sends the row."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()
@@ -147,7 +147,7 @@ class RowMaker:
         }
 
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
-        """Return `sms`, with its content prepared if the backend has its own `route_for()`.
+        """Return `sms` in the form that `backend.route_for()` needs.
 
         `prepared` is an earlier message with the same content, after `backend.prepare()`.
         """

@@ -113,7 +113,7 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return a value that is equal for those messages of one call that share one row."""
+        """Return the name of a row. Messages of one call with the same name share a row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 

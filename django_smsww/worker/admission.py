@@ -61,7 +61,7 @@ class Admission:
     def admit(self, block: Sequence[int], lease: Lease) -> Sequence[int]:
         """Stop rows that must not be sent now, and return the primary keys to pass to `claim()`.
 
-        Stopped rows may be among them, but have lost their lease, so `claim()` ignores them.
+        The result may contain stopped rows: `claim()` ignores them, because their lease is gone.
         When a pause is over, the result is at first only the probe (the message that tests the
         alias). The result is empty if, for example, preflights were made, or another process has
         the probe. Then call this method again later.

@@ -66,7 +66,7 @@ class Load:
         """The estimated number of requests that end during one database statement of the worker.
 
         With twice as many threads, twice as many requests end per second, and a statement for them
-        takes twice as long. So the number grows with `threads` squared, but is at most `threads`.
+        takes twice as long. So the number grows with the square of `threads`, up to their number.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

@@ -18,9 +18,9 @@ from ..models import Message, Preflight
 from ..sms import SMS
 
 MOST_TRIES = 5
-"""For each group, the maximum number of dry runs whose recipients the gateway refuses.
+"""With how many recipients a worker tries the dry run of a group, if the gateway refuses them.
 
-After these dry runs, the worker sends the group, although its text and sender were not tested.
+After these tries, the worker sends the group, although its text and sender were not tested.
 """
 
 NUMBERS_ENOUGH = 20

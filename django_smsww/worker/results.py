@@ -125,7 +125,7 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """After a conflict, write each half by itself; of a single result, what still applies.
+        """After a conflict, write each half by itself, or of one result what still holds.
 
         A conflict means that the row's state has changed, or another row has the provider's id.
         """
@@ -140,7 +140,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return `facts_of()`, but without a provider id in use; {} if the message was accepted."""
+        """Return `facts_of()` without an id that another row has, or {} after an acceptance."""
         if late.error is None:
             return {}
         result = late.result
@@ -263,7 +263,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results, latest first, that report an unavailable gateway since it last worked."""
+    """Return the failures of the gateway after its last proper result, the latest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

@@ -95,7 +95,7 @@ class Draft:
     def held_by(self, *, waits: bool) -> Suspension | None:
         """Return the suspension that would make the messages fail now, or None.
 
-        If the messages go into the queue (`waits`), only the suspension of a refused text counts.
+        Messages in the queue (`waits`) fail only if the gateway has refused their text before.
         """
         text, using = fingerprint(self.sms.body), router.db_for_write(Message)
         return suspension_of(self.backend, text, using=using, waits=waits)

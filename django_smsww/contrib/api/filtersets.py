@@ -41,7 +41,7 @@ def _in_utc(at: datetime | None) -> datetime | None:
 
 
 class HistoryFilterSet(filters.FilterSet):
-    """Answers 403 to a filter by a field that the user may not see: results reveal its values."""
+    """Answers 403 if a user filters by a field that this user may not see."""
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> Any:
         hidden = Viewer.of(self.request).hidden_fields

@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored message. Raise an error if there is none, or if a retry may send it."""
+    """Return the stored message. Raise an error if none was stored, or if a retry can send it."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,7 +108,7 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails when messages may be stored already, the returned list is empty.
+    If the database fails after the first messages may have been stored, the list is empty.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.

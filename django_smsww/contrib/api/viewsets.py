@@ -135,7 +135,7 @@ def _same_resend(known: Message, message: Message) -> Message:
 
 
 def _resent(error: SMSError, message: Message, key: str) -> Message:
-    """Return the message that a failed resend stored. If it stored none, raise an API error."""
+    """After an error of a resend, return the new row. If no row was stored, raise an API error."""
     if error.message:
         return error.message
     known = None if isinstance(error, SMSLimited) else rows_of(key).first()

@@ -130,7 +130,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set the last state. Post its callback once ("true"), not ("lost"), "twice" or "late"."""
+        """Set the last state. Post a callback once ("true"), "twice", "late", or never ("lost")."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:

@@ -114,7 +114,7 @@ class Ledger:
         return self._select("WHERE due <= ? ORDER BY due LIMIT 200", moment)
 
     def resume(self) -> None:
-        """After a restart, make messages due that `Lifecycle.rush` has left unfinished."""
+        """After a restart, continue with the messages that `Lifecycle.rush` has not finished."""
         self._store.execute(
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )

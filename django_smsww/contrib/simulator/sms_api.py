@@ -84,7 +84,7 @@ class SMSEndpoints:
     def _ending(self, request: Request, message: NewMessage) -> str:
         """Return the ending that a test has set with `arm`, or the recipient's last three digits.
 
-        Return "", which means delivery, if it is not in `TEST_NUMBERS`, or after a redirect.
+        If the ending is not in `TEST_NUMBERS`, or after a redirect, return "": deliver the message.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record a message, and charge its fixed price (ending 925: a fine). A dry run does neither."""
+    """Record a message and charge its price, or a fine for the ending 925. Not for a dry run."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)

@@ -112,7 +112,7 @@ class Command(BaseCommand):
     ) -> SyncReport:
         """Sync the alias (not with --dry-run). Then, with --adopt, adopt messages if no error came.
 
-        The sync settles UNKNOWN messages first, because --adopt leaves out what may be one of them.
+        --adopt skips what may be an UNKNOWN message of ours, so the sync settles these first.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)

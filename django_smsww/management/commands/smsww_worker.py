@@ -94,7 +94,7 @@ class Command(BaseCommand):
         """Send some due messages of each alias, and return how many were taken from the queue.
 
         If the connection to the database is lost, return 0. Without `is_service`, raise a
-        CommandError instead. Messages whose requests began become UNKNOWN when their lease ends.
+        CommandError instead. Messages with a running request become UNKNOWN later.
         """
         try:
             # A long queue of one alias must not delay the messages of the others.
