@@ -73,7 +73,7 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """An authentic callback, or a look-up: the provider's record of a message, which we requested.
+    """An authentic callback, or a record of a message that we have read from the provider.
 
     The payload lacks the fields `message`, `recipient`, `otp`, `username` and `callback`.
     """

@@ -137,7 +137,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def columns_of(self, target: State, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the values to write for a change to this state, including `changes`.
 
-        If the state is not QUEUED or SENDING, they also end the lease and delete a sensitive text.
+        For a state other than QUEUED and SENDING, add values that end the lease and that delete a
+        sensitive text.
         """
         now = timezone.now()
         values = {**changes, "state": target.value, "updated_at": now}

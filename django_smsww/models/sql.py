@@ -130,8 +130,8 @@ def update_and_insert(
     """Update the row that `where` finds, and insert a row of another model, in one statement.
 
     Return the updated row, and the values of the expressions in `old` before the update. If `where`
-    finds no row, insert nothing and return None. In the SQL in `changes` and `entry`, you may
-    use the names in `old`. The row's primary key is `old_id`. Only PostgreSQL can run this. On
+    finds no row, insert nothing and return None. The SQL in `changes` and `entry` may use these
+    names: those in `old`, and `old_id` for the primary key. Only PostgreSQL can run this. On
     another database, run an UPDATE and then `upsert()` in a transaction.
 
     Raises:

@@ -54,7 +54,7 @@ class Day:
     """The figures of one day. Dry runs are not counted.
 
     Attributes:
-        sums: for each of `KINDS` (such as "country"), the sums by value (such as "IT").
+        sums: `sums["country"]["IT"]` has the sums of the messages to Italy (keys: `KINDS`).
         zone: the time zone in which the day begins and ends at midnight.
     """
 

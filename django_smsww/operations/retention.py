@@ -1,6 +1,6 @@
-"""Scrub (make anonymous) and delete old messages; scrub or export the messages to one number.
+"""Scrub (make anonymous) or delete old messages. Scrub or export all messages of one recipient.
 
-Unfinished messages stay unchanged. A message of another program counts as ended when created.
+Unfinished messages stay unchanged. For messages of other programs, `created_at` counts as the end.
 You may stop a function and run it again. Two processes may run a function at the same time.
 """
 
@@ -85,8 +85,8 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
     - A resend, if the original message did not end before this time. Without the row of its
       resend, the original would look as if nobody had resent it.
-    - Messages created less than a day before or after an UNKNOWN message. Without their rows,
-      `smsww_sync` could believe that one of them in the provider's list is the UNKNOWN message.
+    - Messages created less than a day before or after an UNKNOWN message. If the row of one
+      were missing, `smsww_sync` could take its entry in the provider's list for the UNKNOWN one.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)

@@ -183,7 +183,7 @@ class Evidence:
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
         """Return why the message may have arrived; None if the list proves that it never arrived.
 
-        `before` and `after` are the controls that were sent before and after the message.
+        `before` and `after` are the controls (other messages of ours) sent before and after this one.
         """
         # The list may swap messages of about the same time, so it must be read beyond the control
         # before the send. All times here are the provider's.

@@ -86,7 +86,7 @@ class SyncReport:
         skipped: why the provider was not asked at all; "" if the provider was asked.
         held: how many rows became UNKNOWN because a backup was restored.
         looked: how many rows the sync has looked up, or searched for in the list.
-        adopted: how many rows got the provider id of an entry that was found in the list.
+        adopted: how many rows without a provider id were found in the list, and got an id.
         moved: how many rows have a new state, including adopted rows.
         corrected: how many rows had a wrong final state, which a look-up has corrected.
         proved_absent: how many rows became FAILED because their messages never arrived.

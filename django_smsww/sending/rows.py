@@ -136,7 +136,7 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        For another recipient, return a FAILED row without a key. Otherwise, return `first`. If
+        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. If
         `first` is FAILED, try to queue it again; if it was resent, return its newest resend.
         """
         if not _is_same(first, row):

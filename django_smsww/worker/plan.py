@@ -90,9 +90,9 @@ class Load:
 
     @property
     def _must_write(self) -> bool:
-        """Whether the results are old enough or many enough to write, or no request runs.
+        """Return True if the results have waited long enough, are many enough, or no request runs.
 
-        If the database has just refused some results, only the waiting time counts.
+        If the database has just refused some results, return True only after the waiting time.
         """
         if not self.flush_in:
             return True
