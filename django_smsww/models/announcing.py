@@ -41,10 +41,9 @@ def by_signals(
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
     """Yield querysets to update one after another, each with True if its rows get `message_sent`.
 
-    A row gets this signal if the provider had not accepted it before. After an UPDATE, the old
-    state is lost, so the rows are divided first: rows that the provider had accepted get no
-    signal, and the others get it. The last queryset has all rows, without the signal: both
-    UPDATEs may miss a row whose state another process changes between them.
+    First come the rows that the provider had accepted before (False), then the others (True).
+    After an UPDATE, nobody could tell them apart. If another process changes the state of a row
+    between the two UPDATEs, both may miss this row. So the last queryset has all rows (False).
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -73,7 +73,7 @@ class Period:
 
     @property
     def as_of(self) -> datetime | None:
-        """When the oldest figures of past days were computed; None if no past day has figures.
+        """The time at which the oldest figures of past days were computed, or None without figures.
 
         The figures of today are at most a minute old: see Note [When a day is summed again].
         """
@@ -92,7 +92,7 @@ class Period:
     def refresh(self, seconds: float | None) -> None:
         """Sum outdated days until `seconds` have passed.
 
-        Of the outdated days, the first and today are always summed. If the database cannot store
+        At least one outdated day is summed, and today if it is outdated. If the database cannot store
         the sums, all outdated days are summed now, because the next call would find no stored sums.
         """
         outdated = self._outdated()
@@ -138,7 +138,7 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days whose cached counts of unfinished messages, by state, are wrong now."""
+        """Return the days for which the cached numbers of unfinished messages are no longer right."""
         if not days:
             return set()
         # By the day: with a condition on `created_at`, SQLite does not use the index on `state`.

@@ -161,11 +161,11 @@ class Evidence:
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """Return a substitute for an earlier control if this is the first message of the alias.
+        """For the first message of an alias, return a substitute for the control before it.
 
-        Return None if an earlier message was accepted, or if the list may not reach back to this
-        message. Also return None if `after` was sent more than a day after this message: in the
-        meantime, the alias may have changed to another account.
+        Return None if an earlier message was accepted, or if the list may end before it reaches
+        this message. Also return None if the next control is more than a day newer, because the
+        alias may have changed to another account meanwhile.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -183,7 +183,7 @@ class Evidence:
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
         """Return why the message may have arrived; None if the list proves that it never arrived.
 
-        `before` and `after` are the controls (other messages of ours) sent before and after this one.
+        `before` and `after` are the controls: messages of ours sent before and after this one.
         """
         # The list may swap messages of about the same time, so it must be read beyond the control
         # before the send. All times here are the provider's.

@@ -108,7 +108,7 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return when `smsww_worker` may send rows: after HOOK_GRACE, or now if `queue` is True."""
+        """Return the time from which `smsww_worker` may send rows. If nobody else sends them, it is now."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:

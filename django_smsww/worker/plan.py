@@ -48,7 +48,7 @@ class Load:
 
     @property
     def batch(self) -> int:
-        """For how many rows or results the worker usually waits before it uses the database."""
+        """The number of rows or results that the worker waits for before it uses the database."""
         # Half of the rows that are ready for the threads: the other half is sent meanwhile.
         return max(self.threads // 2, 3 * self._ended_meanwhile // 2, 1)
 

@@ -75,7 +75,7 @@ def send_soon(rows: MessageQuerySet, now: datetime) -> None:
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark the queued rows whose requests the gateway refused before the pause ended.
+    """Mark the rows in the queue that the gateway refused at the beginning of the pause.
 
     If the gateway refuses a marked message again, the cause is the message, not the account.
     """

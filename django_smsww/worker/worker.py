@@ -53,7 +53,7 @@ class Worker:
             tries the row again.
         errors: the errors of messages that were not accepted, by primary key.
         counts: the numbers of sent, cancelled and postponed messages, by state and error code.
-        unfinished: the primary keys of added rows that still wait to be sent, or for their result.
+        unfinished: the primary keys of added rows that are not sent, or whose result is not stored.
         last_sent: the last message whose request may have begun.
     """
 

@@ -127,7 +127,9 @@ def test_a_site_of_messages_alone_shows_every_page_without_links_to_the_others(
             link for link in links if re.search("^/admin|/(suspension|callback)/", link)
         ] == [], address
     assert not missing(
-        browser.get(OURS), "Nothing is sent through", "callbacks came that this package could not read"
+        browser.get(OURS),
+        "Nothing is sent through",
+        "callbacks came that this package could not read",
     )
 
 
