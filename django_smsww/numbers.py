@@ -159,7 +159,7 @@ def _plain_character(character: str) -> str:
 
 
 def _spellings(text: str, region: str) -> Iterator[str]:
-    """Yield the ways to read a text. `_parse` takes the first that `is_known()`, or the last."""
+    """Yield the ways to read a text. `_parse` takes the first known number, or the last number."""
     abroad = _ABROAD.match(text)
     if region and not (abroad and abroad[1] == "+"):
         yield text  # in some countries, 00 does not start an international number

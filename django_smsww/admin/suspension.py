@@ -186,8 +186,8 @@ def is_text_refused(suspension: Suspension) -> bool:
 def banner(request: HttpRequest) -> dict[str, Any]:
     """Return the template context of the banner about paused aliases.
 
-    `paused` lists the pauses. `may_pause` is True if the user may begin and end pauses. `has_unread` is True
-    if a callback of the last day could not be understood, and the user may see callbacks.
+    `paused` lists the pauses. `may_pause` is True if the user may begin and end pauses.
+    `has_unread` is True if the user may see callbacks, and one of the last day was unreadable.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [

@@ -29,7 +29,7 @@ class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
     Each look-up builds a new backend from the current setting. In a test run, the new backend
-    is the locmem backend. But if a test has set a backend that sends nothing, it is this one.
+    is the locmem backend. But a test may set any other backend that sends nothing.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:

@@ -190,7 +190,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Hide parts of the text that repeat at least `_PIECE` consecutive characters of the secret."""
+    """Hide each part of the text that the secret also has, from `_PIECE` characters on."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)

@@ -54,7 +54,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
                 return begins
 
     def put_off(self, scope: str, window: datetime, until: int) -> None:
-        """Let reservations in this window start at the tick `until`, or later."""
+        """After this call, a reservation in this window starts at the tick `until` or later."""
         row = self.filter(scope=scope, window=window)
         self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
         row.filter(used__lt=until).update(used=until)

@@ -1,6 +1,6 @@
 """Scrub (make anonymous) or delete old messages. Scrub or export all messages of one recipient.
 
-Unfinished messages stay unchanged. For messages of other programs, `created_at` counts as the end.
+Unfinished messages stay unchanged. Messages of other programs count as finished at `created_at`.
 You may stop a function and run it again. Two processes may run a function at the same time.
 """
 

@@ -92,8 +92,8 @@ class Period:
     def refresh(self, seconds: float | None) -> None:
         """Sum outdated days until `seconds` have passed.
 
-        At least one outdated day is summed, and today if it is outdated. If the database cannot store
-        the sums, all outdated days are summed now, because the next call would find no stored sums.
+        At least one outdated day is summed, and today if it is outdated. If the database cannot
+        store the sums, all outdated days are summed: the next call would find no stored sums.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True
@@ -138,7 +138,7 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days for which the cached numbers of unfinished messages are no longer right."""
+        """Return the days whose cached numbers of unfinished messages are no longer right."""
         if not days:
             return set()
         # By the day: with a condition on `created_at`, SQLite does not use the index on `state`.

@@ -165,7 +165,7 @@ class _Run:
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 
     def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
-        """Return the entries' rows by provider id, of any alias: aliases may share an account."""
+        """Map provider ids to their rows, also rows of other aliases with the same account."""
         ids = [entry.provider_id for entry in entries]
         rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
         return {row.provider_id or "": row for row in rows}

@@ -161,7 +161,7 @@ class Evidence:
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """For the first message of an alias, return a substitute for the control before it.
+        """Return a substitute for the control before the first message of an alias, which has none.
 
         Return None if an earlier message was accepted, or if the list may end before it reaches
         this message. Also return None if the next control is more than a day newer, because the

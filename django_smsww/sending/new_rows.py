@@ -108,11 +108,11 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time from which `smsww_worker` may send rows. If nobody else sends them, it is now."""
+        """Return the time from which `smsww_worker` may send rows; now, if nobody else does it."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return the value for `next_attempt_at`. Workers must wait if the call sends the row."""
+        """Return the value for `next_attempt_at`: a late time if the call itself sends the row."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()

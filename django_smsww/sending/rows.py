@@ -86,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Insert and return the rows of messages. If a stored row has the same key, see `_reuse()`."""
+        """Insert and return rows of messages. If a stored row has the same key, see `_reuse()`."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)

@@ -1,7 +1,7 @@
 """The next step of a worker: send rows, write results, or wait.
 
-If a worker is killed, its SENDING rows become UNKNOWN. So a worker keeps few rows SENDING, but
-more than it has threads. Then threads seldom wait while the worker uses the database.
+If a worker is killed, its SENDING rows become UNKNOWN. So a worker keeps few rows SENDING: up to
+four for each thread. A thread needs more than one, so that it works while the worker writes.
 """
 
 from dataclasses import dataclass
