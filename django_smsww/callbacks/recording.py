@@ -79,9 +79,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the stored callback that counts this one in `times`.
+    """Return the primary key of the row that counts this callback, or None for a new row.
 
-    That is an equal callback or, if MAX_CALLBACKS are stored, the newest. None: store a new row.
+    An equal callback counts it. If none is equal, but MAX_CALLBACKS are stored, the newest does.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -73,6 +73,6 @@ def _content(entry: SendResult) -> dict[str, Any]:
 
 
 def _without_content(entry: SendResult) -> dict[str, Any]:
-    """Return the columns of a row that stores no number and text, as after `smsww_prune`."""
+    """Return the columns of a row that stores neither the number nor the text."""
     prefix = f"+{entry.prefix}" if entry.prefix else ""
     return {"recipient": prefix + FORGOTTEN, "scrubbed": True, "blocklisted_reason": ""}

@@ -49,7 +49,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def pauses(self) -> SuspensionQuerySet:
-        """Return the rows that stop messages. The other rows (`times` is 0) only count failures."""
+        """Return the rows that stop messages. In other rows, `times` is 0: they count failures."""
         return self.filter(times__gt=0)
 
     def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> bool:

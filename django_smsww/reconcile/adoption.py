@@ -160,7 +160,7 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return the messages that we sent to these numbers, and that have no provider id."""
+        """Return messages that we sent to the numbers in `entries`, and that have no provider id."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 

@@ -163,7 +163,7 @@ class Results:
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep the results if the database is away. Otherwise write each half of a block by itself.
+        """Keep the results if the database is away. Otherwise write the two halves separately.
 
         Retry a single result later, or give it up. In a transaction of the caller, raise the error.
         """
@@ -263,7 +263,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the failures of the gateway after its last proper result, the latest first."""
+    """Return the gateway's failures since its last proper result, from the newest on."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

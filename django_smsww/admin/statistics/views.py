@@ -102,7 +102,8 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table: a line for each name in `sums`, or for `MOST_NAMES` of them and "others".
+    """Return a table: one line for each name in `sums`. From `MOST_NAMES` names on, the rest are in
+    the line "others".
 
     With `kind`, each name except "" links to the changelist with the filters `kind` and `dates`.
     """
