@@ -44,7 +44,7 @@ class CappedPaginator(Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Return a page of rows. Pages near the end may be read backwards, which is faster.
 
-        If a page is not read backwards, the database reads only the keys of the rows before it.
+        Otherwise, the database reads only the keys of the rows that stand before the page.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page

@@ -39,11 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Yield querysets to update one after another, each with True if its rows get `message_sent`.
+    """Divide rows by whether they get `message_sent` when their state becomes `target`.
 
-    First come the rows that the provider had accepted before (False), then the others (True).
-    After an UPDATE, nobody could tell them apart. If another process changes the state of a row
-    between the two UPDATEs, both may miss this row. So the last queryset has all rows (False).
+    Yield pairs (queryset, whether its rows get the signal). The caller updates one queryset after
+    the other. First come the rows that the provider had accepted before: they get no signal. Then
+    come the other rows, which get it. A row may change between these two UPDATEs, so that both
+    miss it. For such rows, a third queryset contains all rows. They get no signal.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

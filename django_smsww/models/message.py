@@ -293,7 +293,7 @@ class Message(Settlement):
         return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """After `abandon()` has made the row UNKNOWN, store the late error. The row becomes FAILED."""
+        """Store the late error of a row that `abandon()` made UNKNOWN. The row becomes FAILED."""
         # Not if another attempt has begun since: the error says nothing about that one.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)

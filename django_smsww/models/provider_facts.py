@@ -36,8 +36,8 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: a column name, if the UPDATE already has a column with the result of `older()`.
-            With None, the expression of each column contains this condition.
+        is_older: the name of a column with the result of `older()`, if the statement has such a
+            column. With None, each expression contains the condition that `older()` returns.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {

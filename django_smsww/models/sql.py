@@ -387,11 +387,12 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return three lists: columns to SELECT, their parameters, and a name for each "%s".
+    """Return the parts of a SELECT that an UPDATE of many rows reads its values from.
 
-    In the UPDATE, each "%s" becomes the name of a selected column, such as "new.p0". Two "%s"
-    with the same values in all rows get the same name. A value that is equal in all rows is sent
-    only once, to save time. Return None if the values for a "%s" have no common type in `_KINDS`.
+    These are three lists: the columns of the SELECT, their parameters, and for each "%s" in the
+    UPDATE the name of its column, such as "new.p0". Two "%s" with equal values share a
+    column. A value that is equal in all rows is sent only once, to save time. Return None if the
+    values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

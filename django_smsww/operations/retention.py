@@ -85,8 +85,8 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
     - A resend, if the original message did not end before this time. Without the row of its
       resend, the original would look as if nobody had resent it.
-    - Messages created less than a day before or after an UNKNOWN message. If the row of one
-      were missing, `smsww_sync` could take its entry in the provider's list for the UNKNOWN one.
+    - Messages created less than a day before or after an UNKNOWN message. Without such a row,
+      `smsww_sync` could believe that its entry in the provider's list is the UNKNOWN message.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)

@@ -160,7 +160,7 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return messages that we sent to the numbers in `entries`, and that have no provider id."""
+        """Return our messages without a provider id to the recipients in `entries`."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 

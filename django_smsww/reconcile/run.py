@@ -171,7 +171,7 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """Look up the id that a callback gave to a row, if the list shows another id for this row."""
+    """If a callback and the list name different ids for a row, look up the callback's id."""
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

@@ -90,7 +90,7 @@ class Load:
 
     @property
     def _must_write(self) -> bool:
-        """Return True if the results have waited long enough, are many enough, or no request runs.
+        """Return True if no request runs, if there are many results, or if they have waited long.
 
         If the database has just refused some results, return True only after the waiting time.
         """

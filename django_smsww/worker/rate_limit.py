@@ -36,8 +36,8 @@ class RateLimit:
     def rests_by(self) -> str:
         """The `Counter.scope` of the counter to check for a back-off (after an HTTP 429), or "".
 
-        The result is "" for an alias with a rate limit, because `reserve()` checks this counter,
-        and for a backend that does not really send.
+        The result is "" for a backend that does not really send. It is also "" for an alias with a
+        rate limit, because then `reserve()` checks this counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -92,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """How many seconds of today the counter of yesterday may have reserved, at most."""
+        """Yesterday's counter may have reserved this number of seconds of today."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 
