@@ -389,9 +389,9 @@ _KINDS = {
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
     """Return the parts of a SELECT that an UPDATE of many rows reads its values from.
 
-    These are three lists: the columns of the SELECT, their parameters, and for each "%s" in the
-    UPDATE the name of its column, such as "new.p0". Two "%s" with equal values share a
-    column. A value that is equal in all rows is sent only once, to save time. Return None if the
+    Return three lists: columns, parameters and names. For each "%s" in the UPDATE, the third list
+    has the name of the column with its value, such as "new.p0". Two "%s" with equal values share
+    a column. A value that is equal in all rows is sent only once, to save time. Return None if the
     values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}

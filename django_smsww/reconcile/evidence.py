@@ -223,7 +223,7 @@ class Evidence:
         return pairs
 
     def _is_complete_around(self, send: PossibleSend) -> bool:
-        """Return True if the request has ended, and the list was read back to the send time."""
+        """Return True if the request has ended, and the list was read as far as the send time."""
         return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
     def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
