@@ -133,7 +133,7 @@ def test_a_gateway_that_is_away_is_not_asked_again(browser, make_message, provid
     assert provider.asked == ["p1"]
     assert "The gateway is away" in notices(answer)[0]
     links = "; ".join(f'<a href="{page(row)}">{row}</a>' for row in rows[1:])
-    said = "These messages were not tried, because the gateway failed before them: "
+    said = "The gateway failed on a message, so the messages after it were not tried: "
     assert notices(answer)[1] == said + links
 
 

@@ -244,7 +244,7 @@ def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gat
     tried, skipped = notices(response)
     assert page(rows[0].resent_as) in tried
     assert skipped.startswith(
-        "These messages were not tried, because the gateway failed before them"
+        "The gateway failed on a message, so the messages after it were not tried"
     )
     assert page(rows[1]) in skipped
     assert page(rows[2]) in skipped

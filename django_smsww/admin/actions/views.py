@@ -151,7 +151,7 @@ class ActionPage:
         self._report(done, skipped)
         if left := ready[len(results) :]:
             text = gettext(
-                "These messages were not tried, because the gateway failed before them: {}"
+                "The gateway failed on a message, so the messages after it were not tried: {}"
             )
             self._say(format_html(text, self._links((row, "") for row in left)), messages.WARNING)
         return bool(done)
