@@ -193,7 +193,7 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Whether this spelling without "+" is a national number, not a foreign one that lacks "+"."""
+    """Whether `number` is a number of its region, and not a foreign number without its "+"."""
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

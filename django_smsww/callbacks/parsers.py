@@ -56,8 +56,8 @@ class CallbackRequest(Request):
         """The stream from which a parser reads the body.
 
         A CDN may send the body in chunks, without a length. Under WSGI, Django reads this body as
-        empty. So for a body without a length, use the server's own stream `wsgi.input`. The
-        server must end it after the body: it says so with `wsgi.input_terminated`.
+        empty. So for a body without a length, use the server's own stream `wsgi.input`. This is
+        possible if the stream ends with the body. Such servers set `wsgi.input_terminated`.
 
         Raises:
             TooLarge: the length is more than MAX_BYTES.

@@ -149,13 +149,17 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return our newest listed message that is older than this one by `margin`, or None."""
+        """Return the nearest message of ours that the list has from before `send`, or None.
+
+        The two messages must be `margin` apart."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return our oldest listed message that is newer than this one by `margin`, or None."""
+        """Return the nearest message of ours that the list has from after `send`, or None.
+
+        The two messages must be `margin` apart."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None

@@ -21,7 +21,7 @@ The remaining rows are then looked up one by one, which probably needs fewer req
 
 
 def scan(session: Session) -> None:
-    """Read the provider's list back to the oldest message that the sync searches for."""
+    """Read the provider's list, as far as the oldest message that the sync searches for."""
     _read_list(session)
     session.rows.filter(reference__in=session.nameless).update(checked_at=session.now)
 
