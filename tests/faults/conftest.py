@@ -93,11 +93,13 @@ class Scene:
         before = self.account()
         assert (before.lost, before.doubled, before.invented) == (0, 0, 0), before
         late = any(name.startswith("list-late") for name in self.profiles)
-        for _ in range(20 if late else 1):
+        for left in reversed(range(20 if late else 3)):
             said = self.crew.run(["sync"])
             account = self.account()
-            if account.is_settled:
+            if account.is_settled or not left or not (late or "Send one" in said):
                 break
+            if not late:  # on a busy machine, the last one left beside what was still tried
+                self.send("3")
         Tally.add(account, *faults)
         # The rows say why they stay unknown: the report is what one wants to read then.
         print(said)
