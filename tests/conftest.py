@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 
 import hypothesis
@@ -10,9 +10,8 @@ import pytest
 from django.test import TransactionTestCase
 from django.utils import timezone
 
-from django_smsww import numbers
+from django_smsww import clock, numbers
 from django_smsww.callbacks import refusals
-from django_smsww.clock import database_now
 from django_smsww.models import Message
 from django_smsww.testing import real_sms
 
@@ -82,14 +81,16 @@ def no_extra(monkeypatch):
     numbers.library.cache_clear()
 
 
-@pytest.fixture
-def known_time(monkeypatch, db):
-    """Ask the database for its time now, and not again during a test that counts statements.
+@pytest.fixture(autouse=True)
+def server_time(monkeypatch):
+    """Let the database have exactly the time of this machine, and be asked for it in no test.
 
-    On a slow machine the test takes longer than the second after which it would be asked again.
+    Its answer lies behind by as long as the machine was busy, so that a row which a test makes due
+    "now" is not due yet. And a test may last longer than the second after which it is asked again.
     """
-    database_now("default")
-    monkeypatch.setattr("django_smsww.clock._FRESH", 3600)
+    now, came_at = datetime.now(UTC).replace(tzinfo=None), clock.elapsed()
+    monkeypatch.setitem(clock._answers, "default", (now, came_at, came_at))
+    monkeypatch.setattr(clock, "_FRESH", 3600)
 
 
 @pytest.fixture

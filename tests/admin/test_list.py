@@ -161,7 +161,9 @@ def test_the_list_marks_what_was_resent(browser, make_message, queries, query, m
             answer = browser.get(LIST + query)
         counts.append(len(queries))
         assert text_of(answer).count(">resent<") == 1
-    assert counts[0] == counts[1] <= 7
+    # MariaDB reads the keys of a page that is not near the end in a statement of its own.
+    more = int(connection.vendor == "mysql" and query == "?p=2")
+    assert counts[0] == counts[1] - more <= 7
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,7 @@ IN_ONE = ["WITH"] if connection.vendor == "postgresql" else []
         ("SHREDDED", ["UPDATE", "SELECT", "INSERT", "UPDATE", "SELECT", "INSERT"]),  # counted
     ],
 )
-def test_a_callback_begins_with_a_write_and_takes_few_statements(
-    known_time, message, state, expected
-):
+def test_a_callback_begins_with_a_write_and_takes_few_statements(message, state, expected):
     with CaptureQueriesContext(connection) as captured:
         hear(message, state)
     assert statements(captured) == expected

@@ -70,7 +70,7 @@ def many_in_transaction(**options):
         (many_in_transaction, {}, 7, 7),
     ],
 )
-def test_a_call_takes_few_statements(gateway, known_time, call, options, count, without_returning):
+def test_a_call_takes_few_statements(gateway, call, options, count, without_returning):
     with CaptureQueriesContext(connection) as queries:
         call(**options)
     allowed = without_returning if connection.vendor == "mysql" else count
@@ -86,7 +86,7 @@ def test_a_call_takes_few_statements(gateway, known_time, call, options, count, 
         (["DELIVERED", "NEW"], 8, 7),
     ],
 )
-def test_a_callback_takes_few_statements(make_message, known_time, words, count, elsewhere):
+def test_a_callback_takes_few_statements(make_message, words, count, elsewhere):
     message = make_message(environment=ENVIRONMENT, state="NEW")
     *before, last = words
     for word in before:
