@@ -31,6 +31,7 @@ def passed(monkeypatch, db):
     passed = [1000.0]
     monkeypatch.setattr(clock, "elapsed", lambda: passed[0])
     monkeypatch.setattr(clock, "_answers", {})
+    monkeypatch.setattr(clock, "_FRESH", 1.0)
     return passed
 
 
