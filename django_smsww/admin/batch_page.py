@@ -1,6 +1,7 @@
 """The pages of a batch: its progress, and the confirmation before a user stops it."""
 
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -11,6 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import router
 from django.db.models import Case, Count, F, Max, Min, QuerySet, Sum, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
@@ -29,6 +31,7 @@ from .suspension import SIZE, banner
 
 MOST_REASONS = 50
 MOST_TAGS = 20
+STILL_CHANGES = timedelta(minutes=1)
 MOST_NUMBERS = 1_000
 """For at most so many messages, the page derives the country from the telephone number."""
 
@@ -56,7 +59,7 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         may_stop=may_stop and not figures.is_stopped,
         stop=stop,
         made=made,
-        is_live=figures.waiting and "still" not in request.GET,
+        is_live=_is_changing(figures, groups) and "still" not in request.GET,
         text=_text(groups, viewer),
         messages_name=Message._meta.verbose_name_plural,
         list_page=messages_page and f"{messages_page}?batch={batch}",
@@ -68,6 +71,12 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
         **_sums(groups, viewer),
         **banner(request),
     )
+
+
+def _is_changing(figures: Figures, groups: list[dict[str, Any]]) -> bool:
+    """Whether messages wait, or some that the gateway has just accepted are not delivered yet."""
+    is_recent = timezone.now() - max(each["moved"] for each in groups) < STILL_CHANGES
+    return bool(figures.waiting or (is_recent and figures.count((State.NEW, State.PENDING))))
 
 
 def _may_resend(request: HttpRequest) -> bool:

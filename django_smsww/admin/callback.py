@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Callback, Message
 from ..models.viewer import Viewer
 from .base import ReadOnlyAdmin
-from .filters import ReceivedFilter
+from .filters import OutcomeFilter, ReceivedFilter
 from .formatting import badge, link_url, moment, pretty
 from .search import find, reference_begins
 
@@ -25,7 +25,7 @@ class CallbackAdmin(ReadOnlyAdmin):
     """Browse callbacks and the results of look-ups at the gateway, and read their payloads."""
 
     list_display = ("received", "state_badge", "outcome", "source", "of_message", "count")
-    list_filter = (ReceivedFilter,)
+    list_filter = (ReceivedFilter, OutcomeFilter)
     search_fields = ("reference",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
         "A reference, or at least its first four characters. "

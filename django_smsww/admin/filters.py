@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ..clock import local_time, midnight
-from ..models import Message
+from ..models import Message, Outcome
 from ..models.origin import Origin
 from ..reconcile.session import OVERDUE
 from ..states import UNDELIVERED, State
@@ -116,6 +116,12 @@ class PeriodFilter(ChoiceFilter):
 
 class ReceivedFilter(PeriodFilter):
     column = "received_at"
+
+
+class OutcomeFilter(ChoiceFilter):
+    title = _("outcome")
+    parameter_name = "outcome"
+    offered = tuple(Outcome.choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _suspended(records: Data, now: datetime) -> Findings:
         if one["scope"] == "alias":
             why = " ".join(filter(None, (one["error"], one["reason"])))
             cause = f"An error paused the alias ({why})." if why else "A person paused the alias."
-            texts = (cause, error_kind(one["error"]).remedy, "smsww_resume ends the pause.")
+            texts = (cause, error_kind(one["error"]).remedy, "smsww_resume ALIAS ends the pause.")
             yield _needed("suspended", " ".join(filter(None, texts)))
 
 

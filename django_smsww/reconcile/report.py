@@ -91,8 +91,8 @@ class SyncReport:
         corrected: how many rows had a wrong final state, which a look-up has corrected.
         proved_absent: how many rows became FAILED because their messages never arrived.
         still_unknown: references of the rows that are still UNKNOWN, with the reasons.
-        retry_at: the time from which a sync can judge the rows that are too recent now. None if no
-            row is too recent.
+        retry_at: the time from which a sync can judge the oldest of the rows that are too recent
+            now. None if no row is too recent.
         missing: references of accepted messages that the provider does not have.
         doubled: references of rows for which the list shows a second provider id.
         orphans: after a restore, provider ids of messages with our signature, but without a row.

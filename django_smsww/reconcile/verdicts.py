@@ -73,7 +73,7 @@ def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
     report.still_unknown[message.reference] = reason
     if reason is Reason.TOO_EARLY:
         ends_at = send.latest + session.grace
-        report.retry_at = max(report.retry_at or ends_at, ends_at)
+        report.retry_at = min(report.retry_at or ends_at, ends_at)
     if report.error:
         return
     changes: dict[str, Any] = {"checked_at": session.now} if reason is not Reason.GIVEN_UP else {}

@@ -278,6 +278,15 @@ def test_the_cost_of_a_batch_shows_no_error_of_floats(browser, make_message):
     assert not missing(browser.get(PAGE), "Cost, as far as is known: 0.207 EUR.")
 
 
+def test_a_batch_reloads_itself_while_its_messages_are_being_delivered(browser, make_message):
+    make_message(batch=BATCH, state=State.NEW)
+    make_message(batch=BATCH, state=State.DELIVERED)
+    assert not missing(browser.get(PAGE), "This page reloads itself")
+    assert missing(browser.get(PAGE + "?still"), "This page reloads itself")
+    Message.objects.update(updated_at=timezone.now() - timedelta(minutes=2))
+    assert missing(browser.get(PAGE), "This page reloads itself")
+
+
 def test_the_cost_of_a_batch_is_not_named_before_one_is_known(browser, make_message):
     make_message(batch=BATCH)
     assert missing(browser.get(PAGE), "as far as is known")

@@ -93,6 +93,10 @@ def test_callbacks_without_a_known_state_are_told_to_readers_of_callbacks(browse
     shown = ("callbacks came that this package could not read", admin_url("callback_changelist"))
     for address in (LIST, page(message)):
         assert not missing(browser.get(address), *shown)
+    other = make_message()
+    other.callbacks.create(reference=other.reference, outcome="moved", digest="1", payload={})
+    heard = browser.get(shown[1] + "?outcome=unknown_word&period=7")
+    assert listed(heard) == {message.callbacks.get().pk}
     assert shown[0] in missing(browser_of(staff("view_message", name="bob")).get(LIST), *shown)
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(hours=25))
     assert missing(browser.get(LIST), "smsww-banner")

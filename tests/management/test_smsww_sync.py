@@ -74,11 +74,12 @@ def test_it_names_the_time_from_which_a_later_sync_can_decide(command, row):
     for moment in moments:
         row(claimed_at=moment)
     control = entry(row("PENDING", provider_id="p1"))
-    # Nobody knows sooner than ten minutes after the second message became UNKNOWN.
-    until = moments[1] + timedelta(minutes=10)
+    # Nobody knows sooner than ten minutes after the first message became UNKNOWN.
+    until = moments[0] + timedelta(minutes=10)
     shown = f"{local_time(until):%Y-%m-%d %H:%M:%S %Z}"
     text = command(default=ListedBackend(control))
-    assert f"{Reason.TOO_EARLY.value}; run smsww_sync again after {shown} (2): " in text
+    again = f"run smsww_sync again after {shown}, for the oldest of them (2): "
+    assert f"{Reason.TOO_EARLY.value}; {again}" in text
     said = json.loads(command("--json", default=ListedBackend(control)))["default"]
     assert said["retry_at"] == until.isoformat()
 
@@ -93,7 +94,10 @@ def test_it_says_which_later_message_proves_the_absence(command, row):
     text = command(default=ListedBackend(*reversed(listed)))
     assert "more than 2 minutes after this one became UNKNOWN. Send one" in text
     sent = entry(row("PENDING", provider_id="sent", claimed_at=ago(1)))
-    assert "1 proved absent" in command(default=ListedBackend(sent, *reversed(listed)))
+    said = command(default=ListedBackend(sent, *reversed(listed)))
+    assert "1 proved absent" in said
+    assert "1 message never reached the gateway" in said
+    assert "smsww_resend --error proved_absent" in said
 
 
 def test_it_prints_each_problem_once_with_a_count(command, row):

@@ -113,6 +113,9 @@ def test_messages_are_counted_by_state(gateway, make_message):
         if state in UNFINISHED
     }
     assert one["records"]["last_day"] == {"QUEUED": 2, "PENDING": 1, "DELIVERED": 1}
+    assert "failed:" not in run()[1]
+    make_message(state=State.FAILED)
+    assert "smsww_resend sends again what was not sent" in run()[1]
     assert one["records"]["due"]["count"] == 2
 
 

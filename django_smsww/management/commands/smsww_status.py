@@ -15,6 +15,7 @@ from django_smsww.management.console import USAGE, add_using, aliases_of
 from django_smsww.models import Message
 from django_smsww.operations import STATUSES, collect
 from django_smsww.operations.status import MIN_CREDIT
+from django_smsww.states import State
 
 Data = dict[str, Any]
 
@@ -126,6 +127,8 @@ def _messages(records: Data) -> Iterator[str]:
     due, unknown, overdue = records["due"], records["unknown"], records["overdue"]
     yield f"waiting: {_counts(records['waiting'])}"
     yield f"last 24 hours: {_counts(records['last_day'])}"
+    if records["last_day"].get(State.FAILED):
+        yield "failed: the admin says why. smsww_resend sends again what was not sent"
     if due["count"]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
     if count := records["unanswered"]["count"]:

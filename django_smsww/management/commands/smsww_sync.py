@@ -14,6 +14,7 @@ from django_smsww.management.console import (
     USAGE,
     add_using,
     aliases_of,
+    counted,
     find_backend,
     moment,
     progress,
@@ -200,6 +201,11 @@ def _of_adoption(adoption: Adoption) -> Iterator[str]:
 
 
 def _troubles(report: SyncReport) -> Iterator[str]:
+    if absent := report.proved_absent:
+        yield (
+            f"{counted(absent)} never reached the gateway, and are FAILED now: run smsww_resend "
+            "--error proved_absent to send them."
+        )
     troubles: dict[str, list[Any]] = defaultdict(list)
     for reference, reason in report.still_unknown.items():
         troubles[_why(report, reason)].append(reference)
@@ -217,7 +223,7 @@ def _why(report: SyncReport, reason: Reason) -> str:
     if reason is not Reason.TOO_EARLY or not report.retry_at:
         return reason.value
     ends_at = f"{local_time(report.retry_at):%Y-%m-%d %H:%M:%S %Z}".strip()
-    return f"{reason.value}; run smsww_sync again after {ends_at}"
+    return f"{reason.value}; run smsww_sync again after {ends_at}, for the oldest of them"
 
 
 def _check_adoption(options: dict[str, Any]) -> None:
