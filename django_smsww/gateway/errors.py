@@ -102,9 +102,10 @@ def error_of(
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
+    code = "" if kind is InsufficientCredit else said.code  # there it is the credit that is left
     return (kind or unsure)(
         "" if kind else _why_unsure(status, unsure),
-        code=_mask(said.code, private),
+        code=_mask(code, private),
         status=status,
         detail=without_content(said.text, private)[:500],
         retry_after=_retry_after(headers.get("Retry-After", "")),

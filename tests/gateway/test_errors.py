@@ -66,6 +66,11 @@ def test_every_other_refusal_is_about_the_site_and_ends_no_message():
     assert kinds == {AccessRefused}
 
 
+def test_the_credit_that_is_left_is_no_code_of_the_error():
+    body = b'{"success":false,"message":"Insufficient Credit in Wallet: 1 > 0.25","error":0.25}'
+    assert error_of(402, {}, body).code == "insufficient_credit"
+
+
 def test_the_guide_lists_the_table():
     rows = [
         f"| {'4xx except 408, 417' if len(statuses) > 9 else ', '.join(map(str, statuses))} "
