@@ -44,7 +44,7 @@ def by_signals(
     Yield pairs (queryset, whether its rows get the signal). The caller updates one queryset after
     the other. First come the rows that the provider had accepted before: they get no signal. Then
     come the other rows, which get it. A row may change between these two UPDATEs, so that both
-    miss it. For such rows, a third queryset contains all rows. They get no signal.
+    miss it. So the third queryset contains all rows once more. They get no signal.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

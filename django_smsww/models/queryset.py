@@ -213,7 +213,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition for a row that no other row of its alias has this provider id."""
+        """Return a condition, true for a row if no other row of its alias has this provider id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 

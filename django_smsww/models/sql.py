@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the SQL condition for a row that no other row of its alias has this provider id."""
+    """Return SQL that is true for a row if no other row of its alias has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -389,10 +389,10 @@ _KINDS = {
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
     """Return the parts of a SELECT that an UPDATE of many rows reads its values from.
 
-    Return three lists: columns, parameters and names. For each "%s" in the UPDATE, the third list
-    has the name of the column with its value, such as "new.p0". Two "%s" with equal values share
-    a column. A value that is equal in all rows is sent only once, to save time. Return None if the
-    values for a "%s" have no common type in `_KINDS`.
+    Return three lists: columns, parameters and names. Each name, such as "new.p0", replaces one
+    "%s" of the UPDATE. It is the name of the selected column that has this value. Two "%s" with
+    equal values share a column. A value that is equal in all rows is sent only once, to save time.
+    Return None if the values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}
     selected: list[str] = []

@@ -88,7 +88,7 @@ def postponed(message: Message, error: SMSError, until: datetime) -> Move:
 
 
 def put_back(message: Message) -> Move:
-    """Return the move back to QUEUED for a row whose request never began. The lease stays."""
+    """Return a `Move` to QUEUED for a row whose request never began. The lease stays."""
     return Move(message, State.QUEUED, changes={"attempts": expression("attempts - 1")})
 
 

@@ -65,8 +65,8 @@ class Load:
     def _ended_meanwhile(self) -> int:
         """The estimated number of requests that end during one database statement of the worker.
 
-        With twice as many threads, twice as many requests end per second, and a statement for them
-        takes twice as long. So the number grows with the square of `threads`, up to their number.
+        With twice as many threads, twice as many requests end per second, and a statement takes
+        twice as long. So the number grows with the square of `threads`. Its maximum is `threads`.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 
@@ -92,7 +92,7 @@ class Load:
     def _must_write(self) -> bool:
         """Return True if no request runs, if there are many results, or if they have waited long.
 
-        If the database has just refused some results, return True only after the waiting time.
+        If the database has just refused some results, return True only if they have waited long.
         """
         if not self.flush_in:
             return True
