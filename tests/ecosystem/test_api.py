@@ -89,4 +89,5 @@ def test_a_fuzzer_finds_no_fault_of_the_server(schema, make_message, mode):
 
     check()
     assert {status for status in seen if status >= 500} <= {503}
-    assert {200, 201, 400} <= seen if mode is schemathesis.GenerationMode.POSITIVE else 400 in seen
+    assert 400 in seen
+    assert seen & {200, 201} or mode is schemathesis.GenerationMode.NEGATIVE  # it was logged in
