@@ -76,7 +76,7 @@ def test_it_names_the_time_from_which_a_later_sync_can_decide(command, row):
     control = entry(row("PENDING", provider_id="p1"))
     # Nobody knows sooner than ten minutes after the first message became UNKNOWN.
     until = moments[0] + timedelta(minutes=10)
-    shown = f"{local_time(until):%Y-%m-%d %H:%M:%S %Z}"
+    shown = f"{local_time(until + timedelta(seconds=1)):%Y-%m-%d %H:%M:%S %Z}"
     text = command(default=ListedBackend(control))
     again = f"run smsww_sync again after {shown}, for the oldest of them (2): "
     assert f"{Reason.TOO_EARLY.value}; {again}" in text

@@ -203,8 +203,8 @@ def _of_adoption(adoption: Adoption) -> Iterator[str]:
 def _troubles(report: SyncReport) -> Iterator[str]:
     if absent := report.proved_absent:
         yield (
-            f"{counted(absent)} never reached the gateway, and are FAILED now: run smsww_resend "
-            "--error proved_absent to send them."
+            f"{counted(absent)} never reached the gateway and became FAILED: to send what is "
+            "missing, run smsww_resend --error proved_absent."
         )
     troubles: dict[str, list[Any]] = defaultdict(list)
     for reference, reason in report.still_unknown.items():
@@ -222,7 +222,8 @@ def _troubles(report: SyncReport) -> Iterator[str]:
 def _why(report: SyncReport, reason: Reason) -> str:
     if reason is not Reason.TOO_EARLY or not report.retry_at:
         return reason.value
-    ends_at = f"{local_time(report.retry_at):%Y-%m-%d %H:%M:%S %Z}".strip()
+    full = (report.retry_at + timedelta(seconds=1)).replace(microsecond=0)  # not a moment too early
+    ends_at = f"{local_time(full):%Y-%m-%d %H:%M:%S %Z}".strip()
     return f"{reason.value}; run smsww_sync again after {ends_at}, for the oldest of them"
 
 
