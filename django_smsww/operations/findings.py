@@ -7,15 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from ..exceptions import error_kind
-from ..models.lease import SECONDS
+from .records import PROOF_WAIT
 
 ATTENTION = "attention"
 UNCLEAR = "unclear"
 
 QUEUE_WAIT = timedelta(minutes=10)
-UNKNOWN_WAIT = timedelta(minutes=10)
-# The death of a worker is noticed after its lease, and a sync waits from then on.
-PROOF_WAIT = UNKNOWN_WAIT + timedelta(seconds=SECONDS)
 TOKEN_DAYS = 14
 RECENTLY = timedelta(days=1)
 
@@ -77,19 +74,16 @@ def _stalled(records: Data, now: datetime) -> Findings:
 
 def _unknown(records: Data, now: datetime) -> Findings:
     unknown, synced_at = records["unknown"], records["last_sync_at"]
-    if not unknown["count"] or now - unknown["oldest_at"] < UNKNOWN_WAIT:
+    if not unknown["late"]:
         return
-    text = f"{unknown['count']} messages may have been sent or not: "
+    text = f"{unknown['late']} messages may have been sent or not: "
     if synced_at and synced_at - unknown["oldest_at"] >= PROOF_WAIT:
         text += (
             "smsww_sync has not decided the oldest yet. Run it again: it says what is missing, or "
             "when it can decide. Or settle the message on its page in the admin."
         )
     else:
-        text += (
-            "run smsww_sync, which decides 10 minutes after a message became UNKNOWN. If it cannot "
-            "decide, settle the message on its page in the admin."
-        )
+        text += "run smsww_sync. If it cannot decide, settle the message on its page in the admin."
     yield _needed("unknown", text)
 
 

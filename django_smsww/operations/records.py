@@ -4,16 +4,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, Sum, Value
+from django.db.models import Count, Max, Min, Q, Sum, Value
 from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
 from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
 from ..models.lease import SECONDS
+from ..models.settlement import GRACE
 from ..reconcile.session import OVERDUE
 from ..states import PROVIDER, UNFINISHED, State
 
 CALLBACK_WAIT = timedelta(hours=1)
+# A process can die just after its request began: its message becomes UNKNOWN after the lease.
+PROOF_WAIT = timedelta(seconds=SECONDS) + GRACE
+"""How long after the attempt, at the latest, `smsww_sync` can decide about an UNKNOWN message."""
+
 PENALTY_DAYS = 30
 REFUSED = "refused:"
 
@@ -76,7 +81,7 @@ def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
         "waiting": _waiting(counts),
         "due": _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at"),
         "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
-        "unknown": _span(left.filter(state=State.UNKNOWN), "left_at"),
+        "unknown": _unknown(left, now),
         # The gateway no longer tries to deliver these.
         "overdue": _span(accepted.filter(left_at__lt=now - OVERDUE), "left_at"),
         "suspensions": _suspensions(backend, using, now),
@@ -98,6 +103,13 @@ def count_by_state(rows: MessageQuerySet) -> dict[str, int]:
 
 def _waiting(counts: dict[str, int]) -> dict[str, int]:
     return {state.value: counts.get(state, 0) for state in State if state in UNFINISHED}
+
+
+def _unknown(left: MessageQuerySet, now: datetime) -> Data:
+    """Count the UNKNOWN rows, and among them those that a sync should have decided (`late`)."""
+    late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT))
+    rows = left.filter(state=State.UNKNOWN)
+    return rows.aggregate(count=Count("pk"), oldest_at=Min("left_at"), late=late)
 
 
 def _span(rows: MessageQuerySet, name: str) -> Data:
