@@ -80,7 +80,8 @@ class Settlement(models.Model):
             _("The gateway’s list proves that the gateway never got it"), code=PROVED_ABSENT
         )
         columns = error_columns(error)
-        return self._decide(State.FAILED, Cause.ABSENCE, columns, columns, where=self._unheard())
+        changes = columns | {"checked_at": database_now(self._rows().db)}
+        return self._decide(State.FAILED, Cause.ABSENCE, changes, columns, where=self._unheard())
 
     def mark_restored(self) -> bool:
         """Make this QUEUED or SENDING row UNKNOWN: it may have been sent since the backup."""

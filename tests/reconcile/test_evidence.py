@@ -21,6 +21,7 @@ def test_absence_is_proved_between_two_messages_of_ours(unknown, bracket):
     assert (state_of(message), message.error_code) == ("FAILED", "proved_absent")
     assert report.proved_absent == 1
     assert Event.objects.get(message=message).kind == "settled"
+    assert message.checked_at >= message.claimed_at
 
 
 def test_an_absent_message_may_be_sent_by_its_key_and_resent(unknown, bracket):
