@@ -1,6 +1,7 @@
 """Explain the state of a message, in a few words for the list, and in sentences for its page."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import QuerySet
@@ -26,6 +27,7 @@ from ..exceptions import (
     error_kind,
 )
 from ..models import Event, Message, Suspension
+from ..models.lease import SECONDS
 from ..models.queryset import WORKER_LOST
 from ..models.settlement import PROVED_ABSENT, SETTLED_UNSENT
 from ..states import UNFINISHED, State
@@ -200,6 +202,11 @@ DRY_RUN_FAILED_SOON = _(
     "The dry run before the mass send failed, so the message was not tried. A worker repeats the "
     "dry run by itself soon."
 )
+NO_ANSWER_YET = _(
+    "No answer has come yet. If the process that sends it has died, a worker makes the message "
+    "UNKNOWN after {}."
+)
+DIED = _("The process that sent it died before an answer came. A worker makes it UNKNOWN soon.")
 BATCH_STOPPED = _("Its batch was stopped, so a worker will cancel it. It is not sent.")
 AFTER_PAUSE = _("Sending is paused. A worker sends it by itself after the pause.")
 BY_STATE: dict[str, Promise] = {
@@ -294,19 +301,46 @@ def advise(message: Message) -> Promise | str:
         return FROM_ELSEWHERE
     if message.state in UNFINISHED and message.alias not in sms_backends:
         return ALIAS_GONE
-    if message.state == State.UNKNOWN and _was_looked_up(message):
-        return ASKED
-    by_code = message.state == State.UNKNOWN and message.error_code in BY_CODE
-    if message.state == State.FAILED or by_code:
+    if message.state == State.FAILED:
         return explain(message).advice
-    if message.state == State.QUEUED and _is_of_stopped_batch(message):
-        return BATCH_STOPPED
-    if message.state == State.QUEUED and (message.error_code == "suspended" or is_paused(message)):
-        return AFTER_PAUSE
-    if at := next_try(message):
-        return _retried(message, at)
+    if said := _OF_STATE.get(message.state, _nothing)(message):
+        return said
     said = SETTLED_AS_SENT if _is_settled_as_sent(message) else BY_STATE.get(message.state, "")
     return format_lazy("{} {}", said, BLOCKLISTED) if message.blocklisted else said
+
+
+def _nothing(message: Message) -> str:
+    return ""
+
+
+def _of_queued(message: Message) -> Promise | str:
+    if _is_of_stopped_batch(message):
+        return BATCH_STOPPED
+    if message.error_code == "suspended" or is_paused(message):
+        return AFTER_PAUSE
+    return _retried(message, at) if (at := next_try(message)) else ""
+
+
+def _of_sending(message: Message) -> Promise | str:
+    """Return what happens when the lease ends; "" while the answer may still come."""
+    now, until = timezone.now(), message.lease_until
+    if until is None or until < now:
+        return DIED
+    is_late = until - now < timedelta(seconds=SECONDS / 2)  # no request takes longer
+    return format_html(str(NO_ANSWER_YET), short_start(until)) if is_late else ""
+
+
+def _of_unknown(message: Message) -> Promise | str:
+    if _was_looked_up(message):
+        return ASKED
+    return explain(message).advice if message.error_code in BY_CODE else ""
+
+
+_OF_STATE: dict[str, Callable[[Message], Promise | str]] = {
+    State.QUEUED: _of_queued,
+    State.SENDING: _of_sending,
+    State.UNKNOWN: _of_unknown,
+}
 
 
 def _is_of_stopped_batch(message: Message) -> bool:

@@ -16,8 +16,8 @@ from ..models import Message, Suspension
 from ..models.suspension import STOPPED
 from ..states import SETTLED_BY_PROVIDER, State
 
-WAITING = frozenset({State.QUEUED, State.SENDING})
 GONE_WRONG = frozenset({State.FAILED, State.UNKNOWN})
+NOT_SENT_YET = frozenset({State.QUEUED, State.SENDING})
 NEVER_SENT = frozenset({State.CANCELLED, State.VALIDATED})
 NOT_DELIVERED = SETTLED_BY_PROVIDER - {State.DELIVERED}
 
@@ -42,16 +42,17 @@ class Figures:
 
     @property
     def waiting(self) -> int:
-        return self.count(WAITING)
+        return self.states[State.QUEUED]
 
     @property
     def sent(self) -> int:
-        return self.states.total() - self.count(WAITING | GONE_WRONG | NEVER_SENT)
+        return self.states.total() - self.count(NOT_SENT_YET | GONE_WRONG | NEVER_SENT)
 
     def in_words(self, size: int) -> SafeString:
         """Return the progress as HTML: "90 of 100 sent" (100 is `size`), then other counts.
 
-        The other counts are "not delivered", "failed", "unknown", "cancelled" and "wait". Counts of
+        The other counts are "not delivered", "failed", "unknown", "cancelled", "wait" and "on
+        their way". Counts of
         zero are left out. A stopped batch also has the mark "stopped".
         """
         sent = gettext("%(sent)d of %(size)d sent") % {"sent": self.sent, "size": size}
@@ -75,6 +76,8 @@ class Figures:
             yield ngettext("%d cancelled", "%d cancelled", cancelled) % cancelled
         if self.waiting:
             yield ngettext("%d waits", "%d wait", self.waiting) % self.waiting
+        if sending := self.states[State.SENDING]:
+            yield ngettext("%d on its way", "%d on their way", sending) % sending
         if self.is_stopped:
             yield gettext("stopped")
 

@@ -23,7 +23,7 @@ from ..sending.resending import country_from, to_resend
 from ..states import State
 from .advice import error_in_words
 from .base import ReadOnlyAdmin
-from .batch_figures import Figures
+from .batch_figures import NOT_SENT_YET, Figures
 from .batch_notes import resend_notes, stop_of, waiting_notes
 from .columns import excerpt_of
 from .formatting import badge, link_url, money, named_countries
@@ -74,9 +74,11 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
 
 
 def _is_changing(figures: Figures, groups: list[dict[str, Any]]) -> bool:
-    """Whether messages wait, or some that the gateway has just accepted are not delivered yet."""
+    """Whether messages wait or are under way, or some were just accepted and not delivered yet."""
     is_recent = timezone.now() - max(each["moved"] for each in groups) < STILL_CHANGES
-    return bool(figures.waiting or (is_recent and figures.count((State.NEW, State.PENDING))))
+    return bool(
+        figures.count(NOT_SENT_YET) or (is_recent and figures.count((State.NEW, State.PENDING)))
+    )
 
 
 def _may_resend(request: HttpRequest) -> bool:

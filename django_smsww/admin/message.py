@@ -126,6 +126,13 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return WithResends
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist = super().get_changelist_instance(request)
+        is_ours = changelist.search_help_text == MessageAdmin.search_help_text
+        if is_ours and not Viewer.of(request).sees_content:
+            changelist.search_help_text = str(MASKED_SEARCH)
+        return changelist
+
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns for this user. Values may be masked, and prices left out."""
         columns: Any = self.list_display
@@ -184,14 +191,16 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return content | banner(request) | offers(self, request, row)
 
 
+MASKED_SEARCH = _(
+    "You may not see numbers and texts. So search for a complete number with its country "
+    "code, a complete provider id or key, or the first eight characters of a reference."
+)
+
+
 def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
     """Return a hint why a search without results may have missed messages."""
     if not viewer.sees_content:
-        note = _(
-            "You may not see numbers and texts. So search for a complete number with its country "
-            "code, a complete provider id or key, or the first eight characters of a reference."
-        )
-        return {"search_note": note}
+        return {"search_note": MASKED_SEARCH}
     if as_number(changelist.query) or is_short_period(parameters):
         return {}
     return {

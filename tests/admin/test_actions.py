@@ -285,6 +285,12 @@ def test_users_who_may_not_settle_do_not_read_from_when(fresh):
     assert missing(answer, "It can be settled") == ["It can be settled"]
 
 
+def test_a_question_about_nothing_leads_back(browser, fresh, unknown):
+    for message, link in ((fresh, ">Back</a>"), (unknown(), ">No, take me back</a>")):
+        question = browser.post(LIST, selection(message, action="settle_selected"))
+        assert not missing(question, link)
+
+
 def test_the_question_about_many_says_from_when(browser, fresh, unknown):
     question = browser.post(LIST, selection(fresh, unknown(), action="settle_selected"))
     seen = ("1 message can be settled now", "These are not settled", too_early(fresh))

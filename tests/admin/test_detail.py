@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 from django_smsww import State, send_sms
 from django_smsww.admin.formatting import duration
 from django_smsww.admin.text import MarkedText
-from django_smsww.models import Callback, Event, Suppression, Suspension
+from django_smsww.models import Callback, Event, Message, Suppression, Suspension
 
 from ..conftest import NUMBER
 from ..support.people import browser_of, missing, notices, page, resend_page, staff, text_of
@@ -281,6 +281,18 @@ def of_error(error, code="", state=State.FAILED, **columns):
 )
 def test_the_advice_is_that_of_the_cause(browser, make_message, columns, said):
     assert said in advice(browser.get(page(make_message(**columns))))
+
+
+def test_a_message_without_an_answer_says_when_its_lease_ends(browser, make_message):
+    now = timezone.now()
+    columns = {"state": State.SENDING, "claimed_at": now - timedelta(minutes=3)}
+    message = make_message(**columns, lease_until=now + timedelta(minutes=2))
+    said = advice(browser.get(page(message)))
+    assert ("that sends it has died" in said, "on its way" in said) == (True, False)
+    Message.objects.update(lease_until=now - timedelta(minutes=1))
+    assert "died before an answer came" in advice(browser.get(page(message)))
+    Message.objects.update(claimed_at=now, lease_until=now + timedelta(minutes=5))
+    assert "It is on its way" in advice(browser.get(page(message)))
 
 
 def advice(answer):
