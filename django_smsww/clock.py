@@ -43,9 +43,10 @@ _answers: dict[str, tuple[datetime, float, float]] = {}
 def elapsed() -> float:
     """Return the seconds since a fixed moment. Setting the system clock does not change the result.
 
-    On Linux, this clock also runs while the machine sleeps, and `time.monotonic()` does not. After
-    the sleep, a worker must notice that its lease has expired, because other workers may have taken
-    its rows. On other systems, Python has no such clock, and this function uses `time.monotonic()`.
+    On Linux, this clock also runs while the machine sleeps. `time.monotonic()` pauses during the
+    sleep. After the sleep, a worker must notice that its lease has expired, because other workers
+    may have taken its rows. On other systems, Python has no such clock, and this function uses
+    `time.monotonic()`.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -173,7 +173,7 @@ ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlockl
 
 
 class SMSOutcomeUnknown(SMSError):
-    """No clear answer came: the message may have been sent. Settle it before you resend it."""
+    """No clear answer came: the message may have been sent. Settle the message before a resend."""
 
     code = "outcome_unknown"
     summary = _("There was no clear answer: the message may have been sent")

@@ -145,7 +145,7 @@ def _parse(text: str, region: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Replace special spaces, dashes and digits by plain ones, and remove "tel:" at the start."""
+    """Replace special spaces, dashes and digits with plain ones. Remove "tel:" at the start."""
     text = normalize("NFKC", text).translate(_DASHES).strip()
     if text[:4].lower() == "tel:":
         text = text[4:]
@@ -159,7 +159,7 @@ def _plain_character(character: str) -> str:
 
 
 def _spellings(text: str, region: str) -> Iterator[str]:
-    """Yield the ways to read a text. `_parse` takes the first known number, or the last number."""
+    """Yield the possible readings of a text, in the order in which `_parse` tries them."""
     abroad = _ABROAD.match(text)
     if region and not (abroad and abroad[1] == "+"):
         yield text  # in some countries, 00 does not start an international number
@@ -193,7 +193,7 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Whether `number` is a number of its region, and not a foreign number without its "+"."""
+    """Whether `number` belongs to its region. A foreign number without its "+" does not."""
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

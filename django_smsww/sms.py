@@ -17,7 +17,7 @@ RESERVED_CUSTOM_KEY = "_smsww"
 
 @dataclass(frozen=True, slots=True)
 class SMS:
-    """One message to one recipient. An alias sends the same object only once, even if passed twice.
+    """One message to one recipient. Even if an object is passed twice, an alias sends it only once.
 
     If `dry_run` or `fail_on_multiple_messages` is None, or `sender` is "", the backend's default is
     used. Without any sender, the telephone shows the provider's sender ("Openapi").

@@ -15,7 +15,7 @@ def is_isolated() -> bool:
     """Whether this process runs tests, and no test is inside `real_sms()`.
 
     A test run lasts from Django's `setup_test_environment()` to `teardown_test_environment()`.
-    Inside `declared()`, this is True as well. Other signs of a test run are not reliable: some
+    Code inside `declared()` is a test run, too. Other signs of a test run are not reliable: some
     projects set `mail.outbox` in development, and parallel test processes have another `sys.argv`.
     """
     if _open["real"]:
@@ -35,7 +35,7 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Treat this as a test run ("declared") or really send messages ("real") until `end(name)`."""
+    """Begin a test run ("declared") or real sending ("real"). It lasts until `end(name)`."""
     _open[name] += 1
 
 

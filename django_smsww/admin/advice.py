@@ -36,7 +36,7 @@ from .formatting import short_start
 
 
 class Explanation(NamedTuple):
-    """`short` says in a few words why a message has its state. `advice` adds the next step."""
+    """The reason for a message's state: `short` in a few words, `advice` with the next step."""
 
     short: Promise | str
     advice: Promise | str
@@ -255,7 +255,7 @@ def explain(message: Message) -> Explanation:
 
 
 def is_retried(state: str, error: str, code: str) -> bool:
-    """Whether a worker retries a message with this state and error, at its `next_attempt_at`.
+    """Whether a message with this state, error and code is retried at its `next_attempt_at`.
 
     Return False for the code "suspended": such a message waits for the end of a suspension.
     """
@@ -263,7 +263,7 @@ def is_retried(state: str, error: str, code: str) -> bool:
 
 
 def next_try(message: Message) -> datetime | None:
-    """Return when a worker tries the message again, or None if no worker will try it again."""
+    """Return the time at which a worker tries the message again, or None if no worker does so."""
     is_in_time = message.next_attempt_at < message.expires_at  # later, the worker fails it
     waits = is_retried(message.state, message.error, message.error_code)
     is_tried = waits and is_in_time and not _is_of_stopped_batch(message)
@@ -285,8 +285,8 @@ def is_paused(message: Message) -> bool:
 def error_in_words(error: str, code: str = "", status: int | None = None) -> str:
     """Return a stored error in words, or "" if `error` is empty.
 
-    `error` is the name of an exception class, which can have several causes. For example, after
-    SMSUnavailable, `code` and `status` show whether the gateway answered or could not be reached.
+    `error` is the name of an exception class. `code` and `status` say more: for example, they show
+    for SMSUnavailable whether the gateway answered or could not be reached.
     """
     if not error:
         return ""
@@ -322,7 +322,7 @@ def _of_queued(message: Message) -> Promise | str:
 
 
 def _of_sending(message: Message) -> Promise | str:
-    """Return what happens when the lease ends; "" while the answer may still come."""
+    """Return a sentence about the end of the lease, or "" if the request can still be running."""
     now, until = timezone.now(), message.lease_until
     if until is None or until < now:
         return DIED
@@ -344,7 +344,7 @@ _OF_STATE: dict[str, Callable[[Message], Promise | str]] = {
 
 
 def _is_of_stopped_batch(message: Message) -> bool:
-    """Whether the message's batch was stopped. Workers cancel what waits in a stopped batch."""
+    """Whether the message's batch was stopped. Workers cancel its waiting messages."""
     if hasattr(message, "in_stop"):  # the list has read it for all its messages
         return bool(message.in_stop)
     if message.batch is None:

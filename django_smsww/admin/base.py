@@ -42,9 +42,9 @@ class CappedPaginator(Paginator):
         return self._counted > MOST_LISTED
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page of rows. Pages near the end may be read backwards, which is faster.
+        """Return a page of rows. Read a page in the second half backwards, because this is faster.
 
-        Otherwise, the database reads only the keys of the rows that stand before the page.
+        For other pages, and if `is_capped`, read only the keys of the rows before the page.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
@@ -67,7 +67,7 @@ class CappedPaginator(Paginator):
 
 
 def _with_keys(rows: Any, keys: Any) -> Any:
-    """Return the rows whose keys the query `keys` finds. MariaDB needs two queries for this."""
+    """Return the rows whose keys are in the query `keys`. MariaDB needs two queries for this."""
     can_nest = connections[rows.db].features.allow_sliced_subqueries_with_in
     return rows.filter(pk__in=keys if can_nest else list(keys.values_list("pk", flat=True)))
 
@@ -84,7 +84,7 @@ class NewestFirst(ChangeList):
 
 
 def _belongs_to(declared: Any, lookup: str, opts: Any) -> bool:
-    """Whether the URL parameter `lookup` may belong to `declared`, an item of `list_filter`."""
+    """Whether `declared`, an item of `list_filter`, can read the URL parameter `lookup`."""
     if isinstance(declared, type):
         if hasattr(declared, "names"):
             return lookup in declared.names()

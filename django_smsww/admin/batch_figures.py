@@ -27,7 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: the tag of the messages, or two of their tags if they do not all have the same one.
+        tags: the tag of all messages or, if they have several tags, at least two of these tags.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 
@@ -52,8 +52,7 @@ class Figures:
         """Return the progress as HTML: "90 of 100 sent" (100 is `size`), then other counts.
 
         The other counts are "not delivered", "failed", "unknown", "cancelled", "wait" and "on
-        their way". Counts of
-        zero are left out. A stopped batch also has the mark "stopped".
+        their way". Counts of zero are left out. A stopped batch also has the mark "stopped".
         """
         sent = gettext("%(sent)d of %(size)d sent") % {"sent": self.sent, "size": size}
         said = format_html("{}", sent)

@@ -44,7 +44,7 @@ def stop_of(batch: UUID, viewer: Viewer) -> dict[str, Any] | None:
 
 
 def waiting_notes(groups: list[dict[str, Any]]) -> Iterator[SafeString | str]:
-    """Yield two sentences: how many messages wait for a pause to end, and how many are retried."""
+    """Yield at most two sentences, which count the messages in a pause and those to be retried."""
     queued = [each for each in groups if each["state"] == State.QUEUED]
     paused = set(pauses().values_list("alias", "environment")) if queued else set()
     held = [each for each in queued if (each["alias"], each["environment"]) in paused]
@@ -83,7 +83,7 @@ def _retry_note(count: int, at: datetime) -> SafeString | str:
 def resend_notes(rows: MessageQuerySet, site: str) -> Iterator[SafeString | str]:
     """Yield sentences with links to related batches. The function makes two SQL queries.
 
-    A related batch contains resends of these rows, or messages that these rows resend.
+    A related batch contains resends of messages in `rows`, or the originals of resends in `rows`.
     """
     for relation, text in (("resent_as", RESENT), ("resend_of", RESENDS)):
         found = _batches(rows, f"{relation}__batch")

@@ -30,7 +30,7 @@ CONFIRMED, XLSX = "confirmed", "xlsx"
 def export_selected(
     model_admin: ReadOnlyAdmin, request: HttpRequest, queryset: QuerySet[Any]
 ) -> StreamingHttpResponse | TemplateResponse | None:
-    """Count the selected messages, and ask for confirmation. Once confirmed, return the file."""
+    """Count the selected messages and ask for confirmation. After confirmation, return the file."""
     count = queryset.order_by()[: MOST_EXPORTED + 1].count()
     if count > MOST_EXPORTED:
         text = gettext("At most %d messages can be exported at once: choose a shorter period.")

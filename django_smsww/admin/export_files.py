@@ -93,7 +93,7 @@ async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def columns(viewer: Viewer) -> list[str]:
-    """Return the columns that this viewer may export; "recipient" and "body" may be masked."""
+    """Return the columns that this viewer may export, always with "recipient" and "body"."""
     secret = {
         *(() if viewer.sees_content else ("key", "redirected_to")),
         *(() if viewer.sees_costs else COSTS),
@@ -138,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return the cell `time` for a datetime, `text` for text; return a number or None unchanged."""
+    """Return `time` with a datetime, or `text` with a text. Return numbers and None unchanged."""
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time

@@ -85,7 +85,7 @@ def short_moment(at: datetime) -> SafeString:
 
 
 def short_start(at: datetime) -> SafeString:
-    """Return a start time as HTML. Round up to a minute, so that nobody reads too early a time."""
+    """Return a start time as HTML, rounded up to a minute, so that the time is never too early."""
     return short_moment(rounded_up(at))
 
 
@@ -162,7 +162,7 @@ def admin_url(site: str, model: type[Model], view: str, *args: Any) -> str:
 
 
 def batch_url(site: str, batch: Any) -> str:
-    """Return the URL of a batch's page, or of the list of its messages if there is no such page."""
+    """Return the URL of a batch's page or, if it has no page, of the list of its messages."""
     own = link_url(site, Batch, "page", batch)
     return own or f"{admin_url(site, Message, 'changelist')}?batch={batch}"
 

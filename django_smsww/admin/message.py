@@ -134,7 +134,7 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
         return changelist
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns for this user. Values may be masked, and prices left out."""
+        """Return the columns. Depending on the user, mask values and leave out prices."""
         columns: Any = self.list_display
         if columns is COLUMNS:
             columns = without_lone_alias(columns)
@@ -198,7 +198,7 @@ MASKED_SEARCH = _(
 
 
 def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
-    """Return a hint why a search without results may have missed messages."""
+    """Return the context of a hint for a search without results; {} if there is no hint."""
     if not viewer.sees_content:
         return {"search_note": MASKED_SEARCH}
     if as_number(changelist.query) or is_short_period(parameters):

@@ -52,7 +52,7 @@ def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False)
 
     Args:
         exact: match only complete numbers, so that nobody can find out a number digit by digit.
-        texts: also search in texts. Use it only for the rows of a short period.
+        texts: also search in texts, which is fast only for the rows of a short period.
     """
     typed = typed.strip()
     if not typed:
@@ -107,8 +107,8 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition that a column begins with a number.
 
     The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
-    operator class on PostgreSQL. If `number` begins with "+", both bounds of the range
-    begin with it, because some databases sort "+" before the digits, and others after them.
+    operator class on PostgreSQL. If `number` begins with "+", each bound of the range
+    also begins with "+", because some databases sort "+" before the digits, others after them.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):

@@ -80,7 +80,7 @@ def visible(text: str, marks: frozenset[str] = frozenset()) -> SafeString:
 
 
 def is_control(character: str) -> bool:
-    """Whether a character is invisible, and may change how other characters look."""
+    """Whether a character is invisible, and can change the look of other characters."""
     if character in "\n" or character in JOINERS or "\U000e0020" <= character <= "\U000e007f":
         return False
     return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")

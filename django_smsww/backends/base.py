@@ -225,10 +225,10 @@ class BaseSMSBackend:
     ) -> list[SendResult]:
         """Send prepared and validated messages, several at the same time.
 
-        The results are in the order of the messages. If a message fails, its error is in its
-        result, and the other messages are still sent. There are two exceptions. After forbidden
-        content, no other message with the same text is sent: each message may cost a penalty.
-        After an error of the whole account, or a 429 response, no other message is sent.
+        The results are in the order of the messages. If a message fails, its result has the
+        error, and the other messages are still sent, except in two cases. After a message with
+        forbidden content, no other message with the same text is sent, because each one can cost a
+        penalty. After an error of the whole account, or a 429 response, no other message is sent.
 
         Args:
             deadline: a time on the clock `clock.elapsed()`. If a request has not begun by then,
@@ -247,7 +247,7 @@ class BaseSMSBackend:
         """Send one message and return its result. An error is returned in the result, not raised.
 
         `stopped` is the set of texts that must not be sent any more. None in the set means every
-        text. The result of this message may add texts (or None) to the set.
+        text. After some errors, the method adds the text of this message, or None, to the set.
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):

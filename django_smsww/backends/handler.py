@@ -29,7 +29,7 @@ class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
     Each look-up builds a new backend from the current setting. In a test run, the new backend
-    is the locmem backend. But a test may set any other backend that sends nothing.
+    is the locmem backend, unless the test has set another backend that sends nothing.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
@@ -50,7 +50,7 @@ class SMSBackendsHandler:
         return alias in self.settings
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the aliases; none if SMSWW is a function without the attribute `aliases`."""
+        """Yield the aliases, but none if SMSWW is a function without the attribute `aliases`."""
         return iter(self.settings)
 
     def get(self, alias: str, /, default: Any = None) -> BaseSMSBackend | Any:
@@ -70,10 +70,10 @@ class SMSBackendsHandler:
 
 
 class ResolvedSettings(Mapping[str, Any]):
-    """The SMSWW setting as a function, such as a function that reads a database of tenants.
+    """The SMSWW setting if it is a function, for example one that reads a database of tenants.
 
     `resolver(alias)` returns the entry of this alias, `{"BACKEND": …, "OPTIONS": {…}}`. For an
-    unknown alias, it returns None or raises KeyError. The resolver may have an attribute `aliases`,
+    unknown alias, it returns None or raises KeyError. The resolver can have an attribute `aliases`,
     a function that returns all aliases. Without this attribute, iteration yields no alias.
     """
 
@@ -155,7 +155,7 @@ def _path(entry: Mapping[str, Any]) -> Any:
 
 
 def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
-    """Whether the entry has the backend of the settings file, not one that a test has set."""
+    """Whether the entry has the same backend as the entry of this alias in the settings file."""
     file = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     try:
         return _path(entries_of(getattr(file, "SMSWW", {}))[alias]) == _path(entry)

@@ -12,7 +12,7 @@ class LocalSMSBackend(BaseSMSBackend):
     """Accept messages, and send nothing.
 
     You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
-    no effect, with one exception: if `environment` is not set, it is the host of `callback_url`.
+    no effect, except `callback_url`: its host is the default of `environment`.
     """
 
     delivers_on_commit = False

@@ -1,7 +1,7 @@
 """The rules for a valid message. Every backend checks these rules before it makes a request.
 
 Each error text says what to correct, and contains neither the number nor the text of the message.
-Only error texts that a form may show are marked for translation.
+Only error texts that can appear in a form are marked for translation.
 """
 
 import json

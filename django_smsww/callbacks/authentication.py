@@ -37,7 +37,7 @@ class CallbackAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[AnonymousUser, SignedCallback]:
         """Check the signature and read the callback, without a database query.
 
-        If the header has a valid signature, an unreadable body only sets `SignedCallback.fault`.
+        If the header has a valid signature but the body is unreadable, set `SignedCallback.fault`.
 
         Raises:
             NotAuthentic: there is no signature, or at least one signature is wrong.

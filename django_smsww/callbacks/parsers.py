@@ -56,12 +56,12 @@ class CallbackRequest(Request):
         """The stream from which a parser reads the body.
 
         A CDN may send the body in chunks, without a length. Under WSGI, Django reads this body as
-        empty. So for a body without a length, use the server's own stream `wsgi.input`. This is
-        possible if the stream ends with the body. Such servers set `wsgi.input_terminated`.
+        empty. So for a body without a length, return the server's own stream `wsgi.input`, if the
+        server has set `wsgi.input_terminated`. Then the stream ends where the body ends.
 
         Raises:
             TooLarge: the length is more than MAX_BYTES.
-            LengthRequired: the body comes in chunks, without `wsgi.input_terminated`.
+            LengthRequired: the body comes in chunks, and `wsgi.input_terminated` is not set.
         """
         length = self._request.META.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and int(length[:20]) > MAX_BYTES:
@@ -84,7 +84,7 @@ class CallbackJSONParser(BaseParser):
 
         Raises:
             Unreadable: the body does not contain an object, or the connection broke.
-            TooLarge: the body has more than MAX_BYTES.
+            TooLarge: the body is longer than MAX_BYTES.
         """
         try:
             payload = open_wraps(self.load(_read(stream)))
@@ -105,10 +105,11 @@ class CallbackFormParser(CallbackJSONParser):
     def load(self, body: bytes) -> Any:
         """Decode a form, and return the payload. Raise ValueError if this fails.
 
-        The payload is the object in the field `data`. If there is none, and exactly one field other
-        than `custom` contains an object, this object is the payload. Else, all fields together are
-        the payload. An object in the field `custom` is added to the payload as `custom`. A body
-        that contains JSON is decoded as JSON, even if it was sent as a form.
+        The payload is the object in the field `data`. If `data` has no object, but exactly one
+        other field (not `custom`) has one, the payload is the object in that field. In all other
+        cases, the payload consists of all fields. An object in the field `custom` is added to the
+        payload as `custom`. A body that contains JSON is decoded as JSON, even if it was sent as a
+        form.
         """
         text = body.decode("utf-8-sig")
         if text.lstrip().startswith(("{", "[")):

@@ -81,7 +81,8 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
     """Return the primary key of the row that counts this callback, or None for a new row.
 
-    An equal callback counts it. If none is equal, but MAX_CALLBACKS are stored, the newest does.
+    The row of an equal callback counts it. If there is no such row, but MAX_CALLBACKS rows are
+    stored, the newest row counts it.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -42,7 +42,7 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts if `at_once`, or if the last write is a minute ago. Log database errors."""
+    """Write the counts if `at_once`, or if the last write was a minute ago. Log database errors."""
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))
@@ -61,7 +61,7 @@ def forget() -> None:
 
 
 def _due(at_once: bool) -> dict[str, int]:
-    """Return the unwritten counts and reset them. If it is too early, return an empty dict."""
+    """Return the unwritten counts and reset them. Return an empty dict if no write is due yet."""
     global _written_at
     with _lock:
         if not unwritten or not (at_once or monotonic() > _written_at + WRITE_EVERY_SECONDS):

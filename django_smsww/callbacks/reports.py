@@ -29,8 +29,9 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
     Returns:
         The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a
         callback arrives before the provider has answered `send()`, the row has no provider's id
-        yet. So answer with an error status, and the provider posts the callback again. To prevent
-        this case, pass `sms.reference` to the provider in `send(sms)`, and use it as `name`.
+        yet. Your view should then answer with an error status, so that the provider posts the
+        callback again. To prevent this case, your backend can pass `sms.reference` to the provider
+        in `send(sms)`. Your view then uses the reference as `name`.
 
     Raises:
         ValueError: `result.error` is set.

@@ -110,7 +110,7 @@ def _staging(backend: BaseSMSBackend) -> str:
 
 @register(TAG)
 def check_environment(**kwargs: Any) -> Messages:
-    """W005: warn if an alias has no `environment`: the label of the deployment on each row."""
+    """W005: warn if an alias has no `environment`. This name labels the rows of a deployment."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS define neither 'environment' nor 'callback_url', whose "

@@ -1,6 +1,6 @@
 """One-time codes by SMS, with limits that are on by default.
 
-Fraudsters make public forms send codes to expensive numbers, and earn a part of the price. These
+Fraudsters use public forms to send codes to expensive numbers, and earn a part of the price. These
 limits apply in addition to the limits of the alias. All hosts of a project share the limits.
 """
 
@@ -103,10 +103,11 @@ def send_code(
     user: Any = None,
     key: str = "",
 ) -> Message:
-    """Send a code within the limits. The text is deleted once the message was sent or has failed.
+    """Send a code within the limits. The text is deleted after the message was sent or has failed.
 
     Args:
-        write: returns the text, and may store the code. It is called only if no limit is reached.
+        write: a function that returns the text. It is called only if no limit is reached, so it
+            can also store the code.
         expires_at: the code is not sent after this time.
 
     Raises:

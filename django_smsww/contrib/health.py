@@ -1,4 +1,4 @@
-"""A check for django-health-check that fails while an alias cannot send."""
+"""A check for django-health-check. It fails if an alias cannot send."""
 
 import dataclasses
 

@@ -12,8 +12,8 @@ _HARMLESS_SIZE = 1 << 16
 def decoded(body: bytes, header: str, limit: int) -> bytes:
     """Decompress a body according to its header `Content-Encoding`.
 
-    Return the body unchanged if it cannot be decompressed, or if the content is too large: more
-    than `limit` bytes, or both more than 64 KiB and more than 200 times the size of the body.
+    Return the body unchanged if it cannot be decompressed, or if the content exceeds `limit`. Also
+    return it unchanged if the content exceeds both 64 KiB and 200 times the size of the body.
     """
     names = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in names if name not in ("", "identity")]
@@ -36,7 +36,7 @@ def _without(coding: str, body: bytes, most: int) -> bytes | None:
 
 
 def _inflate(body: bytes, window: int, most: int) -> bytes:
-    """Decompress all streams. Raise zlib.error for a cut-off stream or more than `most` bytes."""
+    """Decompress all streams. Raise zlib.error if one is cut off, or for more than `most` bytes."""
     content = bytearray()
     while body:
         stream = zlib.decompressobj(window)

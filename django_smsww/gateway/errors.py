@@ -2,7 +2,7 @@
 
 The table `_ERRORS` lists the responses that prove that nothing was sent. After any other response,
 the outcome is unknown. If the table gives SMSRefused or ContentRefused, the message is not tried
-again. If the table gives another exception, the package may send the message later.
+again. If the table gives another exception, the message can be tried again later.
 """
 
 import html
@@ -191,7 +191,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Hide each part of the text that the secret also has, from `_PIECE` characters on."""
+    """Hide each part of the text that is also in the secret and has `_PIECE` or more characters."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)

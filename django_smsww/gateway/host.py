@@ -68,7 +68,7 @@ def _url_of(host: str) -> str:
 def account_url(messages: str) -> str:
     """Return the URL of the account host that belongs to this messages host.
 
-    Return the same URL if the host is not the gateway's own, for example a simulator.
+    If the host is not the gateway's own, for example a simulator, return its URL unchanged.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
 

@@ -72,7 +72,7 @@ def _is_deeper_than(levels: int, value: Any) -> bool:
 
 
 def unwrap(payload: Any) -> Any:
-    """Return the value inside `data`, or inside `data` in `data`. Return other JSON unchanged."""
+    """Return X from {"data": X} or {"data": {"data": X}}. Return other JSON unchanged."""
     *_, innermost = _layers(payload)
     return innermost
 
@@ -153,8 +153,8 @@ def read_message(payload: Any) -> SendResult:
 def read_custom(payload: Any) -> Mapping[str, Any]:
     """Return the custom data that we sent in `callback.custom`.
 
-    Look for `custom` in the payload, in its `data`, in the `data` inside this `data`, and then in
-    the `callback` of the message. The first custom data that is found counts.
+    Search the payload, its one or two levels of `data`, and then the `callback` of the message.
+    The first `custom` that is not empty counts.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):
         if custom := mapping(mapping(layer).get("custom")):

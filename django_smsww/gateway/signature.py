@@ -48,7 +48,7 @@ def sign(reference: UUID, environment: str) -> str:
 
 
 def custom_stamp(reference: UUID, environment: str, signature: str = "") -> dict[str, Any]:
-    """Return the stamp as custom data. If the signature of the reference is known, pass it."""
+    """Return the stamp as custom data. If `signature` is empty, sign the reference."""
     stamp = {
         "reference": str(reference),
         "environment": environment,

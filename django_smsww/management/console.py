@@ -111,7 +111,7 @@ def stop_signals() -> Iterator[Event]:
 def progress(
     title: str = "", *, unit: str = "messages", total: Callable[[], int] | None = None
 ) -> Iterator[Callable[..., object]]:
-    """Yield a function that advances a progress bar, and shows its keyword arguments in the bar.
+    """Yield a function: it advances a progress bar, and shows its keyword arguments in the bar.
 
     If standard error is no terminal, or tqdm is not installed, the function does nothing.
     """

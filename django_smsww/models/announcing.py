@@ -39,12 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Divide rows by whether they get `message_sent` when their state becomes `target`.
+    """Split rows into those that get `message_sent` when their state becomes `target`, and others.
 
-    Yield pairs (queryset, whether its rows get the signal). The caller updates one queryset after
-    the other. First come the rows that the provider had accepted before: they get no signal. Then
-    come the other rows, which get it. A row may change between these two UPDATEs, so that both
-    miss it. So the third queryset contains all rows once more. They get no signal.
+    Yield pairs (queryset, True if its rows get the signal). The caller updates one queryset after
+    the other. Rows that the provider accepted earlier come first, with False. The other rows come
+    second, with True. If a row changes between these two UPDATEs, both can miss the row. So all
+    rows come once more at the end, with False.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -16,7 +16,7 @@ from .suspension import STOPPED, Suspension
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
-        """Count these messages in `size` of their batches, before the messages are stored."""
+        """Before these messages are stored, add their number to the `size` of their batches."""
         parts = defaultdict[UUID, list[Message]](list)
         for row in rows:
             if row.batch:

@@ -1,7 +1,7 @@
 """Insert many rows with one statement that gets the values as arrays.
 
 The ORM takes 0.2 ms to convert the fifty values of one row. But most columns have the same value in
-all rows. This module converts and sends the value of these columns only once.
+all rows. This module converts and sends the value of such a column only once.
 """
 
 import json
@@ -87,7 +87,7 @@ def _columns_of(
 def _unnest(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return what PostgreSQL needs to read the arrays as rows: a FROM item, columns, parameters.
+    """Return the SQL by which PostgreSQL reads arrays as rows: a FROM item, columns, parameters.
 
     The FROM item is `unnest(…) AS new(c0, …)`, and its columns are `new.c0` and so on.
     """
@@ -101,7 +101,7 @@ def _unnest(
 def _json_each(
     model: type[Model], arrays: Columns, connection: BaseDatabaseWrapper
 ) -> tuple[str, list[str], list[Any]]:
-    """Return what SQLite needs to read JSON as rows: a FROM item, columns, parameters."""
+    """Return the SQL by which SQLite reads JSON as rows: a FROM item, columns, parameters."""
     marks = [f"json_extract(new.value, '$[{number}]')" for number in range(len(arrays))]
     rows = list(zip(*arrays.values(), strict=True))
     return "json_each(%s) AS new", marks, [json.dumps(rows, ensure_ascii=False, default=str)]

@@ -31,7 +31,7 @@ class Outcome(models.TextChoices):
 
 class CallbackQuerySet(models.QuerySet["Callback"]):
     def note_lookup(self, message: Message, result: SendResult, outcome: Outcome) -> None:
-        """Store the result of a look-up. If an equal one is stored, only add 1 to its `times`."""
+        """Store the result of a look-up. If an equal result exists, only add 1 to its `times`."""
         payload = as_payload(result)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         known = self.filter(
@@ -73,7 +73,7 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """An authentic callback, or a record of a message that we have read from the provider.
+    """An authentic callback, or the result of a look-up: the provider's record of a message.
 
     The payload lacks the fields `message`, `recipient`, `otp`, `username` and `callback`.
     """

@@ -37,7 +37,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         """Reserve `amount` ticks (of 0.1 ms) in this window, and return the first tick.
 
         The reservation starts at `now`, or at the end of the last reservation if this end is later.
-        If this start is after `latest`, this function only returns the start and reserves nothing.
+        If it would start after `latest`, only return the first tick and reserve nothing.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -54,7 +54,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
                 return begins
 
     def put_off(self, scope: str, window: datetime, until: int) -> None:
-        """After this call, a reservation in this window starts at the tick `until` or later."""
+        """Delay new reservations in this window: they start at the tick `until` or later."""
         row = self.filter(scope=scope, window=window)
         self.bulk_create([self.model(scope=scope, window=window)], ignore_conflicts=True)
         row.filter(used__lt=until).update(used=until)

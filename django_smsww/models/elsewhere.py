@@ -1,4 +1,4 @@
-"""Store messages that other programs sent with the same account, from the provider's list."""
+"""Store entries of the provider's list as messages of other programs with the same account."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -40,7 +40,7 @@ def add_from_elsewhere(
 
 
 def refresh_from_elsewhere(row: Message, entry: SendResult) -> None:
-    """Update the row of another program's message from the entry in the provider's list."""
+    """Update the row of another program's message from its entry in the provider's list."""
     rows = Message.objects.using(row._state.db).filter(pk=row.pk)
     rows.accept(entry, Cause.EVIDENCE)
 

@@ -37,7 +37,7 @@ class StateField(models.CharField):
     """The state of a message. Queries contain states as literals, not as parameters.
 
     A database can use a partial index only if the index's condition follows from the query. But
-    PostgreSQL may plan a prepared statement before it knows the values of the parameters.
+    PostgreSQL sometimes plans a prepared statement before it knows the values of the parameters.
     """
 
 

@@ -233,7 +233,7 @@ class Message(Settlement):
         return error
 
     def why_not_resendable(self) -> str:
-        """Return in English why this message cannot be resent, or "" if it can be resent."""
+        """Return the reason, in English, if this message cannot be resent; otherwise return ""."""
         if self.is_from_elsewhere:
             return gettext_noop("It was sent outside this project, which cannot send it again.")
         if self.state == State.UNKNOWN:
@@ -284,7 +284,7 @@ class Message(Settlement):
     ) -> bool:
         """Store an error. Make the row UNKNOWN if the message may have been sent, else FAILED.
 
-        With `token`, do this only if the lease has this token. Return True if the row changed.
+        With `token`, change the row only if its lease has this token. Return True if it changed.
         """
         return self._fail(error, cause, Q(lease_token=token) if token else Q(), changes)
 
@@ -301,8 +301,8 @@ class Message(Settlement):
     def requeue(self, **changes: Any) -> bool:
         """Make a FAILED row QUEUED again, after a second call with the same key.
 
-        Return False if the message may have been sent, if it was resent, or if the row has changed
-        since it was read. Pass `expires_at`, `next_attempt_at`, and the text if it was scrubbed.
+        Return False if its error does not allow a retry, if it was resent, or if it changed after
+        it was read. `changes` has `expires_at`, `next_attempt_at`, and the text if it was scrubbed.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(

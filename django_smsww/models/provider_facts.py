@@ -32,12 +32,12 @@ def merge(
 ) -> dict[str, Any]:
     """Return the values for `update()` that merge the provider's data in `result` into a row.
 
-    Write the values in the order of this dictionary. `provider_updated_at` comes last, because the
+    The UPDATE must keep the order of this dictionary. `provider_updated_at` comes last, because the
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: the name of a column with the result of `older()`, if the statement has such a
-            column. With None, each expression contains the condition that `older()` returns.
+        is_older: the column in which the statement has the result of `older()`. With None, each
+            expression contains the condition that `older()` returns.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
@@ -69,7 +69,7 @@ def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
 
 
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return values for `update()` that replace the provider's data in a row by `result`."""
+    """Return values for `update()` that replace the provider's data in a row with `result`."""
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}
@@ -115,7 +115,7 @@ class _Merging:
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 
     def newer(self, name: str, value: Any, otherwise: str = "") -> RawSQL:
-        """Return SQL that sets the value if the column is empty, or if the row has older data."""
+        """Return SQL that sets the column if it is empty, or if the row has older data."""
         return self.first(name, value, f"OR {self.is_older.sql} {otherwise}", *self.is_older.params)
 
     def penalty(self, result: SendResult) -> RawSQL:

@@ -51,7 +51,7 @@ WORKER_LOST = "worker_lost"
 
 
 def certainly_not_sent() -> Q:
-    """Return the condition for FAILED messages that were certainly not sent and may be retried."""
+    """Return the condition for FAILED messages that were certainly not sent and can be retried."""
     # A dry run sends nothing, so it may be repeated even if no answer came.
     return Q(state=State.FAILED) & (
         Q(error__in=kinds_of(SMSUnavailable, SMSLimited))
@@ -121,14 +121,14 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.free(now).filter(next_attempt_at__lte=now).order_by(*CLAIM_ORDER)
 
     def undue(self) -> MessageQuerySet:
-        """Return the QUEUED rows that no worker may send, because a call sends them at once.
+        """Return the QUEUED rows that workers must not send, because a call sends them at once.
 
         # Note [Undue rows]
-        After an error in a call that sends at once, no worker may send the message later. Normally
-        the call makes the row FAILED, but it cannot do so if the connection to the database breaks
+        If a call that sends at once fails, workers must not send its message later. Normally the
+        call makes the row FAILED. But it cannot do so if the connection to the database breaks
         after the INSERT. So the call sets `next_attempt_at` to `expires_at`: workers ignore the row
         until this time, and then make it FAILED. The call itself leases the row by its primary
-        key. A later call with the same `key` may also lease the row.
+        key. A later call with the same `key` can also lease the row.
         """
         return self.queued().filter(next_attempt_at=F("expires_at"), error="")
 
@@ -158,7 +158,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def move(self, target: State, cause: Cause, **changes: Any) -> int:
         """Change the state of these rows, and return the number of changed rows.
 
-        `states.py` says from which states this cause allows the change. Other rows stay unchanged.
+        `states.py` lists the old states from which `cause` allows the change. A row with another
+        state stays unchanged.
         """
         movable = self.filter(state__in=sources(target, cause))
         return update(movable, self.columns_of(target, changes))
@@ -207,13 +208,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider id, or has none and the id is free."""
+        """Return the condition that a row has this provider id, or has none and this id is free."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return a condition, true for a row if no other row of its alias has this provider id."""
+        """Return the condition that this provider id is free in the row's alias and environment."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
@@ -350,7 +351,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     resend.alters_data = True  # type: ignore[attr-defined]
 
     def give_up(self, now: datetime) -> int:
-        """Set QUEUED rows to FAILED if they are `unwanted()`, and return how many were changed."""
+        """Make QUEUED rows FAILED if they are `unwanted()`. Return the number of changed rows."""
         return sum(
             row.fail(_late() if row.expires_at <= now else suppressed(), token=row.lease_token)
             for row in self.queued().filter(self.unwanted(now))
@@ -367,15 +368,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(expression(where, [late], models.BooleanField()))
 
     def give_up_late(self, limit: int = 250) -> int:
-        """Set expired `free()` rows to FAILED, at most `limit` rows, and return their number."""
+        """Make up to `limit` expired `free()` rows FAILED, and return their number."""
         now = database_now(self.db)
         late = list(self.free(now).filter(expires_at__lte=now)[:limit])
         return sum(row.fail(_late(), token=row.lease_token) for row in late)
 
     def end_interrupted(self) -> int:
-        """Set rows to FAILED if their call was interrupted before sending. Return their number.
+        """Make rows FAILED if their call was interrupted before sending. Return their number.
 
-        These are `undue()` rows that were not changed for 10 minutes. If a row has a lease, the
+        Such rows are `undue()`, and were not changed for 10 minutes. If a row has a lease, the
         lease must have ended more than 5 minutes ago.
         """
         now = database_now(self.db)
@@ -387,11 +388,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return sum(row.fail_queued(lost, free) for row in rows)
 
     def abandon(self) -> int:
-        """Set SENDING rows whose lease has ended to UNKNOWN, and return their number.
+        """Make SENDING rows UNKNOWN if their lease has ended. Return their number.
 
         Their worker is dead, but their requests may have arrived. So no worker sends the rows
-        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out,
-        because a host that froze while it wrote results may hold the locks for a long time.
+        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out:
+        if a host freezes while it writes results, it can hold the locks for a long time.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(
@@ -411,7 +412,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Send the signals for a change of these rows to this state, after the commit.
 
         Args:
-            is_first: True if the provider accepted the messages with this change, and not earlier.
+            is_first: True if the provider had not accepted the messages before this change.
         """
         if not heard(self.model, state, is_first):
             return

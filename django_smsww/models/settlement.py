@@ -30,8 +30,8 @@ SETTLED_UNSENT = "settled_unsent"
 class Settlement(models.Model):
     """The methods of `Message` that settle an UNKNOWN message, or make a message UNKNOWN.
 
-    A method decides about one attempt to send: the attempt that began at `claimed_at` of this
-    instance. If the row in the database shows a later attempt, the method does not change the row.
+    A method decides about one attempt to send, which began at `self.claimed_at`. If the row in the
+    database shows a later attempt, the method does not change the row.
     """
 
     claimed_at: Any  # of Message, like those below
@@ -43,13 +43,13 @@ class Settlement(models.Model):
         abstract = True
 
     def settle(self, sent: bool, by: Any, reason: str, *, grace: timedelta = GRACE) -> bool:
-        """Settle an UNKNOWN message as a person decides. Return False if it is no longer UNKNOWN.
+        """Settle an UNKNOWN message by a person's decision. Return False if it is not UNKNOWN now.
 
         Args:
             sent: True makes the message PENDING, and later callbacks can still change the state.
                 False makes it FAILED. Then a resend, or a call with the same key, can send it.
-            reason: how the user knows whether the message was sent.
-            grace: for this time after the last attempt, nobody can settle the message.
+            reason: the person's evidence that the message was sent, or was not sent.
+            grace: the time after the last attempt in which nobody can settle the message.
 
         Raises:
             InvalidSMS: `reason` is empty, or `grace` is not over, or `sent` is False and the

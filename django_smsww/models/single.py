@@ -42,7 +42,7 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
 
     Args:
         timeline: the `Counter.scope` of the account's rate limit. After a response with the status
-            429, this counter says until when to send nothing. With "", no counter is checked.
+            429, this counter has the end of the pause. With "", no counter is checked.
     """
     changes = _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
@@ -116,7 +116,7 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the SQL condition that the account need not wait any longer after a response 429."""
+    """Return the SQL condition that the account's pause after a response 429 is over."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":

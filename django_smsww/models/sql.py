@@ -3,8 +3,8 @@
 # Note [Why not the ORM]
 The ORM needs two milliseconds of CPU time to build an UPDATE of twenty expressions. Each callback
 and each response needs one such UPDATE. For a SELECT of two columns, the ORM needs 0.17 ms, and
-this module 0.02 ms. The names in the SQL are names of our own tables and columns, and all user
-input is passed as parameters. So it is safe to silence the linter's warnings S608 and S611.
+this module needs 0.02 ms. The names in the SQL are names of our own tables and columns, and all
+user input is passed as parameters. So it is safe to silence the linter's warnings S608 and S611.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def update_each(
     """Run an UPDATE with each list of parameters, and return the number of changed rows.
 
     Args:
-        rows: lists of parameters, first for `changes` (the SQL after SET), then for `where`.
+        rows: lists of parameters: those of `changes` (the SQL after SET), then those of `where`.
     """
     connection, table = connections[using], table_of(model, using)
     with connection.cursor() as cursor:
@@ -130,12 +130,12 @@ def update_and_insert(
     """Update the row that `where` finds, and insert a row of another model, in one statement.
 
     Return the updated row, and the values of the expressions in `old` before the update. If `where`
-    finds no row, insert nothing and return None. The SQL in `changes` and `entry` may use these
-    names: those in `old`, and `old_id` for the primary key. Only PostgreSQL can run this. On
-    another database, run an UPDATE and then `upsert()` in a transaction.
+    finds no row, insert nothing and return None. The SQL in `changes` and `entry` can use the names
+    in `old`, and `old_id` for the primary key. Only PostgreSQL can run this statement. On another
+    database, the caller needs a transaction with an UPDATE and an `upsert()`.
 
     Raises:
-        IntegrityError: unique values of the updated or of the inserted row are in use.
+        IntegrityError: a unique value of the updated row, or of the inserted row, is in use.
     """
     # Lock first: if another connection is changing the row, PostgreSQL waits and reads it again.
     # So `old` is as the UPDATE finds it, and only one of two equal callbacks moves the row.
@@ -212,7 +212,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return SQL that is true for a row if no other row of its alias has this provider id."""
+    """Return the SQL condition that this provider id is free in the row's alias and environment."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -279,7 +279,7 @@ def _reading(
 ) -> tuple[str, list[str], list[tuple[int, Any, Any]]]:
     """Return the columns, attribute names and converters of the fields in `names`.
 
-    If `names` is empty, take all fields. This takes almost 1 ms, so the result is cached.
+    If `names` is empty, use all fields. The function needs almost 1 ms, so its result is cached.
     """
     fields: Any = [field_of(model, name) for name in names] or model._meta.concrete_fields
     ops = connections[using].ops
@@ -387,11 +387,11 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return the parts of a SELECT that an UPDATE of many rows reads its values from.
+    """Return the parts of a SELECT from which an UPDATE of many rows reads its values.
 
     Return three lists: columns, parameters and names. Each name, such as "new.p0", replaces one
-    "%s" of the UPDATE. It is the name of the selected column that has this value. Two "%s" with
-    equal values share a column. A value that is equal in all rows is sent only once, to save time.
+    "%s" of the UPDATE. The SELECT has a column of this name with the values for this "%s". Two
+    "%s" with equal values share a column. A value that is equal in all rows is sent only once.
     Return None if the values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}

@@ -49,7 +49,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def pauses(self) -> SuspensionQuerySet:
-        """Return the rows that stop messages. In other rows, `times` is 0: they count failures."""
+        """Return the rows that stop messages. A row with `times` 0 only counts failures."""
         return self.filter(times__gt=0)
 
     def impose(self, alias: str, environment: str, error: SMSError, text: str = "") -> bool:
@@ -86,10 +86,10 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.over(now).update(until=until, times=times, is_probed=False, **columns)
 
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
-        """Count `count` more consecutive messages for which the gateway was unavailable.
+        """Add `count` consecutive messages for which the gateway was unavailable.
 
-        Pause the alias if their number reaches `FAILURES`. One failure is enough if the alias was
-        paused before and had no success since. Return True if this call paused the alias.
+        Pause the alias if it now has `FAILURES` of them. One failure is enough if the alias was
+        paused before and had no success after that. Return True if this call paused the alias.
         """
         named = {"alias": alias, "environment": environment, "scope": "alias"}
         row = self.filter(**named)
@@ -104,7 +104,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     # The probe, see Note [One probe] in worker/recovery.py
 
     def over(self, now: datetime) -> SuspensionQuerySet:
-        """Return suspensions whose time is over, even if a probe is testing the alias now."""
+        """Return suspensions whose time is over, with those that a probe is testing now."""
         return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
 
     def win_probe(self, now: datetime) -> bool:

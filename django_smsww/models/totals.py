@@ -58,7 +58,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
 class DailyTotal(models.Model):
     """Sums of messages of one day. The sums stay when the messages are deleted.
 
-    A row with a `state` sums deleted messages. They have the same values in the columns of `GROUP`.
+    A row with a `state` has sums of deleted messages, grouped by the columns in `GROUP`.
     A row without a `state` is a cache: its `figures` are the sums of all messages of the day at the
     time `updated_at`. Deleted messages are included, so deletions do not make the cache wrong.
     """

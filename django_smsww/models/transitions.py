@@ -55,7 +55,7 @@ class Move:
 
     Attributes:
         error: the error of a failed attempt. An event for this error is stored, too.
-        provider_id: if set, the row moves only if it has this provider id or none.
+        provider_id: if set, the row moves only if it has this provider id, or no provider id.
     """
 
     message: Message
@@ -82,7 +82,7 @@ def failed(message: Message, error: SMSError, **changes: Any) -> Move:
 
 
 def postponed(message: Message, error: SMSError, until: datetime) -> Move:
-    """Return the move for a retry at `until`. Call this only if certainly nothing was sent."""
+    """Return the move for a retry at `until`, for a message that was certainly not sent."""
     changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
     return Move(message, State.QUEUED, changes=changes, error=error)
 
@@ -121,7 +121,7 @@ def move_together(moves: Sequence[Move], token: UUID, using: str) -> None:
 def move_alone(move: Move, token: UUID, using: str) -> Message:
     """Make one move outside a transaction, and return the row as it is stored.
 
-    Use this only for a move without an error, because this function stores no event.
+    The move must have no error, because this function stores no event.
 
     Raises:
         OvertakenError: the row is no longer SENDING under this lease, or has another provider id.
@@ -200,10 +200,10 @@ class _Update:
 
 
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
-    """Change the state of the row that has the values `named`, and store the callback `entry`.
+    """Change the state of the row with the column values `named`, and store the callback `entry`.
 
-    Call this only on PostgreSQL: one statement does both, or nothing. If it does nothing, return
-    False: then call `MessageQuerySet.accept`. On other databases, call only that method.
+    One statement does both, or nothing. Only PostgreSQL can run it. Return False if it did nothing:
+    the caller then calls `MessageQuerySet.accept`, as it always does on other databases.
     """
     if result.state not in PROVIDER:
         return False
@@ -227,8 +227,8 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
 def _is_movable(named: Values, target: State, provider_id: str) -> RawSQL:
     """Return the SQL condition that a callback may change the row to this state.
 
-    `MessageQuerySet.accept` also checks if another row has the provider id. Here, the unique
-    constraint raises an error instead, because the check would take PostgreSQL long to plan.
+    `MessageQuerySet.accept` also checks if another row has the provider id. PostgreSQL would need
+    a long time to plan this check. So here, the unique constraint raises an error instead.
     """
     # No parameters: psycopg parses a statement again each time if it has more than 50 of them.
     states = ", ".join(sorted(f"'{state.value}'" for state in sources(target, Cause.EVIDENCE)))

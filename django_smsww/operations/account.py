@@ -17,7 +17,7 @@ Errors = dict[str, SMSError]
 
 
 def read_gateway(backend: SMSBackend) -> Data:
-    """Return what the gateway says about the token and the account.
+    """Return the gateway's information about the token and the account.
 
     The keys `errors` and `statuses` have the error class and HTTP status of each failed request.
     """
@@ -39,7 +39,7 @@ def _host(url: str) -> str:
 def _token(backend: SMSBackend, errors: Errors) -> Data:
     """Ask the gateway once whether it accepts the token.
 
-    An accepted request is free. A refused request may cost money, so do not repeat this request.
+    An accepted request is free. A refused request may cost money, so it is not repeated.
     """
     try:
         backend.fetch_page(0, 1)

@@ -40,7 +40,7 @@ class Sums(NamedTuple):
 class Times(NamedTuple):
     """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    `sample` is how many deliveries were measured. If `thinned` is 5, about every fifth was.
+    `sample` is the number of measured deliveries: about one in five if `thinned` is 5.
     """
 
     median: float
@@ -54,7 +54,7 @@ class Day:
     """The figures of one day. Dry runs are not counted.
 
     Attributes:
-        sums: `sums["country"]["IT"]` has the sums of the messages to Italy (keys: `KINDS`).
+        sums: `sums["country"]["IT"]` has the sums for Italy. The keys of `sums` are `KINDS`.
         zone: the time zone in which the day begins and ends at midnight.
     """
 
@@ -84,12 +84,12 @@ class Day:
 
 
 def created_day() -> TruncDate:
-    """Return a database expression for the day of `created_at` in the setting TIME_ZONE."""
+    """Return a database expression for the day of `created_at` in the project's TIME_ZONE."""
     return TruncDate("created_at", tzinfo=timezone.get_default_timezone())
 
 
 def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
-    """Group the rows by these columns; leave out dry runs. Each tuple ends with the `SUMS`."""
+    """Group the rows by these columns, without dry runs. Each tuple ends with the `SUMS`."""
     # An annotation must not have the name of a column.
     return (
         rows.filter(dry_run=False)
@@ -121,7 +121,7 @@ def sum_up(day: date, using: str, as_of: datetime) -> Day:
 def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]]:
     """Return the groups of existing and of deleted messages, with one SQL statement.
 
-    Between two statements, another process could delete messages. Then these messages would be
+    Between two statements, another process could delete messages. The deleted messages would be
     counted twice, or not at all.
     """
     present = grouped(rows.annotate(is_pruned=Value(False)), *KINDS, "is_pruned")
@@ -131,7 +131,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 
 
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
-    """Return how long the deliveries took. Measure only a sample if the day has many deliveries."""
+    """Return the durations of the deliveries. If there are many, measure only a sample."""
     thinned = -(-delivered // SAMPLE)
     rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:

@@ -35,8 +35,8 @@ def delete_in_parts(
 ) -> int:
     """Delete the rows with these keys, and return the sum of the results of `delete`.
 
-    If a foreign key protects some of the rows, this function deletes each half separately, and so
-    on. For each single row that is protected, it calls `keep`.
+    If a foreign key protects some of the rows, this function splits the keys into two halves and
+    calls itself for each half. If only one row is left and it is protected, `keep` is called.
     """
     try:
         return delete(keys)

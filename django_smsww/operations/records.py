@@ -58,13 +58,13 @@ def _counts(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
-    """Return the number of leased rows (`count`), and when the last lease ends (`until`)."""
+    """Return the number of leased rows (`count`), and the end of the last lease (`until`)."""
     leased = rows.filter(lease_token__isnull=False, lease_until__gte=now)
     return leased.aggregate(count=Count("pk"), until=Max("lease_until"))
 
 
 def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
-    """Do as `read_leased()`, for rows that are SENDING so long that their process may be dead."""
+    """Return the data of `read_leased()`, only for SENDING rows whose process may have died."""
     began = now - timedelta(seconds=SECONDS / 2)  # see `SECONDS`
     late = rows.filter(state=State.SENDING, claimed_at__lt=began, lease_until__gte=now)
     return late.aggregate(count=Count("pk"), until=Max("lease_until"))
@@ -106,7 +106,7 @@ def _waiting(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _unknown(left: MessageQuerySet, now: datetime) -> Data:
-    """Count the UNKNOWN rows, and among them those that a sync should have decided (`late`)."""
+    """Count the UNKNOWN rows (`count`), and those old enough for a sync to decide (`late`)."""
     late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT))
     rows = left.filter(state=State.UNKNOWN)
     return rows.aggregate(count=Count("pk"), oldest_at=Min("left_at"), late=late)
@@ -161,7 +161,7 @@ def _callbacks(rows: MessageQuerySet, backend: BaseSMSBackend, using: str, now: 
 
 
 def _first_awaited(rows: MessageQuerySet, now: datetime) -> datetime | None:
-    """Return when the first accepted message of the last 24 hours was sent, or None.
+    """Return the time at which the first accepted message of the last 24 hours was sent, or None.
 
     Messages sent less than an hour ago are ignored, because their callbacks may still come.
     """

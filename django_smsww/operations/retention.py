@@ -1,7 +1,7 @@
 """Scrub (make anonymous) or delete old messages. Scrub or export all messages of one recipient.
 
-Unfinished messages stay unchanged. Messages of other programs count as finished at `created_at`.
-You may stop a function and run it again. Two processes may run a function at the same time.
+Unfinished messages stay unchanged. Messages of other programs always count as finished: they ended
+at `created_at`. A function can be stopped and run again. Two processes can run it at the same time.
 """
 
 from collections import Counter as Counts
@@ -85,8 +85,8 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
     - A resend, if the original message did not end before this time. Without the row of its
       resend, the original would look as if nobody had resent it.
-    - Messages created less than a day before or after an UNKNOWN message. Without such a row,
-      `smsww_sync` could believe that its entry in the provider's list is the UNKNOWN message.
+    - Messages created less than a day before or after an UNKNOWN message. If such a row were
+      deleted, `smsww_sync` could match the row's list entry to the UNKNOWN message.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
@@ -111,12 +111,13 @@ def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[
 def delete(
     using: str, before: datetime, *, batch_size: int = BATCH, kept: Counts | None = None
 ) -> Iterator[int]:
-    """Add old messages to the daily totals, and delete them. After each block, yield the count.
+    """Add old messages to the daily totals, and delete them.
 
-    Messages that a foreign key of the project protects are made anonymous, not deleted.
+    After each block, yield the number of deleted messages. Messages that a foreign key of the
+    project protects are made anonymous, not deleted.
 
     Args:
-        kept: a counter. This function adds the number of protected messages for each foreign key.
+        kept: a counter of protected messages by foreign key or model. This function adds to it.
     """
     rows, kept = to_delete(using, before), Counts() if kept is None else kept
     delete_messages, keep = partial(_delete_messages, rows), partial(_keep, using, kept)
@@ -252,7 +253,7 @@ def _add_up(rows: MessageQuerySet) -> None:
 
 
 def erase(using: str, number: str) -> Erasure:
-    """Scrub all finished messages to this number, and those redirected from or to this number.
+    """Scrub all finished messages that were addressed to this number or redirected to it.
 
     Counts and costs are kept. If the number is on the do-not-send list, its entry is kept: without
     this entry, the number would get messages again.

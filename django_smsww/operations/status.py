@@ -84,7 +84,7 @@ def _report(
 
 
 def _staging(backend: BaseSMSBackend) -> Data:
-    """Return whether messages are redirected, and how many numbers get messages (None: all)."""
+    """Return whether messages are redirected, and the number of allowed recipients (None: all)."""
     allowed = backend.allowed_recipients
     return {
         "redirected": bool(backend.redirect_to),

@@ -8,8 +8,8 @@ day as changed would slow down each send and each callback. So these rules are u
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire, after one hour for each day that had passed since
-  their day when they were computed: after ten hours if ten days had passed.
+  unfinished messages. So cached sums also expire, after one hour for each day between the end of
+  the summed day and the computation. For example, ten days give ten hours.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> Perio
     """Return the figures of the days from `first` to `last`, both included.
 
     Args:
-        seconds: after this time, sum no further day. The remaining days keep their old figures, or
-            have none, until the next call.
+        seconds: after this time, the function sums no further past day. The remaining days keep
+            their old figures, if any, until the next call.
     """
     period = Period(first, last)
     period.refresh(seconds)
@@ -92,8 +92,8 @@ class Period:
     def refresh(self, seconds: float | None) -> None:
         """Sum outdated days until `seconds` have passed.
 
-        At least one outdated day is summed, and today if it is outdated. If the database cannot
-        store the sums, all outdated days are summed: the next call would find no stored sums.
+        The first outdated day is always summed, and so is today if it is outdated. If the database
+        cannot store sums, all outdated days are summed: the next call would find no stored sums.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True

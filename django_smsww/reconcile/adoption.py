@@ -65,14 +65,15 @@ def adopt_history(
 ) -> Adoption:
     """Store the messages of the account that other programs sent.
 
-    Call `sync()` first, to find the ids of our own messages. You may stop this function at any
-    time, and call it again. A provider's error is not raised, but is in `error` of the report.
+    The caller first calls `sync()`, which finds the ids of our own messages. This function can be
+    stopped and called again. It does not raise the provider's errors: see `error` of the report.
 
     Args:
         since: store no messages older than this time; by default, read the whole list.
         with_content: also store numbers and texts, but not in rows that already exist.
         dry_run: write nothing, and only count.
-        on_page: called after each page with the counts and the number of entries not read before.
+        on_page: called after each page, with the report so far and the number of entries on this
+            page that were on no earlier page.
     """
     report = Adoption(backend.alias, is_dry_run=dry_run)
     if not backend.supports_fetch_page:
@@ -148,7 +149,7 @@ class _Run:
         return is_dated and entry.created_at < self.since  # type: ignore[operator]
 
     def _is_strange(self, entry: SendResult) -> bool:
-        """Return True if the entry may be of another program; else count the entry as skipped."""
+        """Return whether the entry may come from another program. If not, count it as skipped."""
         if RESERVED_CUSTOM_KEY in entry.custom:
             self.report.stamped += 1
         elif entry.created_at is None or not digits(entry.recipient):
@@ -160,12 +161,12 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages without a provider id to the recipients in `entries`."""
+        """Return our messages that have a recipient of `entries`, but no provider id."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 
     def _rows_of(self, entries: Sequence[SendResult]) -> dict[str, Message]:
-        """Map provider ids to their rows, also rows of other aliases with the same account."""
+        """Map provider ids to rows of any alias, because aliases may share an account."""
         ids = [entry.provider_id for entry in entries]
         rows = Message.objects.using(self.using).defer("body").filter(provider_id__in=ids)
         return {row.provider_id or "": row for row in rows}

@@ -68,7 +68,7 @@ def _possible_send(message: Message, latest: datetime | None) -> PossibleSend:
 class Control:
     """A message of ours in the list. `created_at` is by the provider's clock, `claimed_at` by ours.
 
-    A control is evidence that the list shows the messages of that time.
+    A control is evidence that the list shows the messages sent at about `claimed_at`.
     """
 
     claimed_at: datetime
@@ -149,27 +149,23 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the nearest message of ours that the list has from before `send`, or None.
-
-        The two messages must be `margin` apart."""
+        """Return the last control that was sent more than `margin` before `send`, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the nearest message of ours that the list has from after `send`, or None.
-
-        The two messages must be `margin` apart."""
+        """Return the first control that was sent more than `margin` after `send`, or None."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """Return a substitute for the control before the first message of an alias, which has none.
+        """Return a substitute for the missing control before the first message of an alias.
 
         Return None if an earlier message was accepted, or if the list may end before it reaches
-        this message. Also return None if the next control is more than a day newer, because the
-        alias may have changed to another account meanwhile.
+        this message. Also return None if the next control is more than a day newer than this
+        message, because the alias may have changed to another account in between.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -247,7 +243,7 @@ class Evidence:
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 
     def _clock_offset(self) -> timedelta:
-        """Return how far the provider's clock is ahead of ours, as the median of many messages."""
+        """Return the provider's time minus our time, as the median of many messages."""
         seconds = [
             (one.created_at - one.claimed_at).total_seconds()
             for one in (self.controls or self.unreferenced)[:1000]
@@ -259,7 +255,7 @@ class Evidence:
 def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySet:
     """Return the rows to which entries with these numbers may belong: rows without provider ids.
 
-    Rows that a person or a sync made FAILED are included, as their messages may have arrived.
+    Rows that a person or a sync made FAILED are included: their messages may have arrived.
 
     Args:
         rows: the rows of all deployments, because deployments may share an account.
@@ -273,7 +269,7 @@ def rivals_of(rows: MessageQuerySet, numbers: Collection[str]) -> MessageQuerySe
 
 
 def agrees(message: Message, entry: SendResult) -> bool:
-    """Return False if the numbers differ: then the reference was copied or forged."""
+    """Return False if the numbers differ, which shows that the reference was copied or forged."""
     return not entry.recipient or not message.sent_to or _same_number(message, entry)
 
 

@@ -30,7 +30,7 @@ class Ownership:
     def give_back(self, rows: MessageQuerySet) -> None:
         """Remove the wrong provider ids from their rows.
 
-        If the entry of a row's message was found, the row gets the id, state and data of this
+        If `named` has a list entry for such a row, the row gets the id, state and data of this
         entry. If not, the row becomes UNKNOWN: its state and data came with the wrong id.
         """
         own = {row.pk: entry for row, entry in reversed(self.named)}

@@ -30,7 +30,7 @@ class Refreshed:
 
 
 def why_not_refreshable(message: Message) -> str:
-    """Return in English why the gateway cannot look this message up; "" if it can."""
+    """Return the reason (in English) why the gateway cannot look up this message; "" if it can."""
     if not message.provider_id and message.state != State.UNKNOWN:
         return _("The gateway does not know it.")
     try:
@@ -47,7 +47,7 @@ def refresh(messages: Iterable[Message]) -> Iterator[Refreshed]:
     """Ask the gateway about these messages, and yield one answer for each message.
 
     For messages without a provider id, the provider's list is read at the start. Any other message
-    is looked up when the iteration reaches it. To save requests, stop iterating after an error.
+    is looked up when the iteration reaches it. A caller that stops after an error saves requests.
     """
     rows = list(messages)
     lost = {row.alias for row in rows if not row.provider_id}

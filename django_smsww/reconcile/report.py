@@ -50,7 +50,7 @@ class Adoption:
         added: entries that were stored as new rows.
         updated: rows of other programs' messages that were updated from the list.
         known: entries whose existing row this run did not change.
-        stamped: skipped entries with a reference of this deployment or of another one.
+        stamped: skipped entries with a reference of this or another deployment.
         held_back: skipped entries that may belong to a row of ours without a provider id.
         pruned: skipped entries so old that `smsww_prune` may have deleted their messages.
         unreadable: skipped entries without a number or a time.
@@ -91,8 +91,8 @@ class SyncReport:
         corrected: how many rows had a wrong final state, which a look-up has corrected.
         proved_absent: how many rows became FAILED because their messages never arrived.
         still_unknown: references of the rows that are still UNKNOWN, with the reasons.
-        retry_at: the time from which a sync can judge the oldest of the rows that are too recent
-            now. None if no row is too recent.
+        retry_at: the earliest time at which a later sync can judge a row that is too recent for
+            this sync. None if no row is too recent.
         missing: references of accepted messages that the provider does not have.
         doubled: references of rows for which the list shows a second provider id.
         orphans: after a restore, provider ids of messages with our signature, but without a row.

@@ -43,7 +43,7 @@ def sync(
 ) -> SyncReport:
     """Find out the outcome of an alias's UNKNOWN messages, and refresh its unfinished messages.
 
-    You may run several syncs at once. A sync changes only rows of the backend's environment. An
+    Several syncs can run at once. A sync changes only rows of the backend's environment. An
     error of the provider is not raised, but ends the sync: see `error` of the report.
 
     Args:
@@ -90,11 +90,11 @@ def _run(session: Session, max_lookups: int) -> None:
 def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
     """Set rows to UNKNOWN if they may have been sent after the backup. Return how many were set.
 
-    A row that is QUEUED or SENDING in the backup may have been sent since then. A worker would send
-    such a message again, so call this function before any worker starts.
+    A row that is QUEUED or SENDING in the backup may have been sent later. A worker would send such
+    a message again. So the caller must call this function before any worker starts.
 
     Args:
-        since: when the backup was made, as an aware datetime. If in doubt, choose an earlier time.
+        since: the time of the backup, as an aware datetime. If in doubt, choose an earlier time.
 
     Raises:
         ValueError: `since` is naive.
@@ -137,7 +137,7 @@ def look_up(message: Message) -> Outcome | None:
 
 
 def _look_up_rest(session: Session, limit: int) -> None:
-    """Look up at most `limit` messages, first those whose final state the list contradicts."""
+    """Look up at most `limit` messages. Begin with the rows in `session.disputed`."""
     rest = list(session.candidates.values())
     rest.sort(key=lambda row: (row.checked_at is not None, row.checked_at or session.now, row.pk))
     chosen = [row.pk for row in session.disputed] + [row.pk for row in rest]

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
-    """An accepted row that a sync may refresh: a tuple, because there may be a million of them."""
+    """An accepted row that a sync can refresh. Tuples save memory if there are a million rows."""
 
     provider_id: str
     pk: int
@@ -90,7 +90,7 @@ class Session:
         candidates: accepted rows that still lack a final state or a price, by provider id.
         nameless: `claimed_at` of accepted rows without a provider id, by reference.
         ownership: rows and list entries that disagree about provider ids and references.
-        disputed: rows whose final state the list contradicts.
+        disputed: rows that have another final state than their list entries.
     """
 
     backend: BaseSMSBackend
@@ -136,7 +136,7 @@ class Session:
     def _due(self, always: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        Up to the age `always`, a row is due in each sync; after that, once for each age in `_AGES`.
+        A row younger than `always` is due in each sync. Later, it is due once at each of `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
         for age in _AGES:

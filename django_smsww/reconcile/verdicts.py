@@ -85,7 +85,7 @@ def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
 
 
 def _adopt_matches(session: Session) -> None:
-    """Store an entry of the list in the UNKNOWN row that it fits, if both fit nothing else."""
+    """Store the list entry of each pair from `Evidence.matches()` in its UNKNOWN row."""
     sends = list(session.unknown.values())
     numbers = {send.message.sent_to for send in sends}
     rivals = possible_sends(rivals_of(Message.objects.using(session.using), numbers))

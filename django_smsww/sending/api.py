@@ -77,7 +77,7 @@ def send_sms(
         queue: who sends the message: `smsww_worker` (True), this call (False), or a task queue (the
             dotted path of the function for this queue). None means the default of the alias.
         created_by: the user on whose behalf the message is sent. An anonymous user counts as None.
-        key: your own idempotency key, unique within the alias. A dry run and a real message may
+        key: your own idempotency key, unique within the alias. A dry run and a real message can
             have the same key. A second call with the key writes no new row, and does not compare
             the texts. If the first message is under way, accepted or cancelled, the second call
             returns its row. If its number, sender or text was refused, or its outcome is unknown,
@@ -153,8 +153,8 @@ def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> l
     """Send different messages and return their rows, in the same order.
 
     The options are those of `iter_send`. No error is raised for a single message, and an invalid
-    message gets a FAILED row. Each SMS object is one message: if you pass the same object to a
-    later call, the later call returns the first row, sends nothing, and logs a warning.
+    message gets a FAILED row. Each SMS object is one message: if you pass the object again to
+    a later call, that call returns the existing row, sends nothing for it, and logs a warning.
     """
     return list(iter_send(messages, **options))
 
@@ -184,7 +184,7 @@ def iter_send(
 
     Raises:
         TransactionManagementError: autocommit is off and no `atomic()` is open. Or you opened a
-            transaction after a row was yielded: its rollback would undo changes to later rows.
+            transaction after a row was yielded: a rollback would undo changes to later rows.
     """
     writer = RowWriter(
         sms_backends[using], queue=queue, created_by=created_by, preflight=bool(preflight)

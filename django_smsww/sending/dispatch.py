@@ -87,7 +87,8 @@ class Dispatch:
         """Store and send one message with as few SQL statements as possible, and return its row.
 
         Return None if this short way is not possible, for example because the alias is suspended.
-        Then call `send()`, which handles all cases. Raise InvalidSMS if the message is not valid.
+        The caller then calls `send()`, which handles all cases. Raise InvalidSMS if the message is
+        not valid.
         """
         row = self.writer.row_of(sms)
         leaves_now = self.writer.sends_now and _is_due(row)

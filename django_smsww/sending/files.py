@@ -1,4 +1,4 @@
-"""Read files of messages (their first line has the column names), or of numbers only."""
+"""Read files of messages, whose first line has the column names, and files of only numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

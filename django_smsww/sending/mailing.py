@@ -141,7 +141,7 @@ def _problem(line: int, fields: Mapping[str, str], text: str) -> str:
 
 
 def rows_of(numbers: Sequence[str]) -> Rows:
-    """Return a function that returns an iterator of rows. Each telephone number has one row."""
+    """Return a function that returns an iterator with one row for each telephone number."""
     return lambda: ((n, {"recipient": number}) for n, number in enumerate(numbers, 1))
 
 
@@ -151,7 +151,8 @@ def send_abandoned(
     """Send rows that another process has leased, as soon as the lease has expired.
 
     Messages that the other process was sending become UNKNOWN. About every `pause` seconds, yield
-    how many rows are still leased. Stop if no row is leased, or after twice the time of a lease.
+    the number of rows that are still leased. Stop when no row is leased, or when twice the duration
+    of a lease has passed.
     """
     ends = time.monotonic() + 2 * leases.SECONDS
     rows = Message.objects.using(using).filter(pk__in=primary_keys, environment=backend.environment)

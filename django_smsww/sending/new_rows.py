@@ -36,7 +36,7 @@ class _Content(NamedTuple):
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether this message has the same content: each field holds the same object (`is`).
+        """Whether `sms` has this content: each field holds the same object (`is`).
 
         Equal objects are not enough: 1 equals True, but `sensitive=1` is not valid.
         """
@@ -47,7 +47,7 @@ class _Content(NamedTuple):
 def _defaults() -> dict[str, Any]:
     """Return the attributes of an empty row. Each new row begins with a copy of them.
 
-    In each copy, set the attributes that must differ between rows, such as `reference`.
+    In each copy, the caller sets the attributes that must differ between rows, such as `reference`.
     """
     return vars(Message())
 
@@ -108,11 +108,11 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time from which `smsww_worker` may send rows; now, if nobody else does it."""
+        """Return the time from which `smsww_worker` sends rows; now, if nothing else sends them."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return the value for `next_attempt_at`: a late time if the call itself sends the row."""
+        """Return the value for `next_attempt_at`: `expires_at` if the call itself sends the row."""
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()

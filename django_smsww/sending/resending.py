@@ -37,7 +37,7 @@ class Estimate:
 
 
 def to_resend(rows: MessageQuerySet, states: Collection[State] = UNDELIVERED) -> MessageQuerySet:
-    """Return the messages that are in one of these states and may be resent."""
+    """Return the messages that are in one of these states and can be resent."""
     return rows.resendable().filter(state__in=states)
 
 
@@ -71,7 +71,7 @@ def estimate_messages(
 def resend_many(
     rows: MessageQuerySet, *, created_by: Any = None, delivered: bool = False
 ) -> ResendReport:
-    """Queue a new row for each message that may be resent. See `MessageQuerySet.resend()`."""
+    """Queue a new row for each message that can be resent. See `MessageQuerySet.resend()`."""
     total, batch, results = rows.values("pk").distinct().count(), uuid4(), Counter[str]()
     states = RESENDABLE if delivered else RESENDABLE - {State.DELIVERED}
     for dispatch, keys in _by_alias(to_resend(rows, states), created_by):
@@ -105,7 +105,7 @@ def _queueing(alias: str, created_by: Any) -> Dispatch:
 def _resend_block(
     dispatch: Dispatch, rows: MessageQuerySet, keys: list[int], batch: UUID
 ) -> Iterator[str]:
-    """Resend the messages that may still be resent, and yield the states of the new rows."""
+    """Resend the messages that can still be resent, and yield the states of the new rows."""
     firsts = {uuid4(): row for row in rows.filter(pk__in=keys).order_by("pk")}
     block = [
         row.as_sms().replace(

@@ -53,8 +53,8 @@ class RowWriter(RowMaker):
     def insert(self, row: Message) -> Message | None:
         """Insert a row that `row_of()` has made, and return the inserted row.
 
-        Return None if the row was not inserted, for example because its key is in use. If so,
-        call `write()`, which handles every case.
+        Return None if the row was not inserted, for example because its key is in use. The caller
+        then calls `write()`, which handles every case.
         """
         is_inside = in_transaction(self.using)
         # Without a savepoint, a used key would break the caller's transaction.
@@ -113,12 +113,12 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return the name of a row. Messages of one call with the same name share a row."""
+        """Return a name for the message. In one call, messages with the same name share a row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return the key and whether the message is a dry run: dry runs have separate keys."""
+        """Return the message's key, and True for a dry run. Dry runs have separate keys."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 

@@ -82,8 +82,8 @@ def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, 
 def _cleaned(error: Exception, handled: BaseException | None) -> Exception:
     """Return an SMSError without frames, or a database error without variables.
 
-    `handled` is the exception that the caller was handling, or None. Its frames are not cleared:
-    a coroutine may wait in such a frame, and clearing the frame would end the coroutine.
+    `handled` is the exception that the caller was handling, or None. The frames of `handled` keep
+    their variables: a coroutine may wait in such a frame, and clearing it would end the coroutine.
     """
     if isinstance(error, SMSError):
         return error.with_traceback(None)

@@ -15,7 +15,7 @@ def assert_sms_sent(*, count: int | None = None, **wanted: Any) -> list[SentSMS]
     Args:
         count: the exact number of these messages; None means at least one.
         wanted: fields of SentSMS, such as `recipient`, `body`, `tag` and `sent_using` (the alias).
-            A compiled regular expression is searched in the field.
+            A compiled regular expression needs to match only a part of the field.
     """
     __tracebackhide__ = True  # pytest shows the line of the test instead
     if unknown := sorted({*wanted} - _FIELDS):

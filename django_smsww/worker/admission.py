@@ -64,7 +64,7 @@ class Admission:
         The result may contain stopped rows: `claim()` ignores them, because their lease is gone.
         When a pause is over, the result is at first only the probe (the message that tests the
         alias). The result is empty if, for example, preflights were made, or another process has
-        the probe. Then call this method again later.
+        the probe. The worker then calls this method again later.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)
@@ -223,7 +223,8 @@ def redirects(backend: BaseSMSBackend) -> RawSQL | None:
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
     """Suspend the text after forbidden content. Pause the alias after an error of the account.
 
-    If the gateway was unavailable, add `count` failures: after several in a row, the alias pauses.
+    If the gateway was unavailable, add `count` to the failures of the alias. After several failures
+    in a row, the alias pauses.
     """
     suspensions, named = Suspension.objects.using(using), (message.alias, message.environment)
     if isinstance(error, ContentRefused):

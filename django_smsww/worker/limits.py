@@ -1,7 +1,7 @@
 """The quotas of an alias, which the workers on all hosts share.
 
 A worker reserves quota before it sends messages, so all workers together never exceed a quota.
-Afterwards, the worker releases the quota of the messages that were not sent. A quota counts in a
+Afterwards, the worker releases the quota of the messages that were not sent. A quota applies to a
 window of time, such as a day. If a worker dies, its reservations last until the window ends.
 """
 
@@ -38,7 +38,7 @@ _FOR_SECONDS = _(
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One quota: at most `most` messages between the times `begins` and `ends`.
+    """One quota: the maximum number of messages (`most`) between the times `begins` and `ends`.
 
     For the option `max_segments_per_day`, `most` counts segments instead of messages.
     """
@@ -52,7 +52,7 @@ class Cap:
 
     @property
     def is_daily(self) -> bool:
-        """Whether this is the daily quota of segments. Messages above it wait for the next day."""
+        """Whether this is the daily quota of segments. Excess messages wait for the next day."""
         return self.option == DAILY
 
     def amount(self, message: Message) -> int:
@@ -86,7 +86,7 @@ class Quotas:
         """Reserve quota for these messages, and return the messages that exceed a quota.
 
         Each returned message comes with the quota that the message exceeds. A returned message may
-        still hold reservations of other quotas. So call `release()` for the returned messages, too.
+        still hold reservations of other quotas. So the caller must call `release()` for it, too.
         """
         now = database_now(self.using)
         waiting, beyond = list(messages), []

@@ -60,8 +60,8 @@ class Preflights:
         """Make one dry run for each group (same batch, text and sender) that has no verdict yet.
 
         Return the messages whose dry run started before `deadline` (a value of `elapsed()`), each
-        with the error of the dry run or None. If the gateway refused only the recipient, call
-        `run()` again: it makes a dry run of another message of the group.
+        with the error of the dry run or None. If the gateway refused only the recipient, the next
+        call of `run()` makes a dry run of another message of the group.
         """
         self._read_verdicts(messages)
         chosen = self._choose(messages)

@@ -35,7 +35,7 @@ def deliver(
         using: the database alias.
         inline: True if a caller waits for the outcome. Then a row that certainly was not sent
             becomes FAILED, and no worker tries the row again.
-        committed: True if the rows are certainly committed. Then a transaction may be open.
+        committed: True if the rows are certainly committed. Then an open transaction is allowed.
 
     Raises:
         TransactionManagementError: a transaction is open, `committed` is False, and the backend

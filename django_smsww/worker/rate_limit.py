@@ -92,7 +92,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """Yesterday's counter may have reserved this number of seconds of today."""
+        """The maximum number of seconds of today that yesterday's counter can have reserved."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

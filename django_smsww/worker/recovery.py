@@ -4,7 +4,7 @@
 When a pause is over, each process runs a conditional UPDATE of the Suspension. The UPDATE succeeds
 in only one process, which then sends one message. The other processes wait for one minute, or
 until this message shows that the gateway works. So during an outage, all processes together make
-one request a minute. If the process with the probe dies, the others wait only for that minute.
+one request a minute. If the process with the probe dies, the others wait until the minute ends.
 """
 
 from collections.abc import Collection, Sequence
@@ -75,7 +75,7 @@ def send_soon(rows: MessageQuerySet, now: datetime) -> None:
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark the rows in the queue that the gateway refused at the beginning of the pause.
+    """Mark the queued rows that the gateway refused before the pause ended.
 
     If the gateway refuses a marked message again, the cause is the message, not the account.
     """

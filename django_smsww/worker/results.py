@@ -79,7 +79,7 @@ class Results:
         return max(0.0, self._since + FLUSH_SECONDS - elapsed())
 
     def write(self) -> list[MessageResult]:
-        """Write the unwritten results; return the results that were stored or finally given up."""
+        """Write the unwritten results; return the results that were stored or given up."""
         results, self.unwritten = self.unwritten, []
         try:
             for start in range(0, len(results), FLUSH_ROWS):
@@ -125,9 +125,10 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """After a conflict, write each half by itself, or of one result what still holds.
+        """Write the results again after a conflict: if there are several, each half separately.
 
-        A conflict means that the row's state has changed, or another row has the provider's id.
+        A conflict means that a row's state has changed, or another row has the provider's id. From
+        a single result, write only the changes that are still allowed.
         """
         if len(results) > 1:
             self._write_halves(results)
@@ -140,7 +141,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return `facts_of()` without an id that another row has, or {} after an acceptance."""
+        """Return `facts_of()` without an id that another row has; {} if there is no error."""
         if late.error is None:
             return {}
         result = late.result
@@ -163,9 +164,10 @@ class Results:
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep the results if the database is away. Otherwise write the two halves separately.
+        """Keep the results if the database cannot be reached. Otherwise write each half separately.
 
-        Retry a single result later, or give it up. In a transaction of the caller, raise the error.
+        A single result is kept for a later retry, or given up. If the caller has opened a
+        transaction, raise the error.
         """
         if connections[self.using].in_atomic_block:
             raise error  # the owner of that transaction has to roll it back
@@ -263,7 +265,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the gateway's failures since its last proper result, from the newest on."""
+    """Return the gateway's failures after the last result with `proves_service`, newest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

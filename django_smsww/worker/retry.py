@@ -47,7 +47,7 @@ def is_unavailable(error: SMSError | None) -> bool:
 
 
 def back_off_seconds(error: SMSError) -> float:
-    """Return for how many seconds an HTTP 429 stops the account; 0.0 for every other error."""
+    """Return the seconds for which an HTTP 429 stops the account; 0.0 for every other error."""
     if not isinstance(error, SMSUnavailable) or error.status != 429:
         return 0.0
     return min(error.retry_after or SHORTEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS)

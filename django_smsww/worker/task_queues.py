@@ -1,8 +1,8 @@
 """Send queued messages through a task queue of the project, such as Celery.
 
 After the commit, this package calls the function in OPTIONS["queue"] with the alias and the primary
-keys of the rows. The task queue may lose or repeat tasks. No message is sent twice, because a task
-leases each row before it is sent. After a minute, `smsww_worker` sends the unsent rows.
+keys of the rows. If the task queue repeats a task, no message is sent twice, because a task leases
+each row before it is sent. After a minute, `smsww_worker` sends the rows of lost tasks.
 """
 
 import logging
@@ -79,7 +79,7 @@ def deliver_block(alias: str, primary_keys: Sequence[int]) -> None:
 
     Raises:
         DatabaseError: the database is down. Messages whose requests had begun become UNKNOWN later.
-            The other messages are still QUEUED. The task queue may repeat the call.
+            The other messages are still QUEUED. The task queue can safely repeat the call.
     """
     using = router.db_for_write(Message)
     # A repeated task must not hurry a row that was postponed. A row without an error was not

@@ -59,7 +59,7 @@ class MessageResult:
 
     @property
     def stop(self) -> SMSError | None:
-        """The error that also stops other messages, or None."""
+        """The error that may also stop other messages, or None."""
         return None if self.is_alone else self.result.stop
 
     @property
@@ -134,8 +134,8 @@ class SendingThreads:
     def forget_stops(self) -> None:
         """Forget the stopped texts, but only for messages that `send()` gets from now on.
 
-        Messages that already wait for a thread stay stopped. Before this call, commit the
-        suspensions of the stopped texts: then `Admission.admit()` stops the later messages.
+        Messages that already wait for a thread stay stopped. Before this call, the caller must
+        commit the suspensions of the stopped texts, so that `admit()` stops the later messages.
         """
         self._stopped = set()
 

@@ -23,7 +23,7 @@ class Result:
 
     Attributes:
         row: the message whose page is shown next; None if the action did nothing.
-        text: the sentence that the user reads on this page.
+        text: the sentence that the user reads on the page of `row`.
         problem: a sentence that says why the action failed; "" after a success.
         log: a message and a text for the admin's history; None for no entry.
         stop: True if the action would fail for the remaining messages, too.
@@ -83,7 +83,7 @@ class Action:
         return self.why_not(message)
 
     def why_skip(self, message: Message, answers: dict[str, Any]) -> Text:
-        """Return the reason if the action skips this message of a selection, else ""."""
+        """Return why the action skips this message of a selection, or "" if it does not skip it."""
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:

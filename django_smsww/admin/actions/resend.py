@@ -78,7 +78,7 @@ class Resend(Action):
 
 
 def _why_refused(message: Message, user: Any) -> Text:
-    """Return why a check of this package, such as a limit, refuses a resend now, else ""."""
+    """Return why this package refuses a resend now, for example by a limit; "" if it does not."""
     try:
         writer = RowWriter(sms_backends[message.alias], using=message._state.db, created_by=user)
         writer.validate(message.as_sms().replace(recipient=message.recipient))
@@ -90,7 +90,7 @@ def _why_refused(message: Message, user: Any) -> Text:
 
 
 def _why_held(message: Message) -> Text:
-    """Return why a suspension would make a resend fail now; "" if no suspension would."""
+    """Return why a suspension would make a resend fail now; "" if there is no such suspension."""
     backend = sms_backends[message.alias]
     using = router.db_for_write(Message, instance=message)
     waits = bool(backend.queue)

@@ -1,4 +1,4 @@
-"""Resend the undelivered messages of a batch or a filtered changelist through the queue."""
+"""Resend the undelivered messages of a batch or of a filtered changelist, through the queue."""
 
 from typing import Any
 

@@ -178,7 +178,7 @@ class ActionPage:
             self._say(text % {"n": times, "why": reason}, messages.WARNING)
 
     def _links(self, found: Iterable[tuple[Message, str]]) -> str:
-        """Return a link to each message as HTML, followed by the string that is paired with it."""
+        """Return an HTML link for each (message, text) pair, with the text after the link."""
         url = self.model_admin.view_url
         parts = ((url("change", row.pk), row, words) for row, words in found)
         return format_html_join("; ", '<a href="{}">{}</a>{}', parts)
@@ -223,7 +223,7 @@ class ActionPage:
 
 
 def _newest(message: Message) -> Message:
-    """Return the message or, if another request has just resent it, the new message."""
+    """Return the new message if another request has just resent `message`, else `message`."""
     message.refresh_from_db()
     return getattr(message, "resent_as", message)
 

@@ -69,7 +69,7 @@ class Draft:
         return draft
 
     def _read(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
-        """Yield each cell with a valid number, and this number. Add other cells to `problems`."""
+        """Yield (cell, number) for each cell with a valid number. Add other cells to `problems`."""
         for cell in cells:
             try:
                 number = read_number(cell.value, self.backend.region)
@@ -95,7 +95,7 @@ class Draft:
     def held_by(self, *, waits: bool) -> Suspension | None:
         """Return the suspension that would make the messages fail now, or None.
 
-        Messages in the queue (`waits`) fail only if the gateway has refused their text before.
+        If `waits` is True, the messages go into the queue, and fail only if their text was refused.
         """
         text, using = fingerprint(self.sms.body), router.db_for_write(Message)
         return suspension_of(self.backend, text, using=using, waits=waits)

@@ -102,8 +102,7 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table: one line for each name in `sums`. From `MOST_NAMES` names on, the rest are in
-    the line "others".
+    """Return a table with the `MOST_NAMES` most frequent names, and a line "others" for the rest.
 
     With `kind`, each name except "" links to the changelist with the filters `kind` and `dates`.
     """

@@ -110,7 +110,8 @@ class SMSAdapterMixin:
         """Show the user the reason of the error. Outside of a request, raise the error.
 
         After a sign-up, or if the code may have been sent, allauth's next page shows the reason. In
-        all other cases, raise ImmediateHttpResponse with the reason, so an old code stays valid.
+        all other cases, raise ImmediateHttpResponse with the reason. Then allauth does not store
+        the new code, and the last code stays valid.
         """
         request = context.request
         if request is None:

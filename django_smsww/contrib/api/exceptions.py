@@ -66,7 +66,7 @@ def _seconds(error: SMSError | None) -> int:
 
 
 def as_field_errors(error: InvalidSMS, fields: Any) -> ValidationError:
-    """Return an error for the field that the error's text begins with, else for no field."""
+    """Return an error for the field named by the first word of the text, or a non-field error."""
     name = str(error.args[0]).partition(" ")[0]
     field = name if name in fields else "non_field_errors"
     return ValidationError({field: [error.explain()]}, code=error.code)

@@ -27,7 +27,7 @@ class NumberFilter(filters.CharFilter):
 
 
 class TimesFilter(filters.IsoDateTimeFromToRangeFilter):
-    """Filters by a period. Times become UTC: PostgreSQL refuses UTC offsets of 16 hours or more."""
+    """Filters by a period. Converts times to UTC: PostgreSQL refuses offsets of 16 hours and up."""
 
     def filter(self, qs: QuerySet[Any], value: slice | None) -> Any:
         return super().filter(qs, value and slice(_in_utc(value.start), _in_utc(value.stop)))

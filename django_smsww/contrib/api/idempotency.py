@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored message. Raise an error if none was stored, or if a retry can send it."""
+    """Return the stored message. Raise an error if there is none, or if the client can retry."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,7 +108,7 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails after the first messages may have been stored, the list is empty.
+    If the database fails, but some messages may be stored, the returned list is empty.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.
@@ -163,9 +163,9 @@ def _may_have_rows(batch: UUID) -> bool:
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
-    """Return the stored message that has the key and the `dry_run` of `sms`, or None.
+    """Return the stored message with the same key and `dry_run` as `sms`, or None.
 
-    A dry run and a real message may have the same key. Raise KeyUsed if a stored message with this
+    A dry run and a real message can have the same key. Raise KeyUsed if a stored message with this
     key has another number, text, alias or batch.
     """
     rows = list(rows_of(sms.key))
@@ -183,7 +183,7 @@ def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
 
 
 def may_try_again(row: Message) -> bool:
-    """Return True if the message has FAILED, and a repeated request may send it after all."""
+    """Return True if the message has FAILED, and a repeated request can still send it."""
     kind = error_kind(row.error)
     is_unsent = issubclass(kind, SMSUnavailable | SMSLimited)
     is_lost_dry_run = row.dry_run and issubclass(kind, SMSOutcomeUnknown)

@@ -45,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """If the user may not see costs, an error that may contain an amount is null."""
+    """For a user who may not see costs, an error that can contain an amount is null."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -138,7 +138,7 @@ class MessageSerializer(WithErrorSerializer):
 class MessageDetailSerializer(MessageSerializer):
     """A message with its callbacks and events.
 
-    `resend_of` is the message that this message resends. `resent_as` is the resend of this message.
+    If this message is a resend, `resend_of` is the original. `resent_as` is this message's resend.
     """
 
     resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)

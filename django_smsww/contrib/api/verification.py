@@ -86,7 +86,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
     def show(self, row: Message | None, expires_at: datetime | None = None) -> Response:
         """Answer with the time at which the code expires.
 
-        `row` is None for a number in the option `test_numbers`, to which no message is sent.
+        If the number is in the option `test_numbers`, no message is sent, and `row` is None.
         """
         data = VerificationSerializer({"expires_at": row.expires_at if row else expires_at}).data
         return self.answer(data, {row.state} if row else ())

@@ -30,13 +30,13 @@ SWEEP_SECONDS = 50.0
     max_retries=10,
 )
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send those of these messages that are still QUEUED, not leased, and not postponed."""
+    """Send each of these messages if it is still QUEUED, not leased, and not postponed."""
     deliver_block(alias, primary_keys)
 
 
 @shared_task(ignore_result=True)
 def sweep(alias: str = "default") -> None:
-    """Send due messages that no other worker has sent. Schedule this task each minute."""
+    """Send due messages that no other worker has sent. The project runs this task each minute."""
     backend, ends = sms_backends[alias], time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < ends and deliver_due(backend, using=router.db_for_write(Message)):
         pass

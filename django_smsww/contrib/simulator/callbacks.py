@@ -24,7 +24,7 @@ _FORGED = "forged"
 
 @dataclass(frozen=True, slots=True)
 class PlannedCallback:
-    """A callback. It is due ``delay`` times `state_delay` seconds after a change of its message."""
+    """A callback. It is due ``delay * state_delay`` seconds after a change of its message."""
 
     document: Document
     delay: int = 0

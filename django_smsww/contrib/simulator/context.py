@@ -74,7 +74,7 @@ class Context:
     def next_behaviour(self, method: str) -> str:
         """Remove and return the next behaviour that a test has set for this method, or "".
 
-        Three digits name a behaviour: the last digits of a test number, such as "914".
+        The name of a behaviour is the last three digits of a test number, such as "914".
         """
         try:
             return self.armed[method].popleft()
@@ -82,6 +82,6 @@ class Context:
             return ""
 
     def next_fault(self, name: str) -> str:
-        """Remove and return this fault if a test set it for the next connection. Else return ""."""
+        """Remove and return this fault, or return "" if no test set it for the next connection."""
         armed = self.armed.get("CONNECT")
         return self.next_behaviour("CONNECT") if armed and armed[0] == name else ""

@@ -58,7 +58,7 @@ class ControlEndpoints:
         return json_response(self._context.request_log.statement())
 
     def idle(self, request: Request) -> Response:
-        """Return one number: the messages that will still change, plus the unfinished callbacks."""
+        """Return the sum of the messages that will still change and the unfinished callbacks."""
         row = self._context.store.row(
             "SELECT (SELECT count(*) FROM messages WHERE steps != '[]')"
             " + (SELECT count(*) FROM callbacks WHERE completed IS NULL)"
@@ -77,7 +77,7 @@ class ControlEndpoints:
         return json_response({"profiles": self._context.profiles.names()})
 
     def set_account(self, request: Request) -> Response:
-        """Set one or both: {"credit": "5.00" (EUR), "blocklisted": true (sending fails)}."""
+        """Set the credit (EUR), or make sending fail: {"credit": "5.00", "blocklisted": true}."""
         wallet = self._context.wallet
         for name, value in request.fields().items():
             if name not in ("credit", "blocklisted"):
@@ -92,7 +92,7 @@ class ControlEndpoints:
         """Choose how the simulator answers the next requests.
 
         With {"ending": "914", "times": 2, "method": "POST"}, the next two POST requests are
-        answered as if the recipient ended in 914. "GET" does so for requests that read messages.
+        answered as if the recipient ended in 914. "GET" selects the requests that read messages.
         With "CONNECT", the next connections break, and "ending" is one of CONNECTION_FAULTS.
         """
         fields = {"times": 1, "method": "POST", **request.fields()}
@@ -129,7 +129,7 @@ class ControlEndpoints:
         return json_response({"held": held})
 
     def decide(self, request: Request) -> Response:
-        """Set the final state, or PENDING: {"id": "…", "state": "EXPIRED", "callbacks": "late"}."""
+        """Set a final state, or PENDING: {"id": "…", "state": "EXPIRED", "callbacks": "late"}."""
         fields = {"callbacks": "true", **request.fields()}
         if fields.get("state") not in STATES:
             raise platform_error(422, f"state must be one of {', '.join(STATES)}")

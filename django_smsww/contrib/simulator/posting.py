@@ -53,7 +53,7 @@ def build_body(document: Document, profiles: Profiles) -> tuple[str, bytes]:
 
 
 def build_payload(document: Document, profiles: Profiles) -> tuple[Any, Any]:
-    """Return the payload of a callback, and the custom data to return to the client, if any."""
+    """Return the payload and the custom data of a callback. The custom data can be None."""
     message = show(document, profiles)
     custom = document["callback"].get("custom")
     if "custom-not-echoed" in profiles:

@@ -115,9 +115,9 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Answer the next ``times`` requests as for a recipient that ends in ``ending`` ("914").
+        """Answer the next ``times`` requests as if the recipient ended in ``ending`` ("914").
 
-        With the method "CONNECT", break the next connections: ``ending`` is "handshake" or "reset".
+        With the method "CONNECT", the next connections break. ``ending`` is "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -130,7 +130,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set the last state. Post a callback once ("true"), "twice", "late", or never ("lost")."""
+        """Set a lasting state. Post a callback once ("true"), "twice", "late" or never ("lost")."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:
@@ -138,7 +138,7 @@ class SimulatorProcess:
         self._ask("repeat", {"id": message_id, "callbacks": callbacks})
 
     def wait_until_idle(self, seconds: float = 10) -> None:
-        """Wait until all messages and callbacks are finished, or raise TimeoutError."""
+        """Wait until all changes of state and all callbacks are done, or raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while self._ask("idle")["waiting"]:
             if time.monotonic() > deadline:

@@ -78,7 +78,7 @@ class Ledger:
         )
 
     def save(self, document: Document, steps: tuple[str, ...], due: float | None) -> None:
-        """After a change of state, store the message and the time of its next change."""
+        """Store a message after a change of state, with the time of its next change."""
         self._store.execute(
             "UPDATE messages SET document = ?, steps = ?, due = ? WHERE id = ?",
             json.dumps(document),
@@ -100,7 +100,7 @@ class Ledger:
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
     ) -> list[AcceptedMessage]:
-        """Return messages accepted before a time (None: now), by default the newest first."""
+        """Return messages accepted before a time (None: now), newest first by default."""
         order = "ASC" if oldest_first else "DESC"
         return self._select(
             f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",
@@ -114,7 +114,7 @@ class Ledger:
         return self._select("WHERE due <= ? ORDER BY due LIMIT 200", moment)
 
     def resume(self) -> None:
-        """After a restart, continue with the messages that `Lifecycle.rush` has not finished."""
+        """Continue the messages that `Lifecycle.rush` had not finished before the restart."""
         self._store.execute(
             "UPDATE messages SET due = ? WHERE due IS NULL AND steps != '[]'", now()
         )

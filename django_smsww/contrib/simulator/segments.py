@@ -15,7 +15,7 @@ _EXTENSION = "\f^{}\\[~]|€"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The size of a text. ``characters`` is in units: "€" is 2 units in GSM-7, 1 in UCS-2."""
+    """The size of a text. ``characters`` counts units: "€" is 2 units in GSM-7, and 1 in UCS-2."""
 
     encoding: str
     characters: int

@@ -144,7 +144,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report an error, except if the connection was lost or the simulator is stopping."""
+        """Report an error, unless the connection was lost or the simulator is stopping."""
         error = sys.exception()
         gone = isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError, StoreClosed))
         if not gone and not self.stopping.is_set():
@@ -217,7 +217,7 @@ def run(options: Options) -> None:
 
 
 def _wait_for_parent(ended: threading.Event) -> None:
-    """Set the event when standard input closes: then the parent process has ended."""
+    """Wait until the parent process ends, which closes standard input. Then set the event."""
     while os.read(0, 1):
         continue
     ended.set()

@@ -84,7 +84,7 @@ class SMSEndpoints:
     def _ending(self, request: Request, message: NewMessage) -> str:
         """Return the ending that a test has set with `arm`, or the recipient's last three digits.
 
-        If the ending is not in `TEST_NUMBERS`, or after a redirect, return "": deliver the message.
+        Return "" (deliver the message) after a redirect, or if `TEST_NUMBERS` has no such ending.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +121,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record and charge a message (not a dry run). A number that ends with 925 costs a fine."""
+    """Record a message and charge for it, except in a dry run. The ending 925 costs a fine."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -144,5 +144,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine in EUR. If the wallet has less credit than this, the message is refused."""
+    """Return the fine in EUR. A message is refused if the wallet has less credit than its fine."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

@@ -2,7 +2,7 @@
 
 Error codes and texts are from specification 1.2.7. If the specification has no code for an error,
 the code is UNDOCUMENTED. Values are not normalised: a number with spaces is refused, because the
-gateway may refuse it.
+gateway might refuse it.
 """
 
 import re

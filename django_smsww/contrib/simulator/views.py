@@ -58,7 +58,7 @@ def phones(request: HttpRequest) -> HttpResponse:
 
 
 def simulator_url() -> str:
-    """Return the URL of the first alias with a gateway on this machine; "" if there is none."""
+    """Return the first gateway URL in SMSWW that is on this machine, or "" if there is none."""
     for alias in sms_backends:
         try:
             client = getattr(sms_backends[alias], "client", None)

@@ -44,7 +44,7 @@ class SimulatedWallet:
         self._store.execute("UPDATE account SET value = ? WHERE name = ?", stored, name)
 
     def charge(self, amount: Decimal) -> None:
-        """Subtract an amount in EUR from the credit. The credit may become negative."""
+        """Subtract an amount in EUR from the credit. The credit can become negative."""
         self._store.execute(
             "UPDATE account SET value = value - ? WHERE name = 'credit'", to_micro(amount)
         )

@@ -27,15 +27,15 @@ HIGHEST = 100
 
 @task()
 def deliver(alias: str, primary_keys: list[int]) -> None:
-    """Send the messages with these primary keys that are still QUEUED."""
+    """Send the messages that have these primary keys and are still QUEUED."""
     deliver_block(alias, primary_keys)
 
 
 def enqueue(alias: str, primary_keys: Sequence[int]) -> None:
     """Create tasks that send the messages with these primary keys.
 
-    The rows of the messages must be committed already. Each task gets up to 250 messages of the
-    same priority. If the tasks backend supports priorities, the task has this priority.
+    The caller must have committed the rows. Each task gets up to 250 messages of one priority.
+    If the tasks backend supports priorities, the task gets the priority of its messages.
     """
     for priority, block in blocks_of(primary_keys):
         _at(priority).enqueue(alias, block)

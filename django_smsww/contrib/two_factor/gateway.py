@@ -21,7 +21,7 @@ class SMSGateway:
 
     If a code cannot be sent, the user sees the reason. For this, the project needs Django's
     messages framework and the middleware `ThreadLocals` of django-two-factor-auth. If either
-    is missing, `send_sms` raises SMSError instead, which django-two-factor-auth does not catch.
+    is missing, `send_sms` raises SMSError. django-two-factor-auth does not catch this error.
 
     Attributes:
         using: the alias in the SMSWW setting.
@@ -64,7 +64,7 @@ class SMSGateway:
         return render_sms(self.template_name, context)
 
     def explain(self, error: SMSError) -> None:
-        """Show the reason to the user. Without a request or Django's messages, raise the error."""
+        """Show the user the reason. If the request or its messages are missing, raise the error."""
         request = get_current_request()
         if request is None or not hasattr(request, "_messages"):
             raise error

@@ -89,7 +89,7 @@ def _lines(report: Data) -> Iterator[str]:
 
 
 def _all_is_well(aliases: list[Data]) -> str:
-    """Return the last line of a report that found no problem. It counts the messages that wait."""
+    """Return the last line of a report without problems. The line counts the waiting messages."""
     records = [one["records"] for one in aliases if one["records"]]
     names = ("due", "unknown", "unanswered")
     due, unknown, unanswered = (sum(one[name]["count"] for one in records) for name in names)

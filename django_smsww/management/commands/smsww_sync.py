@@ -111,9 +111,9 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias (not with --dry-run). Then, with --adopt, adopt messages if no error came.
+        """Sync the alias, but not with --dry-run. If no error came, --adopt then adopts messages.
 
-        --adopt skips what may be an UNKNOWN message of ours, so the sync settles these first.
+        The sync comes first, because --adopt skips entries that may be our UNKNOWN messages.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
@@ -155,7 +155,7 @@ class Command(BaseCommand):
 
 
 def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
-    """Yield the lines of a report. If there was nothing to do, yield none: cron sends no mail."""
+    """Yield the report's lines. By default, a run without work has none, so cron sends no mail."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
@@ -239,7 +239,7 @@ def _check_adoption(options: dict[str, Any]) -> None:
 
 
 def _moment(value: str | datetime | None) -> datetime | None:
-    """Parse the argument of --after-restore. `call_command()` may also pass a datetime."""
+    """Parse the argument of --after-restore. `call_command()` can also pass a datetime."""
     try:
         moment = parse_datetime(value) if isinstance(value, str) else value
     except ValueError:  # written like a time, such as in a 13th month

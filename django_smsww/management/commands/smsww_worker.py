@@ -80,7 +80,7 @@ class Command(BaseCommand):
         self.counts.clear()
 
     def name_paused(self, paused: set[str]) -> None:
-        """Write which aliases are newly paused or no longer paused, compared with the last call."""
+        """Write for which aliases a pause has begun or ended since the last call."""
         for alias in sorted(paused ^ self.paused):
             says = "paused: smsww_status says why" if alias in paused else "no longer paused"
             self.write(f"{alias} is {says}.")
@@ -93,8 +93,8 @@ class Command(BaseCommand):
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send some due messages of each alias, and return how many were taken from the queue.
 
-        If the connection to the database is lost, return 0. Without `is_service`, raise a
-        CommandError instead. Messages with a running request become UNKNOWN later.
+        If the connection to the database is lost, return 0 if `is_service` is True. Otherwise
+        raise a CommandError. Messages that were being sent become UNKNOWN later.
         """
         try:
             # A long queue of one alias must not delay the messages of the others.
