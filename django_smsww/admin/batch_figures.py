@@ -51,15 +51,15 @@ class Figures:
     def in_words(self, size: int) -> SafeString:
         """Return the progress as HTML: "90 of 100 sent" (100 is `size`), then other counts.
 
-        The other counts are "not delivered", "failed", "unknown", "cancelled", "wait" and "on
-        their way". Counts of zero are left out. A stopped batch also has the mark "stopped".
+        The other counts are "not delivered", "failed", "unknown", "cancelled", "wait" and "being
+        sent". Counts of zero are left out. A stopped batch also has the mark "stopped".
         """
         sent = gettext("%(sent)d of %(size)d sent") % {"sent": self.sent, "size": size}
         said = format_html("{}", sent)
         for tone, text in self._badges():
             said = format_html('{} <span class="smsww-badge smsww-{}">{}</span>', said, tone, text)
         for text in self._marks():
-            said = format_html('{} <span class="smsww-mark">{}</span>', said, text)
+            said = format_html('{} · <span class="smsww-mark">{}</span>', said, text)
         return said
 
     def _badges(self) -> Iterator[tuple[str, str]]:
@@ -76,7 +76,7 @@ class Figures:
         if self.waiting:
             yield ngettext("%d waits", "%d wait", self.waiting) % self.waiting
         if sending := self.states[State.SENDING]:
-            yield ngettext("%d on its way", "%d on their way", sending) % sending
+            yield gettext("%d being sent") % sending
         if self.is_stopped:
             yield gettext("stopped")
 

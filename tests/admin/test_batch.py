@@ -166,7 +166,7 @@ def test_users_who_may_not_resend_a_list_are_not_offered_it(batch, missing_one):
 def test_a_message_under_way_does_not_wait_and_no_stop_reaches_it(browser, batch, make_message):
     lease = {"state": State.SENDING, "lease_until": timezone.now() + timedelta(minutes=5)}
     make_message(batch=BATCH, **lease)
-    assert not missing(browser.get(PAGE), "3 wait<", "1 on its way<")
+    assert not missing(browser.get(PAGE), "3 wait<", "1 being sent<")
     assert not missing(browser.get(STOP), "3 messages wait now")
     Message.objects.filter(state=State.QUEUED).delete()
     assert missing(browser.get(PAGE), "reload.js", STOP) == [STOP]

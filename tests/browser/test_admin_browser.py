@@ -196,6 +196,15 @@ def test_the_statistics_of_another_period_are_shown(driver, live_server, user, p
     assert driver.find_element(By.CSS_SELECTOR, ".smsww-plot details table").is_displayed()
 
 
+def test_a_telephone_shows_the_newest_days_of_a_plot(driver, live_server, user, past):
+    log_in(driver, live_server)
+    driver.set_window_size(390, 900)
+    driver.get(live_server.url + admin_url("message_statistics"))
+    newest = driver.find_elements(By.CSS_SELECTOR, "svg[role=img] .smsww-bar")[-1]
+    assert 0 < newest.rect["x"] < driver.execute_script("return innerWidth")
+    driver.set_window_size(1280, 900)
+
+
 def test_statistics_that_take_long_ask_for_themselves_until_all_days_are_there(
     driver, live_server, user, past, monkeypatch
 ):
