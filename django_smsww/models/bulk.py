@@ -11,13 +11,10 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Field, JSONField, Model
+from django.db.models import JSONField, Model
 from django.db.models.expressions import RawSQL
 
-from .sql import Row, adapted, expression, field_of, table_of, written
-
-# These only read the attribute, because no field of ours has `auto_now`.
-_READERS = {Field.pre_save, DateTimeField.pre_save}
+from .sql import READERS, Row, adapted, expression, field_of, table_of, written
 
 Columns = dict[str, list[Any]]
 """A list of values for each column name. The lists have the order of the rows."""
@@ -71,7 +68,7 @@ def _columns_of(
     for field in model._meta.concrete_fields:
         if field.primary_key:
             continue
-        if type(field).pre_save in _READERS:
+        if type(field).pre_save in READERS:
             column = list(map(itemgetter(field.attname), attributes))
         else:
             column = [field.pre_save(row, add=True) for row in rows]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     BooleanField,
     CharField,
+    DateTimeField,
     Field,
     Model,
     QuerySet,
@@ -32,6 +33,9 @@ from django.db.models.expressions import RawSQL
 from django.db.models.signals import post_init, pre_init
 
 Row = TypeVar("Row", bound=Model)
+
+READERS = {Field.pre_save, DateTimeField.pre_save}
+"""Methods that only read the attribute, because no field of ours has `auto_now`."""
 
 Values = Mapping[str, Any]
 """Values to write, by field name. A value is a plain Python value or a `RawSQL` expression."""
@@ -163,8 +167,11 @@ def update_and_insert(
 def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | None:
     """Insert the row with these changes if `where` is true; return the stored row, or None."""
     model, connection = type(row), connections[using]
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    values = {field.name: field.pre_save(row, add=True) for field in fields} | dict(changes)
+    attributes = vars(row)
+    values = {
+        field.name: attributes[field.attname] if is_read else field.pre_save(row, add=True)
+        for field, is_read in _inserted(model)
+    } | dict(changes)
     given = {name: value for name, value in values.items() if value is not None}
     columns, marks, params = written(model, given, connection)
     nowhere = " FROM DUAL" if connection.vendor == "mysql" else ""
@@ -180,6 +187,13 @@ def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | No
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return _read(model, cursor.lastrowid, using) if cursor.rowcount else None
+
+
+@cache
+def _inserted(model: type[Model]) -> list[tuple[Field[Any, Any], bool]]:
+    """Return each field of an INSERT, and whether its `pre_save()` only reads the attribute."""
+    fields: Any = [field for field in model._meta.concrete_fields if not field.primary_key]
+    return [(field, type(field).pre_save in READERS) for field in fields]
 
 
 def update_one(row: Row, changes: str, where: str, params: Sequence[Any], using: str) -> Row | None:
@@ -268,7 +282,7 @@ def _loaded(model: type[Row], values: Values, using: str) -> Row:
 def _saved(row: Row, values: Values, using: str) -> Row:
     """Set these stored values on the instance, and mark the instance as saved."""
     for name, value in values.items():
-        setattr(row, _column(type(row), name, using)[0].attname, value)
+        setattr(row, field_of(type(row), name).attname, value)
     row._state.adding, row._state.db = False, using
     return row
 
@@ -323,10 +337,28 @@ def field_of(model: type[Model], name: str) -> Field[Any, Any]:
     return cast("Field[Any, Any]", field)
 
 
+class _Column(NamedTuple):
+    field: Field[Any, Any]
+    name: str
+    """The quoted name."""
+    kind: type
+    """The type of the values that need no conversion."""
+    literals: Mapping[Any, str]
+    """The SQL of frequent values of this type. As parameters, each costs the driver 2 µs."""
+
+
 @cache
-def _column(model: type[Model], name: str, using: str) -> tuple[Field[Any, Any], str]:
-    field = field_of(model, name)
-    return field, connections[using].ops.quote_name(str(field.column))
+def _columns(model: type[Model], using: str) -> dict[str, _Column]:
+    quote, found = connections[using].ops.quote_name, {}
+    for field in model._meta.concrete_fields:
+        kind: type = int
+        literals: dict[Any, str] = {0: "0", 1: "1"}
+        if isinstance(field, BooleanField):
+            kind, literals = bool, {False: "FALSE", True: "TRUE"}
+        elif isinstance(field, _TEXTS):
+            kind, literals = str, {each: f"'{each}'" for each in ("", *dict(field.flatchoices))}
+        found[field.name] = _Column(field, quote(str(field.column)), kind, literals)
+    return found
 
 
 _TEXTS = (CharField, TextField)
@@ -348,32 +380,24 @@ def written(
     model: type[Model], values: Values, connection: BaseDatabaseWrapper
 ) -> tuple[list[str], list[str], list[Any]]:
     """Return the quoted columns, the SQL of each value, and the parameters of this SQL."""
+    known = _columns(model, connection.alias)
     columns: list[str] = []
     marks: list[str] = []
     params: list[Any] = []
     for name, value in values.items():
-        field, column = _column(model, name, connection.alias)
+        field, column, kind, literals = known[name]
         columns.append(column)
         if value is None:  # not as a parameter: PostgreSQL would not know the type of an array
             marks.append("NULL")
+        elif isinstance(value, kind) and (literal := literals.get(value)):
+            marks.append(literal)
         elif isinstance(value, RawSQL):
             marks.append(f"({value.sql})")
             params += value.params
         else:
-            param = adapted(field, value, connection)
-            if type(param) in _LITERALS and param in _LITERALS[type(param)]:
-                marks.append(_LITERALS[type(param)][param])
-            else:
-                marks.append("%s")
-                params.append(param)
+            marks.append("%s")
+            params.append(value if type(value) is kind else adapted(field, value, connection))
     return columns, marks, params
-
-
-_LITERALS: dict[type, dict[Any, str]] = {
-    bool: {False: "FALSE", True: "TRUE"},
-    str: {"": "''"},
-}
-"""The SQL of frequent values. As parameters, these values would cost the driver 2 µs each."""
 
 
 _KINDS = {

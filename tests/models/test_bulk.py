@@ -13,6 +13,7 @@ from django.utils.safestring import mark_safe
 
 from django_smsww.models import Message
 from django_smsww.models.bulk import insert_many
+from django_smsww.models.sql import expression, insert_one
 from django_smsww.states import State
 
 pytestmark = pytest.mark.django_db
@@ -104,8 +105,18 @@ def stored(references):
         return cursor.fetchall()
 
 
+def together(rows):
+    insert_many(Message, rows, "reference", "default")
+    return rows
+
+
+def one_by_one(rows):
+    return [insert_one(row, {}, expression("1 = 1"), "default") for row in rows]
+
+
 @pytest.mark.parametrize("is_aware", [True, False])
-def test_each_column_is_as_bulk_create_stores_it(settings, make_message, is_aware):
+@pytest.mark.parametrize("insert", [together, one_by_one])
+def test_each_column_is_as_bulk_create_stores_it(settings, make_message, insert, is_aware):
     settings.USE_TZ = is_aware
     later = moment(random.Random(0), is_aware)
     times = dict.fromkeys(("created_at", "updated_at", "next_attempt_at", "expires_at"), later)
@@ -115,7 +126,7 @@ def test_each_column_is_as_bulk_create_stores_it(settings, make_message, is_awar
         columns = random_rows(random.Random(seed), users, firsts, is_aware)
         references = [each["reference"] for each in columns]
         ours, theirs = ([Message(**each) for each in columns] for _ in range(2))
-        insert_many(Message, ours, "reference", "default")
+        ours = insert(ours)
         found = stored(references)
         assert [Message.objects.get(pk=row.pk).reference for row in ours] == references
         assert not any(row._state.adding for row in ours)

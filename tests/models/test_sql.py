@@ -11,7 +11,15 @@ from django.db.models.signals import pre_init
 from django.test.utils import CaptureQueriesContext
 
 from django_smsww.models import Message, sql
-from django_smsww.models.sql import adapted, expression, field_of, update_and_read, update_each
+from django_smsww.models.sql import (
+    adapted,
+    expression,
+    field_of,
+    update_and_read,
+    update_each,
+    written,
+)
+from django_smsww.states import State
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +72,16 @@ def test_values_reach_the_driver_as_their_fields_write_them():
         (field_of(Message, name), each) for name in values for each in values[name]
     ):
         assert adapted(field, value, connection) == field.get_db_prep_save(value, connection)
+
+
+def test_constants_of_the_model_and_frequent_values_are_no_parameters():
+    values = {"state": State.QUEUED, "origin": "here", "tag": "", "dry_run": True, "priority": 0}
+    assert written(Message, values, connection)[1:] == (
+        ["'QUEUED'", "'here'", "''", "TRUE", "0"],
+        [],
+    )
+    others = {"state": "'", "tag": "QUEUED", "priority": 2}
+    assert written(Message, others, connection)[1:] == (["%s"] * 3, ["'", "QUEUED", 2])
 
 
 def test_an_expression_makes_no_field_of_its_own():
