@@ -96,7 +96,7 @@ class BaseSMSBackend:
         **unknown: Any,
     ) -> None:
         refuse_unknown(unknown, type(self), alias=alias)
-        check_options(locals(), POLICY, alias=alias)
+        check_options(locals(), POLICY, _DEFAULTS, alias=alias)
         if max_per_country is not None:
             require_phonenumbers("max_per_country", alias=alias)
         self.alias, self.environment = alias or "", environment
@@ -281,6 +281,9 @@ class BaseSMSBackend:
         if sms.fail_on_multiple_messages is None:
             return self.fail_on_multiple_messages
         return sms.fail_on_multiple_messages
+
+
+_DEFAULTS: Any = BaseSMSBackend.__init__.__kwdefaults__
 
 
 def stopped_by(error: SMSError | None, body: str) -> set[str | None]:

@@ -1,3 +1,4 @@
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ class SMSBackend(BaseSMSBackend):
     ) -> None:
         if not token or not isinstance(token, str):
             raise InvalidSMSBackend("OPTIONS must define 'token'.", alias=alias)
-        check_options(locals(), _RULES, alias=alias)
+        check_options(locals(), _RULES, _DEFAULTS, alias=alias)
         environment = environment or environment_of(callback_url)
         super().__init__(alias=alias, environment=environment, **options)
         self.route = route
@@ -100,6 +101,9 @@ class SMSBackend(BaseSMSBackend):
         }
 
 
+_DEFAULTS: Any = SMSBackend.__init__.__kwdefaults__
+
+
 def _checked_host(host: str, alias: str | None) -> str:
     try:
         url = messages_url(host)
@@ -126,9 +130,10 @@ def _is_token(value: str) -> bool:
         return False
 
 
-def _is_callback_url(value: object) -> bool:
+@lru_cache(maxsize=256)
+def _is_callback_url(value: str) -> bool:
     """Whether this is a valid callback URL, which must not contain a user name or a password."""
-    if not isinstance(value, str) or not value.isascii() or " " in value:
+    if not value.isascii() or " " in value:
         return False
     try:
         parts = urlsplit(value)
@@ -159,7 +164,7 @@ _RULES: dict[str, Rule] = {
     "token": (_is_token, "an access token, without spaces"),
     "route": (lambda value: value in (*ROUTES, "auto"), "'WW', 'IT', 'ES' or 'auto'"),
     "callback_url": (
-        lambda value: value == "" or _is_callback_url(value),
+        lambda value: value == "" or (is_text(value) and _is_callback_url(value)),
         "a URL such as 'https://example.com/sms/callback/', without user name and password",
     ),
     "callback_method": (lambda value: value in ("JSON", "POST"), "'JSON' or 'POST'"),

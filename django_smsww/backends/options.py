@@ -108,11 +108,19 @@ POLICY: dict[str, Rule] = {
 
 
 def check_options(
-    options: Mapping[str, Any], rules: Mapping[str, Rule], *, alias: str | None
+    options: Mapping[str, Any],
+    rules: Mapping[str, Rule],
+    defaults: Mapping[str, Any],
+    *,
+    alias: str | None,
 ) -> None:
-    """Raise InvalidSMSBackend for the first invalid option. The error hides the option's value."""
+    """Raise InvalidSMSBackend for the first invalid option. The error hides the option's value.
+
+    An option that has its default is valid. It is not checked, because each `send_sms` builds a
+    backend.
+    """
     for name, (accepts, wanted) in rules.items():
-        if not accepts(options[name]):
+        if options[name] is not defaults[name] and not accepts(options[name]):
             raise InvalidSMSBackend(f"OPTIONS[{name!r}] must be {wanted}.", alias=alias)
 
 

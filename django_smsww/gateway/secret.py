@@ -24,8 +24,8 @@ class Secret(str):
 
 def masked(value: Any, name: object = "") -> Any:
     """Copy an entry of SMSWW. Texts with keys such as "token" or "api_key" become a Secret."""
+    if isinstance(value, str):
+        return Secret(value) if isinstance(name, str) and _NAMES.search(name) else value
     if isinstance(value, Mapping):
         return {inner: masked(content, inner) for inner, content in value.items()}
-    if isinstance(value, str) and isinstance(name, str) and _NAMES.search(name):
-        return Secret(value)
     return value

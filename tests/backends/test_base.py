@@ -9,7 +9,10 @@ from datetime import timedelta
 import pytest
 
 from django_smsww import SMS, SendResult
+from django_smsww.backends import openapi
 from django_smsww.backends.base import BaseSMSBackend, environment_of
+from django_smsww.backends.openapi import SMSBackend
+from django_smsww.backends.options import POLICY
 from django_smsww.clock import elapsed
 from django_smsww.exceptions import InvalidSMSBackend, SMSOutcomeUnknown, SMSRefused, SMSUnavailable
 
@@ -73,6 +76,23 @@ def test_option_that_cannot_be_used_is_refused(options, text):
         FakeBackend(alias="alerts", **options)
     assert str(caught.value).startswith("SMSWW['alerts']: ")
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("backend", "rules"), [(BaseSMSBackend, POLICY), (SMSBackend, openapi._RULES)]
+)
+def test_a_default_is_valid_and_is_not_checked_each_time(monkeypatch, backend, rules):
+    for name in {*rules} - {"token"}:  # which has no valid default
+        assert rules[name][0](backend.__init__.__kwdefaults__[name])
+        monkeypatch.setitem(rules, name, (None, ""))
+    backend(**{"token": "t"} if "token" in rules else {})
+
+
+def test_options_are_checked_although_a_tool_wraps_the_backend(monkeypatch):
+    init = BaseSMSBackend.__init__
+    monkeypatch.setattr(BaseSMSBackend, "__init__", lambda self, **options: init(self, **options))
+    with pytest.raises(InvalidSMSBackend):
+        BaseSMSBackend(concurrency=0)
 
 
 @pytest.mark.parametrize("value", [90, timedelta(seconds=90)])

@@ -29,10 +29,12 @@ def test_message_goes_out_and_its_result_comes_back():
     assert body["callback"]["custom"]["_smsww"]["reference"] == str(HELLO.reference)
 
 
-def test_a_second_backend_reads_no_url_anew(monkeypatch):
+def test_a_second_backend_reads_neither_urls_nor_the_environment_anew(monkeypatch):
     backend(host="https://once.example", callback_url=CALLBACK)
     monkeypatch.setattr("django_smsww.gateway.host.urlsplit", None)
     monkeypatch.setattr("django_smsww.backends.base.urlsplit", None)
+    monkeypatch.setattr("django_smsww.backends.openapi.urlsplit", None)
+    monkeypatch.setattr("django_smsww.gateway.network.proxies_for", None)
     backend(host="https://once.example", callback_url=CALLBACK)
 
 

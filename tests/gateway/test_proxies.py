@@ -9,6 +9,7 @@ from django.core.checks import run_checks
 
 from django_smsww import checks, send_sms
 from django_smsww.exceptions import InvalidSMSBackend
+from django_smsww.gateway.network import check_network
 
 from ..support.raw_client import IMPATIENT, TOKEN, exchange, failure
 from ..support.raw_server import (
@@ -112,6 +113,7 @@ def test_a_gateway_on_this_machine_is_reached_without_a_proxy(monkeypatch, name)
 @pytest.fixture
 def production(settings):
     """Configure the gateway's production host; nothing of it is reached."""
+    check_network.cache_clear()
     settings.SMSWW = {"default": {"OPTIONS": {"token": TOKEN, "host": "production"}}}
 
 
