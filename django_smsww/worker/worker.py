@@ -7,7 +7,7 @@ not use the database. A slow request does not delay other messages.
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -96,8 +96,7 @@ class Worker:
         A deployment with a copy of the database has another environment, so it never sends these
         rows.
         """
-        rows: MessageQuerySet = Message.objects.using(self.using)
-        return rows.of(self.backend.alias, self.backend.environment)
+        return _rows_of(self.backend.alias, self.backend.environment, self.using).all()
 
     def __enter__(self) -> Self:
         self._refuse_transactions()
@@ -364,6 +363,15 @@ class Worker:
         self.unfinished.difference_update(self._leased)
         self._leased.clear()
         self._probe.give_back()
+
+
+@lru_cache(maxsize=256)
+def _rows_of(alias: str, environment: str, using: str) -> MessageQuerySet:
+    """Return the rows of an alias. Workers share this QuerySet, so each takes a copy of it.
+
+    Each `send_sms` that sends at once needs a worker, and the ORM builds two filters in 0.1 ms.
+    """
+    return Message.objects.using(using).of(alias, environment)
 
 
 def can_send_alone(backend: BaseSMSBackend) -> bool:

@@ -40,6 +40,7 @@ from django_smsww.worker.queue import deliver, deliver_due
 from django_smsww.worker.worker import Worker
 
 from ..conftest import NUMBER, raises
+from ..support.backends import ScriptedBackend
 
 NUMBERS = [f"+39333{n:07}" for n in range(400)]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +70,19 @@ def wait_until(condition):
 
 def states():
     return Counter(Message.objects.values_list("state", flat=True))
+
+
+def test_workers_of_an_alias_share_a_query_and_no_rows(make_message, monkeypatch):
+    def rows_of(alias, environment="staging"):
+        backend = ScriptedBackend(alias=alias, environment=environment)
+        return Worker(backend, "default", inline=True).rows
+
+    assert (list(rows_of("one")), list(rows_of("one", "")), list(rows_of("two"))) == ([], [], [])
+    mine = make_message(alias="one", environment="staging")
+    make_message(alias="two")
+    monkeypatch.setattr(MessageQuerySet, "of", None)
+    found = list(rows_of("one")), list(rows_of("one", "")), list(rows_of("two"))
+    assert found == ([mine], [], [])
 
 
 # No barrier
