@@ -83,7 +83,8 @@ def _retry_note(count: int, at: datetime) -> SafeString | str:
 def resend_notes(rows: MessageQuerySet, site: str) -> Iterator[SafeString | str]:
     """Yield sentences with links to related batches. The function makes two SQL queries.
 
-    A related batch contains resends of messages in `rows`, or the originals of resends in `rows`.
+    A batch is related if it contains a resend of one of these messages, or if one of these
+    messages is a resend of a message in that batch.
     """
     for relation, text in (("resent_as", RESENT), ("resend_of", RESENDS)):
         found = _batches(rows, f"{relation}__batch")

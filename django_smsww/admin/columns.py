@@ -218,7 +218,7 @@ class MessageColumns:
 
     @admin.display(description=_("user"))
     def sent_by(self, message: Message) -> str:
-        """Return the user, "program" (code of this site) or "elsewhere" (another program)."""
+        """Return the user's name, "program" if our code sent it, or "elsewhere" if others did."""
         return self.origin_fact(message) or str(message.created_by or _("program"))
 
     @admin.display(description=_("origin"))

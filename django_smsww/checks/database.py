@@ -94,8 +94,8 @@ def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 def _character_sets(using: str) -> dict[str, str]:
     """Return the character sets of the message table and of the connection (MariaDB and MySQL).
 
-    If the table does not exist yet, its value is the character set of the database. With other
-    databases, return an empty dict.
+    If the table does not exist yet, return the character set of the database instead of the
+    table's. With other databases, return an empty dict.
     """
     connection = connections[using]
     if connection.vendor != "mysql":

@@ -134,7 +134,8 @@ class Client:
     def _marked(self, result: SendResult, sms: SMS, status: int) -> SendResult:
         """Add an error or a warning to the result of a message that is marked as `blocklisted`.
 
-        Only the production host imposes fines, so return the result of another host unchanged. A
+        Only the production host imposes fines. So if the result comes from another host, return it
+        unchanged. A
         dry run, or a result without provider id, gets an error. Any other result gets a warning,
         and the package then holds back other messages with the same text.
         """
@@ -177,7 +178,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """Return a result with the error if it reports forbidden content. Otherwise raise the error."""
+    """Raise the error. But if it reports forbidden content, return a result that contains it."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.

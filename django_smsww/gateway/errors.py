@@ -97,8 +97,8 @@ def error_of(
 ) -> SMSError:
     """Return an exception for an unsuccessful response. The exception hides `private` texts.
 
-    If the response does not show whether the host has carried out the request, the class of the
-    exception is `unsure`. Look-ups pass SMSUnavailable as `unsure`.
+    If the response does not show whether the host has carried out the request, return an
+    exception of the class in `unsure`. Look-ups pass SMSUnavailable.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)

@@ -149,7 +149,7 @@ def _check_framing(version: int, status: int, headers: Message) -> None:
     """Raise UnprovenAnswerError if it is doubtful where the body ends (RFC 9112, section 6.3).
 
     A response with both Content-Length and Transfer-Encoding is refused. A chunked response in
-    HTTP/1.0 is also refused. A proxy could find another end of such a response than we do.
+    HTTP/1.0 is also refused. A proxy and we could disagree where such a response ends.
     """
     lengths = {value.strip() for value in headers.get_all("Content-Length", ())}
     codings = [value.lower() for value in headers.get_all("Transfer-Encoding", ())]

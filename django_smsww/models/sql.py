@@ -86,7 +86,8 @@ def update_each(
     """Run an UPDATE with each list of parameters, and return the number of changed rows.
 
     Args:
-        rows: lists of parameters: those of `changes` (the SQL after SET), then those of `where`.
+        rows: one list of parameters for each UPDATE. A list has the parameters of `changes`
+            (the SQL after SET), followed by the parameters of `where`.
     """
     connection, table = connections[using], table_of(model, using)
     with connection.cursor() as cursor:

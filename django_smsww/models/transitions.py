@@ -225,7 +225,7 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
 
 
 def _is_movable(named: Values, target: State, provider_id: str) -> RawSQL:
-    """Return the SQL condition that a callback may change the row to this state.
+    """Return the SQL condition under which a callback can change the row to this state.
 
     `MessageQuerySet.accept` also checks if another row has the provider id. PostgreSQL would need
     a long time to plan this check. So here, the unique constraint raises an error instead.

@@ -1,9 +1,10 @@
 """Read the provider's list of messages, and store the messages that other programs sent.
 
 A message of this project must not be stored twice, because it would be counted twice. So entries
-with a reference of any deployment are skipped. Entries that may belong to one of our rows without a
-provider id are skipped, too. If a message from the list later proves to be ours, the row that this
-module stored is deleted: see Note [Ids that come home] in `models/queryset.py`.
+with the reference of a message of this project are skipped, whichever deployment sent it. An entry
+is also skipped if it may belong to a row that has no provider id yet. If a message from the
+list later proves to be ours, the row that this module stored is deleted: see Note [Ids that come
+home] in `models/queryset.py`.
 """
 
 import sys

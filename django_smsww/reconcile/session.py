@@ -133,12 +133,13 @@ class Session:
     def _recent(self) -> MessageQuerySet:
         return self.rows.filter(claimed_at__gt=self.now - FORGET)
 
-    def _due(self, always: timedelta) -> Q:
+    def _due(self, first: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        A row younger than `always` is due in each sync. Later, it is due once at each of `_AGES`.
+        Until a row has the age `first`, it is due in each sync. Later, it is due once at each of
+        `_AGES`.
         """
-        due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + always)
+        due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + first)
         for age in _AGES:
             due |= Q(claimed_at__lte=self.now - age, checked_at__lt=F("claimed_at") + age)
         return due

@@ -1,4 +1,5 @@
-"""Check rows before they are sent, and fail, cancel or postpone the rows that must not be sent now.
+"""Check rows before they are sent. If a row must not be sent now, make it FAILED or CANCELLED, or
+postpone it.
 
 A worker makes this check before each block of rows, and reads the suspensions again each time. So
 every worker obeys a new suspension from its next block on.

@@ -1,8 +1,9 @@
 """The rate limit of an account: the requests of all processes and hosts begin evenly spaced.
 
 A counter in the database holds the time up to which requests are reserved. To reserve requests, a
-worker adds the time that these requests take at the allowed rate. So no two workers reserve the
-same time. After an HTTP 429, the counter moves to the end of the back-off, so all workers wait.
+worker adds to the counter the time that these requests take at the allowed rate. So no two workers
+reserve the same time. After an HTTP 429, the counter moves to the end of the back-off, so all
+workers wait.
 """
 
 from collections.abc import Sequence

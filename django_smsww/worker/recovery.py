@@ -70,12 +70,12 @@ def resume(alias: str, environment: str, *, scope: str = "alias", using: str) ->
 
 
 def send_soon(rows: MessageQuerySet, now: datetime) -> None:
-    """Make queued rows due now if their last error is SMSUnavailable, but not an HTTP 429."""
+    """Make queued rows due now if their last error is an SMSUnavailable other than HTTP 429."""
     _unsent(rows).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark the queued rows that the gateway refused before the pause ended.
+    """Mark queued rows after the end of a pause, if the gateway had refused them earlier.
 
     If the gateway refuses a marked message again, the cause is the message, not the account.
     """

@@ -125,7 +125,7 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """Write the results again after a conflict: if there are several, each half separately.
+        """Write results again after a conflict: each half separately, if there are several results.
 
         A conflict means that a row's state has changed, or another row has the provider's id. From
         a single result, write only the changes that are still allowed.
@@ -141,7 +141,10 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return `facts_of()` without an id that another row has; {} if there is no error."""
+        """Return the provider's data in the result of a request that failed, else {}.
+
+        If another row has the provider id of the result, leave the id out.
+        """
         if late.error is None:
             return {}
         result = late.result

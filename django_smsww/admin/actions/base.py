@@ -25,7 +25,7 @@ class Result:
         row: the message whose page is shown next; None if the action did nothing.
         text: the sentence that the user reads on the page of `row`.
         problem: a sentence that says why the action failed; "" after a success.
-        log: a message and a text for the admin's history; None for no entry.
+        log: the row and the text of an entry in the admin's history; None for no entry.
         stop: True if the action would fail for the remaining messages, too.
     """
 

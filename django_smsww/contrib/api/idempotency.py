@@ -163,7 +163,7 @@ def _may_have_rows(batch: UUID) -> bool:
 
 
 def _known(sms: SMS, backend: BaseSMSBackend) -> Message | None:
-    """Return the stored message with the same key and `dry_run` as `sms`, or None.
+    """Return the stored message whose `key` and `dry_run` equal those of `sms`, or None.
 
     A dry run and a real message can have the same key. Raise KeyUsed if a stored message with this
     key has another number, text, alias or batch.

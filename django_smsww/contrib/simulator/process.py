@@ -130,7 +130,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set a lasting state. Post a callback once ("true"), "twice", "late" or never ("lost")."""
+        """Set a lasting state. `callbacks` is "true", "twice", "late", or "lost" (post none)."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:

@@ -10,7 +10,7 @@ from .settings import VerificationOptions
 
 @register("sms")
 def check_options(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """E031: report unknown options, and test numbers that are invalid or have no code."""
+    """E031: an option is unknown, or a test number is invalid or has no code."""
     try:
         VerificationOptions.read()
     except ImproperlyConfigured as error:
