@@ -64,7 +64,7 @@ class SMSGateway:
         return render_sms(self.template_name, context)
 
     def explain(self, error: SMSError) -> None:
-        """Show the reason by Django's messages framework. If this is not possible, raise `error`."""
+        """Show the reason by Django's messages framework. If that is impossible, raise `error`."""
         request = get_current_request()
         if request is None or not hasattr(request, "_messages"):
             raise error
