@@ -11,7 +11,7 @@
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
   `updated_at` and `finished_at`, so `end_interrupted()` ends rows too early or late. A Retry-After
-  header with a date becomes a wrong pause. On SQLite, `database_now()` also is the host's clock.
+  header with a date becomes a wrong pause. On SQLite, `database_now()` uses the host's clock too.
 
 If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no
 other module has to read USE_TZ.
@@ -136,7 +136,8 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def window_of(now: datetime, seconds: int) -> tuple[datetime, datetime]:
     """Return the beginning and the end of the time window that contains `now`.
 
-    Each window lasts `seconds`. The first begins at the start of 1970 (UTC). There are no gaps.
+    `seconds` is the length of each window. The first window begins at the start of 1970 (UTC).
+    There are no gaps between the windows.
     """
     since_1970 = int(aware_time(now.replace(microsecond=0)).timestamp())
     begins = datetime.fromtimestamp(since_1970 - since_1970 % seconds, UTC)

@@ -193,7 +193,7 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Whether `number` belongs to its region. A foreign number without its "+" does not."""
+    """Whether `number` belongs to its region. Return False for a foreign number without "+"."""
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

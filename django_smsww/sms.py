@@ -17,7 +17,7 @@ RESERVED_CUSTOM_KEY = "_smsww"
 
 @dataclass(frozen=True, slots=True)
 class SMS:
-    """One message to one recipient. Even if an object is passed twice, an alias sends it only once.
+    """One message to one recipient. If you pass an SMS object twice, an alias sends it only once.
 
     If `dry_run` or `fail_on_multiple_messages` is None, or `sender` is "", the backend's default is
     used. Without any sender, the telephone shows the provider's sender ("Openapi").
@@ -68,8 +68,8 @@ class SMSOptions(TypedDict, total=False):
 class SendResult:
     """The provider's record of one message, as read from a response or from a callback.
 
-    A value that the response or the callback lacks is None or "". If `error` is set, the other
-    fields come from the provider's refusal.
+    A field that is missing in the response or in the callback keeps its default. If `error` is set,
+    the other fields come from the provider's refusal.
 
     Attributes:
         provider_id: the provider's id of the message, as a string; "" for a dry run.

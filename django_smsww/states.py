@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class State(TextChoices):
-    """The state of a message. Six states are those of the provider's specification (1.2.7)."""
+    """The state of a message. Six states come from the provider's specification 1.2.7."""
 
     QUEUED = "QUEUED", _("Queued")
     SENDING = "SENDING", _("Sending")
@@ -98,5 +98,5 @@ MOVES: dict[Cause, dict[State, frozenset[State]]] = {
 
 
 def sources(target: State, cause: Cause) -> frozenset[State]:
-    """Return the states from which a message may change to `target` for this cause."""
+    """Return the states from which this cause allows a change to `target`."""
     return MOVES[cause].get(target, frozenset())

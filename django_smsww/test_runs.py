@@ -15,7 +15,7 @@ def is_isolated() -> bool:
     """Whether this process runs tests, and no test is inside `real_sms()`.
 
     A test run lasts from Django's `setup_test_environment()` to `teardown_test_environment()`.
-    Code inside `declared()` is a test run, too. Other signs of a test run are not reliable: some
+    A `with declared()` block is a test run, too. Other signs of a test run are not reliable: some
     projects set `mail.outbox` in development, and parallel test processes have another `sys.argv`.
     """
     if _open["real"]:

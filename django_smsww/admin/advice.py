@@ -285,8 +285,8 @@ def is_paused(message: Message) -> bool:
 def error_in_words(error: str, code: str = "", status: int | None = None) -> str:
     """Return a stored error in words, or "" if `error` is empty.
 
-    `error` is the name of an exception class. `code` and `status` say more: for example, they show
-    for SMSUnavailable whether the gateway answered or could not be reached.
+    `error` is the name of an exception class. `code` and `status` add details. For SMSUnavailable,
+    for example, they show whether the gateway answered or could not be reached.
     """
     if not error:
         return ""
@@ -344,7 +344,7 @@ _OF_STATE: dict[str, Callable[[Message], Promise | str]] = {
 
 
 def _is_of_stopped_batch(message: Message) -> bool:
-    """Whether the message's batch was stopped. Workers cancel its waiting messages."""
+    """Whether the message's batch was stopped. Workers cancel waiting messages of such a batch."""
     if hasattr(message, "in_stop"):  # the list has read it for all its messages
         return bool(message.in_stop)
     if message.batch is None:

@@ -42,9 +42,10 @@ class CappedPaginator(Paginator):
         return self._counted > MOST_LISTED
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page of rows. Read a page in the second half backwards, because this is faster.
+        """Return a page of rows.
 
-        For other pages, and if `is_capped`, read only the keys of the rows before the page.
+        Unless `is_capped`, read a page in the second half backwards, because this is faster. For
+        every other page, read only the keys of the rows before it.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page

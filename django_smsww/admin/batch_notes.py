@@ -44,7 +44,7 @@ def stop_of(batch: UUID, viewer: Viewer) -> dict[str, Any] | None:
 
 
 def waiting_notes(groups: list[dict[str, Any]]) -> Iterator[SafeString | str]:
-    """Yield at most two sentences, which count the messages in a pause and those to be retried."""
+    """Yield up to two sentences: how many messages are paused, and how many will be retried."""
     queued = [each for each in groups if each["state"] == State.QUEUED]
     paused = set(pauses().values_list("alias", "environment")) if queued else set()
     held = [each for each in queued if (each["alias"], each["environment"]) in paused]
@@ -83,8 +83,8 @@ def _retry_note(count: int, at: datetime) -> SafeString | str:
 def resend_notes(rows: MessageQuerySet, site: str) -> Iterator[SafeString | str]:
     """Yield sentences with links to related batches. The function makes two SQL queries.
 
-    A batch is related if it contains a resend of one of these messages, or if one of these
-    messages is a resend of a message in that batch.
+    A batch is related if it contains a resend of a message in `rows`. A batch is also related if
+    a message in `rows` is a resend of one of its messages.
     """
     for relation, text in (("resent_as", RESENT), ("resend_of", RESENDS)):
         found = _batches(rows, f"{relation}__batch")

@@ -74,7 +74,7 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
 
 
 def _is_changing(figures: Figures, groups: list[dict[str, Any]]) -> bool:
-    """Whether messages wait, are being sent, or have no final state soon after the last change."""
+    """Whether messages wait, are being sent, or still have no final state after a recent change."""
     is_recent = timezone.now() - max(each["moved"] for each in groups) < STILL_CHANGES
     return bool(
         figures.count(NOT_SENT_YET) or (is_recent and figures.count((State.NEW, State.PENDING)))
@@ -183,10 +183,11 @@ def count_by(groups: list[dict[str, Any]], *names: str) -> Counter[Any]:
 
 
 def countries_of(rows: QuerySet[Any], groups: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Return (country, count) pairs for `rows`. The list `groups` has the counts of these messages.
+    """Return (country, count) pairs for the messages in `rows`.
 
-    If the gateway gave no country for a message, derive the country from the number. But if more
-    than `MOST_NUMBERS` messages have no country, count these messages as "not known yet".
+    `groups` contains counts of the same messages. If the gateway gave no country for a message,
+    derive the country from the number. But if more than `MOST_NUMBERS` messages have no country,
+    count these messages as "not known yet".
     """
     counts = count_by(groups, "country")
     if 0 < counts[""] <= MOST_NUMBERS:

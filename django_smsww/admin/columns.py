@@ -132,7 +132,7 @@ def excerpt_of(message: Message) -> SafeString:
 
 
 def _when(message: Message, at: datetime) -> SafeString | Promise:
-    """Return the time of the next attempt, "soon" (if this time is past) or "after the pause"."""
+    """Return the time of the next attempt, "soon" for a past time, or "after the pause"."""
     if is_paused(message):
         return _("after the pause")
     return short_start(at) if at > timezone.now() else _("soon")
@@ -218,7 +218,7 @@ class MessageColumns:
 
     @admin.display(description=_("user"))
     def sent_by(self, message: Message) -> str:
-        """Return the user's name, "program" if our code sent it, or "elsewhere" if others did."""
+        """Return "Elsewhere" for messages from outside this project, else the user or "program"."""
         return self.origin_fact(message) or str(message.created_by or _("program"))
 
     @admin.display(description=_("origin"))

@@ -138,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return `time` with a datetime, or `text` with a text. Return numbers and None unchanged."""
+    """Return the value in the cell `time` or `text`. Return numbers and None unchanged."""
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time

@@ -32,7 +32,7 @@ LONGEST_TEXT_SEARCH = timedelta(days=31)
 
 
 class ChoiceFilter(SimpleListFilter):
-    """A filter with fixed choices. Another value raises IncorrectLookupParameters."""
+    """A filter with fixed choices. Any other value raises IncorrectLookupParameters."""
 
     offered: tuple[tuple[str, str | Promise], ...] = ()
 

@@ -52,7 +52,7 @@ def phone_number(number: str) -> SafeString:
 
 
 def recipient_of(message: Message, *, is_shown: bool) -> SafeString | str:
-    """Return the recipient and any `redirected_to`, as HTML. Without `is_shown`, mask both."""
+    """Return the recipient and any `redirected_to`, as HTML. Mask both if `is_shown` is False."""
     number = phone_number(message.recipient) if is_shown else HIDDEN
     if not message.redirected_to:
         return number

@@ -104,7 +104,7 @@ def last_digits(typed: str) -> str:
 
 
 def begins_with(number: str, column: str = "recipient") -> Q:
-    """Return the condition that a column begins with a number.
+    """Return the condition for rows in which a column begins with a number.
 
     The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
     operator class on PostgreSQL. If `number` begins with "+", each bound of the range
@@ -118,7 +118,7 @@ def begins_with(number: str, column: str = "recipient") -> Q:
 
 
 def reference_begins(typed: str, rows: QuerySet[Any], fewest: int = 4) -> Q | None:
-    """Return the condition that a reference begins with the typed characters.
+    """Return the condition for rows whose reference begins with the typed characters.
 
     Return None if the input has fewer than `fewest` digits, or is not hexadecimal.
     """
@@ -147,8 +147,8 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
     """Find the rows that match `like`, which is `others | begins_with(number)`.
 
-    If very many rows match, as for "+39", it is faster to read the table from its newest row than
-    to use the index. To avoid the index, the condition then has Substr(), not `begins_with()`.
+    If very many rows match, as for "+39", reading the table from its newest row is faster than
+    using the index. To avoid the index, the condition then has Substr(), not `begins_with()`.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:

@@ -187,7 +187,8 @@ def banner(request: HttpRequest) -> dict[str, Any]:
     """Return the template context of the banner about paused aliases.
 
     `paused` lists the pauses. `may_pause` is True if the user may begin and end pauses.
-    `has_unread` is True if a callback of the last day was unreadable and the user may see it.
+    `has_unread` is True if the user may see callbacks, and at least one callback of the past 24
+    hours could not be understood.
     """
     rows = _paused_and_unread(timezone.now(), Viewer.of(request))
     paused = [

@@ -164,7 +164,7 @@ def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
 
 
 def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
-    """Return a locmem backend with these options. Ignore options that only `backend` accepts."""
+    """Return a locmem backend with these options, except those that only `backend` accepts."""
     foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
     known = {name: value for name, value in options.items() if name not in foreign}
     return SMSBackend(alias=alias, **known)

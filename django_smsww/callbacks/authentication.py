@@ -59,7 +59,7 @@ class CallbackAuthentication(BaseAuthentication):
 
 
 def _parse(request: Any) -> dict[str, Any]:
-    """Return the whole payload. Do not store it on the request: error reports would show it."""
+    """Return the whole payload. It is not stored on the request: error reports would show it."""
     parser = request.negotiator.select_parser(request, request.parsers)
     if parser is None:
         raise UnsupportedMediaType(request.content_type)

@@ -105,11 +105,11 @@ class CallbackFormParser(CallbackJSONParser):
     def load(self, body: bytes) -> Any:
         """Decode a form, and return the payload. Raise ValueError if this fails.
 
-        The payload is the object in the field `data`. If `data` has no object, but exactly one
-        other field (not `custom`) has one, the payload is the object in that field. In all other
-        cases, the payload consists of all fields. An object in the field `custom` is added to the
-        payload as `custom`. A body that contains JSON is decoded as JSON, even if it was sent as a
-        form.
+        The payload is the object in the field `data`. If `data` has no object, look at the other
+        fields except `custom`: if exactly one of them has an object, this object is the payload.
+        In all other cases, the payload consists of all fields. An object in the field `custom` is
+        added to the payload as `custom`. A body that contains JSON is decoded as JSON, even if it
+        was sent as a form.
         """
         text = body.decode("utf-8-sig")
         if text.lstrip().startswith(("{", "[")):

@@ -68,7 +68,7 @@ def probe(
     """Post a signed test callback to this URL, and return a report. Redirects are not followed.
 
     Args:
-        method: "JSON", or "POST" for a form, as in the option `callback_method`.
+        method: a value of the option `callback_method`: "JSON", or "POST" for a form.
     """
     message = {"id": "", "state": "PROBE"}
     content_type, body = write_body(method, message, custom_stamp(PROBE, environment))

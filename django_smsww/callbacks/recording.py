@@ -79,10 +79,10 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the row that counts this callback, or None for a new row.
+    """Return the primary key of the row that counts this callback, or None if it needs a new row.
 
-    The row of an equal callback counts it. If there is no such row, but MAX_CALLBACKS rows are
-    stored, the newest row counts it.
+    If an equal callback is stored, its row counts this callback. If not, and if MAX_CALLBACKS rows
+    are stored, the newest row counts this callback.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

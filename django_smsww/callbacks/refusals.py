@@ -42,7 +42,7 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts if `at_once`, or if the last write was a minute ago. Log database errors."""
+    """Write the counts at most once a minute, or now if `at_once` is True. Log database errors."""
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))

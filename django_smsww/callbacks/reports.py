@@ -16,9 +16,9 @@ from .signed import SignedCallback
 def apply_result(name: UUID | str, result: SendResult, *, using: str = "default") -> Outcome:
     """Apply another provider's delivery report to its message, and store the report as a callback.
 
-    Call this function in the view that receives your provider's callbacks. First check that the
-    callback comes from the provider. Reports may arrive late, twice and in any order. The stored
-    report has no number, text or custom data.
+    The view that receives your provider's callbacks calls this function. Before the call, the view
+    must check that the callback comes from the provider. Reports may arrive late, twice and in any
+    order. The stored report has no number, text or custom data.
 
     Args:
         name: the reference of the message, or the provider's id of the message.
@@ -28,10 +28,10 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
 
     Returns:
         The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a
-        callback arrives before the provider has answered `send()`, the row has no provider's id
-        yet. Your view should then answer with an error status, so that the provider posts the
-        callback again. To prevent this case, your backend can pass `sms.reference` to the provider
-        in `send(sms)`. Your view then uses the reference as `name`.
+        callback arrives before the provider has answered `send()`, the id of the provider is not
+        in the row yet. Your view should then answer with an error status, so that the provider
+        posts the callback again. To prevent this case, your backend can pass `sms.reference` to
+        the provider in `send(sms)`. Your view then uses the reference as `name`.
 
     Raises:
         ValueError: `result.error` is set.

@@ -110,7 +110,7 @@ def _staging(backend: BaseSMSBackend) -> str:
 
 @register(TAG)
 def check_environment(**kwargs: Any) -> Messages:
-    """W005: warn if an alias has no `environment`. This name labels the rows of a deployment."""
+    """W005: warn if an alias has no `environment`, the name that marks a deployment's rows."""
     return [
         Warning(
             f"SMSWW[{alias!r}]: OPTIONS define neither 'environment' nor 'callback_url', whose "
@@ -182,7 +182,7 @@ def outward_backends() -> Iterator[tuple[str, BaseSMSBackend]]:
 
 
 def _problem(alias: str | None = None) -> InvalidSMSBackend | None:
-    """Return the error in this alias, or None. Without `alias`, check the setting SMSWW."""
+    """Return the error in this alias, or None. If `alias` is None, check the setting SMSWW."""
     try:
         _ = sms_backends.settings if alias is None else sms_backends[alias]
     except InvalidSMSBackend as error:

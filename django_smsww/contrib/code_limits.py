@@ -32,7 +32,7 @@ class Guards:
     Attributes:
         cooldown: seconds between two codes to the same number. 0 means no limit.
         max_per_number, max_per_user: `(count, seconds)`. A number or a user gets at most `count`
-            codes in each period of `seconds`. None means no limit.
+            codes in each period, and `seconds` is the length of a period. None means no limit.
     """
 
     cooldown: int = 60
@@ -43,7 +43,7 @@ class Guards:
     def count(
         self, recipient: str, user: Any, *, backend: BaseSMSBackend, tag: str
     ) -> Iterator[None]:
-        """Count one code for the number and the user. The caller sends it in the `with` block.
+        """Count a code for the number and the user. The caller sends the code in the `with` block.
 
         The code is not counted if an SMSError shows that nothing was sent and no fine was charged.
 

@@ -135,9 +135,8 @@ class Client:
         """Add an error or a warning to the result of a message that is marked as `blocklisted`.
 
         Only the production host imposes fines. So if the result comes from another host, return it
-        unchanged. A
-        dry run, or a result without provider id, gets an error. Any other result gets a warning,
-        and the package then holds back other messages with the same text.
+        unchanged. A dry run, or a result without provider id, gets an error. Any other result gets
+        a warning, and the package then holds back other messages with the same text.
         """
         logger.warning("Message %s was accepted, and is marked as blocklisted", sms.reference)
         if self.url != NAMED_HOSTS["production"]:
@@ -178,7 +177,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """Raise the error. But if it reports forbidden content, return a result that contains it."""
+    """If the error reports forbidden content, return it in a result. Otherwise raise the error."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.

@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"[0-9\s()+.,/-]*")
 def answers_for(payload: Any, reference: UUID | None, recipient: str) -> bool | None:
     """Whether this JSON is about the message that was sent, or None if the JSON does not tell.
 
-    If the JSON has a reference, only the reference counts. If the JSON has none, another recipient
-    means False. The same recipient means None, because one number may get many messages.
+    If the JSON has a reference, only the reference counts. Otherwise, a different recipient means
+    False. The same recipient means None, because one number may get many messages.
     """
     references = _references_in(payload)
     if references:

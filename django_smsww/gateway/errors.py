@@ -98,7 +98,7 @@ def error_of(
     """Return an exception for an unsuccessful response. The exception hides `private` texts.
 
     If the response does not show whether the host has carried out the request, return an
-    exception of the class in `unsure`. Look-ups pass SMSUnavailable.
+    exception of the class `unsure`. `Host.read` passes SMSUnavailable.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
@@ -208,7 +208,7 @@ def _folded(text: str) -> str:
 
 
 def _without_numbers(text: str, private: Iterable[str]) -> str:
-    """Hide telephone numbers, and long runs of digits that a private text also contains."""
+    """Hide telephone numbers, and digits that quote `_RUN` or more digits of a private text."""
     known = {
         digits[n : n + _RUN]
         for digits in map(_digits, private)

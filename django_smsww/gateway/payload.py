@@ -153,7 +153,7 @@ def read_message(payload: Any) -> SendResult:
 def read_custom(payload: Any) -> Mapping[str, Any]:
     """Return the custom data that we sent in `callback.custom`.
 
-    Search the payload, its one or two levels of `data`, and then the `callback` of the message.
+    Search the payload, then up to two nested `data` objects, then the `callback` of the message.
     The first `custom` that is not empty counts.
     """
     for layer in (*_layers(payload), mapping(unwrap_message(payload)).get("callback")):

@@ -35,7 +35,7 @@ def add_no_input(parser: CommandParser, text: str) -> None:
 
 
 def aliases_of(options: dict[str, Any]) -> list[str]:
-    """Return the aliases in --using, by default all. Raise a CommandError for an unknown alias."""
+    """Return the aliases in --using, or all aliases. Raise a CommandError for an unknown alias."""
     aliases: list[str] = options["using"] or list(sms_backends)
     if not aliases:
         text = "The SMSWW setting names no alias: give one with --using."
@@ -60,7 +60,7 @@ def counted(number: int, thing: str = "message") -> str:
 
 
 def agreed(question: str) -> bool:
-    """Ask the person at the terminal, and return whether the answer is "yes"."""
+    """Ask the question at the terminal. Return True if the answer is "yes"."""
     try:
         return input(f"{question} Type 'yes': ").strip().lower() == "yes"
     except EOFError:

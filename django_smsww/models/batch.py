@@ -16,7 +16,7 @@ from .suspension import STOPPED, Suspension
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
-        """Before these messages are stored, add their number to the `size` of their batches."""
+        """Add the number of these messages to the `size` of their batches, before the INSERT."""
         parts = defaultdict[UUID, list[Message]](list)
         for row in rows:
             if row.batch:

@@ -58,7 +58,7 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
 
 
 def as_payload(result: SendResult) -> dict[str, Any]:
-    """Return the provider's record as JSON values, without number, sender, text and custom data."""
+    """Return the provider's record as JSON values, without `error` and without personal data."""
     personal = {"recipient", "sender", "body", "custom", "error", "blocklisted_reason"}
     facts = {
         each.name: getattr(result, each.name)

@@ -37,7 +37,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         """Reserve `amount` ticks (of 0.1 ms) in this window, and return the first tick.
 
         The reservation starts at `now`, or at the end of the last reservation if this end is later.
-        If it would start after `latest`, only return the first tick and reserve nothing.
+        If the reservation would start after `latest`, reserve nothing, but return the first tick.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -95,7 +95,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         Return True if the time was stored.
 
         Args:
-            times: how many runs of the task to add to `Heartbeat.times`.
+            times: the number of runs to add to `Heartbeat.times`.
         """
         now = database_now(self.db)
         row = self.filter(environment=environment, name=name)

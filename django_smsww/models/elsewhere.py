@@ -23,7 +23,7 @@ def add_from_elsewhere(
     """Store entries of the provider's list as messages of other programs. Skip known provider ids.
 
     Args:
-        entries: each entry has a provider id, `created_at`, and its number in E.164.
+        entries: each entry has a provider id, `created_at`, and a recipient in E.164.
         with_content: True stores numbers and texts, too.
     """
     if not entries:

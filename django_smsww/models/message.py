@@ -211,7 +211,7 @@ class Message(Settlement):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the provider accepted the message. An accepted message may remain undelivered."""
+        """Whether the provider accepted the message. This does not mean that it was delivered."""
         return self.state in PROVIDER
 
     @property
@@ -264,7 +264,7 @@ class Message(Settlement):
     # Moves. They change the row and not this instance: read the row again to see its new state.
 
     def accept(self, result: SendResult) -> Outcome:
-        """Store the response in which the provider accepted this message. Return the effect."""
+        """Store the response in which the provider accepted this message. Return the outcome."""
         rows = self._rows()
         outcome = rows.accept(result, Cause.EVIDENCE, otherwise=State.NEW)
         if outcome is not Outcome.MISMATCH:
@@ -284,7 +284,7 @@ class Message(Settlement):
     ) -> bool:
         """Store an error. Make the row UNKNOWN if the message may have been sent, else FAILED.
 
-        With `token`, change the row only if its lease has this token. Return True if it changed.
+        With `token`, only change a row whose lease has this token. Return True if the row changed.
         """
         return self._fail(error, cause, Q(lease_token=token) if token else Q(), changes)
 
@@ -301,8 +301,9 @@ class Message(Settlement):
     def requeue(self, **changes: Any) -> bool:
         """Make a FAILED row QUEUED again, after a second call with the same key.
 
-        Return False if its error does not allow a retry, if it was resent, or if it changed after
-        it was read. `changes` has `expires_at`, `next_attempt_at`, and the text if it was scrubbed.
+        Return False if the error of the row does not allow a retry, if the message was resent, or
+        if the row changed after `self` was read. `changes` has new values of `expires_at` and
+        `next_attempt_at`, and also the text if the row's text was deleted.
         """
         resent = Message.objects.using(self._state.db).filter(resend_of=OuterRef("pk"))
         return self._rows().advance(

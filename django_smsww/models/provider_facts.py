@@ -36,8 +36,8 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: the column in which the statement has the result of `older()`. With None, each
-            expression contains the condition that `older()` returns.
+        is_older: a column of the statement, with the result of `older()`. With None, each
+            expression contains the SQL of `older()` instead.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
@@ -60,7 +60,7 @@ def merge(
 
 
 def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
-    """Return the SQL condition that the provider's data in the row is older than `result`."""
+    """Return SQL that is true if the provider's data in the row is older than `result`."""
     field = field_of(model, "provider_updated_at")
     moment = adapted(field, result.updated_at, connections[using])
     if moment is None:
@@ -110,7 +110,7 @@ class _Merging:
         self.is_older = is_older
 
     def first(self, name: str, value: Any, otherwise: str = "", *params: Any) -> RawSQL:
-        """Return SQL that sets the column if it is empty, or if `otherwise` ("OR …") is true."""
+        """Return SQL that sets the column if it is empty. `otherwise` can add an OR condition."""
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 

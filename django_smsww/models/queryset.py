@@ -97,7 +97,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state=State.QUEUED)
 
     def resendable(self) -> MessageQuerySet:
-        """Return finished messages that can be resent: sent again as new messages.
+        """Return finished messages that can be resent, which means sent again as new messages.
 
         Messages are left out if their text was deleted, if their content was refused, or if they
         were resent already. Dry runs and messages of other programs are also left out.
@@ -191,8 +191,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         The caller needs no lease: the provider's data is true even if another worker has the lease.
 
         Args:
-            otherwise: the state to set if this package does not know the provider's state. With
-                None, the row keeps its state in this case.
+            otherwise: the state to set if this package does not know the provider's state. None
+                leaves the row's state unchanged.
         """
         # A dry run was never sent, even if a callback names it.
         speaks_of_it = self._has_id(result.provider_id) & Q(dry_run=False)
@@ -208,18 +208,18 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider id, or has none and this id is free."""
+        """Return a condition for a row: it has this provider id, or none if this id is free."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that this provider id is free in the row's alias and environment."""
+        """Return a condition for a row: this provider id is free in its alias and environment."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
     def take_over(self, provider_id: str) -> bool:
-        """Delete the row of origin "elsewhere" with this provider id. Return True if there was one.
+        """Delete the "elsewhere" row with this provider id. Return False if there is no such row.
 
         # Note [Ids that come home]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
@@ -358,7 +358,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         )
 
     def unwanted(self, now: datetime) -> Q:
-        """Return the condition that a row has expired or has a number on the do-not-send list."""
+        """Return the condition for rows that expired, or have a number on the do-not-send list."""
         # The same condition, in SQL, is in models/single.py.
         rows, numbers = table_of(self.model, self.db), table_of(Suppression, self.db)
         late = adapted(field_of(self.model, "expires_at"), now, connections[self.db])

@@ -49,10 +49,10 @@ class Settlement(models.Model):
             sent: True makes the message PENDING, and later callbacks can still change the state.
                 False makes it FAILED. Then a resend, or a call with the same key, can send it.
             reason: the person's evidence that the message was sent, or was not sent.
-            grace: the time after the last attempt in which nobody can settle the message.
+            grace: for this time after the last attempt, nobody can settle the message.
 
         Raises:
-            InvalidSMS: `reason` is empty, or `grace` is not over, or `sent` is False and the
+            InvalidSMS: `reason` is empty, `grace` is not over, or `sent` is False although the
                 provider has the message.
         """
         if not reason.strip():
@@ -116,7 +116,7 @@ class Settlement(models.Model):
         return not self._rows().filter(self._unheard()).exists()
 
     def _unheard(self) -> Q:
-        """Return the condition that the message has no provider id, and no stored callback."""
+        """Return the condition for a message without a provider id and without stored callbacks."""
         heard = Callback.objects.using(self._rows().db).filter(
             reference=OuterRef("reference"), source=Callback.Source.CALLBACK
         )

@@ -41,8 +41,8 @@ def insert_sending(row: Message, token: UUID, timeline: str, using: str) -> Mess
     """Insert the SENDING row of a message. Return None if a condition holds the message back.
 
     Args:
-        timeline: the `Counter.scope` of the account's rate limit. After a response with the status
-            429, this counter has the end of the pause. With "", no counter is checked.
+        timeline: the `Counter.scope` of the account's rate limit. A response with the status 429
+            starts a pause, and this counter stores the pause's end. With "", no counter is checked.
     """
     changes = _sending(row, token, using) | {"attempts": 1}
     field = field_of(type(row), "expires_at")
@@ -116,7 +116,7 @@ def _is_in_time(expires_at: RawSQL, using: str) -> RawSQL:
 
 
 def _is_rested(timeline: str, using: str) -> RawSQL:
-    """Return the SQL condition that the account's pause after a response 429 is over."""
+    """Return SQL that is true if the account's pause after a response 429 is over."""
     connection = connections[using]
     window, (clock, now) = connection.ops.quote_name("window"), clock_sql(using)
     if connection.vendor == "postgresql":

@@ -55,8 +55,8 @@ def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row])
     """Update these rows, and return them with their new values, in any order.
 
     Args:
-        updated: a query that finds the same rows after the update. It runs only on databases whose
-            UPDATE cannot return rows.
+        updated: a query for the updated rows. It runs only on databases whose UPDATE cannot return
+            rows.
     """
     if not _returns_updated(rows.db):
         return list(updated) if update(rows, values) else []
@@ -134,10 +134,10 @@ def update_and_insert(
 ) -> tuple[Row, list[Any]] | None:
     """Update the row that `where` finds, and insert a row of another model, in one statement.
 
-    Return the updated row, and the values of the expressions in `old` before the update. If `where`
-    finds no row, insert nothing and return None. The SQL in `changes` and `entry` can use the names
-    in `old`, and `old_id` for the primary key. Only PostgreSQL can run this statement. On another
-    database, the caller needs a transaction with an UPDATE and an `upsert()`.
+    Return the updated row, and the values that the expressions in `old` had before the update. If
+    `where` finds no row, insert nothing and return None. The SQL in `changes` and `entry` can use
+    the names in `old`, and `old_id` for the primary key. Only PostgreSQL can run this statement. On
+    another database, the caller needs a transaction with an UPDATE and an `upsert()`.
 
     Raises:
         IntegrityError: a unique value of the updated row, or of the inserted row, is in use.
@@ -166,7 +166,7 @@ def update_and_insert(
 
 
 def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | None:
-    """Insert the row with these changes if `where` is true; return the stored row, or None."""
+    """Insert the row with the values in `changes` if `where` is true. Return the row, or None."""
     model, connection = type(row), connections[using]
     attributes = vars(row)
     values = {
@@ -227,7 +227,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the SQL condition that this provider id is free in the row's alias and environment."""
+    """Return an SQL condition for a row: this provider id is free in its alias and environment."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608
@@ -412,11 +412,12 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return the parts of a SELECT from which an UPDATE of many rows reads its values.
+    """Return the parts of a SELECT that gives an UPDATE the values for many rows.
 
     Return three lists: columns, parameters and names. Each name, such as "new.p0", replaces one
-    "%s" of the UPDATE. The SELECT has a column of this name with the values for this "%s". Two
-    "%s" with equal values share a column. A value that is equal in all rows is sent only once.
+    "%s" of the UPDATE. The SELECT has a column of this name with the values for this "%s". If the
+    values for two "%s" are equal, both use one column. A value that is equal in all rows is sent
+    only once.
     Return None if the values for a "%s" have no common type in `_KINDS`.
     """
     names: dict[tuple[type, Sequence[Any]], str] = {}

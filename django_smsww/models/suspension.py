@@ -86,10 +86,11 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.over(now).update(until=until, times=times, is_probed=False, **columns)
 
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
-        """Add `count` consecutive messages for which the gateway was unavailable.
+        """Add `count` to the `failures` of the alias, because the gateway was unavailable.
 
-        Pause the alias if it now has `FAILURES` of them. One failure is enough if the alias was
-        paused before and had no success after that. Return True if this call paused the alias.
+        Pause the alias if it now has `FAILURES` or more in a row. One failure is enough if the
+        alias was paused before and had no success after that. Return True if this call paused the
+        alias.
         """
         named = {"alias": alias, "environment": environment, "scope": "alias"}
         row = self.filter(**named)
@@ -104,7 +105,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     # The probe, see Note [One probe] in worker/recovery.py
 
     def over(self, now: datetime) -> SuspensionQuerySet:
-        """Return suspensions whose time is over, with those that a probe is testing now."""
+        """Return suspensions whose time is over, and suspensions that a probe is testing now."""
         return self.filter(models.Q(until__lte=now) | models.Q(is_probed=True))
 
     def win_probe(self, now: datetime) -> bool:

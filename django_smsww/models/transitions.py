@@ -82,7 +82,7 @@ def failed(message: Message, error: SMSError, **changes: Any) -> Move:
 
 
 def postponed(message: Message, error: SMSError, until: datetime) -> Move:
-    """Return the move for a retry at `until`, for a message that was certainly not sent."""
+    """Return the move that retries a message at `until`. The message was certainly not sent."""
     changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
     return Move(message, State.QUEUED, changes=changes, error=error)
 
@@ -200,7 +200,7 @@ class _Update:
 
 
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
-    """Change the state of the row with the column values `named`, and store the callback `entry`.
+    """Change the state of the row that has the values `named`, and store the callback `entry`.
 
     One statement does both, or nothing. Only PostgreSQL can run it. Return False if it did nothing:
     the caller then calls `MessageQuerySet.accept`, as it always does on other databases.

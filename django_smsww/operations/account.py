@@ -19,7 +19,7 @@ Errors = dict[str, SMSError]
 def read_gateway(backend: SMSBackend) -> Data:
     """Return the gateway's information about the token and the account.
 
-    The keys `errors` and `statuses` have the error class and HTTP status of each failed request.
+    `errors` has the error class of each failed request, and `statuses` has the HTTP status.
     """
     errors: Errors = {}
     return {

@@ -40,7 +40,7 @@ class Sums(NamedTuple):
 class Times(NamedTuple):
     """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    `sample` is the number of measured deliveries: about one in five if `thinned` is 5.
+    `sample` deliveries were measured. If `thinned` is 5, they are about 20% of all deliveries.
     """
 
     median: float
@@ -89,7 +89,7 @@ def created_day() -> TruncDate:
 
 
 def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
-    """Group the rows by these columns, without dry runs. Each tuple ends with the `SUMS`."""
+    """Group the rows by these columns, without dry runs. The tuple of a group ends with `SUMS`."""
     # An annotation must not have the name of a column.
     return (
         rows.filter(dry_run=False)
@@ -121,8 +121,8 @@ def sum_up(day: date, using: str, as_of: datetime) -> Day:
 def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]]:
     """Return the groups of existing and of deleted messages, with one SQL statement.
 
-    Between two statements, another process could delete messages. The deleted messages would be
-    counted twice, or not at all.
+    With two statements, another process could delete messages in between. The deleted messages
+    would then be counted twice, or not at all.
     """
     present = grouped(rows.annotate(is_pruned=Value(False)), *KINDS, "is_pruned")
     pruned = DailyTotal.objects.using(rows.db).groups().filter(day=day).order_by()
@@ -131,7 +131,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 
 
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
-    """Return the durations of the deliveries. If there are many, measure only a sample."""
+    """Return the `Times` of the deliveries. Above `SAMPLE` deliveries, measure only a sample."""
     thinned = -(-delivered // SAMPLE)
     rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:

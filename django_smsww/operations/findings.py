@@ -50,7 +50,7 @@ def find(alias: Data, now: datetime, *, min_credit: Decimal) -> list[Finding]:
 
 
 def find_stops(records: Data, now: datetime) -> list[Finding]:
-    """Return the problems that stop sending. `records` is the result of `read_open()`."""
+    """Return the problems that prevent sending. `records` is the result of `read_open()`."""
     return [*_suspended(records, now), *_queue(records, now)]
 
 
@@ -115,8 +115,8 @@ def _silence(records: Data, now: datetime) -> Findings:
 def _refused(records: Data, now: datetime) -> Findings:
     """Report callbacks with an unknown state, and callbacks that the database could not store.
 
-    Callbacks that were refused for other reasons may come from strangers. So this function reports
-    those only while expected callbacks are missing.
+    Callbacks that were refused for other reasons may come from strangers. So these callbacks are
+    reported only if expected callbacks are missing.
     """
     callbacks = records["callbacks"]
     recent = {

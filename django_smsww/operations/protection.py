@@ -57,6 +57,6 @@ def _is_of_foreign_key(error: IntegrityError) -> bool:
 
 
 def protector_in(error: IntegrityError) -> str:
-    """Return the names of the models that prevented a deletion, or "a foreign key"."""
+    """Return the names of the models that prevented a deletion; "a foreign key" if unknown."""
     found = vars(error).get("protected_objects") or vars(error).get("restricted_objects") or ()
     return ", ".join(sorted({each._meta.label for each in found})) or "a foreign key"

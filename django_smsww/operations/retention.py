@@ -1,7 +1,7 @@
 """Scrub (make anonymous) or delete old messages. Scrub or export all messages of one recipient.
 
 Unfinished messages stay unchanged. Messages of other programs always count as finished: they ended
-at `created_at`. A function can be stopped and run again. Two processes can run it at the same time.
+at `created_at`. Each function can be stopped and run again. Two processes can run it in parallel.
 """
 
 from collections import Counter as Counts
@@ -85,8 +85,8 @@ def to_delete(using: str, before: datetime) -> MessageQuerySet:
 
     - A resend, if the original message did not end before this time. Without the row of its
       resend, the original would look as if nobody had resent it.
-    - Messages created less than a day before or after an UNKNOWN message. If such a row were
-      deleted, `smsww_sync` could match the row's list entry to the UNKNOWN message.
+    - Messages created less than a day before or after an UNKNOWN message. If such a message were
+      deleted, `smsww_sync` could match the list entry of the deleted message to the UNKNOWN one.
     - Messages that a foreign key of the project protects.
     """
     over = Q(resend_of=None) | Q(resend_of__finished_at__lt=before)
@@ -111,7 +111,7 @@ def scrub(using: str, before: datetime, *, batch_size: int = BATCH) -> Iterator[
 def delete(
     using: str, before: datetime, *, batch_size: int = BATCH, kept: Counts | None = None
 ) -> Iterator[int]:
-    """Add old messages to the daily totals, and delete them.
+    """Add old messages to the daily totals, then delete the messages.
 
     After each block, yield the number of deleted messages. Messages that a foreign key of the
     project protects are made anonymous, not deleted.
@@ -213,7 +213,7 @@ def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
 
 
 def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
-    """Empty the payloads of old callbacks that were not emptied together with a message.
+    """Empty the payloads of old callbacks that `_forget()` did not change.
 
     These callbacks have no message, or arrived after their message was made anonymous.
     """
@@ -224,7 +224,7 @@ def _scrub_late_callbacks(using: str, before: datetime, size: int) -> None:
 
 
 def _delete_remains(using: str, before: datetime, size: int) -> None:
-    """Delete what is older than `before`: preflights, counters, callbacks and batches.
+    """Delete preflights, counters, callbacks and batches that are older than the time `before`.
 
     Callbacks and batches that have a message are kept.
     """

@@ -39,7 +39,7 @@ def collect(
         using: the alias of the database with the messages.
         offline: make no request.
         probe: test each callback URL with a signed callback that changes nothing.
-        min_credit: report a problem if the wallet has less credit than this, in EUR.
+        min_credit: report a problem if the credit of the wallet is below this amount in EUR.
 
     Raises:
         SMSBackendDoesNotExist: one of the aliases is not in the setting SMSWW.

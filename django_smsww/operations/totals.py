@@ -1,15 +1,15 @@
 """The sums of the messages in a period of days. The sums of past days are cached.
 
 # Note [When a day is summed again]
-It takes seconds to sum the messages of a month, so the sums of past days are cached. To mark a
+It takes seconds to sum the messages of a month, so the sums of past days are cached. Marking a
 day as changed would slow down each send and each callback. So these rules are used instead:
 
-- Today is summed at each call. If today has many messages, it is summed once a minute.
+- Today is summed at each call. If today has many messages, it is summed only once a minute.
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire, after one hour for each day between the end of
-  the summed day and the computation. For example, ten days give ten hours.
+  unfinished messages. So cached sums also expire. Sums that were computed N days after the end of
+  the summed day expire after N hours.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Period:
 
     @property
     def as_of(self) -> datetime | None:
-        """The time at which the oldest figures of past days were computed, or None without figures.
+        """The time at which the oldest figures of past days were computed; None if there are none.
 
         The figures of today are at most a minute old: see Note [When a day is summed again].
         """

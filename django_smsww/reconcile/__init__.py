@@ -3,7 +3,7 @@
 The gateway takes no idempotency key. So if a response was lost, the message must not simply be sent
 again. Instead, a sync searches the provider's list for the message, by our reference. If the list
 shows no references, the search is by number, text, sender and time. To decide that a message never
-arrived, a sync needs two other messages of ours in the list: one was sent earlier, and one later.
+arrived, a sync needs two other messages of ours in the list: an earlier one, and a later one.
 For the first message of an alias, the later one is enough. If the sync cannot decide, the message
 stays UNKNOWN, and its row stores the reason.
 """

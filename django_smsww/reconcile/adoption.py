@@ -73,8 +73,8 @@ def adopt_history(
         since: store no messages older than this time; by default, read the whole list.
         with_content: also store numbers and texts, but not in rows that already exist.
         dry_run: write nothing, and only count.
-        on_page: called after each page, with the report so far and the number of entries on this
-            page that were on no earlier page.
+        on_page: called after each page, with the report so far and the number of entries that no
+            earlier page had.
     """
     report = Adoption(backend.alias, is_dry_run=dry_run)
     if not backend.supports_fetch_page:
@@ -162,7 +162,7 @@ class _Run:
         return False
 
     def _unsettled(self, entries: Sequence[SendResult]) -> list[PossibleSend]:
-        """Return our messages that have a recipient of `entries`, but no provider id."""
+        """Return our messages that have a number from `entries`, but no provider id."""
         rows = Message.objects.using(self.using).sent_here()
         return possible_sends(rivals_of(rows, {entry.recipient for entry in entries}))
 

@@ -1,7 +1,7 @@
-"""Conclusions about UNKNOWN messages from one reading of the provider's list.
+"""Draw conclusions about UNKNOWN messages from one reading of the provider's list.
 
-If the list proves that a message never arrived, its row becomes FAILED, and a FAILED message may be
-sent again. So if the proof is wrong, the recipient may get the message twice.
+If the list proves that a message never arrived, its row becomes FAILED, and a FAILED message can be
+sent again. So if the proof is wrong, the recipient can get the message twice.
 """
 
 from bisect import bisect_left, bisect_right
@@ -128,7 +128,7 @@ class Evidence:
     # Absence
 
     def reason_to_doubt(self, send: PossibleSend) -> Reason | None:
-        """Return why the message may have arrived; None if the message certainly never arrived."""
+        """Return the reason why a message may have arrived; None if it certainly never arrived."""
         if self.is_fresh(send):
             return Reason.TOO_EARLY
         if send.message.reference in self.contested:
@@ -181,7 +181,7 @@ class Evidence:
         return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
-        """Return why the message may have arrived; None if the list proves that it never arrived.
+        """Return the reason why the message may have arrived; None if the list proves its absence.
 
         `before` and `after` are the controls: messages of ours sent before and after this one.
         """
@@ -238,7 +238,7 @@ class Evidence:
         )
 
     def _window(self, send: PossibleSend) -> tuple[datetime, datetime]:
-        """Return the earliest and the latest time of a fitting entry, by the provider's clock."""
+        """Return the earliest and latest time that fit the message, by the provider's clock."""
         offset = self._clock_offset()
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 

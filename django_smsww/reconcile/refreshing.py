@@ -20,7 +20,7 @@ class Refreshed:
 
     Attributes:
         message: the row, with its new state.
-        error: the error if the gateway gave no answer, or None.
+        error: the error that prevented an answer, or None.
         is_missing: True if the gateway has no message with the provider id of the row.
     """
 

@@ -49,7 +49,7 @@ class Adoption:
         listed: list entries that were read, except those older than `since` of `adopt_history()`.
         added: entries that were stored as new rows.
         updated: rows of other programs' messages that were updated from the list.
-        known: entries whose existing row this run did not change.
+        known: entries that already had a row, which this run did not change.
         stamped: skipped entries with a reference of this or another deployment.
         held_back: skipped entries that may belong to a row of ours without a provider id.
         pruned: skipped entries so old that `smsww_prune` may have deleted their messages.
@@ -125,7 +125,7 @@ class SyncReport:
 
     @property
     def has_failed(self) -> bool:
-        """Whether an error of the provider ended the sync or adoption, so that work is left."""
+        """Whether an error of the provider ended the sync or adoption before it was complete."""
         return bool(self.error or (self.adoption and self.adoption.error))
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Sync an alias: read the provider's list, look up single messages, and decide about UNKNOWN rows.
 
-Each change of a row is one conditional UPDATE, so syncs, callbacks and workers may run at the same
+Each change of a row is one conditional UPDATE, so syncs, callbacks and workers can run at the same
 time. No transaction is open during a request to the provider.
 """
 
@@ -43,8 +43,8 @@ def sync(
 ) -> SyncReport:
     """Find out the outcome of an alias's UNKNOWN messages, and refresh its unfinished messages.
 
-    Several syncs can run at once. A sync changes only rows of the backend's environment. An
-    error of the provider is not raised, but ends the sync: see `error` of the report.
+    Several syncs can run in parallel. A sync changes only rows of the backend's environment.
+    An error of the provider is not raised, but ends the sync: see `error` of the report.
 
     Args:
         backend: the backend, or its alias.

@@ -61,7 +61,7 @@ def record(message: Message, result: SendResult, *, is_authority: bool = False) 
 
     Args:
         is_authority: True if the record answers a look-up of this one message; False for a list
-            entry. Only the answer to a look-up may replace a final state by another final state.
+            entry. Only the answer to a look-up can replace a final state by another final state.
     """
     using = message._state.db
     cause = Cause.LOOKUP if is_authority else Cause.EVIDENCE
@@ -85,7 +85,7 @@ class Session:
 
     Attributes:
         restored_to: when the restored backup was made, or None.
-        now: the database's time at the start of the sync. All rows are judged by this time.
+        now: the database's time at the start of the sync, used as the current time for all rows.
         unknown: the UNKNOWN rows that were not found yet, by reference.
         candidates: accepted rows that still lack a final state or a price, by provider id.
         nameless: `claimed_at` of accepted rows without a provider id, by reference.
@@ -136,8 +136,8 @@ class Session:
     def _due(self, first: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        Until a row has the age `first`, it is due in each sync. Later, it is due once at each of
-        `_AGES`.
+        A row is due in each sync until its age reaches `first`. Later, it is due once at each age
+        in `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + first)
         for age in _AGES:

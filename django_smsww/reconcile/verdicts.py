@@ -48,7 +48,7 @@ def _count_searched(session: Session) -> None:
 
 
 def _reason_to_doubt(session: Session, send: PossibleSend) -> Reason | None:
-    """Return why the row stays UNKNOWN; None if the message certainly never arrived."""
+    """Return the reason why the row stays UNKNOWN; None if the message certainly never arrived."""
     message = send.message
     if message.provider_id or message.was_heard_of():
         return Reason.KNOWN
@@ -85,7 +85,7 @@ def _keep_unknown(session: Session, send: PossibleSend, reason: Reason) -> None:
 
 
 def _adopt_matches(session: Session) -> None:
-    """Store the list entry of each pair from `Evidence.matches()` in its UNKNOWN row."""
+    """For each pair from `Evidence.matches()`, store the list entry in the UNKNOWN row."""
     sends = list(session.unknown.values())
     numbers = {send.message.sent_to for send in sends}
     rivals = possible_sends(rivals_of(Message.objects.using(session.using), numbers))

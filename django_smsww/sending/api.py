@@ -70,7 +70,7 @@ def send_sms(
 
     Args:
         recipient: a telephone number, such as "+39 333 123-4567", or an object with `as_e164`.
-            Without the extra `numbers`, only E.164 is valid: "+393331234567".
+            If the package extra `numbers` is not installed, only E.164 is valid: "+393331234567".
         sender: the name that the telephone shows: 3 to 11 letters, digits and spaces. "" means the
             sender of the alias.
         using: the alias in the SMSWW setting.
@@ -150,7 +150,7 @@ def send_mass_sms(
 
 @without_private_frames
 def send_messages(messages: Iterable[SMS], **options: Unpack[BatchOptions]) -> list[Message]:
-    """Send different messages and return their rows, in the same order.
+    """Send different messages and return their rows, in the order of the messages.
 
     The options are those of `iter_send`. No error is raised for a single message, and an invalid
     message gets a FAILED row. Each SMS object is one message: if you pass the object again to
@@ -173,9 +173,9 @@ def iter_send(
     This function reads `messages` in blocks of 250 (1000 for a queue), so memory does not grow with
     the number of messages. New rows are written while earlier rows are being sent.
 
-    If you stop iterating, the running requests are completed. Rows not sent become FAILED
-    ("interrupted"). Up to two blocks may have been read in advance. Messages in these blocks that
-    have no row yet are not sent.
+    If you stop iterating, the running requests are completed. Rows that were not sent become FAILED
+    (`error_code` "interrupted"). Up to two blocks may have been read in advance. If a message in
+    these blocks has no row yet, the message is not sent.
 
     Args:
         using, queue, created_by: as for `send_sms`.
@@ -290,7 +290,7 @@ def _send_one(dispatch: Dispatch, sms: SMS, resend_of: Message | None = None) ->
 
 
 def _copy(template: SMS, recipient: Any) -> SMS:
-    """Return the message to one number of a mass send, with a key for this number."""
+    """Return a copy of the message for one number of a mass send, with a key for this number."""
     key = template.key
     if key:
         digest = hashlib.sha256(f"{key}:{recipient}".encode(errors="replace")).hexdigest()

@@ -1,4 +1,4 @@
-"""Read files of messages, whose first line has the column names, and files of only numbers."""
+"""Read files of messages (the first line has the column names), and files of only numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

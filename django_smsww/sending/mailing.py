@@ -1,7 +1,8 @@
-"""A mailing: many messages from a file or a list. All are checked before the first is sent.
+"""A mailing: messages from a file or a list. All messages are checked before the first is sent.
 
-If a line has no idempotency key, its key is made from its contents. So if you run a stopped mailing
-again, each number still gets its message only once.
+If a line has no idempotency key, its key is made from its contents, and from `--key` or the file
+name. So if you run a stopped mailing again, each number still gets its message only once. Without
+`--key`, a list of numbers has no keys.
 """
 
 import hashlib

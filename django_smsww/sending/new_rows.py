@@ -36,7 +36,7 @@ class _Content(NamedTuple):
     columns: dict[str, Any]
 
     def is_of(self, sms: SMS) -> bool:
-        """Whether `sms` has this content: each field holds the same object (`is`).
+        """Whether each content field of `sms` is the same object (`is`) as in `values`.
 
         Equal objects are not enough: 1 equals True, but `sensitive=1` is not valid.
         """
@@ -70,7 +70,7 @@ class RowMaker:
         self.begin_block()
 
     def begin_block(self) -> None:
-        """Set `now` for the next block of messages, and discard the columns of the last block.
+        """Set `now` for the next block of messages, and discard the columns of the previous block.
 
         The next block needs a new time, and must check the content again: the caller may have
         changed an object in the content, such as the dict `custom`.
@@ -108,7 +108,7 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time from which `smsww_worker` sends rows; now, if nothing else sends them."""
+        """Return the time at which `smsww_worker` can first send rows: now if nothing else does."""
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:

@@ -86,7 +86,7 @@ def resend_many(
 
 
 def _by_alias(rows: MessageQuerySet, created_by: Any) -> list[tuple[Dispatch, list[int]]]:
-    """For each alias, return a Dispatch and the primary keys of the rows of the alias.
+    """Return one pair for each alias: a Dispatch and the primary keys of the rows.
 
     If an alias is unknown, raise an error before the first row is queued.
     """

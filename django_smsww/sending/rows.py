@@ -86,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Insert and return rows of messages. If a stored row has the same key, see `_reuse()`."""
+        """Insert and return a row for each message. If a key is stored already, see `_reuse()`."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)
@@ -118,7 +118,7 @@ class RowWriter(RowMaker):
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return the message's key, and True for a dry run. Dry runs have separate keys."""
+        """Return a pair: the message's key, and True for a dry run. Dry runs have separate keys."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
@@ -136,8 +136,8 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. If
-        `first` is FAILED, try to queue it again; if it was resent, return its newest resend.
+        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. A
+        FAILED `first` is queued again if possible. If it was resent, return its newest resend.
         """
         if not _is_same(first, row):
             return _without_key(row)

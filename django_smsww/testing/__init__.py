@@ -1,9 +1,10 @@
 """Helpers for the tests of a project.
 
 `outbox` is the list of the messages that tests have sent, and `assert_sms_sent` searches it.
-`sms_callback` reports a delivery as the gateway would. `SMSTestMixin` gives a TestCase `smsoutbox`,
-`assertSMSSent` and `sms_callback`. With pytest, use the fixtures `smsoutbox` and `sms_callback`.
-Inside `real_sms()`, messages are really sent. `SMSBackendTestMixin` tests your own backend.
+`sms_callback` reports a delivery as the gateway would. `SMSTestMixin` adds `smsoutbox`,
+`assertSMSSent` and `sms_callback` to a TestCase. With pytest, use the fixtures `smsoutbox` and
+`sms_callback`. Inside `real_sms()`, messages are really sent. `SMSBackendTestMixin` tests your own
+backend.
 """
 
 from importlib import import_module

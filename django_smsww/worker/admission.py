@@ -85,7 +85,7 @@ class Admission:
         return [pk for pk in block if self.probe.row in (None, pk)]
 
     def reserve_quotas(self, block: Sequence[int], lease: Lease) -> None:
-        """Reserve quota for the rows of a block; fail or postpone the rows that exceed a quota."""
+        """Reserve quota for a block. Rows that exceed a quota are postponed or become FAILED."""
         if not has_limits(self.backend):
             return
         now = database_now(self.using)
@@ -93,10 +93,10 @@ class Admission:
             self._stop(message, cap.as_error(now), lease, cap.ends if cap.is_daily else None)
 
     def finish(self, results: Sequence[MessageResult]) -> None:
-        """Update quotas and pauses from the results of these messages.
+        """Update quotas and pauses from these results.
 
-        An expired pause is deleted only if a result shows that the gateway works. If the same error
-        comes again before such a result, the next pause is longer.
+        An expired pause is deleted only if a result shows that the gateway works. If an error
+        pauses the alias again before such a result, the next pause is longer, up to a limit.
         """
         self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
         self.quotas.spend(each.message.pk for each in results)
@@ -163,7 +163,7 @@ class Admission:
         self._stop(message, error, lease, None if is_final else suspension.until or again)
 
     def _run_preflights(self, block: Sequence[int], lease: Lease) -> bool:
-        """Make the missing preflights (dry runs), and fail or postpone rows whose preflight failed.
+        """Make the missing preflights (dry runs). Rows of a failed preflight wait or become FAILED.
 
         Return True if the worker must call `admit()` again before it sends the block.
         """

@@ -1,7 +1,7 @@
 """The next step of a worker: send rows, write results, or wait.
 
 If a worker is killed, its SENDING rows become UNKNOWN. So a worker keeps few rows SENDING: up to
-four for each thread. With only one, a thread would have no work while the worker writes results.
+four for each thread. With one row each, threads would have no work while the worker writes results.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Preflights: free dry runs that test the texts and senders of a mass send before real messages.
+"""Preflights: free dry runs that test the texts and senders of a mass send before they are used.
 
 Forbidden words cost a fine for each message and block the whole account. A dry run costs nothing.
 So before the worker sends a group (all messages of a batch with the same text and sender), it makes

@@ -61,7 +61,7 @@ def deliver_due(
 ) -> int:
     """Send up to `limit` due rows of this backend, and return how many rows were handled.
 
-    Rows with the highest priority are sent first, and among these, the rows that were due first.
+    Rows with the highest priority are sent first. Rows of equal priority are sent by due time.
     Return 0 if the alias is suspended, or must wait long for its rate limit.
 
     Args:

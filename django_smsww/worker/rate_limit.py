@@ -1,9 +1,9 @@
-"""The rate limit of an account: the requests of all processes and hosts begin evenly spaced.
+"""The rate limit of an account: requests of all processes and hosts start at even intervals.
 
 A counter in the database holds the time up to which requests are reserved. To reserve requests, a
-worker adds to the counter the time that these requests take at the allowed rate. So no two workers
-reserve the same time. After an HTTP 429, the counter moves to the end of the back-off, so all
-workers wait.
+worker moves the counter forward by the time that these requests take at the allowed rate. So no two
+workers reserve the same time. After an HTTP 429, the counter moves to the end of the back-off, so
+all workers wait.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The maximum number of seconds of today that yesterday's counter can have reserved."""
+        """The maximum number of seconds after midnight that yesterday's counter can reserve."""
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

@@ -125,9 +125,9 @@ class Results:
         return move_of(sent, self.rows, inline=self.inline, is_probe=is_probe)
 
     def _write_overtaken(self, results: Sequence[MessageResult]) -> None:
-        """Write results again after a conflict: each half separately, if there are several results.
+        """Write results again after a conflict, in two halves if there are several results.
 
-        A conflict means that a row's state has changed, or another row has the provider's id. From
+        A conflict means that a row's state has changed, or another row has the provider's id. For
         a single result, write only the changes that are still allowed.
         """
         if len(results) > 1:
@@ -141,7 +141,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the provider's data in the result of a request that failed, else {}.
+        """Return the provider's data in this result, or {} if the request succeeded.
 
         If another row has the provider id of the result, leave the id out.
         """
@@ -268,7 +268,7 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the gateway's failures after the last result with `proves_service`, newest first."""
+    """Return the `is_unavailable` results after the last `proves_service` result, newest first."""
     failed = []
     for each in reversed(results):
         if each.proves_service:

@@ -71,7 +71,7 @@ class MessageResult:
 class SendingThreads:
     """The threads that send the messages of one worker.
 
-    After forbidden content, the threads send no message with this text. After an error of the
+    After forbidden content, the threads send no message with the same text. After an error of the
     account or an HTTP 429, they send no message at all. `forget_stops()` ends these stops.
     """
 
@@ -93,10 +93,10 @@ class SendingThreads:
     def send(
         self, messages: Sequence[Message], lease: Lease, starts: Sequence[float], *, is_last: bool
     ) -> None:
-        """Pass these messages to the threads, and return before they have sent the messages.
+        """Pass these messages to the threads, and return without waiting for the requests.
 
         If the backend has its own `send_messages()`, or if the worker has only one message left,
-        the calling thread sends instead, and this method returns after the request.
+        the calling thread makes the request itself, and this method returns after the request.
 
         Args:
             starts: the earliest start time of each request, as a value of `elapsed()`.

@@ -318,7 +318,7 @@ class Worker:
     # The end
 
     def release(self) -> int:
-        """Release unsent rows to other workers, and wait for the requests that are under way.
+        """Wait for running requests, and then release the unsent rows to other workers.
 
         Return how many rows were released. After this call, no rows can be added.
         """
@@ -327,7 +327,7 @@ class Worker:
         return self.rows.release(self._lease) if self._lease else 0
 
     def _break_off(self) -> None:
-        """After an error, wait for running requests, and then fail or release the unsent rows."""
+        """On an error, wait for running requests. Then release unsent rows or make them FAILED."""
         with suppress(DatabaseError):  # the rows are free again when their lease runs out
             try:
                 self._finish()

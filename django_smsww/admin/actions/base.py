@@ -78,7 +78,7 @@ class Action:
     def why_refused(self, message: Message, user: Any) -> Text:
         """Return why the message's own page does not offer the action; "" if it offers the action.
 
-        Unlike `why_not()`, this method may make checks that need several queries.
+        Unlike `why_not()`, this method can make several database queries for its checks.
         """
         return self.why_not(message)
 
@@ -109,7 +109,7 @@ def size_of(rows: MessageQuerySet, *, with_cost: bool) -> dict[str, Any]:
 
 
 def size_context(found: Estimate, *, with_cost: bool) -> dict[str, Any]:
-    """Return the template context of message/size.html. Without `with_cost`, the cost is empty."""
+    """Return the template context of message/size.html. If not `with_cost`, the cost is empty."""
     is_priced = with_cost and found.unpriced < found.messages
     return {
         "found": found,

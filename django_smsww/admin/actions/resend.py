@@ -50,7 +50,7 @@ class Resend(Action):
         return self.why_not(message)
 
     def form(self, rows: list[Message], data: Any = None, *, many: bool) -> forms.Form:
-        """Return the form. If delivered messages can be resent, the form has a checkbox "again"."""
+        """Return the form, with a checkbox "again" if a message to resend was already delivered."""
         form = super().form(rows, data, many=many)
         delivered = sum(row.state == State.DELIVERED for row in rows if not self.why_not(row))
         if delivered:
@@ -58,7 +58,7 @@ class Resend(Action):
         return form
 
     def do(self, message: Message, user: Model, answers: dict[str, Any]) -> Result:
-        """Resend the message. Return the new row (None if no row was stored) and the problem.
+        """Resend the message. In the result, `row` is the new row, or None if no row was stored.
 
         If a suspension would make the resend fail, send nothing, and store no row.
         """
@@ -78,7 +78,7 @@ class Resend(Action):
 
 
 def _why_refused(message: Message, user: Any) -> Text:
-    """Return why this package refuses a resend now, for example by a limit; "" if it does not."""
+    """Return why this package refuses a resend now (for example, because of a limit), or ""."""
     try:
         writer = RowWriter(sms_backends[message.alias], using=message._state.db, created_by=user)
         writer.validate(message.as_sms().replace(recipient=message.recipient))

@@ -114,7 +114,7 @@ class ActionPage:
     def _refuse(self, message: Message, form: Any, reason: Text) -> HttpResponse:
         """Redirect to the message's page, and show there why the action is refused.
 
-        If the user has typed text into the field "reason", show the form again with this text.
+        If the field "reason" contains text, do not redirect: show the form again, with this text.
         """
         self._say(reason, messages.WARNING)
         if form.data.get("reason"):

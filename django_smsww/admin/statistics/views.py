@@ -104,7 +104,7 @@ def _rank(
 ) -> dict[str, Any]:
     """Return a table with the `MOST_NAMES` most frequent names, and a line "others" for the rest.
 
-    With `kind`, each name except "" links to the changelist with the filters `kind` and `dates`.
+    If `kind` is set, each name except "" links to the changelist, filtered by `kind` and `dates`.
     """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))
     most = max((one.messages for _name, one in ordered), default=1) or 1

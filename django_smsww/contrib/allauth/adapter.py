@@ -111,7 +111,7 @@ class SMSAdapterMixin:
 
         After a sign-up, or if the code may have been sent, allauth's next page shows the reason. In
         all other cases, raise ImmediateHttpResponse with the reason. Then allauth does not store
-        the new code, and the last code stays valid.
+        the new code, and the previous code stays valid.
         """
         request = context.request
         if request is None:

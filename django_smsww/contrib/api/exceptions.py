@@ -1,9 +1,9 @@
 """The API's own error responses.
 
 # Note [Statuses that the API avoids]
-After the status 500, 502 or 504, some clients and proxies repeat a request automatically. Some of
-them omit the header Idempotency-Key, so the repeated request would send a second message. If a
-request may have sent a message, the API never answers with one of these statuses.
+After the status 500, 502 or 504, some clients and proxies repeat a request automatically. If the
+repeated request lacks the header Idempotency-Key, it would send a second message. If a request may
+have sent a message, the API never answers with one of these statuses.
 """
 
 import math
@@ -66,7 +66,7 @@ def _seconds(error: SMSError | None) -> int:
 
 
 def as_field_errors(error: InvalidSMS, fields: Any) -> ValidationError:
-    """Return an error for the field named by the first word of the text, or a non-field error."""
+    """Return a field error if the text begins with a field's name, otherwise a non-field error."""
     name = str(error.args[0]).partition(" ")[0]
     field = name if name in fields else "non_field_errors"
     return ValidationError({field: [error.explain()]}, code=error.code)

@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored message. Raise an error if there is none, or if the client can retry."""
+    """Return the stored row. Raise an error if no row is stored, or if the client can retry."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,7 +108,8 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails, but some messages may be stored, the returned list is empty.
+    If the database fails, some messages may be stored nevertheless, and the returned list is empty.
+    If no message is stored, the database error is raised.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.

@@ -110,7 +110,7 @@ class SendingMixin(HistoryMixin):
     def get_aliases(self) -> Collection[str]:
         """Return the aliases with which the user may send: by default, all aliases of SMSWW.
 
-        If each tenant has its own alias, override this to return the aliases of the user's tenant.
+        If each tenant has its own alias, your subclass can return the aliases of the user's tenant.
         """
         return list(sms_backends)
 

@@ -45,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """For a user who may not see costs, an error that can contain an amount is null."""
+    """The error fields are null if they can show an amount that the user may not see."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -138,7 +138,8 @@ class MessageSerializer(WithErrorSerializer):
 class MessageDetailSerializer(MessageSerializer):
     """A message with its callbacks and events.
 
-    If this message is a resend, `resend_of` is the original. `resent_as` is this message's resend.
+    `resend_of` is the original of this message, or null. `resent_as` is the resend of this message,
+    or null.
     """
 
     resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)

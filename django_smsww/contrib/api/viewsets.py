@@ -135,7 +135,7 @@ def _same_resend(known: Message, message: Message) -> Message:
 
 
 def _resent(error: SMSError, message: Message, key: str) -> Message:
-    """After an error of a resend, return the new row. If no row was stored, raise an API error."""
+    """Return the row of a resend that raised `error`. If there is no row, raise an API error."""
     if error.message:
         return error.message
     known = None if isinstance(error, SMSLimited) else rows_of(key).first()
@@ -210,7 +210,7 @@ class BatchViewSet(SendingMixin, ListModelMixin, RetrieveModelMixin, GenericView
     def represent(self, batch: Any, states: Counter[str] | None = None) -> Any:
         """Return a batch with the number of its messages in each state.
 
-        If `states` is None, the numbers are read from the database.
+        If `states` is None, count the messages in the database.
         """
         batch.states = dict(_states_of(batch) if states is None else states)
         return BatchDetailSerializer(batch, context=self.get_serializer_context()).data

@@ -1,6 +1,6 @@
 """Connections to the Celery broker that fail fast, so that a dead broker blocks no call.
 
-By default, Celery tries without end to connect. In this module, the connection and each answer of
+By default, Celery never stops trying to connect. In this module, the connection and each answer of
 the broker may take at most one second. If the broker fails, no message is lost: the messages are
 already stored in the database, and the periodic task `sweep` sends them later.
 """

@@ -1,8 +1,8 @@
 """The test numbers: the last three digits of a recipient choose what happens to the message.
 
-The other digits do not matter: +393330000901 and +447400000901 behave alike. If TEST_NUMBERS does
-not have the last three digits, the message is delivered. In the descriptions, "accepted"
-means: the simulator records the message, even if the client gets no answer.
+The other digits do not matter: +393330000901 and +447400000901 behave alike. If the last three
+digits are not in TEST_NUMBERS, the message is delivered. In the descriptions, "accepted" means: the
+simulator records the message, even if the client gets no answer.
 """
 
 import json

@@ -108,7 +108,7 @@ class CallbackSender:
     ) -> list[int]:
         """Record the callbacks of VARIANTS[variant] for one change. Return their sequence numbers.
 
-        With ``at_once``, the caller must post the callbacks. Otherwise the threads post them.
+        If ``at_once`` is True, the caller must post the callbacks. If not, the threads post them.
         """
         if not document["callback"]:
             return []

@@ -72,7 +72,7 @@ class Context:
         self.lifecycle.hold(False)
 
     def next_behaviour(self, method: str) -> str:
-        """Remove and return the next behaviour that a test has set for this method, or "".
+        """Remove and return the next behaviour that a test set for ``method``, or return "".
 
         The name of a behaviour is the last three digits of a test number, such as "914".
         """

@@ -58,7 +58,7 @@ class ControlEndpoints:
         return json_response(self._context.request_log.statement())
 
     def idle(self, request: Request) -> Response:
-        """Return the sum of the messages that will still change and the unfinished callbacks."""
+        """Count messages that will still change and unfinished callbacks. Return the sum."""
         row = self._context.store.row(
             "SELECT (SELECT count(*) FROM messages WHERE steps != '[]')"
             " + (SELECT count(*) FROM callbacks WHERE completed IS NULL)"
@@ -77,7 +77,7 @@ class ControlEndpoints:
         return json_response({"profiles": self._context.profiles.names()})
 
     def set_account(self, request: Request) -> Response:
-        """Set the credit (EUR), or make sending fail: {"credit": "5.00", "blocklisted": true}."""
+        """Set the credit (EUR), or block the account: {"credit": "5.00", "blocklisted": true}."""
         wallet = self._context.wallet
         for name, value in request.fields().items():
             if name not in ("credit", "blocklisted"):

@@ -168,7 +168,7 @@ def _hang(connection: socket.socket, response: Response, stopping: threading.Eve
 
 
 def _reset(connection: socket.socket, *_: Any) -> bool:
-    """Close with a TCP reset (RST). The socket is detached, so that the server sends no FIN."""
+    """Reset the TCP connection (RST). Detach the socket, so that the server sends no FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     os.close(connection.detach())
     return False

@@ -94,7 +94,7 @@ class Lifecycle:
             return self._callbacks.plan(document, variant, is_last=not rest, at_once=at_once)
 
     def _charge(self, document: Document, message: AcceptedMessage) -> Document:
-        """Charge for a message of the route "WW" when it leaves NEW, and fill in its price."""
+        """When a message of the route "WW" leaves NEW, charge for it, and fill in its price."""
         is_charged = message.charged or message.document["state"] != "NEW"
         if message.route in ("IT", "ES") or is_charged:
             return document

@@ -1,6 +1,6 @@
 """Create, change and show the gateway's message object: the JSON object of one message.
 
-In the store, its prices are decimal text. `show` converts the prices to JSON numbers.
+The store contains the prices as decimal text. `show` converts the prices to JSON numbers.
 """
 
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def moved(document: Document, state: str) -> Document:
 
 
 def as_pending(document: Document) -> Document:
-    """Return a copy of a finished message's object, as it was in the state PENDING."""
+    """Return a copy of a finished message's object, as it was while the message was PENDING."""
     sent = document["sentAt"] or document["createdAt"]
     return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
 

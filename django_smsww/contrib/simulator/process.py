@@ -115,9 +115,10 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Answer the next ``times`` requests as if the recipient ended in ``ending`` ("914").
+        """Answer the next requests as if the recipient ended in ``ending``, for example "914".
 
-        With the method "CONNECT", the next connections break. ``ending`` is "handshake" or "reset".
+        ``times`` is the number of these requests. If the method is "CONNECT", the next connections
+        break, and ``ending`` is "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -130,7 +131,7 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set a lasting state. `callbacks` is "true", "twice", "late", or "lost" (post none)."""
+        """Set a lasting state. `callbacks`: "true", "twice", "late", or "lost" to post none."""
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:

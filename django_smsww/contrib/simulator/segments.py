@@ -33,8 +33,8 @@ def measure(text: str) -> Size:
 def _fill(costs: list[int], *, single: int, several: int) -> int:
     """Count the segments of a text. No character is split between two segments.
 
-    ``costs`` contains the units of each character. A single segment has room for ``single`` units.
-    If there are several segments, each has room for ``several`` units.
+    ``costs`` contains the units of each character. ``single`` is the number of units that fit into
+    a text of one segment. ``several`` is the number that fits into each segment of a longer text.
     """
     if sum(costs) <= single:
         return 1

@@ -84,7 +84,8 @@ class SMSEndpoints:
     def _ending(self, request: Request, message: NewMessage) -> str:
         """Return the ending that a test has set with `arm`, or the recipient's last three digits.
 
-        Return "" (deliver the message) after a redirect, or if `TEST_NUMBERS` has no such ending.
+        If this ending is not in `TEST_NUMBERS`, return "". After a redirect, always return "". A
+        message with the ending "" is delivered.
         """
         if REDIRECTED in request.query:
             return ""
@@ -121,7 +122,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Record a message and charge for it, except in a dry run. The ending 925 costs a fine."""
+    """Except in a dry run, record a message, and charge its price, or a fine for the ending 925."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -144,5 +145,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine in EUR. A message is refused if the wallet has less credit than its fine."""
+    """Return the fine in EUR. A message is refused if the credit is lower than this amount."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

@@ -68,7 +68,8 @@ class Command(BaseCommand):
     def prune(self, using: str, options: dict[str, Any]) -> None:
         """Delete old messages, then scrub (make anonymous) the old messages that remain.
 
-        If foreign keys of the project protect messages, raise a CommandError that lists these keys.
+        Messages that foreign keys of the project protect are scrubbed, not deleted. At the end, a
+        CommandError lists these keys.
         """
         kept: Counter[str] = Counter()
         size = options["batch_size"]

@@ -80,7 +80,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=USAGE) from error
 
     def report_problems(self, checked: Checked, *, skip_invalid: bool) -> None:
-        """Write the errors found in the CSV file, or in the numbers if there is no file.
+        """Write the errors found in the file of messages, or in the numbers if there is no file.
 
         Raise a CommandError if there are errors and `skip_invalid` is False, or if there is no
         valid line or number.

@@ -111,7 +111,7 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Sync the alias, but not with --dry-run. If no error came, --adopt then adopts messages.
+        """Without --dry-run, sync the alias. Then, with --adopt, adopt messages if no error came.
 
         The sync comes first, because --adopt skips entries that may be our UNKNOWN messages.
         """
