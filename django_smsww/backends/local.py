@@ -12,7 +12,7 @@ class LocalSMSBackend(BaseSMSBackend):
     """Accept messages, and send nothing.
 
     You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
-    no effect, except `callback_url`: its host is the default of `environment`.
+    no effect, except `callback_url`: without `environment`, its host is used as the environment.
     """
 
     delivers_on_commit = False

@@ -70,7 +70,7 @@ class CallbackView(APIView):
     def as_view(cls, **initkwargs: Any) -> Any:
         """Return the view, exempt from ATOMIC_REQUESTS and from the project's log-in middleware.
 
-        The view's variables contain numbers and texts, so Django's error reports leave them out.
+        The view's variables contain personal data, so Django's error reports leave them out.
         """
         view = login_not_required(sensitive_variables()(super().as_view(**initkwargs)))
         return outside_transactions(view)

@@ -105,8 +105,8 @@ class Settlement(models.Model):
     def last_attempt_at(self) -> datetime:
         """Return the latest known time at which the message may have been sent.
 
-        The result is the later of two times: `claimed_at`, and the time at which the restore of a
-        backup made the message UNKNOWN. If the row has neither time, the result is `created_at`.
+        The result is the later of two times: `claimed_at`, and the time at which the message became
+        UNKNOWN because a backup was restored. If both are missing, the result is `created_at`.
         """
         held = self.events.filter(kind=Event.Kind.HELD).aggregate(at=Max("created_at"))["at"]
         return max(filter(None, (self.claimed_at, held)), default=self.created_at)

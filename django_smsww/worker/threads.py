@@ -135,7 +135,7 @@ class SendingThreads:
         """Forget the stopped texts, but only for messages that `send()` gets from now on.
 
         Messages that already wait for a thread stay stopped. Before this call, the caller must
-        commit the suspensions of the stopped texts, so that `admit()` stops the later messages.
+        commit a suspension of each stopped text. From then on, `admit()` stops these texts.
         """
         self._stopped = set()
 

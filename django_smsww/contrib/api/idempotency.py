@@ -108,8 +108,8 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails, some messages may be stored nevertheless, and the returned list is empty.
-    If no message is stored, the database error is raised.
+    If the database fails after some messages were stored, return an empty list. If it fails
+    before, raise the database error.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.
