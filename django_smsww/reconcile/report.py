@@ -13,8 +13,8 @@ class Reason(Enum):
     """The reason why a message stays UNKNOWN; the row stores the value as its error text."""
 
     TOO_EARLY = _(
-        "Not settled yet: for 10 minutes after a message became UNKNOWN, its request may still be "
-        "under way"
+        "The last look-up came too early: for 10 minutes after a message became UNKNOWN, its "
+        "request may still be under way"
     )
     KNOWN = _("Not settled: the provider knows the message, but did not say what became of it")
     CONTESTED = _(

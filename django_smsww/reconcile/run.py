@@ -97,10 +97,12 @@ def hold_after_restore(backend: BaseSMSBackend, since: datetime) -> int:
         since: the time of the backup, as an aware datetime. If in doubt, choose an earlier time.
 
     Raises:
-        ValueError: `since` is naive.
+        ValueError: `since` is naive, or in the future.
     """
     if timezone.is_naive(since):
         raise ValueError("since must be an aware datetime, such as 2030-01-31T12:00:00+00:00.")
+    if since > timezone.now():
+        raise ValueError("since must not be in the future.")
     using = router.db_for_write(Message)
     could_leave = Q(state=State.QUEUED, expires_at__gt=project_time(since))
     could_leave &= Q(send_at=None) | Q(send_at__lte=database_now(using))

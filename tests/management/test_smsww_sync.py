@@ -78,10 +78,19 @@ def test_it_names_the_time_from_which_a_later_sync_can_decide(command, row):
     until = moments[0] + timedelta(minutes=10)
     shown = f"{local_time(until + timedelta(seconds=1)):%Y-%m-%d %H:%M:%S %Z}"
     text = command(default=ListedBackend(control))
-    again = f"run smsww_sync again after {shown}, for the oldest of them (2): "
+    again = f"run smsww_sync again after {shown}, when it can decide about the oldest (2): "
     assert f"{Reason.TOO_EARLY.value}; {again}" in text
     said = json.loads(command("--json", default=ListedBackend(control)))["default"]
     assert said["retry_at"] == until.isoformat()
+
+
+def test_a_backup_of_the_future_is_refused_and_nothing_is_asked(command, row):
+    queued = row("QUEUED", provider_id=None)
+    tomorrow = (timezone.now() + timedelta(days=1)).isoformat()
+    with pytest.raises(CommandError, match="is in the future"):
+        command("--after-restore", tomorrow, default=ListedBackend())
+    queued.refresh_from_db()
+    assert queued.state == "QUEUED"
 
 
 def test_it_says_which_later_message_proves_the_absence(command, row):

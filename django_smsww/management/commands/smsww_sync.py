@@ -211,7 +211,7 @@ def _troubles(report: SyncReport) -> Iterator[str]:
         troubles[_why(report, reason)].append(reference)
     troubles["The provider says that it has no such message"] = report.missing
     troubles["The provider's list shows it under a second id"] = report.doubled
-    troubles["Sent after the backup, and without a row"] = report.orphans
+    troubles["Sent after the backup, and without a row; their provider ids"] = report.orphans
     for trouble, names in troubles.items():
         shown, more = ", ".join(map(str, names[:MOST_SHOWN])), len(names) - MOST_SHOWN
         rest = f" and {more} more (see --json)" if more > 0 else ""
@@ -224,7 +224,9 @@ def _why(report: SyncReport, reason: Reason) -> str:
         return reason.value
     full = (report.retry_at + timedelta(seconds=1)).replace(microsecond=0)  # not a moment too early
     ends_at = f"{local_time(full):%Y-%m-%d %H:%M:%S %Z}".strip()
-    return f"{reason.value}; run smsww_sync again after {ends_at}, for the oldest of them"
+    return (
+        f"{reason.value}; run smsww_sync again after {ends_at}, when it can decide about the oldest"
+    )
 
 
 def _check_adoption(options: dict[str, Any]) -> None:
@@ -247,4 +249,6 @@ def _moment(value: str | datetime | None) -> datetime | None:
     if value is not None and (moment is None or timezone.is_naive(moment)):
         text = f"--after-restore must be a time with its offset, such as {A_TIME}."
         raise CommandError(text, returncode=USAGE)
+    if moment and moment > timezone.now():
+        raise CommandError(f"--after-restore is in the future: {value}.", returncode=USAGE)
     return moment
