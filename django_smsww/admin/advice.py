@@ -225,8 +225,8 @@ BY_STATE: dict[str, Promise] = {
     ),
     State.CANCELLED: _("It was cancelled before it was sent."),
     State.UNKNOWN: _(
-        "It may have been sent, or not: no clear answer came. Before you send it again, ask the "
-        "gateway what became of it."
+        "It may have been sent, or not: no clear answer came. Before you send it again, choose "
+        "“Refresh”, which asks the gateway what became of it."
     ),
 }
 

@@ -14,10 +14,12 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Batch, Message
 from ..models.viewer import CONTENT_FIELDS, COST_FIELDS, HIDDEN, Viewer
+from ..states import State
 from .advice import error_in_words, explain, is_paused, next_try
 from .formatting import (
     alias_choices,
@@ -187,8 +189,9 @@ class MessageColumns:
         if at := next_try(message):
             again = '{} <span class="smsww-reason">{} {}</span>'
             said = format_html(again, said, _("next try:"), _when(message, at))
-        if getattr(message, "resend_key", None):  # absent if a subclass has its own ChangeList
-            said = format_html('{} <span class="smsww-reason">{}</span>', said, _("resent"))
+        if newer := getattr(message, "resent_state", ""):  # a subclass may have its own ChangeList
+            resent = gettext("resent: %s") % State(newer).label
+            said = format_html('{} <span class="smsww-reason">{}</span>', said, resent)
         return said
 
     @admin.display(description=_("batch"))

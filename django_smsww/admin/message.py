@@ -44,10 +44,10 @@ class WithResends(NewestFirst):
     def get_results(self, request: HttpRequest) -> None:
         # Not in get_queryset(): an export would look for the resend of each of its messages.
         # Not by Exists(): PostgreSQL would read all resends that there are.
-        resend = Message.objects.filter(resend_of=OuterRef("pk")).values("pk")
+        resend = Message.objects.filter(resend_of=OuterRef("pk")).values("state")
         ours = {"alias": OuterRef("alias"), "environment": OuterRef("environment")}
         paused = Exists(pauses().filter(**ours))
-        self.queryset = self.queryset.annotate(resend_key=Subquery(resend), in_pause=paused)
+        self.queryset = self.queryset.annotate(resent_state=Subquery(resend), in_pause=paused)
         super().get_results(request)
         if request.method != "POST":  # an action reads its own rows
             self._mark_stopped()

@@ -19,6 +19,9 @@ CALLBACK_WAIT = timedelta(hours=1)
 PROOF_WAIT = timedelta(seconds=SECONDS) + GRACE
 """How long after the attempt, at the latest, `smsww_sync` can decide about an UNKNOWN message."""
 
+SYNC_INTERVAL = timedelta(minutes=5)
+"""How often, according to the documentation, `smsww_sync` runs."""
+
 PENALTY_DAYS = 30
 REFUSED = "refused:"
 
@@ -107,7 +110,7 @@ def _waiting(counts: dict[str, int]) -> dict[str, int]:
 
 def _unknown(left: MessageQuerySet, now: datetime) -> Data:
     """Count the UNKNOWN rows (`count`), and those so old that a sync can judge them (`late`)."""
-    late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT))
+    late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT - SYNC_INTERVAL))
     rows = left.filter(state=State.UNKNOWN)
     return rows.aggregate(count=Count("pk"), oldest_at=Min("left_at"), late=late)
 

@@ -77,6 +77,7 @@ class Mailing:
     template: SMS  # the values for empty fields
     prefix: str = ""  # of keys that are made from a line's contents; "" makes no keys
     own_prefix: str = ""  # of keys that are written in the lines
+    unit: str = "Line"  # what error texts count
 
     def messages(self, but: Container[int] = ()) -> Iterator[SMS]:
         """Yield the messages of all lines whose line number is not in `but`."""
@@ -92,8 +93,18 @@ class Mailing:
                     self.backend.validate(self.backend.prepare(sms))
                     checked.add(number, sms, sent)
                 except InvalidSMS as error:
-                    checked.problems[number] = _problem(number, fields, str(error.args[0]))
+                    checked.problems[number] = self._problem(number, fields, str(error.args[0]))
         return checked
+
+    def _problem(self, number: int, fields: Mapping[str, str], text: str) -> str:
+        """Return an error text with the number of the line, or of the telephone number.
+
+        If the first word of `text` names a column of a file, also show this column's masked value.
+        """
+        column = text.partition(" ")[0]
+        if column not in COLUMNS or self.unit != "Line":
+            return f"{self.unit} {number}: {text}"
+        return f"{place_of(number, column, fields.get(column, ''))}: {text}"
 
     def _sms(self, fields: Mapping[str, str]) -> SMS:
         sms = self.template.replace(
@@ -128,17 +139,6 @@ class Mailing:
         )
         found = rows.values_list("key", "recipient", "scrubbed")
         return {key: None if scrubbed else number for key, number, scrubbed in found if key}
-
-
-def _problem(line: int, fields: Mapping[str, str], text: str) -> str:
-    """Return an error text with the number of the line.
-
-    If the first word of `text` names a column, also show the masked value of this column.
-    """
-    column = text.partition(" ")[0]
-    if column not in COLUMNS:
-        return f"Line {line}: {text}"
-    return f"{place_of(line, column, fields.get(column, ''))}: {text}"
 
 
 def rows_of(numbers: Sequence[str]) -> Rows:

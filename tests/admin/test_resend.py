@@ -33,6 +33,7 @@ from ..support.people import (
     resend_page,
     selection,
     staff,
+    text_of,
 )
 
 RESEND_MANY = admin_url("message_resend_selected")
@@ -227,6 +228,13 @@ def test_the_confirmed_are_sent_and_the_others_named(browser, make_message, smso
     assert len(smsoutbox) == 2
 
 
+def test_the_question_lists_the_messages_in_the_order_in_which_they_leave(browser, make_message):
+    rows = [make_message(state=State.FAILED, recipient=f"+39333123450{n}") for n in range(3)]
+    question = text_of(browser.post(LIST, selection(*rows, action="resend_selected")))
+    places = [question.index(row.recipient) for row in rows]
+    assert places == sorted(places)
+
+
 def test_a_bulk_resend_posted_twice_sends_once(browser, make_message, smsoutbox):
     chosen = selection(make_message(state=State.FAILED), make_message(state=State.REJECTED))
     browser.post(RESEND_MANY, chosen)
@@ -242,7 +250,7 @@ def test_a_bulk_resend_stops_when_the_gateway_is_away(browser, make_message, gat
     response = browser.post(RESEND_MANY, selection(*rows), follow=True)
     assert len(gateway.sent) == 1
     tried, skipped = notices(response)
-    assert page(rows[0].resent_as) in tried
+    assert page(rows[0]) in tried
     assert skipped.startswith(
         "The gateway failed on a message, so the messages after it were not tried"
     )

@@ -77,8 +77,9 @@ def options_of(backend):
     return {each.name: each.default for each in parameters if each.kind == each.KEYWORD_ONLY}
 
 
-def test_every_state_is_in_the_table():
+def test_every_state_is_in_the_table_with_its_word_in_the_admin():
     assert names_below("errors.md", "States") == list(State)
+    assert [row[1] for row in rows_below("errors.md", "States")] == [one.label for one in State]
 
 
 def test_every_error_is_in_the_table():

@@ -143,7 +143,7 @@ def test_one_text_to_many_is_checked_by_a_dry_run_first(gateway, monkeypatch):
         ([NUMBER, "--text", "x", "--using", "nowhere"], "'nowhere'"),
         (
             ["393331234567", "--text", "x"],
-            'Line 1, column recipient, "••••••••••••": recipient must start with',
+            "Number 1: recipient must start with",
         ),
     ],
 )
@@ -201,7 +201,7 @@ def test_every_invalid_line_is_named_before_anything_leaves(gateway, csv_file):
     lines = [f"Line {line}, {place}" for line, place in zip((3, 6, 7), wrong, strict=True)]
     assert (code, output, named) == (2, "", lines)
     assert "key stands in line 4" in errors
-    assert "Lines that are not valid: 3" in errors
+    assert "Messages that are not valid: 3" in errors
     assert (gateway.sent, Message.objects.count()) == ([], 0)
     assert "98765" not in errors
 

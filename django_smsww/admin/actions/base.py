@@ -36,6 +36,11 @@ class Result:
     stop: bool = False
 
     @property
+    def chosen(self) -> Any:
+        """The message that the user chose, which a resend leaves as it is."""
+        return self.log[0] if self.log else self.row
+
+    @property
     def level(self) -> int:
         """The level of the result for Django's messages framework: success, warning or error."""
         if self.row is None:

@@ -122,6 +122,7 @@ class ActionPage:
         return self.model_admin.redirect_to(self.request, "change", _newest(message).pk)
 
     def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
+        queryset = queryset.order_by("pk")  # the order in which `selected()` acts on them
         rows = list(queryset.select_related("resent_as")[: self.action.most + 1])
         if self._are_too_many(rows):
             return None
@@ -171,7 +172,7 @@ class ActionPage:
             self._say(self.action.done % done, messages.SUCCESS)
         if failed:
             text = gettext("An error occurred for these messages: {}")
-            found = ((result.row, f" ({result.problem})") for result in failed if result.row)
+            found = ((result.chosen, f" ({result.problem})") for result in failed)
             self._say(format_html(text, self._links(found)), messages.WARNING)
         for reason, times in skipped.items():
             text = ngettext("%(n)d was skipped: %(why)s", "%(n)d were skipped: %(why)s", times)

@@ -92,8 +92,8 @@ class Command(BaseCommand):
             self.stderr.write(f"… and {count - MOST_PROBLEMS} more.")
         if checked.problems and not skip_invalid:
             raise CommandError(
-                f"Nothing was sent. Lines that are not valid: {count}. Correct them, or leave them "
-                "out with --skip-invalid.",
+                f"Nothing was sent. Messages that are not valid: {count}. Correct them, or leave "
+                "them out with --skip-invalid.",
                 returncode=USAGE,
             )
         if not checked.lines:
@@ -205,7 +205,8 @@ def _mailing(backend: BaseSMSBackend, options: dict[str, Any]) -> Mailing:
     )
     prefix = options["key"] or (f"csv:{path.name[:120]}" if path else "")
     rows = partial(read_rows, path, encoding) if path else rows_of(numbers)
-    return Mailing(backend, rows, template, prefix, own_prefix=options["key"])
+    unit = "Line" if path else "Number"
+    return Mailing(backend, rows, template, prefix, own_prefix=options["key"], unit=unit)
 
 
 def _text(text: str | None, path: Path | None) -> str | None:

@@ -91,13 +91,16 @@ def _lines(report: Data) -> Iterator[str]:
 def _all_is_well(aliases: list[Data]) -> str:
     """Return the last line of a report without problems. The line counts the waiting messages."""
     records = [one["records"] for one in aliases if one["records"]]
-    names = ("due", "unknown", "unanswered")
-    due, unknown, unanswered = (sum(one[name]["count"] for one in records) for name in names)
+    names = ("due", "leased", "unknown", "unanswered")
+    due, leased, unknown, unanswered = (
+        sum(one[name]["count"] for one in records) for name in names
+    )
     queued = sum(one["waiting"]["QUEUED"] for one in records)
     counts = {
-        "QUEUED waiting for smsww_worker": due,
+        "QUEUED waiting for smsww_worker": max(due - leased, 0),
+        "QUEUED and leased by a worker": leased,
         # Not below 0: a worker may have sent some after `due` was read.
-        "QUEUED for a later time": max(queued - due, 0),
+        "QUEUED for a later time or another attempt": max(queued - due, 0),
         "UNKNOWN waiting for a callback or smsww_sync": unknown,
         "SENDING waiting for an answer or the end of the lease": unanswered,
     }
@@ -141,9 +144,9 @@ def _messages(records: Data) -> Iterator[str]:
         until = _moment(rounded_up(records["leased"]["until"]))
         yield f"leased: {count} by a worker; if it died, another one sends them after {until}"
     if unknown["count"]:
-        yield f"unknown: {unknown['count']}, the oldest of {_moment(unknown['oldest_at'])}"
+        yield f"unknown: {unknown['count']}, the oldest was sent at {_moment(unknown['oldest_at'])}"
     if overdue["count"]:
-        yield f"overdue: {overdue['count']}, the oldest of {_moment(overdue['oldest_at'])}"
+        yield f"overdue: {overdue['count']}, the oldest was sent at {_moment(overdue['oldest_at'])}"
     for environment, count in records["foreign"].items():
         yield f"queued by another deployment ({environment or 'none'}), held: {count}"
 
