@@ -138,7 +138,10 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Return the value in the cell `time` or `text`. Return numbers and None unchanged."""
+    """Put a datetime into the cell `time`, and text into the cell `text`, and return the cell.
+
+    Return numbers and None unchanged.
+    """
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)
         return time

@@ -155,7 +155,7 @@ def _path(entry: Mapping[str, Any]) -> Any:
 
 
 def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
-    """Whether the entry has the same backend as the entry of this alias in the settings file."""
+    """Whether `entry` has the backend that the settings file gives this alias."""
     file = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     try:
         return _path(entries_of(getattr(file, "SMSWW", {}))[alias]) == _path(entry)

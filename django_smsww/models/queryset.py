@@ -208,13 +208,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return a condition for a row: it has this provider id, or none if this id is free."""
+        """Return the condition that a row has this provider id, or could get it."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return a condition for a row: this provider id is free in its alias and environment."""
+        """Return the condition that no row of the same alias and environment has this id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 

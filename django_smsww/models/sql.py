@@ -227,7 +227,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return an SQL condition for a row: this provider id is free in its alias and environment."""
+    """Return the SQL condition that no row of the same alias and environment has this id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608

@@ -72,7 +72,7 @@ def accepted(message: Message, result: SendResult, using: str) -> Move:
 
 
 def validated(message: Message, result: SendResult, using: str) -> Move:
-    """Return the move for a dry run that the gateway accepted. The move sets no provider id."""
+    """Return the move to VALIDATED, for an accepted dry run. The move sets no provider id."""
     changes = facts.merge(type(message), result.nameless(), using) | NO_ERROR
     return Move(message, State.VALIDATED, changes=changes)
 

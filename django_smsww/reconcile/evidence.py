@@ -161,11 +161,11 @@ class Evidence:
         return self.controls[position] if position < len(self.controls) else None
 
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
-        """Return a substitute for the missing control before the first message of an alias.
+        """Return a made-up control before `send`, if `send` is the first message of the alias.
 
-        Return None if an earlier message was accepted, or if the list may end before it reaches
-        this message. Also return None if the next control is more than a day newer than this
-        message, because the alias may have changed to another account in between.
+        Return None if another message was accepted before `send`, or if the oldest listed entries
+        may be newer than `send`. Also return None if `after` is more than a day newer than `send`,
+        because the alias may have changed to another account in between.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:

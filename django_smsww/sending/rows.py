@@ -136,8 +136,9 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. A
-        FAILED `first` is queued again if possible. If it was resent, return its newest resend.
+        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. If
+        `first` is FAILED, queue it again if possible. If `first` was resent, return the newest
+        resend.
         """
         if not _is_same(first, row):
             return _without_key(row)

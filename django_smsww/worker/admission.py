@@ -222,7 +222,7 @@ def redirects(backend: BaseSMSBackend) -> RawSQL | None:
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
-    """Suspend the text after forbidden content. Pause the alias after an error of the account.
+    """Pause the alias after an error of the account. If content was forbidden, suspend its text.
 
     If the gateway was unavailable, add `count` to the failures of the alias. After several failures
     in a row, the alias pauses.

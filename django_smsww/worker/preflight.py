@@ -117,7 +117,7 @@ class Preflights:
             self._store_verdict(message, None)
 
     def _store_verdict(self, message: Message, error: SMSError | None) -> None:
-        """Store the verdict on the group of this message, so that other workers need no dry run."""
+        """Store the verdict for all messages like this one: other workers then need no dry run."""
         group = batch, sender, text = _group(message)
         self.verdicts[group] = error
         verdict = Preflight(

@@ -237,7 +237,7 @@ def move_of(sent: MessageResult, rows: MessageQuerySet, *, inline: bool, is_prob
 
 
 def facts_of(message: Message, result: SendResult, rows: MessageQuerySet) -> dict[str, Any]:
-    """Return the columns to update after a failed request, including the estimated fine."""
+    """Return the columns to update after a failed request, such as the estimated penalty."""
     changes = facts.merge(Message, result, rows.db)
     if isinstance(result.error, ContentRefused) and not message.dry_run:
         changes["penalty"] = _penalty(message, result, rows)

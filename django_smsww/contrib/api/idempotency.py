@@ -184,7 +184,7 @@ def _is_for(row: Message, sms: SMS, backend: BaseSMSBackend) -> bool:
 
 
 def may_try_again(row: Message) -> bool:
-    """Return True if the message has FAILED, and a repeated request can still send it."""
+    """Return True if the message is FAILED but can still be sent by a repeated request."""
     kind = error_kind(row.error)
     is_unsent = issubclass(kind, SMSUnavailable | SMSLimited)
     is_lost_dry_run = row.dry_run and issubclass(kind, SMSOutcomeUnknown)

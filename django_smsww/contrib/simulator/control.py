@@ -58,7 +58,7 @@ class ControlEndpoints:
         return json_response(self._context.request_log.statement())
 
     def idle(self, request: Request) -> Response:
-        """Count messages that will still change and unfinished callbacks. Return the sum."""
+        """Return the sum of two counts: unfinished callbacks, and messages that will change."""
         row = self._context.store.row(
             "SELECT (SELECT count(*) FROM messages WHERE steps != '[]')"
             " + (SELECT count(*) FROM callbacks WHERE completed IS NULL)"

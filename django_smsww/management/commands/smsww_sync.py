@@ -111,9 +111,11 @@ class Command(BaseCommand):
     def sync_or_adopt(
         self, backend: BaseSMSBackend, since: datetime | None, options: dict[str, Any]
     ) -> SyncReport:
-        """Without --dry-run, sync the alias. Then, with --adopt, adopt messages if no error came.
+        """Sync the alias, except with --dry-run. If no error came, --adopt then adopts messages.
 
-        The sync comes first, because --adopt skips entries that may be our UNKNOWN messages.
+        The sync comes first: it settles UNKNOWN messages, and --adopt skips entries that may belong
+        to one.
+
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
