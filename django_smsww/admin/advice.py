@@ -195,11 +195,11 @@ ASKED = _(
 RETRIED = _("It waits to be sent. A worker tries it again by itself, from {} on.")
 RETRIED_SOON = _("It waits to be sent. A worker tries it again by itself soon.")
 DRY_RUN_FAILED = _(
-    "The dry run before the mass send failed, so the message was not tried. A worker repeats the "
+    "The message was not tried, because the dry run for its mass send failed. A worker repeats the "
     "dry run by itself, from {} on."
 )
 DRY_RUN_FAILED_SOON = _(
-    "The dry run before the mass send failed, so the message was not tried. A worker repeats the "
+    "The message was not tried, because the dry run for its mass send failed. A worker repeats the "
     "dry run by itself soon."
 )
 NO_ANSWER_YET = _(

@@ -26,8 +26,8 @@ RESENT = ngettext_lazy(
     "n",
 )
 RESENDS = ngettext_lazy(
-    "%(n)d of these messages repeats a message of batch {}.",
-    "%(n)d of these messages repeat messages of batch {}.",
+    "%(n)d of these messages is a resend from batch {}.",
+    "%(n)d of these messages are resends from batch {}.",
     "n",
 )
 
@@ -73,8 +73,8 @@ def _retry_note(count: int, at: datetime) -> SafeString | str:
         )
         return text % count
     text = ngettext(
-        "A worker tries %d message again by itself, from {} on.",
-        "A worker tries %d messages again by itself, the first from {} on.",
+        "A worker tries %d message again by itself, at {} or later.",
+        "A worker tries %d messages again by itself, the first one at {} or later.",
         count,
     )
     return format_html(text % count, short_start(at))

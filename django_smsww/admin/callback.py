@@ -29,7 +29,7 @@ class CallbackAdmin(ReadOnlyAdmin):
     search_fields = ("reference",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
         "A reference, or at least its first four characters. "
-        "If you may see numbers: also a number or its last digits."
+        "With the permission to see numbers, you can also search for a number or its last digits."
     )
     fields = (
         "received_at",

@@ -76,7 +76,8 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
     search_fields = ("recipient",)  # shows the box; get_search_results() decides what it finds
     search_help_text = _(
         "A number or its last digits, a reference or its first eight characters, a provider id or "
-        "a key. With the filter “period” (up to 31 days), you can also search a part of the text."
+        "a key. With the filter “period” (up to 31 days), you can also search for a part of the "
+        "text."
     )
     actions = (*map(admin_action, ACTIONS), resend_all, export_selected)
 
@@ -192,8 +193,8 @@ class MessageAdmin(MessageColumns, ReadOnlyAdmin):
 
 
 MASKED_SEARCH = _(
-    "You may not see numbers and texts. So search for a complete number with its country "
-    "code, a complete provider id or key, or the first eight characters of a reference."
+    "You have no permission to see numbers and texts. Search for a complete number with its "
+    "country code, a complete provider id or key, or the first eight characters of a reference."
 )
 
 

@@ -87,7 +87,7 @@ def _too_long(limit: int, option: str) -> str:
 def check_country(recipient: str, allowed: frozenset[str]) -> None:
     if country_of(recipient) not in allowed:
         raise InvalidSMS(
-            _("recipient is not in a country that allowed_countries names: %(countries)s."),
+            _("recipient is in a country that is not in allowed_countries: %(countries)s."),
             params={"countries": ", ".join(sorted(allowed))},
         )
 

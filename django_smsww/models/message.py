@@ -241,7 +241,7 @@ class Message(Settlement):
                 "Its outcome is unknown: settle it first, as it may have been sent."
             )
         if self.dry_run:
-            return gettext_noop("It is a dry run: send it as a message of its own.")
+            return gettext_noop("It is a dry run: write a new message instead.")
         if self.state not in RESENDABLE:
             return STILL_UNDER_WAY
         if hasattr(self, "resent_as"):

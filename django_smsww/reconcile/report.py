@@ -24,12 +24,13 @@ class Reason(Enum):
     NOT_ECHOED = _("Not settled: the provider's list shows no references, and no match is certain")
     TWIN = _("Not settled: a message of unknown origin has the same number and text")
     NO_CONTROL_BEFORE = _(
-        "Not settled: the list shows no message of this alias that was sent more than 2 minutes "
-        "before this one"
+        "Not settled: to prove an absence, the list must show an earlier message of this alias, "
+        "sent more than 2 minutes before this one. It shows none"
     )
     NO_CONTROL_AFTER = _(
-        "Not settled: the list shows no message of this alias that was sent more than 2 minutes "
-        "after this one became UNKNOWN. Send one, and run smsww_sync again"
+        "Not settled: to prove an absence, the list must show a later message of this alias, sent "
+        "more than 2 minutes after this one became UNKNOWN. It shows none: send any message, and "
+        "run smsww_sync again"
     )
     NOT_READ = _("Not settled: the list could not be read far enough")
     HOLE = _(

@@ -232,7 +232,7 @@ def test_the_page_says_that_workers_try_again_and_from_when_on(browser, make_mes
         make_message(batch=BATCH, next_attempt_at=at, **busy)
     make_message(batch=BATCH, error="SMSUnavailable", error_code="suspended")
     page = browser.get(PAGE)
-    assert not missing(page, "A worker tries 2 messages again by itself, the first from")
+    assert not missing(page, "A worker tries 2 messages again by itself, the first one at")
     [note] = page.context["waiting_notes"]
     assert note.count((soon + timedelta(seconds=59)).isoformat()) == 1
     Suspension.objects.pause("default", "", scope=f"batch:{BATCH}", code=STOPPED)
@@ -261,7 +261,7 @@ def test_a_batch_and_the_one_that_resends_it_lead_to_each_other(browser, batch, 
     with queries:
         assert not missing(browser.get(PAGE), resent)
     assert len(queries) == before
-    resend = f'2 of these messages repeat messages of batch <a href="{PAGE}">{BATCH}</a>.'
+    resend = f'2 of these messages are resends from batch <a href="{PAGE}">{BATCH}</a>.'
     assert not missing(browser.get(again), resend)
 
 

@@ -107,7 +107,7 @@ def test_the_page_says_that_a_worker_tries_again_and_from_when_on(browser, make_
 def test_the_page_says_that_only_the_dry_run_before_a_mass_send_failed(browser, make_message):
     soon = timezone.now() + timedelta(minutes=5)
     busy = {"error": "SMSUnavailable", "error_status": 503, "next_attempt_at": soon}
-    failed = "The dry run before the mass send failed, so the message was not tried."
+    failed = "The message was not tried, because the dry run for its mass send failed."
     assert not missing(browser.get(page(make_message(**busy, preflight=True))), failed)
     tried = browser.get(page(make_message(**busy, preflight=True, attempts=1)))
     assert missing(tried, failed, "A worker tries it again by itself") == [failed]

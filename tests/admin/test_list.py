@@ -436,7 +436,9 @@ def test_one_click_chooses_the_period_of_a_search(browser, make_message):
 def test_who_may_not_see_numbers_is_told_what_a_search_finds(make_message):
     message = make_message()
     browser = browser_of(staff("view_message"))
-    assert not missing(browser.get(f"{LIST}?q=4567"), "You may not see numbers and texts")
+    assert not missing(
+        browser.get(f"{LIST}?q=4567"), "You have no permission to see numbers and texts"
+    )
     assert missing(browser.get(LIST), "its last digits", "a complete number") == ["its last digits"]
     for typed in (NUMBER, str(message.reference)[:8]):
         answer = browser.get(LIST, {"q": typed})

@@ -188,7 +188,7 @@ def test_message_that_was_not_prepared_has_the_limits_of_its_alias():
 def test_numbers_of_other_countries_are_refused(recipient, countries, is_allowed):
     reason = refusal(SMS("Hello", recipient), allowed_countries=countries)
     names = ", ".join(sorted(code.upper() for code in countries))
-    assert reason.endswith("" if is_allowed else f"allowed_countries names: {names}.")
+    assert reason.endswith("" if is_allowed else f"not in allowed_countries: {names}.")
     assert bool(reason) != is_allowed
 
 

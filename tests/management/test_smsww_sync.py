@@ -101,7 +101,7 @@ def test_it_says_which_later_message_proves_the_absence(command, row):
         for name, minutes in times.items()
     ]
     text = command(default=ListedBackend(*reversed(listed)))
-    assert "more than 2 minutes after this one became UNKNOWN. Send one" in text
+    assert "more than 2 minutes after this one became UNKNOWN. It shows none: send any" in text
     sent = entry(row("PENDING", provider_id="sent", claimed_at=ago(1)))
     said = command(default=ListedBackend(sent, *reversed(listed)))
     assert "1 proved absent" in said

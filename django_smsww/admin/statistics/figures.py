@@ -55,7 +55,9 @@ def delivery_rate(day: Day) -> float | None:
 def _rates(days: list[Day]) -> list[Series]:
     return [
         Series(
-            "first", _("Delivered, of the messages sent and finished"), [*map(delivery_rate, days)]
+            "first",
+            _("Delivered share of the sent messages with a final state"),
+            [*map(delivery_rate, days)],
         )
     ]
 
