@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Each field of an SMS has a column of the same name. Backends do not need these fields.
 _ROW_FIELDS = {"key", "batch", "send_at", "expires_at", "priority"}
 _SENT_FIELDS = [each.name for each in fields(SMS) if each.name not in _ROW_FIELDS]
-RESENT_ALREADY = gettext_noop("It was resent already: resend the newest of the chain.")
+RESENT_ALREADY = gettext_noop("It was resent already: resend the newest message instead.")
 STILL_UNDER_WAY = gettext_noop("It is still under way.")
 OPTIONAL: dict[str, Any] = {"null": True, "blank": True}
 MONEY: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, **OPTIONAL}

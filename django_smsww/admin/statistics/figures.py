@@ -56,7 +56,7 @@ def _rates(days: list[Day]) -> list[Series]:
     return [
         Series(
             "first",
-            _("Delivered share of the sent messages with a final state"),
+            _("Delivered messages, in percent of the sent messages whose state is final"),
             [*map(delivery_rate, days)],
         )
     ]
