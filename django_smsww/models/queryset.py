@@ -208,7 +208,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition that a row has this provider id, or could get it."""
+        """Return the condition for a row with this provider id, or with none if this id is free."""
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
@@ -223,10 +223,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
         # Note [Ids that come home]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
-        provider's list has no references, the command cannot recognise all messages of this
-        project. So it may store a second row for such a message, before the first row gets the
-        provider id from a response, a callback or a look-up. The id is unique, so we delete the
-        second row before we store the id. Nothing is lost, because the first row has all data.
+        provider's list has no references, the command can mistake a message of this project for
+        one of them. Then the message has two rows, until its own row gets the provider id from a
+        response, a callback or a look-up. The id is unique, so we delete the second row before we
+        store the id in the first. Nothing is lost, because the first row has all data.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:

@@ -57,6 +57,9 @@ def _is_of_foreign_key(error: IntegrityError) -> bool:
 
 
 def protector_in(error: IntegrityError) -> str:
-    """Return the names of the models that prevented a deletion; "a foreign key" if unknown."""
+    """Return the names of the models that prevented a deletion.
+
+    If the error does not name them, return the text "a foreign key".
+    """
     found = vars(error).get("protected_objects") or vars(error).get("restricted_objects") or ()
     return ", ".join(sorted({each._meta.label for each in found})) or "a foreign key"

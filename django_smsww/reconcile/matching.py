@@ -44,7 +44,7 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return the time since which the list must be read; None if the sync searches for nothing."""
+    """Return how far back in time to read the list; None if the sync searches for nothing."""
     since = session.restored_to
     sent = [one.earliest for one in session.searched()]
     sent += session.nameless.values()
