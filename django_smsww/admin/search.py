@@ -157,7 +157,7 @@ def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) ->
 
 
 def _with_text(rows: MessageQuerySet, typed: str, like: Q) -> Found:
-    """Find rows that match `like` or contain the typed text: the newest `MOST_TEXTS` at most."""
+    """Find rows that match `like` or contain the text, but only the `MOST_TEXTS` newest ones."""
     newest = rows.filter(like | Q(body__icontains=typed)).order_by("-created_at")
     found = list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
     return Found(rows.filter(pk__in=found), len(found))

@@ -138,7 +138,7 @@ class Period:
         return not is_moved and age <= ended / HOURS_A_DAY
 
     def _moved(self, days: list[date]) -> set[date]:
-        """Return the days whose cached numbers of unfinished messages are no longer right."""
+        """Return the days for which the cached counts of unfinished messages are out of date."""
         if not days:
             return set()
         # By the day: with a condition on `created_at`, SQLite does not use the index on `state`.

@@ -173,7 +173,7 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """If a callback and the list name different ids for a row, look up the callback's id."""
+    """Look up the provider ids that came by callback, if the list has another id for the row."""
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

@@ -112,7 +112,10 @@ class RowMaker:
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
-        """Return the value for `next_attempt_at`: `expires_at` if the call itself sends the row."""
+        """Return the value for `next_attempt_at`: the time from which workers may send the row.
+
+        If the call itself sends the row, no worker may do so, and the value is `expires_at`.
+        """
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
         return send_at or self.first_sweep()

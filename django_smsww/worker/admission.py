@@ -96,7 +96,8 @@ class Admission:
         """Update quotas and pauses from these results.
 
         An expired pause is deleted only if a result shows that the gateway works. If an error
-        pauses the alias again before such a result, the next pause is longer, up to a limit.
+        pauses the alias again before such a result, the new pause is longer than the last one, up
+        to a limit.
         """
         self.quotas.release(each.message.pk for each in results if cost_nothing(each.error))
         self.quotas.spend(each.message.pk for each in results)

@@ -83,7 +83,7 @@ class HistoryMixin:
     def as_view(cls, *args: Any, **kwargs: Any) -> Any:
         """Return the view without the transaction of ATOMIC_REQUESTS.
 
-        Django's error reports hide the variables of the view, which may contain numbers and texts.
+        The view's variables contain personal data, so Django's error reports leave them out.
         """
         view = super().as_view(*args, **kwargs)  # type: ignore[misc]
         return outside_transactions(sensitive_post_parameters()(sensitive_variables()(view)))
