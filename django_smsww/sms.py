@@ -114,7 +114,7 @@ class SendResult:
 
     @property
     def stop(self) -> SMSError | None:
-        """The error that may stop other messages: `warning` or, without a warning, `error`."""
+        """The error that decides whether other messages stop: `warning` if it is set, else `error`."""
         return self.warning or self.error
 
     def nameless(self) -> SendResult:

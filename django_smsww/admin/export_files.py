@@ -138,7 +138,7 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Put a datetime into the cell `time`, and text into the cell `text`, and return the cell.
+    """Put a datetime into the cell `time`, or a text into the cell `text`. Return this cell.
 
     Return numbers and None unchanged.
     """

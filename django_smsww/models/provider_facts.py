@@ -69,7 +69,7 @@ def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
 
 
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return values for `update()` that put `result` in the place of the provider's data."""
+    """Return values for `update()`. They replace all of the provider's data in the row."""
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}

@@ -113,7 +113,7 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return a name for the message. In one call, messages with the same name share a row."""
+        """Return the same value for all messages of one call that share a row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 

@@ -80,7 +80,7 @@ def awithout_private_frames(function: Callable[P, Awaitable[R]]) -> Callable[P, 
 
 
 def _cleaned(error: Exception, handled: BaseException | None) -> Exception:
-    """Return an SMSError without frames, or a database error without variables.
+    """Remove the frames from an SMSError, or the variables from the frames of another error.
 
     `handled` is the exception that the caller was handling, or None. The frames of `handled` keep
     their variables: a coroutine may wait in such a frame, and clearing it would end the coroutine.

@@ -37,7 +37,8 @@ def sms_callback(
         at: the time when the state changed at the provider; None means now. To simulate a
             callback that arrives late, give an earlier time than for the previous callback.
         times: how many times the same callback is posted.
-        forged: True signs the callback with the signature of another message. The response is a 401, and no row changes.
+        forged: True signs the callback with the signature of another message. The response is a
+            401, and no row changes.
         facts: more fields of the provider's message, such as `price=0.05, totalPrice=0.05`.
 
     Raises:

@@ -141,7 +141,7 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the provider's data in this result, or {} if the request succeeded.
+        """Return the provider's data in the result of a failed request, or {} for other results.
 
         If another row has the provider id of the result, leave the id out.
         """
@@ -261,7 +261,7 @@ def _penalty(message: Message, result: SendResult, rows: MessageQuerySet) -> Dec
 
 
 def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return one result for each error that stops a text or the whole account."""
+    """Return one result for each error that pauses the account or suspends a text."""
     stops = [each for each in results if each.stop]
     found = {(type(each.stop), text): each for each in stops for text in each.stopped_texts}
     return list(found.values())

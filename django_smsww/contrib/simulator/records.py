@@ -100,7 +100,7 @@ class Ledger:
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
     ) -> list[AcceptedMessage]:
-        """Return messages accepted until `before` or until now, newest first by default."""
+        """Return messages accepted up to `before` (default: now), newest first by default."""
         order = "ASC" if oldest_first else "DESC"
         return self._select(
             f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",
