@@ -114,7 +114,7 @@ class SendResult:
 
     @property
     def stop(self) -> SMSError | None:
-        """The error that decides whether other messages stop: `warning` if it is set, else `error`."""
+        """The error that decides if other messages stop: `warning` if it is set, else `error`."""
         return self.warning or self.error
 
     def nameless(self) -> SendResult:

@@ -117,7 +117,7 @@ def delete(
     project protects are made anonymous, not deleted.
 
     Args:
-        kept: a counter of protected messages by foreign key or model. This function adds to it.
+        kept: a counter. For each foreign key or model, it counts the messages that are protected. This function adds to it.
     """
     rows, kept = to_delete(using, before), Counts() if kept is None else kept
     delete_messages, keep = partial(_delete_messages, rows), partial(_keep, using, kept)

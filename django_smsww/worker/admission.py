@@ -223,7 +223,7 @@ def redirects(backend: BaseSMSBackend) -> RawSQL | None:
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
-    """Pause the alias after an error of the account. If content was forbidden, suspend its text.
+    """Pause the alias after an error of the account. If the content was forbidden, suspend the message's text.
 
     If the gateway was unavailable, add `count` to the failures of the alias. After several failures
     in a row, the alias pauses.

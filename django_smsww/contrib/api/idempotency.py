@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored row. Raise an error if no row is stored, or if the client can retry."""
+    """Return the stored row. Raise an error if no row is stored, or if the request failed and the client can repeat it."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
