@@ -11,7 +11,7 @@
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
   `updated_at` and `finished_at`, so `end_interrupted()` ends rows too early or late. A Retry-After
-  header with a date becomes a wrong pause. On SQLite, `database_now()` uses the host's clock too.
+  header with a date becomes a wrong pause. On SQLite, `database_now()` also uses the host's clock.
 
 If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no
 other module has to read USE_TZ.
@@ -43,10 +43,9 @@ _answers: dict[str, tuple[datetime, float, float]] = {}
 def elapsed() -> float:
     """Return the seconds since a fixed moment. Setting the system clock does not change the result.
 
-    On Linux, this clock also runs while the machine sleeps. `time.monotonic()` pauses during the
-    sleep. After the sleep, a worker must notice that its lease has expired, because other workers
-    may have taken its rows. On other systems, Python has no such clock, and this function uses
-    `time.monotonic()`.
+    On Linux, this clock also runs while the machine sleeps, but `time.monotonic()` pauses. After
+    the sleep, a worker must notice that its lease has expired, because other workers may have taken
+    its rows. On other systems, this function uses `time.monotonic()`.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
@@ -56,8 +55,9 @@ def database_now(using: str) -> datetime:
     """Return the time of the database server: aware if USE_TZ is True, else naive.
 
     All hosts compare leases and expiry times with this time. So hosts with different clocks do not
-    take each other's rows. SQLite has no server, so this function returns the time of this machine.
-    In a test run it returns `django.utils.timezone.now()`, which a test can freeze or move.
+    take each other's rows. On SQLite, there is no server, and the result is the time of this
+    machine. In a test run, the result is `django.utils.timezone.now()`, which a test can freeze or
+    move.
     """
     query = _QUERIES.get(connections[using].vendor)
     if query is None or is_isolated():
@@ -90,7 +90,7 @@ def uses_time_zones() -> bool:
 
 
 def project_time(moment: datetime) -> datetime:
-    """Convert an aware time to UTC or, if USE_TZ is False, to a naive time."""
+    """Convert an aware time to UTC. If USE_TZ is False, convert it to a naive time in TIME_ZONE."""
     if uses_time_zones():
         return moment.astimezone(UTC)
     return timezone.make_naive(moment, timezone.get_default_timezone())

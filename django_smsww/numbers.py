@@ -193,7 +193,10 @@ def _format(spelling: str, region: str) -> str:
 
 
 def _is_national(number: Any, spelling: str) -> bool:
-    """Whether `number` belongs to its region. Return False for a foreign number without "+"."""
+    """Whether a number written without "+" belongs to the region with which it was parsed.
+
+    Return False if the text looks like a foreign number whose "+" is missing.
+    """
     phonenumbers = library()
     if phonenumbers.is_valid_number(number):
         return True

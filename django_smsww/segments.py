@@ -114,7 +114,7 @@ def split_segments(text: str) -> list[str]:
 
 
 def guilty_characters(text: str) -> tuple[str, ...]:
-    """Return the distinct characters that GSM-7 lacks. Because of them, `text` needs UCS-2."""
+    """Return the distinct characters of `text` that GSM-7 lacks, so that `text` needs UCS-2."""
     return tuple(character for character in dict.fromkeys(text) if character not in _ALPHABET)
 
 
@@ -125,7 +125,8 @@ def replace_characters(text: str) -> str:
     removed. A letter and its separate accent become one character. Other letters and digits do not
     change. A long dash between two words becomes a hyphen with spaces.
 
-    If the plain text would still need UCS-2, or more segments than `text`, return `text`.
+    If the plain text would still need UCS-2, or if it would need more segments than before, return
+    `text` unchanged.
     """
     if not _find_stranger(text):
         return text

@@ -17,7 +17,7 @@ RESERVED_CUSTOM_KEY = "_smsww"
 
 @dataclass(frozen=True, slots=True)
 class SMS:
-    """One message to one recipient. If you pass an SMS object twice, an alias sends it only once.
+    """One message to one recipient. An alias sends the same SMS object only once.
 
     If `dry_run` or `fail_on_multiple_messages` is None, or `sender` is "", the backend's default is
     used. Without any sender, the telephone shows the provider's sender ("Openapi").
@@ -73,11 +73,12 @@ class SendResult:
 
     Attributes:
         provider_id: the provider's id of the message, as a string; "" for a dry run.
-        state: the state as the provider names it, which may be a state unknown to this package.
+        state: the state as the provider names it, even if this package does not know the state.
         encoding: "GSM-7" or "UCS-2".
         characters, segments: the provider's counts; you pay for each segment.
         country, prefix: the country and its telephone code, such as "IT" and "39".
-        price, total_price: for one segment and for all, in EUR; 0 may mean "not known yet".
+        price, total_price: the prices of one segment and of all segments, in EUR. A price of 0 can
+            mean "not known yet".
         recipient, sender, body: the provider's values, by which the message can be recognised.
         custom: the custom data of the request, if the provider returns it.
         error: why the message was not accepted.
@@ -114,7 +115,10 @@ class SendResult:
 
     @property
     def stop(self) -> SMSError | None:
-        """The error that decides if other messages stop: `warning` if it is set, else `error`."""
+        """The error that decides whether other messages stop.
+
+        If `warning` is set, this is `warning`. Otherwise, this is `error`, or None.
+        """
         return self.warning or self.error
 
     def nameless(self) -> SendResult:

@@ -1,6 +1,6 @@
 """Detect test runs. In a test run, messages go to a list (the outbox) and are not sent.
 
-This module imports only the standard library: pytest loads it even in projects without Django.
+This module imports only the standard library, because pytest loads the module even without Django.
 """
 
 import sys
@@ -35,7 +35,10 @@ def declared() -> Iterator[None]:
 
 
 def begin(name: str) -> None:
-    """Begin a test run ("declared") or real sending ("real"). It lasts until `end(name)`."""
+    """Begin a period that lasts until `end(name)`.
+
+    `name` is "declared" for a test run, or "real" for real sending during a test run.
+    """
     _open[name] += 1
 
 

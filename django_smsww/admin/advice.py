@@ -322,7 +322,7 @@ def _of_queued(message: Message) -> Promise | str:
 
 
 def _of_sending(message: Message) -> Promise | str:
-    """Return a sentence about the end of the lease, or "" if the request can still be running."""
+    """Return a sentence about the missing answer, or "" if the request can still be running."""
     now, until = timezone.now(), message.lease_until
     if until is None or until < now:
         return DIED
@@ -362,7 +362,7 @@ def _retried(message: Message, at: datetime) -> Promise | str:
 
 
 def _waits_for_dry_run(message: Message) -> bool:
-    """Whether a queued message waits because of a failed dry run before its mass send."""
+    """Whether a queued message waits because the dry run before its mass send failed."""
     is_of_gateway = issubclass(error_kind(message.error), SMSUnavailable)
     return message.preflight and not message.attempts and is_of_gateway
 

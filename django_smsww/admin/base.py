@@ -44,8 +44,9 @@ class CappedPaginator(Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Return a page of rows.
 
-        Unless `is_capped`, read a page in the second half backwards, because this is faster. For
-        every other page, read only the keys of the rows before it.
+        If the page is in the second half of the list, and `is_capped` is False, read the rows
+        backwards from the end, because this is faster. For every other page, read only the keys of
+        the rows before the page.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page

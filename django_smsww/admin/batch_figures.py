@@ -27,7 +27,8 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: the tag of all messages or, if they have several tags, at least two of these tags.
+        tags: the tag, if all messages have the same tag. If the messages have several tags, the
+            set contains two or more of these tags.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

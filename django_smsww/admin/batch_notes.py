@@ -84,7 +84,7 @@ def resend_notes(rows: MessageQuerySet, site: str) -> Iterator[SafeString | str]
     """Yield sentences with links to related batches. The function makes two SQL queries.
 
     A batch is related if it contains a resend of a message in `rows`. A batch is also related if
-    a message in `rows` is a resend of one of its messages.
+    it contains the original message of a resend in `rows`.
     """
     for relation, text in (("resent_as", RESENT), ("resend_of", RESENDS)):
         found = _batches(rows, f"{relation}__batch")

@@ -74,7 +74,10 @@ def batch_view(model_admin: ReadOnlyAdmin, request: HttpRequest, batch: UUID) ->
 
 
 def _is_changing(figures: Figures, groups: list[dict[str, Any]]) -> bool:
-    """Whether messages wait, are being sent, or still have no final state after a recent change."""
+    """Whether any message waits or is being sent.
+
+    Also return True if any message is sent but not yet final, and the batch has changed recently.
+    """
     is_recent = timezone.now() - max(each["moved"] for each in groups) < STILL_CHANGES
     return bool(
         figures.count(NOT_SENT_YET) or (is_recent and figures.count((State.NEW, State.PENDING)))

@@ -134,7 +134,10 @@ def excerpt_of(message: Message) -> SafeString:
 
 
 def _when(message: Message, at: datetime) -> SafeString | Promise:
-    """Return the time of the next attempt, "soon" for a past time, or "after the pause"."""
+    """Return the time of the next attempt, as a text.
+
+    The text is "after the pause" if the alias is paused. Otherwise, it is "soon" for a past time.
+    """
     if is_paused(message):
         return _("after the pause")
     return short_start(at) if at > timezone.now() else _("soon")
@@ -221,7 +224,10 @@ class MessageColumns:
 
     @admin.display(description=_("user"))
     def sent_by(self, message: Message) -> str:
-        """Return "Elsewhere" for messages from outside this project, else the user or "program"."""
+        """Return the user who sent the message, or the text "program" if no user sent it.
+
+        For messages from outside this project, return the text "Elsewhere".
+        """
         return self.origin_fact(message) or str(message.created_by or _("program"))
 
     @admin.display(description=_("origin"))

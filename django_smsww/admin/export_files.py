@@ -138,9 +138,10 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 
 
 def _cell(value: Any, text: Any, time: Any) -> Any:
-    """Put a datetime into the cell `time`, or a text into the cell `text`. Return this cell.
+    """Put the value into a cell of the right type, and return the cell.
 
-    Return numbers and None unchanged.
+    The parameter `time` is the cell for datetimes. The parameter `text` is the cell for texts.
+    Numbers and None need no cell, so return them unchanged.
     """
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)

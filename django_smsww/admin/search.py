@@ -107,8 +107,8 @@ def begins_with(number: str, column: str = "recipient") -> Q:
     """Return the condition for rows in which a column begins with a number.
 
     The condition is a range, which can use an index. LIKE uses no index on SQLite, and needs an
-    operator class on PostgreSQL. If `number` begins with "+", each bound of the range
-    also begins with "+", because some databases sort "+" before the digits, others after them.
+    operator class on PostgreSQL. If `number` begins with "+", each bound of the range also
+    begins with "+", because some databases sort "+" before the digits, and some after the digits.
     """
     stem = number.rstrip("9")
     if stem in ("+", ""):
@@ -145,10 +145,11 @@ def _names(typed: str, rows: MessageQuerySet) -> Q:
 
 
 def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) -> Found:
-    """Find the rows that match `like`, which is `others | begins_with(number)`.
+    """Find the rows that match the condition `like`, which is `others | begins_with(number)`.
 
     If very many rows match, as for "+39", reading the table from its newest row is faster than
-    using the index. To avoid the index, the condition then has Substr(), not `begins_with()`.
+    using the index. In this case, a condition with `Substr()` replaces `begins_with()`, because
+    the database cannot use the index for `Substr()`.
     """
     count = rows.filter(like).order_by()[: MOST_LISTED + 1].count()
     if count > MOST_LISTED:
@@ -157,7 +158,10 @@ def _with_wide_prefix(rows: MessageQuerySet, number: str, like: Q, others: Q) ->
 
 
 def _with_text(rows: MessageQuerySet, typed: str, like: Q) -> Found:
-    """Find rows that match `like` or contain the text, but only the `MOST_TEXTS` newest ones."""
+    """Find rows that match the condition `like`, and rows whose text contains the typed text.
+
+    Of all these rows, return only the newest `MOST_TEXTS`.
+    """
     newest = rows.filter(like | Q(body__icontains=typed)).order_by("-created_at")
     found = list(newest.values_list("pk", flat=True)[:MOST_TEXTS])
     return Found(rows.filter(pk__in=found), len(found))

@@ -71,7 +71,7 @@ class SuspensionAdmin(ReadOnlyAdmin):
         """Return the suspensions that stop messages.
 
         Rows that only count failures are left out. The permanent stop of a batch is also left out,
-        because the page of the batch shows it. A batch that is only suspended stays in the list.
+        because the page of the batch shows it. Other suspensions of batches stay in the list.
         """
         rows: QuerySet[Suspension] = super().get_queryset(request)
         return rows.filter(times__gt=0).exclude(error="", error_code=STOPPED)

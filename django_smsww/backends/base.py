@@ -246,8 +246,9 @@ class BaseSMSBackend:
     def attempt(self, sms: SMS, deadline: float | None, stopped: set[str | None]) -> SendResult:
         """Send one message and return its result. An error is returned in the result, not raised.
 
-        `stopped` is the set of texts that must not be sent any more. None in the set means every
-        text. After some errors, the method adds the text of this message, or None, to the set.
+        `stopped` is the set of texts that must not be sent any more. If the set contains the value
+        None, no text is sent. After some errors, the method adds the text of this message, or
+        None, to the set.
         """
         is_late = deadline is not None and elapsed() >= deadline
         if is_late or not stopped.isdisjoint((None, sms.body)):
@@ -287,7 +288,10 @@ _DEFAULTS: Any = BaseSMSBackend.__init__.__kwdefaults__
 
 
 def stopped_by(error: SMSError | None, body: str) -> set[str | None]:
-    """Return the texts that must not be sent after this error. None in the set means every text."""
+    """Return the set of texts that must not be sent after this error.
+
+    If the set contains the value None, no text is sent.
+    """
     if isinstance(error, ContentRefused):
         return {body}
     if isinstance(error, ACCOUNT_ERRORS):

@@ -29,7 +29,8 @@ class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
     Each look-up builds a new backend from the current setting. In a test run, the new backend
-    is the locmem backend, unless the test has set another backend that sends nothing.
+    is the locmem backend, with one exception: if the test has set another backend, and this backend
+    sends nothing, the look-up builds this backend.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:
@@ -50,7 +51,7 @@ class SMSBackendsHandler:
         return alias in self.settings
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the aliases, but none if SMSWW is a function without the attribute `aliases`."""
+        """Yield the aliases. If SMSWW is a function without the attribute `aliases`, yield none."""
         return iter(self.settings)
 
     def get(self, alias: str, /, default: Any = None) -> BaseSMSBackend | Any:
@@ -155,7 +156,7 @@ def _path(entry: Mapping[str, Any]) -> Any:
 
 
 def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
-    """Whether `entry` has the backend that the settings file gives this alias."""
+    """Whether `entry` has the same backend as the entry of this alias in the settings file."""
     file = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
     try:
         return _path(entries_of(getattr(file, "SMSWW", {}))[alias]) == _path(entry)
@@ -164,7 +165,10 @@ def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
 
 
 def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
-    """Return a locmem backend with these options, except those that only `backend` accepts."""
+    """Return a locmem backend with these options.
+
+    Leave out options that the class `backend` accepts and the locmem backend does not accept.
+    """
     foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
     known = {name: value for name, value in options.items() if name not in foreign}
     return SMSBackend(alias=alias, **known)

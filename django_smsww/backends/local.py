@@ -12,7 +12,8 @@ class LocalSMSBackend(BaseSMSBackend):
     """Accept messages, and send nothing.
 
     You can keep the OPTIONS of the openapi backend. Options that only the openapi backend uses have
-    no effect, except `callback_url`: without `environment`, its host is used as the environment.
+    no effect, with one exception: if `environment` is not set, the host of `callback_url` is used
+    as the environment.
     """
 
     delivers_on_commit = False

@@ -116,7 +116,7 @@ def check_options(
 ) -> None:
     """Raise InvalidSMSBackend for the first invalid option. The error hides the option's value.
 
-    An option that has its default is valid. It is not checked, because each `send_sms` builds a
+    Defaults are valid, and are not checked. This saves time, because each `send_sms` builds a
     backend.
     """
     for name, (accepts, wanted) in rules.items():
@@ -172,7 +172,7 @@ def phone_numbers(
 
 
 def phone_number(option: str, value: Recipient, region: str, *, alias: str | None) -> str:
-    """Return the number in E.164, or "" if the option is `redirect_to` and its value is ""."""
+    """Return the number in E.164. For the option `redirect_to`, an empty value stays empty."""
     if option == "redirect_to" and value == "":
         return ""
     try:

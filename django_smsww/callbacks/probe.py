@@ -128,7 +128,7 @@ def _said(answer: RawResponse) -> dict[str, Any]:
 
 
 def _redirect_fault(answer: RawResponse, url: str) -> str:
-    """Say where a redirect leads. Leave out the query of the URL: a query may contain secrets."""
+    """Return a text with a redirect's target. Leave out the query: it could contain secrets."""
     target = urlsplit(answer.headers.get("Location", ""))
     place = target._replace(query="", fragment="").geturl()[:200]
     if not target.query and place == f"{url}/":

@@ -18,7 +18,7 @@ MAX_CALLBACKS = 100
 
 
 def record(callback: SignedCallback, *, using: str) -> Outcome:
-    """Apply the callback to its message, store the callback, and return its effect."""
+    """Apply the callback to its message, store the callback, and return the effect."""
     try:
         return _record(callback, using)
     except IntegrityError:
@@ -79,10 +79,10 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the row that counts this callback, or None if it needs a new row.
+    """Return the primary key of the row that counts this callback. None means a new row.
 
-    If an equal callback is stored, its row counts this callback. If not, and if MAX_CALLBACKS rows
-    are stored, the newest row counts this callback.
+    If an equal callback is stored, its row counts this callback. Otherwise, the callback needs a
+    new row. If MAX_CALLBACKS rows are stored already, the newest row counts the callback instead.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None
@@ -90,7 +90,7 @@ def _counted_by(callback: SignedCallback, using: str) -> int | None:
 
 
 def _known(reference: UUID, using: str) -> dict[str, int]:
-    """Map the digest of each stored callback of a message to its primary key."""
+    """Return a dict of the message's stored callbacks, from digest to primary key."""
     values = {"reference": reference, "source": Callback.Source.CALLBACK}
     return dict(statements.select(Callback, ["digest", "id"], values, using))
 

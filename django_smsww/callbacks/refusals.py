@@ -2,7 +2,7 @@
 
 Anybody can send a request that the view refuses, so a refusal writes nothing to the database. A
 callback with our signature writes the counts if the last write was more than a minute ago. A probe,
-or a callback without a known state, always writes them.
+or a callback without a known state, always writes the counts.
 """
 
 import logging
@@ -42,7 +42,10 @@ def count(reason: str) -> int:
 
 
 def write(environment: str, *, at_once: bool = False) -> None:
-    """Write the counts at most once a minute, or now if `at_once` is True. Log database errors."""
+    """Write the counts if the last write was more than a minute ago, or if `at_once` is True.
+
+    A database error is logged, not raised.
+    """
     try:
         for reason, times in _due(at_once).items():
             heartbeats = Heartbeat.objects.using(router.db_for_write(Heartbeat))

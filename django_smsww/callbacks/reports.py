@@ -1,4 +1,4 @@
-"""Apply delivery reports of other providers, which a view of your project receives."""
+"""Apply delivery reports that a view of your project receives from other providers."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -24,7 +24,7 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
         name: the reference of the message, or the provider's id of the message.
         result: the provider's record. Its `state` is NEW, PENDING, DELIVERED, UNDELIVERABLE,
             EXPIRED or REJECTED. Any other word does not change the state of the message.
-        using: the alias of the provider. It is ignored if `name` is a UUID.
+        using: the alias of the provider. It is ignored if `name` is a `UUID` object.
 
     Returns:
         The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a

@@ -9,7 +9,7 @@ _OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
 
 class SMSCallbackMessageSerializer(serializers.Serializer):
-    """The fields of the gateway's message object that we store. There may be other fields."""
+    """The fields that we store from the gateway's message object. More fields can exist."""
 
     id = serializers.CharField(**_OPTIONAL)
     state = serializers.CharField(

@@ -35,7 +35,7 @@ class SignedCallback:
         agrees: False if the signed header and the signed payload name different messages.
         result: the provider's record of the message.
         payload: the payload without personal data and secrets.
-        fault: the view's error answer if the callback has no state; None if it has a state.
+        fault: the exception for the error response if the callback has no state. Otherwise, None.
     """
 
     reference: UUID

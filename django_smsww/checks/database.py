@@ -73,7 +73,7 @@ def check_time_zones(databases: Sequence[str] | None = None, **kwargs: Any) -> M
 
 @register(Tags.database)
 def check_characters(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
-    """W012 (database): warn if MariaDB or MySQL cannot store emojis: utf8mb4 is not in use."""
+    """W012 (database): warn if MariaDB or MySQL does not use utf8mb4, which emojis need."""
     using = router.db_for_write(Message)
     if using not in (databases or ()):
         return []

@@ -67,7 +67,7 @@ class Guards:
             raise
 
     def _wait_for_the_last(self, recipient: str, tag: str) -> None:
-        """Raise SMSLimited if the last code to this number is less than `cooldown` seconds old."""
+        """Raise SMSLimited if a code was sent to this number less than `cooldown` seconds ago."""
         rows = Message.objects.using(router.db_for_write(Message))
         since = timezone.now() - timedelta(seconds=self.cooldown)
         codes = rows.sent_here().filter(recipient=recipient, tag=tag, created_at__gt=since)

@@ -36,7 +36,10 @@ def _without(coding: str, body: bytes, most: int) -> bytes | None:
 
 
 def _inflate(body: bytes, window: int, most: int) -> bytes:
-    """Decompress all streams. Raise zlib.error if one is cut off or they exceed `most` bytes."""
+    """Decompress all streams. Raise zlib.error if one is cut off.
+
+    Also raise zlib.error if the content of all streams exceeds `most` bytes.
+    """
     content = bytearray()
     while body:
         stream = zlib.decompressobj(window)

@@ -95,10 +95,10 @@ def error_of(
     private: Iterable[str] = (),
     unsure: type[SMSError] = SMSOutcomeUnknown,
 ) -> SMSError:
-    """Return an exception for an unsuccessful response. The exception hides `private` texts.
+    """Return an exception for an unsuccessful response. The exception hides the texts in `private`.
 
-    If the response does not show whether the host has carried out the request, return an
-    exception of the class `unsure`. `Host.read` passes SMSUnavailable.
+    If the response does not show whether the host has carried out the request, the class of the
+    exception is the argument `unsure`. `Host.read` gives SMSUnavailable as this argument.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)
@@ -191,7 +191,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Hide each part of the text that is also in the secret and has `_PIECE` or more characters."""
+    """In the text, hide each series of `_PIECE` or more characters that the secret contains."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)
@@ -208,7 +208,7 @@ def _folded(text: str) -> str:
 
 
 def _without_numbers(text: str, private: Iterable[str]) -> str:
-    """Hide telephone numbers, and digits that quote `_RUN` or more digits of a private text."""
+    """Hide telephone numbers, and numbers with `_RUN` consecutive digits of a private text."""
     known = {
         digits[n : n + _RUN]
         for digits in map(_digits, private)

@@ -68,7 +68,8 @@ def _url_of(host: str) -> str:
 def account_url(messages: str) -> str:
     """Return the URL of the account host that belongs to this messages host.
 
-    If the host is not the gateway's own, for example a simulator, return its URL unchanged.
+    If the messages host is not one of the gateway's own hosts, return its URL unchanged. For
+    example, a simulator is both hosts.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
 

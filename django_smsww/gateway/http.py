@@ -319,7 +319,7 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the shared TLS context verifies the host.
 
-        Without this method, requests would load the CA file again.
+        Without this method, `requests` would load the CA file again.
         """
 
     def _shared_context(self) -> ssl.SSLContext:

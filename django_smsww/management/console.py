@@ -1,4 +1,4 @@
-"""Helpers of several commands: arguments, look-ups, signals and progress bars."""
+"""Helpers for several commands: arguments, backends, signals and progress bars."""
 
 import math
 import signal
@@ -35,7 +35,10 @@ def add_no_input(parser: CommandParser, text: str) -> None:
 
 
 def aliases_of(options: dict[str, Any]) -> list[str]:
-    """Return the aliases in --using, or all aliases. Raise a CommandError for an unknown alias."""
+    """Return the aliases in --using. Without --using, return all aliases.
+
+    Raise a CommandError if an alias is unknown, or if there are no aliases.
+    """
     aliases: list[str] = options["using"] or list(sms_backends)
     if not aliases:
         text = "The SMSWW setting names no alias: give one with --using."
@@ -111,9 +114,10 @@ def stop_signals() -> Iterator[Event]:
 def progress(
     title: str = "", *, unit: str = "messages", total: Callable[[], int] | None = None
 ) -> Iterator[Callable[..., object]]:
-    """Yield a function: it advances a progress bar, and shows its keyword arguments in the bar.
+    """Yield a function that advances a progress bar.
 
-    If standard error is no terminal, or tqdm is not installed, the function does nothing.
+    The bar shows the function's keyword arguments. If standard error is not a terminal, or tqdm is
+    not installed, the function does nothing.
     """
     if not (sys.stderr.isatty() and find_spec("tqdm")):
         yield lambda more=1, **numbers: None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def announce_row(message: Message, is_first: bool = False) -> None:
-    """Send the signals for a committed change of state. The receivers get a copy of this row."""
+    """Send the signals for a committed change of state. The receivers get a copy of `message`."""
     signals = heard(type(message), State(message.state), is_first)
     if signals:
         _send(signals, copy(message), State(message.state))
@@ -39,12 +39,12 @@ def heard(model: type[Message], state: State, is_first: bool) -> list[Signal]:
 def by_signals(
     rows: MessageQuerySet, target: State, cause: Cause
 ) -> Iterator[tuple[MessageQuerySet, bool]]:
-    """Split rows into those that get `message_sent` when their state becomes `target`, and others.
+    """Split rows by whether a change to `target` must send the signal `message_sent`.
 
-    Yield pairs (queryset, True if its rows get the signal). The caller updates one queryset after
-    the other. Rows that the provider accepted earlier come first, with False. The other rows come
-    second, with True. If a row changes between these two UPDATEs, both can miss the row. So all
-    rows come once more at the end, with False.
+    Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
+    updates one queryset after the other. The first pair has the rows that the provider accepted
+    earlier, with False. The second pair has the other rows, with True. If a row changes between
+    these two UPDATEs, both can miss the row. So the last pair has all rows again, with False.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -16,7 +16,7 @@ from .suspension import STOPPED, Suspension
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def note(self, rows: Sequence[Message]) -> None:
-        """Add the number of these messages to the `size` of their batches, before the INSERT."""
+        """Before the INSERT of these messages, add their number to the `size` of their batches."""
         parts = defaultdict[UUID, list[Message]](list)
         for row in rows:
             if row.batch:
@@ -49,7 +49,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 class Batch(models.Model):
     """A mass send with one alias. The row is stored before the first message of the batch.
 
-    The row has no text. The progress and the cost are computed from the messages of the batch.
+    The row does not have the text of the messages. The progress and the cost are computed from
+    the messages of the batch.
 
     Attributes:
         reference: the UUID in the field `batch` of the messages.
@@ -87,7 +88,7 @@ def stop_batch(
 ) -> int:
     """Cancel the QUEUED messages of a mass send, and return their number.
 
-    Leased messages are cancelled, too. Workers cancel messages that the mass send stores later.
+    Leased messages are cancelled, too. If the mass send stores more messages, workers cancel them.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by

@@ -49,7 +49,7 @@ def insert_many(model: type[Row], rows: Sequence[Row], identity: str, using: str
 
 
 def one_of(texts: Sequence[str], using: str) -> RawSQL | Sequence[str]:
-    """Return these texts for an `__in` lookup, as one parameter if the database allows this."""
+    """Return these texts for an `__in` lookup. PostgreSQL and SQLite get them as one parameter."""
     vendor = connections[using].vendor
     if vendor == "postgresql":
         return expression("SELECT unnest(%s::varchar[])", [list(texts)])
@@ -61,7 +61,7 @@ def one_of(texts: Sequence[str], using: str) -> RawSQL | Sequence[str]:
 def _columns_of(
     model: type[Row], rows: Sequence[Row], identity: str, connection: BaseDatabaseWrapper
 ) -> tuple[dict[str, Any], Columns]:
-    """Return two dictionaries: the columns that are equal in all rows, and the other columns."""
+    """Return two dictionaries: the columns with one value for all rows, and the other columns."""
     same: dict[str, Any] = {}
     others: Columns = {}
     attributes = list(map(vars, rows))

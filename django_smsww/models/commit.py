@@ -16,8 +16,8 @@ def in_transaction(using: str) -> bool:
 def outside_transactions(view: Any) -> Any:
     """Exempt a view from ATOMIC_REQUESTS of every database.
 
-    ATOMIC_REQUESTS has two effects: an error in the view undoes the rows that the view wrote, and
-    a message can be sent only after the view has returned its response.
+    With ATOMIC_REQUESTS, an error in the view would roll back the rows that the view wrote. And a
+    message could be sent only after the view returned its response.
     """
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)

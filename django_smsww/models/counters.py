@@ -29,15 +29,15 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         return bool(fits.update(used=F("used") + amount))
 
     def give_back(self, scope: str, window: datetime, amount: int) -> None:
-        """Subtract an amount that `take()` added for messages that were then not sent."""
+        """Subtract an amount that `take()` added, because its messages were not sent."""
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
     def reserve(self, scope: str, window: datetime, now: int, latest: int, amount: int) -> int:
         """Reserve `amount` ticks (of 0.1 ms) in this window, and return the first tick.
 
-        The reservation starts at `now`, or at the end of the last reservation if this end is later.
-        If the reservation would start after `latest`, reserve nothing, but return the first tick.
+        The first tick is the later of two ticks: `now`, and the end of the previous reservation. If
+        the first tick is after the tick `latest`, reserve nothing, and only return the first tick.
         """
         row = self.filter(scope=scope, window=window)
         while True:
@@ -90,11 +90,12 @@ class Counter(models.Model):
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def beat(self, environment: str, name: str, *, every: float = 0, times: int = 1) -> bool:
-        """Store the time of a task's run, if the stored time is more than `every` seconds old.
+        """Store the time of a task's run, unless the stored time is recent.
 
         Return True if the time was stored.
 
         Args:
+            every: for how many seconds a stored time is recent. With 0, always store the time.
             times: the number of runs to add to `Heartbeat.times`.
         """
         now = database_now(self.db)

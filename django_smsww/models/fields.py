@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class ExactCharField(models.CharField):
     """A text that is compared exactly, on every database.
 
-    By default, MariaDB and MySQL compare "INVOICE-1", "invoice-1" and "invoice-1 " as equal. So
-    this field has a binary collation on these databases.
+    By default, MariaDB treats "INVOICE-1", "invoice-1" and "invoice-1 " as equal. MySQL treats the
+    first two as equal. So this field has a binary collation on these databases.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -62,7 +62,10 @@ class _InStates(_LiteralStates, In):
 
 
 class NumberField(models.CharField):
-    """A number in E.164. Saving converts other spellings, or raises InvalidSMS if this fails."""
+    """A telephone number. Saving a row converts the number to E.164.
+
+    If the text is not a telephone number, saving raises InvalidSMS.
+    """
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         number = read_number(getattr(model_instance, self.attname))

@@ -22,8 +22,8 @@ class Lease:
     """The right of one worker to send some rows, for a limited time.
 
     Attributes:
-        until: the end, by the database's clock. After this time, any worker may lease the rows.
-        deadline: no request starts after this time, so that the last request ends before `until`.
+        until: when the lease ends, by the database's clock. Then any worker can lease the rows.
+        deadline: no request starts after this time. So the last request ends before the lease ends.
             The time is measured by `elapsed()`, which ignores changes of the system clock.
     """
 

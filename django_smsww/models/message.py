@@ -201,7 +201,10 @@ class Message(Settlement):
 
     @property
     def is_final(self) -> bool:
-        """Whether callbacks can no longer change the state. FAILED and CANCELLED are not final."""
+        """Whether the state is final, so that no callback can change the state.
+
+        FAILED and CANCELLED are not final: a callback can show that the message was sent.
+        """
         return self.state in FINAL
 
     @property
@@ -284,7 +287,7 @@ class Message(Settlement):
     ) -> bool:
         """Store an error. Make the row UNKNOWN if the message may have been sent, else FAILED.
 
-        With `token`, only change a row whose lease has this token. Return True if the row changed.
+        With `token`, change the row only if its lease has this token. Return True if it changed.
         """
         return self._fail(error, cause, Q(lease_token=token) if token else Q(), changes)
 
@@ -293,7 +296,11 @@ class Message(Settlement):
         return self._fail(error, Cause.SENDING, Q(where, state=State.QUEUED), {})
 
     def fail_late(self, error: SMSError, **changes: Any) -> bool:
-        """Store the late error of a row that `abandon()` made UNKNOWN. The row becomes FAILED."""
+        """Make this row FAILED with an error that came after `abandon()` made the row UNKNOWN.
+
+        Return False, and change nothing, if the message may have been sent in spite of the error,
+        or if another attempt has begun.
+        """
         # Not if another attempt has begun since: the error says nothing about that one.
         lost = Q(error_code=WORKER_LOST, attempts=self.attempts)
         return self._fail(error, Cause.ANSWER, lost, changes)

@@ -36,8 +36,8 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: a column of the statement, with the result of `older()`. With None, each
-            expression contains the SQL of `older()` instead.
+        is_older: SQL that names a column with the result of `older()`. With None, each
+            expression contains the SQL of `older()` itself.
     """
     merging = _Merging(model, connections[using], is_older or older(model, result, using))
     changes: dict[str, Any] = {
@@ -69,7 +69,10 @@ def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
 
 
 def replace(result: SendResult) -> dict[str, Any]:
-    """Return values for `update()`. They replace all of the provider's data in the row."""
+    """Return the values for an `update()` that replaces the provider's data in a row.
+
+    The row keeps a count, such as `segments`, if `result` does not have this count.
+    """
     counts = {name: getattr(result, name) for name in _COUNTS if getattr(result, name)}
     plain = {name: getattr(result, name) for name in _PLAIN if name not in _COUNTS}
     prices = {name: getattr(result, name) for name in _PRICES}

@@ -97,7 +97,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state=State.QUEUED)
 
     def resendable(self) -> MessageQuerySet:
-        """Return finished messages that can be resent, which means sent again as new messages.
+        """Return finished messages that can be resent (sent again as new messages).
 
         Messages are left out if their text was deleted, if their content was refused, or if they
         were resent already. Dry runs and messages of other programs are also left out.
@@ -124,11 +124,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Return the QUEUED rows that workers must not send, because a call sends them at once.
 
         # Note [Undue rows]
-        If a call that sends at once fails, workers must not send its message later. Normally the
-        call makes the row FAILED. But it cannot do so if the connection to the database breaks
-        after the INSERT. So the call sets `next_attempt_at` to `expires_at`: workers ignore the row
-        until this time, and then make it FAILED. The call itself leases the row by its primary
-        key. A later call with the same `key` can also lease the row.
+        A call that sends its message at once can fail. Then workers must not send the message
+        later. Normally the call makes the row FAILED. But the call cannot do so if the connection
+        to the database breaks after the INSERT. So the call sets `next_attempt_at` to `expires_at`:
+        workers ignore the row until it expires, and then make it FAILED. The call itself leases
+        the row by its primary key. A later call with the same `key` can also lease the row.
         """
         return self.queued().filter(next_attempt_at=F("expires_at"), error="")
 
@@ -169,8 +169,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     ) -> bool:
         """Change the state of the only row in this queryset, and send the signals after the commit.
 
-        Return False if `states.py` does not allow the change, or if the row did not meet the
-        condition `where` before the change.
+        Return False, and change nothing, if `states.py` does not allow the change, or if the row
+        does not meet the condition `where`.
         """
         rows = self.filter(where) if where else self
         for some, is_first in by_signals(rows, target, cause):
@@ -208,13 +208,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Outcome.MISMATCH if self.exists() else Outcome.NO_ROW
 
     def _has_id(self, provider_id: str) -> Q:
-        """Return the condition for a row with this provider id, or with none if this id is free."""
+        """Return the condition for a row that has this provider id, or that can get this id.
+
+        A row can get the id if the row has no provider id, and no other row has this id.
+        """
         if not provider_id:
             return Q()
         return Q(provider_id=provider_id) | Q(provider_id=None) & self.free_id(provider_id)
 
     def free_id(self, provider_id: str) -> Q:
-        """Return the condition that no row of the same alias and environment has this id."""
+        """Return a condition: no row of the same alias and environment has this provider id."""
         # Without it, the unique constraint would raise and break the transaction.
         return Q(no_twin(self.model, provider_id, self.db))
 
@@ -224,9 +227,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         # Note [Ids that come home]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
         provider's list has no references, the command can mistake a message of this project for
-        one of them. Then the message has two rows, until its own row gets the provider id from a
-        response, a callback or a look-up. The id is unique, so we delete the second row before we
-        store the id in the first. Nothing is lost, because the first row has all data.
+        one of them. Then the message has two rows: the project's row without a provider id, and the
+        "elsewhere" row. Later, a response, a callback or a look-up brings the id for the project's
+        row. The id is unique, so we delete the "elsewhere" row before we store the id. Nothing is
+        lost, because the project's row has all data.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:
@@ -374,7 +378,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return sum(row.fail(_late(), token=row.lease_token) for row in late)
 
     def end_interrupted(self) -> int:
-        """Make rows FAILED if their call was interrupted before sending. Return their number.
+        """Make rows FAILED if a program was interrupted before it sent them. Return their number.
 
         Such rows are `undue()`, and were not changed for 10 minutes. If a row has a lease, the
         lease must have ended more than 5 minutes ago.
@@ -391,8 +395,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Make SENDING rows UNKNOWN if their lease has ended. Return their number.
 
         Their worker is dead, but their requests may have arrived. So no worker sends the rows
-        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out:
-        if a host freezes while it writes results, it can hold the locks for a long time.
+        again. A dry run becomes FAILED. If the database has SKIP LOCKED, locked rows are left out,
+        because a host that freezes while it writes results can hold the locks for a long time.
         """
         stale = self.filter(state=State.SENDING, lease_until__lt=database_now(self.db))
         lost = SMSOutcomeUnknown(
@@ -409,7 +413,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
     # Signals
 
     def announce(self, state: State, *, is_first: bool = False) -> None:
-        """Send the signals for a change of these rows to this state, after the commit.
+        """After the commit, send the signals for these rows, whose state has changed to `state`.
 
         Args:
             is_first: True if the provider had not accepted the messages before this change.

@@ -1,4 +1,4 @@
-"""Hand-written SQL. The ORM would build these statements more slowly than the database runs them.
+"""Hand-written SQL, because the ORM needs too much time to build these statements.
 
 # Note [Why not the ORM]
 The ORM needs two milliseconds of CPU time to build an UPDATE of twenty expressions. Each callback
@@ -227,7 +227,7 @@ def subquery(model: type[Model], names: Sequence[str], values: Values, using: st
 
 
 def no_twin(model: type[Model], provider_id: str, using: str) -> RawSQL:
-    """Return the SQL condition that no row of the same alias and environment has this id."""
+    """Return SQL that is true if no row of the same alias and environment has this provider id."""
     table = table_of(model, using)
     same = " AND ".join(f"twin.{name} = {table}.{name}" for name in ("alias", "environment"))
     twins = f"SELECT 1 FROM {table} twin WHERE {same} AND twin.provider_id = %s"  # noqa: S608

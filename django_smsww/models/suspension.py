@@ -45,7 +45,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         return self.filter(alias=alias, environment=environment)
 
     def active(self, now: datetime) -> SuspensionQuerySet:
-        """Return suspensions that have not ended: `until` is in the future, or None (no end)."""
+        """Return suspensions that have not ended: `until` is in the future, or None for no end."""
         return self.pauses().filter(models.Q(until=None) | models.Q(until__gt=now))
 
     def pauses(self) -> SuspensionQuerySet:
@@ -58,7 +58,10 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
         The first pause lasts one minute, or longer if the gateway sent Retry-After. If an error
         comes again after a pause, the next pause is twice as long, up to a limit. If the account is
         blocklisted or the content is forbidden, the suspension lasts until a person lifts it.
-        Return False if an earlier suspension stays in force unchanged. `text` is a fingerprint.
+        Return False if an earlier suspension stays in force unchanged.
+
+        Args:
+            text: the fingerprint of the message's text.
         """
         scope = f"text:{text}" if isinstance(error, ContentRefused) else "alias"
         columns = _columns(error)
@@ -88,9 +91,9 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     def count_failures(self, alias: str, environment: str, error: SMSError, count: int) -> bool:
         """Add `count` to the `failures` of the alias, because the gateway was unavailable.
 
-        Pause the alias if it now has `FAILURES` or more in a row. One failure is enough if the
-        alias was paused before and had no success after that. Return True if this call paused the
-        alias.
+        Pause the alias if it now has at least `FAILURES` consecutive failures. One failure is
+        enough if the alias was paused before and had no success after that pause. Return True if
+        this call paused the alias.
         """
         named = {"alias": alias, "environment": environment, "scope": "alias"}
         row = self.filter(**named)
@@ -219,7 +222,7 @@ class Suspension(models.Model):
 
     @property
     def held(self) -> str:
-        """The suspended part in words, translated: "everything", "one batch" or "one text"."""
+        """The translated name of what is suspended: "everything", "one batch" or "one text"."""
         kind = self.scope.partition(":")[0]
         return str(SCOPES.get(kind, kind))
 
@@ -229,7 +232,7 @@ class Suspension(models.Model):
         return self.scope.partition("batch:")[2]
 
     def covers(self, *, batch: UUID | None, text: str) -> bool:
-        """Return True if the suspension covers messages of this batch, or with this fingerprint."""
+        """Return True if the suspension stops a message of this batch with this fingerprint."""
         return self.scope in ("alias", f"batch:{batch}", f"text:{text}")
 
     def needs_probe(self, now: datetime) -> bool:

@@ -82,7 +82,10 @@ def failed(message: Message, error: SMSError, **changes: Any) -> Move:
 
 
 def postponed(message: Message, error: SMSError, until: datetime) -> Move:
-    """Return the move that retries a message at `until`. The message was certainly not sent."""
+    """Return the move to QUEUED, to retry a message that was certainly not sent.
+
+    The retry is due at the time in `until`.
+    """
     changes = {"next_attempt_at": until, "lease_token": None, "lease_until": None}
     return Move(message, State.QUEUED, changes=changes, error=error)
 
@@ -202,8 +205,8 @@ class _Update:
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
     """Change the state of the row that has the values `named`, and store the callback `entry`.
 
-    One statement does both, or nothing. Only PostgreSQL can run it. Return False if it did nothing:
-    the caller then calls `MessageQuerySet.accept`, as it always does on other databases.
+    One statement does both, or nothing. Only PostgreSQL can run this statement. Return False if
+    nothing changed. The caller then uses `MessageQuerySet.accept`, as on other databases.
     """
     if result.state not in PROVIDER:
         return False

@@ -19,7 +19,8 @@ Errors = dict[str, SMSError]
 def read_gateway(backend: SMSBackend) -> Data:
     """Return the gateway's information about the token and the account.
 
-    `errors` has the error class of each failed request, and `statuses` has the HTTP status.
+    In the result, `errors` has the error class of each failed request, and `statuses` has its HTTP
+    status.
     """
     errors: Errors = {}
     return {

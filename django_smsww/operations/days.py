@@ -131,7 +131,7 @@ def _groups(rows: QuerySet[Message], day: date) -> QuerySet[Any, tuple[Any, ...]
 
 
 def _times(rows: QuerySet[Message], delivered: int) -> Times | None:
-    """Return the `Times` of the deliveries. Above `SAMPLE` deliveries, measure only a sample."""
+    """Return the `Times` of the deliveries. For more than `SAMPLE` deliveries, use a sample."""
     thinned = -(-delivered // SAMPLE)
     rows = rows.filter(state=State.DELIVERED, dry_run=False, delivered_at__isnull=False)
     if thinned > 1:

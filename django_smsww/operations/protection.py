@@ -33,7 +33,7 @@ def delete_in_parts(
     delete: Callable[[list[int]], int],
     keep: Callable[[int, IntegrityError], object],
 ) -> int:
-    """Delete the rows with these keys, and return the sum of the results of `delete`.
+    """Delete the rows with these keys by calling `delete`. Return the sum of its results.
 
     If a foreign key protects some of the rows, this function splits the keys into two halves and
     calls itself for each half. If only one row is left and it is protected, `keep` is called.

@@ -67,7 +67,7 @@ def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
-    """Return `read_leased()` data about the SENDING rows whose process may have died."""
+    """Return the data of `read_leased()`, but for SENDING rows whose process may have died."""
     began = now - timedelta(seconds=SECONDS / 2)  # see `SECONDS`
     late = rows.filter(state=State.SENDING, claimed_at__lt=began, lease_until__gte=now)
     return late.aggregate(count=Count("pk"), until=Max("lease_until"))
@@ -109,7 +109,7 @@ def _waiting(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _unknown(left: MessageQuerySet, now: datetime) -> Data:
-    """Count the UNKNOWN rows (`count`), and those so old that a sync can judge them (`late`)."""
+    """Count the UNKNOWN rows (`count`), and those that a sync has had time to judge (`late`)."""
     late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT - SYNC_INTERVAL))
     rows = left.filter(state=State.UNKNOWN)
     return rows.aggregate(count=Count("pk"), oldest_at=Min("left_at"), late=late)

@@ -1,7 +1,8 @@
 """Scrub (make anonymous) or delete old messages. Scrub or export all messages of one recipient.
 
-Unfinished messages stay unchanged. Messages of other programs always count as finished: they ended
-at `created_at`. Each function can be stopped and run again. Two processes can run it in parallel.
+Unfinished messages stay unchanged. Messages of other programs always count as finished, and their
+`created_at` counts as the time of their end. Each function can be stopped and run again. Two
+processes can run the same function in parallel.
 """
 
 from collections import Counter as Counts
@@ -63,7 +64,7 @@ class Erasure:
 
     Attributes:
         messages: how many messages were made anonymous.
-        unfinished: how many messages were not changed because they are unfinished, by state.
+        unfinished: for each state, how many messages were not changed because they are unfinished.
         suppressed: whether the number is on the do-not-send list, where it stays.
     """
 
@@ -113,11 +114,12 @@ def delete(
 ) -> Iterator[int]:
     """Add old messages to the daily totals, then delete the messages.
 
-    After each block, yield the number of deleted messages. Messages that a foreign key of the
-    project protects are made anonymous, not deleted.
+    After each block, yield the number of deleted messages. If a foreign key of the
+    project protects a message, make the message anonymous instead.
 
     Args:
-        kept: a counter. For each foreign key or model, it counts the messages that are protected. This function adds to it.
+        kept: a counter, to which this function adds. It has the number of protected messages for
+            each foreign key or model that protects them.
     """
     rows, kept = to_delete(using, before), Counts() if kept is None else kept
     delete_messages, keep = partial(_delete_messages, rows), partial(_keep, using, kept)
@@ -184,7 +186,7 @@ def _lock(rows: MessageQuerySet, keys: Sequence[int]) -> list[int]:
 
 
 def _forget(using: str, keys: Sequence[int], **more: Any) -> None:
-    """Make messages anonymous, with their callbacks and events. The caller has locked the rows."""
+    """Make messages, their callbacks and their events anonymous. The caller has locked the rows."""
     columns = {
         # Without its number the row cannot be sent again, so its key must be free for a new row.
         "key": Case(

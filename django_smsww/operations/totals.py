@@ -1,8 +1,9 @@
 """The sums of the messages in a period of days. The sums of past days are cached.
 
 # Note [When a day is summed again]
-It takes seconds to sum the messages of a month, so the sums of past days are cached. Marking a
-day as changed would slow down each send and each callback. So these rules are used instead:
+It takes seconds to sum the messages of a month, so the sums of past days are cached. Cached sums
+can become outdated. If each send and each callback marked its day as changed, they would become
+slower. So these rules tell which days are summed again:
 
 - Today is summed at each call. If today has many messages, it is summed only once a minute.
 - A past day is summed again if its number of unfinished messages has changed, for example after a
@@ -73,9 +74,10 @@ class Period:
 
     @property
     def as_of(self) -> datetime | None:
-        """The time at which the oldest figures of past days were computed; None if there are none.
+        """The time at which the oldest figures of past days were computed.
 
-        The figures of today are at most a minute old: see Note [When a day is summed again].
+        None if no past day has figures. The figures of today are at most a minute old: see Note
+        [When a day is summed again].
         """
         today = day_of(self.now)
         past = (figures.as_of for day, figures in self.days.items() if day < today)

@@ -1,10 +1,9 @@
 """Read the provider's list of messages, and store the messages that other programs sent.
 
 A message of this project must not be stored twice, because it would be counted twice. So entries
-with the reference of a message of this project are skipped, whichever deployment sent it. An entry
-is also skipped if it may belong to a row that has no provider id yet. If a message from the
-list later proves to be ours, the row that this module stored is deleted: see Note [Ids that come
-home] in `models/queryset.py`.
+with a reference of any deployment of this project are skipped. An entry is also skipped if it may
+belong to a row that has no provider id yet. If a message from the list later proves to be ours, the
+row that this module stored is deleted: see Note [Ids that come home] in `models/queryset.py`.
 """
 
 import sys
@@ -64,7 +63,7 @@ def adopt_history(
     dry_run: bool = False,
     on_page: Callable[[Adoption, int], object] | None = None,
 ) -> Adoption:
-    """Store the messages of the account that other programs sent.
+    """Store the messages that other programs sent through the account of the backend.
 
     The caller first calls `sync()`, which finds the ids of our own messages. This function can be
     stopped and called again. It does not raise the provider's errors: see `error` of the report.

@@ -149,13 +149,13 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the last control that was sent more than `margin` before `send`, or None."""
+        """Return the last control sent more than `margin` before the message `send`, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
 
     def _control_after(self, send: PossibleSend) -> Control | None:
-        """Return the first control that was sent more than `margin` after `send`, or None."""
+        """Return the first control sent more than `margin` after the message `send`, or None."""
         limit = send.latest + self.margin
         position = bisect_right(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position] if position < len(self.controls) else None
@@ -163,9 +163,9 @@ class Evidence:
     def _beginning(self, send: PossibleSend, after: Control) -> Control | None:
         """Return a made-up control before `send`, if `send` is the first message of the alias.
 
-        Return None if another message was accepted before `send`, or if the oldest listed entries
-        may be newer than `send`. Also return None if `after` is more than a day newer than `send`,
-        because the alias may have changed to another account in between.
+        Return None if another message was accepted before `send`, or if the list may lack entries
+        as old as `send`. Also return None if `after` is more than a day newer than `send`, because
+        the alias may have changed to another account in between.
         """
         start = send.earliest - self.margin
         if self.first_accepted is None or self.first_accepted < start:
@@ -176,7 +176,7 @@ class Evidence:
         return Control(start, listed)
 
     def _may_be_cut(self, start: datetime) -> bool:
-        """Return True if the list may be cut off before it reaches back to `start`."""
+        """Return True if the provider's list may lack entries as old as the time `start`."""
         oldest, count = self.listing.oldest, len(self.listing.seen)
         return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
@@ -223,7 +223,7 @@ class Evidence:
         return pairs
 
     def _is_complete_around(self, send: PossibleSend) -> bool:
-        """Return True if the request has ended, and the list was read as far as the send time."""
+        """Return True if the request has ended, and all entries since the send time were read."""
         return not self.is_fresh(send) and self.listing.covers(self._window(send)[0])
 
     def _fits(self, send: PossibleSend, entry: SendResult) -> bool:
@@ -238,7 +238,7 @@ class Evidence:
         )
 
     def _window(self, send: PossibleSend) -> tuple[datetime, datetime]:
-        """Return the earliest and latest time that fit the message, by the provider's clock."""
+        """Return the earliest and latest `created_at` that a list entry of the message can have."""
         offset = self._clock_offset()
         return send.earliest + offset - CLOCK_SKEW, send.latest + offset + CLOCK_SKEW
 

@@ -44,7 +44,7 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return how far back in time to read the list; None if the sync searches for nothing."""
+    """Return the time back to which to read the list; None if the sync searches for nothing."""
     since = session.restored_to
     sent = [one.earliest for one in session.searched()]
     sent += session.nameless.values()
@@ -97,7 +97,7 @@ def rows_named(session: Session, stamps: Sequence[Stamp]) -> dict[UUID, Message]
 
 
 def _read_known(session: Session, row: Message, entry: SendResult, stamp: Stamp | None) -> None:
-    """Update the row from its list entry, or plan a look-up if their final states differ."""
+    """Update the row from its entry. If row and entry differ in the final state, plan a look-up."""
     _add_control(session, row, entry, stamp)
     if session.candidates.pop(entry.provider_id, None):
         session.report.looked += 1

@@ -46,8 +46,9 @@ def why_not_refreshable(message: Message) -> str:
 def refresh(messages: Iterable[Message]) -> Iterator[Refreshed]:
     """Ask the gateway about these messages, and yield one answer for each message.
 
-    For messages without a provider id, the provider's list is read at the start. Any other message
-    is looked up when the iteration reaches it. A caller that stops after an error saves requests.
+    For messages without a provider id, the provider's list is read at the start. A message with a
+    provider id is looked up when the iteration reaches the message. So a caller that stops after
+    an error saves requests.
     """
     rows = list(messages)
     lost = {row.alias for row in rows if not row.provider_id}

@@ -81,7 +81,7 @@ class Adoption:
 
 @dataclass(slots=True)
 class SyncReport:
-    """The result of one sync, which names messages only by reference or provider id.
+    """The result of one sync. It names messages only by reference or provider id.
 
     Attributes:
         skipped: why the provider was not asked at all; "" if the provider was asked.
@@ -100,7 +100,7 @@ class SyncReport:
         left: how many rows were not looked up, because the sync had reached `max_lookups`.
         pages: how many pages of the list were read.
         requests: how many requests were made, including the requests for pages.
-        error: the provider's error that ended the sync early, or None. Settled rows stay settled.
+        error: the provider's error that ended the sync early, or None. Stored changes are kept.
         adoption: the counts of `smsww_sync --adopt`; None without this option.
     """
 

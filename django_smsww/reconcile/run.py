@@ -51,7 +51,7 @@ def sync(
         after_restore: the time at which the restored backup was made; see `hold_after_restore()`.
         grace: how long a request may still be under way after its row became UNKNOWN.
         max_lookups: the maximum number of messages that are looked up one by one.
-        on_request: called after each request with the report so far.
+        on_request: called with the report so far, after each request.
     """
     if isinstance(backend, str):
         backend = sms_backends[backend]
@@ -173,7 +173,7 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """Look up the provider ids that came by callback, if the list has another id for the row."""
+    """Look up the id that a callback brought for a row, if the list has another id for this row."""
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

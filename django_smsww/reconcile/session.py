@@ -86,9 +86,9 @@ class Session:
     Attributes:
         restored_to: when the restored backup was made, or None.
         now: the database's time at the start of the sync, used as the current time for all rows.
-        unknown: the UNKNOWN rows that were not found yet, by reference.
-        candidates: accepted rows that still lack a final state or a price, by provider id.
-        nameless: `claimed_at` of accepted rows without a provider id, by reference.
+        unknown: maps references to the UNKNOWN rows that were not found yet.
+        candidates: maps provider ids to accepted rows that still lack a final state or a price.
+        nameless: maps references of accepted rows without a provider id to their `claimed_at`.
         ownership: rows and list entries that disagree about provider ids and references.
         disputed: rows that have another final state than their list entries.
     """
@@ -136,8 +136,8 @@ class Session:
     def _due(self, first: timedelta) -> Q:
         """Return the query condition for the rows that a sync must check now.
 
-        A row is due in each sync until its age reaches `first`. Later, it is due once at each age
-        in `_AGES`.
+        A row is due in each sync until it has the age `first`. After that, it is due once at each
+        age in `_AGES`.
         """
         due = Q(checked_at=None) | Q(checked_at__lt=F("claimed_at") + first)
         for age in _AGES:

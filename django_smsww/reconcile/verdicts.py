@@ -38,9 +38,10 @@ def settle(session: Session) -> None:
 
 
 def _count_searched(session: Session) -> None:
-    """Count in `report.looked` the rows that this sync searched for, and did not find in the list.
+    """Count the rows that this sync searched for in the list, but did not find.
 
-    Rows with a provider id are left out, because they are counted when they are looked up.
+    The number is added to `report.looked`. Rows with a provider id are left out, because they are
+    counted when they are looked up.
     """
     if session.report.pages and not session.report.error:
         lost = [send for send in session.searched() if not send.message.provider_id]

@@ -81,7 +81,7 @@ def send_sms(
             have the same key. A second call with the key writes no new row, and does not compare
             the texts. If the first message is under way, accepted or cancelled, the second call
             returns its row. If its number, sender or text was refused, or its outcome is unknown,
-            the second call raises the same error again. If the first message was not sent for
+            the second call raises the same error again. If the first message is FAILED for
             another reason, the second call tries to send the same row again. If the first message
             is FAILED and was resent, the second call returns the newest resend.
         dry_run: let the gateway check the message, and do not send the message. The check is free.
@@ -119,9 +119,10 @@ def send_mass_sms(
     """Send one text to many numbers and return the rows, in the order of the numbers.
 
     No error is raised for a single message: check each row's `state`. An invalid number gets a
-    FAILED row (`error_code` "invalid"). If a number occurs twice, it gets one message, and its row
-    is in the list twice. All rows have the same `batch`. The other arguments are those of
-    `send_sms`. If you repeat the call with the same `key`, each number still gets only one message.
+    FAILED row (`error_code` "invalid"). If a number occurs twice, it gets one message, and the
+    message's row is in the returned list twice. All rows have the same `batch`. The other arguments
+    are those of `send_sms`. If you repeat the call with the same `key`, each number still gets only
+    one message.
 
     Args:
         preflight: first check the text and the sender with one free dry run. If the gateway

@@ -1,8 +1,8 @@
 """A mailing: messages from a file or a list. All messages are checked before the first is sent.
 
-If a line has no idempotency key, its key is made from its contents, and from `--key` or the file
-name. So if you run a stopped mailing again, each number still gets its message only once. Without
-`--key`, a list of numbers has no keys.
+If a line contains no idempotency key, this module makes a key from the contents of the line, and
+from `--key` or the file name. So if you run a stopped mailing again, each number still gets its
+message only once. Without `--key`, a list of numbers has no keys.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class Mailing:
     unit: str = "Line"  # what error texts count
 
     def messages(self, but: Container[int] = ()) -> Iterator[SMS]:
-        """Yield the messages of all lines whose line number is not in `but`."""
+        """Yield the messages of the lines. Skip the line numbers in `but`."""
         return (self._sms(fields) for number, fields in self.rows() if number not in but)
 
     def check(self, using: str) -> Checked:
@@ -97,7 +97,7 @@ class Mailing:
         return checked
 
     def _problem(self, number: int, fields: Mapping[str, str], text: str) -> str:
-        """Return an error text with the number of the line, or of the telephone number.
+        """Return an error text with the line number, or the position in a list of numbers.
 
         If the first word of `text` names a column of a file, also show this column's masked value.
         """
@@ -120,8 +120,8 @@ class Mailing:
         """Return the idempotency key of a line.
 
         A dry run gets the key "", because it must always make a request. If the line has a key
-        (`own`), return `own_prefix` and this key. If the line has none, return `prefix` and a hash
-        of number, sender and text, or "" if `prefix` is "".
+        (`own`), return `own_prefix` and this key. If the line has no key and `prefix` is "",
+        return "". Otherwise, return `prefix` and a hash of number, sender and text.
         """
         if sms.dry_run or not (own or self.prefix):
             return ""

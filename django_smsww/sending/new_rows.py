@@ -70,10 +70,10 @@ class RowMaker:
         self.begin_block()
 
     def begin_block(self) -> None:
-        """Set `now` for the next block of messages, and discard the columns of the previous block.
+        """Set the time for the next block of messages, and discard the previous block's columns.
 
-        The next block needs a new time, and must check the content again: the caller may have
-        changed an object in the content, such as the dict `custom`.
+        The content of the next block must be checked again: the caller may have changed an object
+        in the content, such as the dict `custom`.
         """
         self.now = timezone.now()
         self._content: _Content | None = None
@@ -100,7 +100,7 @@ class RowMaker:
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """The columns that are the same in all rows of the call, also for invalid messages."""
+        """The columns that are the same in all rows of the call, including invalid messages."""
         return {
             "alias": self.backend.alias,
             "environment": self.backend.environment,
@@ -108,13 +108,17 @@ class RowMaker:
         }
 
     def first_sweep(self) -> datetime:
-        """Return the time at which `smsww_worker` can first send rows: now if nothing else does."""
+        """Return the time from which `smsww_worker` can send the rows.
+
+        This time is now if `queue` is True. Otherwise, it is a minute later, because the call or a
+        task queue sends the rows first.
+        """
         return self.now if self.queue is True else self.now + HOOK_GRACE
 
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
         """Return the value for `next_attempt_at`: the time from which workers may send the row.
 
-        If the call itself sends the row, no worker may do so, and the value is `expires_at`.
+        If the call itself sends the row, no other worker may send it, so the value is `expires_at`.
         """
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]
@@ -127,7 +131,7 @@ class RowMaker:
     def _columns(self, sms: SMS) -> dict[str, Any]:
         """Return the columns of a message.
 
-        If successive messages have the same content, it is checked and hashed only once.
+        If successive messages have the same content, the content is checked and hashed only once.
         """
         content = self._content
         if content and self._has_plain_rules and content.is_of(sms):
@@ -152,7 +156,7 @@ class RowMaker:
     def _like(self, prepared: SMS, sms: SMS) -> SMS:
         """Return `sms` in the form that `backend.route_for()` needs.
 
-        `prepared` is an earlier message with the same content, after `backend.prepare()`.
+        `prepared` is what `backend.prepare()` returned for an earlier SMS with the same content.
         """
         if not self._has_routes:
             return sms
@@ -221,7 +225,10 @@ def storable_columns(sms: SMS) -> dict[str, Any]:
 
 
 def _storable(value: object, limit: int | None = None) -> str:
-    """Return up to `limit` characters that every database can store; "" if `value` is no string."""
+    """Return the part of `value` that every database can store, cut after `limit` characters.
+
+    Return "" if `value` is not a string.
+    """
     if not isinstance(value, str):
         return ""
     clean = value.replace("\x00", "").encode(errors="ignore").decode()

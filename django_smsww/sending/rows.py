@@ -86,7 +86,7 @@ class RowWriter(RowMaker):
         return row
 
     def write(self, messages: Sequence[SMS], resends: Resends | None = None) -> list[Message]:
-        """Insert and return a row for each message. If a key is stored already, see `_reuse()`."""
+        """Insert and return a row for each message. `_reuse()` handles keys that are in use."""
         self.begin_block()
         messages = list(map(self._read, messages))
         known = self._known(messages)
@@ -113,12 +113,12 @@ class RowWriter(RowMaker):
         return sms if number is sms.recipient else sms.replace(recipient=number)
 
     def _name(self, sms: SMS) -> object:
-        """Return the same value for all messages of one call that share a row."""
+        """Return a name for the row. Messages of one call that have the same name share a row."""
         key = self._key(sms)
         return (*key, str(sms.recipient)) if key[0] else sms.reference
 
     def _key(self, sms: SMS) -> tuple[str | None, bool]:
-        """Return a pair: the message's key, and True for a dry run. Dry runs have separate keys."""
+        """Return the key, and whether the message is a dry run: dry runs have separate keys."""
         is_dry = self.backend.dry_run if sms.dry_run is None else sms.dry_run
         return sms.key if isinstance(sms.key, str) else "", is_dry is True
 
@@ -136,9 +136,9 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        If the recipients differ, return a FAILED row without a key. Otherwise, return `first`. If
-        `first` is FAILED, queue it again if possible. If `first` was resent, return the newest
-        resend.
+        If the recipients differ, return a FAILED row without a key. If `first` is not FAILED,
+        return `first`. Otherwise, try to queue `first` again, and return `first`. If this FAILED
+        row was resent, return its newest resend.
         """
         if not _is_same(first, row):
             return _without_key(row)
@@ -169,7 +169,7 @@ class RowWriter(RowMaker):
         """Insert and return these rows.
 
         If another process has just inserted a row with the same key, return that process's row.
-        If the database refuses a row, store a FAILED row in its place. The other rows are stored.
+        If the database refuses a row, store a FAILED row instead. Store the other rows as usual.
         """
         try:
             self._insert_all(list(rows.values()))

@@ -26,7 +26,7 @@ def sms_callback(
     forged: bool = False,
     **facts: Any,
 ) -> HttpResponse:
-    """Post a delivery callback for this message, and return the (last) response.
+    """Post a delivery callback for this message, and return the response.
 
     On-commit functions run, so signals are sent even in a TestCase. `message` itself does not
     change: call `message.refresh_from_db()` to see the new state.
@@ -36,7 +36,7 @@ def sms_callback(
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
         at: the time when the state changed at the provider; None means now. To simulate a
             callback that arrives late, give an earlier time than for the previous callback.
-        times: how many times the same callback is posted.
+        times: how many times the same callback is posted. The last response is returned.
         forged: True signs the callback with the signature of another message. The response is a
             401, and no row changes.
         facts: more fields of the provider's message, such as `price=0.05, totalPrice=0.05`.

@@ -194,7 +194,10 @@ class Admission:
     def _stop(
         self, message: Message, error: SMSError, lease: Lease, again: datetime | None
     ) -> None:
-        """Postpone a row until `again`. If `again` is None or `inline` is True, make it FAILED."""
+        """Postpone a row to the time `again`, or make the row FAILED.
+
+        The row becomes FAILED if `again` is None or `inline` is True.
+        """
         if self.inline or again is None:
             self.errors[message.pk] = error
             message.fail(error, token=lease.token)
@@ -223,7 +226,7 @@ def redirects(backend: BaseSMSBackend) -> RawSQL | None:
 
 
 def suspend_after(message: Message, error: SMSError | None, using: str, count: int = 1) -> None:
-    """Pause the alias after an error of the account. If the content was forbidden, suspend the message's text.
+    """Pause the alias after an error of the account. Suspend a text that has forbidden content.
 
     If the gateway was unavailable, add `count` to the failures of the alias. After several failures
     in a row, the alias pauses.

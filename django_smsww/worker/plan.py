@@ -65,8 +65,9 @@ class Load:
     def _ended_meanwhile(self) -> int:
         """The estimated number of requests that end during one database statement of the worker.
 
-        With twice as many threads, twice as many requests end per second, and a statement takes
-        twice as long. So the number grows with the square of `threads`. Its maximum is `threads`.
+        With twice as many threads, twice as many requests end per second. A statement then handles
+        twice as many rows, and takes twice as long. So the estimate grows with the square of
+        `threads`. The maximum is `threads`.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

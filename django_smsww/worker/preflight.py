@@ -117,7 +117,7 @@ class Preflights:
             self._store_verdict(message, None)
 
     def _store_verdict(self, message: Message, error: SMSError | None) -> None:
-        """Store the verdict for all messages like this one: other workers then need no dry run."""
+        """Store the verdict on the message's group, so that other workers need no dry run."""
         group = batch, sender, text = _group(message)
         self.verdicts[group] = error
         verdict = Preflight(
@@ -147,7 +147,7 @@ def _group(message: Message) -> Group:
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Turn an error of a dry run into SMSUnavailable: it is certain that no message was sent."""
+    """Turn an error of a dry run into SMSUnavailable, because a dry run sends no message."""
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(

@@ -93,7 +93,10 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The maximum number of seconds after midnight that yesterday's counter can reserve."""
+        """The maximum number of seconds after midnight that are reserved already.
+
+        Workers reserved these seconds before midnight, in yesterday's counter.
+        """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
 

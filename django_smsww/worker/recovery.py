@@ -61,7 +61,7 @@ class Probe:
 def resume(alias: str, environment: str, *, scope: str = "alias", using: str) -> bool:
     """Lift the suspension with this `Suspension.scope`; return False if there is none.
 
-    Queued rows of the alias that could not be sent during the suspension become due at once.
+    The alias's queued rows that could not be sent during the suspension become due at once.
     """
     is_lifted = Suspension.objects.using(using).resume(alias, environment, scope=scope)
     if is_lifted:
@@ -75,7 +75,7 @@ def send_soon(rows: MessageQuerySet, now: datetime) -> None:
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark queued rows after the end of a pause, if the gateway had refused them earlier.
+    """Mark the queued rows that the gateway refused before the end of a pause.
 
     If the gateway refuses a marked message again, the cause is the message, not the account.
     """

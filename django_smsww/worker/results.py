@@ -1,8 +1,9 @@
 """Write the results of requests to the database in blocks.
 
 If one result cannot be stored, the other results of its block are still stored. If the database
-fails, the worker tries again until the lease of the message ends, or for a few seconds if a caller
-waits. If no try succeeds, the row stays SENDING, and becomes UNKNOWN later.
+fails, the worker tries again until the lease of the message ends. If a caller waits, the worker
+tries for at most a few seconds. If no try succeeds, the row stays SENDING, and becomes UNKNOWN
+later.
 """
 
 import logging
@@ -141,9 +142,10 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the provider's data in the result of a failed request, or {} for other results.
+        """Return the columns to update with the provider's data, if the request failed.
 
-        If another row has the provider id of the result, leave the id out.
+        If another row has the provider's id of this message, leave the id out. If the request
+        succeeded, return {}, because `_write_late()` then needs no columns.
         """
         if late.error is None:
             return {}
@@ -167,10 +169,11 @@ class Results:
             suspend_after(message, late.result.warning, self.using)
 
     def _write_refused(self, results: Sequence[MessageResult], error: Exception) -> None:
-        """Keep the results if the database cannot be reached. Otherwise write each half separately.
+        """Keep, split or give up results that the database did not store.
 
-        A single result is kept for a later retry, or given up. If the caller has opened a
-        transaction, raise the error.
+        If the caller has opened a transaction, raise the error. If the database cannot be reached,
+        keep the results. Otherwise, write each half separately. A single result is kept for a later
+        retry, or given up.
         """
         if connections[self.using].in_atomic_block:
             raise error  # the owner of that transaction has to roll it back
@@ -268,7 +271,10 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the `is_unavailable` results after the last `proves_service` result, newest first."""
+    """Return the results for which the gateway was unavailable, newest first.
+
+    If a result proves that the gateway works (`proves_service`), leave out all results before it.
+    """
     failed = []
     for each in reversed(results):
         if each.proves_service:

@@ -64,7 +64,7 @@ class MessageResult:
 
     @property
     def stopped_texts(self) -> set[str | None]:
-        """The texts that must not be sent after this result; None stands for all texts."""
+        """The texts that must not be sent after this result. None in the set means every text."""
         return stopped_by(self.result.stop, self.message.body)
 
 
@@ -186,7 +186,7 @@ class SendingThreads:
             self._results.put(MessageResult(message, result, lease))
 
     def _deadline(self, lease: Lease, start: float) -> float:
-        """Wait until `start`. Return the latest time to begin the request; 0.0 after `stop()`."""
+        """Wait until the start time. Return the latest time to begin; 0.0 after `stop()`."""
         if (seconds := start - elapsed()) > 0:
             self._ending.wait(seconds)
         return 0.0 if self._ending.is_set() else lease.deadline

@@ -367,9 +367,9 @@ class Worker:
 
 @lru_cache(maxsize=256)
 def _rows_of(alias: str, environment: str, using: str) -> MessageQuerySet:
-    """Return the rows of an alias. Workers share this QuerySet, so each takes a copy of it.
+    """Return the rows of an alias. Workers share this QuerySet, so each worker copies it first.
 
-    Each `send_sms` that sends at once needs a worker, and the ORM builds two filters in 0.1 ms.
+    Sharing saves 0.1 ms, the time to build the QuerySet, in each `send_sms` that sends at once.
     """
     return Message.objects.using(using).of(alias, environment)
 

@@ -114,7 +114,7 @@ def size_of(rows: MessageQuerySet, *, with_cost: bool) -> dict[str, Any]:
 
 
 def size_context(found: Estimate, *, with_cost: bool) -> dict[str, Any]:
-    """Return the template context of message/size.html. If not `with_cost`, the cost is empty."""
+    """Return the template context of message/size.html, with the cost if `with_cost` is True."""
     is_priced = with_cost and found.unpriced < found.messages
     return {
         "found": found,

@@ -33,7 +33,7 @@ ACTIONS: tuple[Action, ...] = (RESEND, REFRESH, Cancel(), SETTLE)
 
 
 def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -> dict[str, Any]:
-    """Return the buttons of a message's page, and why "resend" or "settle" has no button."""
+    """Return the buttons of a message's page, and the reason if "resend" or "settle" is missing."""
     reasons = {
         action: action.why_refused(message, request.user)
         for action in ACTIONS
@@ -224,7 +224,7 @@ class ActionPage:
 
 
 def _newest(message: Message) -> Message:
-    """Return the new message if another request has just resent `message`, else `message`."""
+    """Reload the message and return it. If it was resent meanwhile, return the new message."""
     message.refresh_from_db()
     return getattr(message, "resent_as", message)
 

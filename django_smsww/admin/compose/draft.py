@@ -128,7 +128,10 @@ class Draft:
         return {name: len(numbers) for name, numbers in found.items()}
 
     def price_tried(self, user: Any) -> Decimal | None:
-        """Return the price of this user's latest dry run of this text in the past hour, or None."""
+        """Return the price of the latest dry run that the user made with this text, or None.
+
+        Dry runs that are older than an hour do not count.
+        """
         tries = Message.objects.filter(
             created_by=user,
             dry_run=True,

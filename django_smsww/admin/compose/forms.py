@@ -129,7 +129,7 @@ class ComposeForm(forms.Form):
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
-    """Read at most `MOST_NUMBERS` + 1 recipients: one more than `clean()` ever accepts."""
+    """Read at most `MOST_NUMBERS` + 1 recipients, so that `clean()` notices too many."""
     try:
         return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
     except UnknownEncodingError:
@@ -139,7 +139,10 @@ def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
 
 
 def _as_lines(cells: list[Cell] | None) -> str:
-    """Convert the cells of a file to a text that `clean_recipients()` reads as the same cells."""
+    """Convert the cells of a file to a text for the field "recipients".
+
+    From this text, `clean_recipients()` reads the same cells again.
+    """
     values = [cell.value for cell in cells or ()]
     # A first line without a digit would be read as a header, and a delimiter would split a value.
     if values and (not has_digit(values[0]) or any(map(has_delimiter, values))):

@@ -48,7 +48,10 @@ class PeriodForm(forms.Form):
 
 
 def statistics_view(model_admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the figures of the chosen period. Until all its days are summed, show the progress."""
+    """Show the figures of the chosen period.
+
+    If the sums of some days of the period are still missing, show only the progress.
+    """
     form = PeriodForm(request.GET or {})
     last = today()
     first = last - timedelta(days=USUAL_DAYS - 1)
@@ -102,8 +105,9 @@ def _rank(
     kind: str = "",
     dates: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a table with the `MOST_NAMES` most frequent names, and a line "others" for the rest.
+    """Return a table with a line for each of the `MOST_NAMES` most frequent names.
 
+    If there are more names, a last line with the name "others" contains the sums of these names.
     If `kind` is set, each name except "" links to the changelist, filtered by `kind` and `dates`.
     """
     ordered = sorted(sums.items(), key=lambda each: (-each[1].messages, each[0]))

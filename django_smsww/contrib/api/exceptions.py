@@ -2,8 +2,8 @@
 
 # Note [Statuses that the API avoids]
 After the status 500, 502 or 504, some clients and proxies repeat a request automatically. If the
-repeated request lacks the header Idempotency-Key, it would send a second message. If a request may
-have sent a message, the API never answers with one of these statuses.
+repeated request has a new Idempotency-Key, it sends a second message. So the API never answers with
+one of these statuses if the request may have sent a message.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Send once for each `Idempotency-Key`, even if a client repeats the request.
 
 # Note [The keys of clients]
-The key of a message is a digest of the user and of the header `Idempotency-Key`. So the key of one
-client is never equal to a key of the project or of another user.
+The key of a message is "api:" and a digest of the user and of the header `Idempotency-Key`. So the
+key differs from the keys of all other users, and from the keys that the project's own code uses.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored row. Raise an error if no row is stored, or if the request failed and the client can repeat it."""
+    """Return the stored row if a repeated request would not send it. Otherwise, raise an error."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None
@@ -108,8 +108,8 @@ def send_many(
 ) -> tuple[Batch, list[Message]]:
     """Send one text to many numbers. A repeated request sends only the missing messages.
 
-    If the database fails after some messages were stored, return an empty list. If it fails
-    before, raise the database error.
+    If the database fails before the first message is stored, raise the database error. If the
+    database fails later, return no messages: it is not known which messages are stored.
 
     Raises:
         InvalidSMS: the message is not valid, and no row was stored.
@@ -138,7 +138,7 @@ def send_many(
 
 
 def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
-    """Reserve the key: store the first message. Raise KeyUsed if another request has the key."""
+    """Store the first message with the key. Raise KeyUsed if the key belongs to another batch."""
     first = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
     if first is None:
         backend.validate_content(sms)

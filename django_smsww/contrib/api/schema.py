@@ -50,7 +50,7 @@ def _changes(serializer: Any, **options: Any) -> Any:
 
 
 def _described(view: type[Any], **actions: Any) -> type[Any]:
-    """Return a subclass of the view with these descriptions of actions. The view is unchanged."""
+    """Describe actions in a subclass of the view. Return the subclass. The view is unchanged."""
     named: type[Any] = extend_schema_view(**actions)(type(view.__name__, (view,), {}))
     return named
 

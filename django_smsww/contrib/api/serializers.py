@@ -45,7 +45,7 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 class WithErrorSerializer(HistorySerializer):
-    """The error fields are null if they can show an amount that the user may not see."""
+    """The error fields of an InsufficientCredit are null for users who may not see costs."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -138,8 +138,8 @@ class MessageSerializer(WithErrorSerializer):
 class MessageDetailSerializer(MessageSerializer):
     """A message with its callbacks and events.
 
-    `resend_of` is the original of this message, or null. `resent_as` is the resend of this message,
-    or null.
+    If this message is a resend, `resend_of` is the reference of the original. If this message was
+    resent, `resent_as` is the reference of the resend. In all other cases, these fields are null.
     """
 
     resend_of: Any = serializers.SlugRelatedField("reference", read_only=True, allow_null=True)
@@ -197,7 +197,7 @@ class SuppressionSerializer(HistorySerializer):
 
 
 class TextSerializer(serializers.Serializer):
-    """The fields of a new message, except recipients. The alias may restrict the values further."""
+    """The fields of a new message, except recipients. The backend checks the values again."""
 
     alias: Any = serializers.CharField(default=DEFAULT_ALIAS, max_length=64)
     body: Any = serializers.CharField(trim_whitespace=False)
@@ -240,7 +240,10 @@ class MassSMSSerializer(TextSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Convert the numbers to E.164. Remove duplicates. Report invalid numbers by position."""
+        """Convert the numbers to E.164, and remove duplicates.
+
+        The error for invalid numbers is a dict. Its keys are the positions of these numbers.
+        """
         backend = sms_backends[attrs["alias"]]
         numbers: list[str] = []
         problems: Any = {}

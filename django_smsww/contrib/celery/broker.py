@@ -1,7 +1,7 @@
 """Connections to the Celery broker that fail fast, so that a dead broker blocks no call.
 
 By default, Celery never stops trying to connect. In this module, the connection and each answer of
-the broker may take at most one second. If the broker fails, no message is lost: the messages are
+the broker have a timeout of one second. If the broker fails, no message is lost: the messages are
 already stored in the database, and the periodic task `sweep` sends them later.
 """
 
@@ -45,10 +45,10 @@ def producer_of(app: Celery) -> Iterator[Producer]:
 
 
 def priority_for(connection: Connection, priority: int) -> int | None:
-    """Convert a message's priority to a priority of this broker. None means the broker's default.
+    """Return the broker's priority for a message's priority, or None for the broker's default.
 
     With Redis, 0 is the default and the most urgent priority. With RabbitMQ, 0 is the default and
-    the least urgent, and only queues declared with `x-max-priority` have priorities.
+    the least urgent priority. RabbitMQ has priorities only in queues with `x-max-priority`.
     """
     is_redis = connection.transport.driver_type == "redis"
     urgent, normal, low = _REDIS_PRIORITIES if is_redis else _OTHER_PRIORITIES

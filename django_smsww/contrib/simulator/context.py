@@ -14,7 +14,7 @@ from .wallet import SimulatedWallet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a simulator. Only the profiles (see `Profiles`) can change while it runs.
+    """The options of a simulator. While a simulator runs, only its `Profiles` can change.
 
     Attributes:
         state_delay: seconds between two states of a message.
@@ -82,6 +82,9 @@ class Context:
             return ""
 
     def next_fault(self, name: str) -> str:
-        """Remove and return this fault, or return "" if no test set it for the next connection."""
+        """Return the fault `name` if a test set it for the next connection. Otherwise, return "".
+
+        A returned fault is removed.
+        """
         armed = self.armed.get("CONNECT")
         return self.next_behaviour("CONNECT") if armed and armed[0] == name else ""

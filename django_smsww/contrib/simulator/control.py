@@ -121,7 +121,7 @@ class ControlEndpoints:
         return json_response({"held": self._context.lifecycle.is_held, "messages": shown})
 
     def hold(self, request: Request) -> Response:
-        """Stop ({"held": true}) or continue ({"held": false}) the automatic changes of state."""
+        """Stop the automatic changes of state: {"held": true}. Continue them: {"held": false}."""
         held = request.fields().get("held")
         if not isinstance(held, bool):
             raise platform_error(422, "held must be true or false")

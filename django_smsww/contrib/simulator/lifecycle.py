@@ -45,7 +45,7 @@ class Lifecycle:
         self._thread.join(5)
 
     def expect(self, due: float) -> None:
-        """Wake the thread if it would sleep beyond this due time of a message."""
+        """Wake the thread if it would still sleep at `due`, the due time of a message."""
         if due < self._asleep_until:
             self._wake.set()
 
@@ -66,7 +66,7 @@ class Lifecycle:
         return self._move(message, state, tuple(rest), variant, at_once=at_once)
 
     def hold(self, held: bool) -> None:
-        """Stop the automatic changes of state (True), or continue them (False)."""
+        """If `held` is True, stop the automatic changes of state. Otherwise, continue them."""
         self.is_held = held
         self._wake.set()
 
@@ -94,7 +94,7 @@ class Lifecycle:
             return self._callbacks.plan(document, variant, is_last=not rest, at_once=at_once)
 
     def _charge(self, document: Document, message: AcceptedMessage) -> Document:
-        """When a message of the route "WW" leaves NEW, charge for it, and fill in its price."""
+        """Charge for a message of the route "WW" at its first change of state. Add the price."""
         is_charged = message.charged or message.document["state"] != "NEW"
         if message.route in ("IT", "ES") or is_charged:
             return document

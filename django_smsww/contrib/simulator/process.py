@@ -44,9 +44,10 @@ class SimulatorProcess:
 
     Args:
         state_delay: seconds between two states of a message.
-        port: 0 chooses a free port.
+        port: the port, or 0 for any free port.
         store: the path of an SQLite file, or "" for a temporary file, which `stop` deletes.
-        token: the token that clients must send. "" accepts every token except "wrong".
+        token: the token that clients must send. If this argument is "", every token is valid
+            except "wrong" and expired tokens.
         profiles: names of profiles. Each profile changes the simulator's behaviour in one point.
         arguments: more arguments of the command line.
     """
@@ -115,10 +116,10 @@ class SimulatorProcess:
         self._ask("account", values)
 
     def arm(self, ending: str, *, times: int = 1, method: str = "POST") -> None:
-        """Answer the next requests as if the recipient ended in ``ending``, for example "914".
+        """Answer the next requests like requests for a number with this ending, such as "914".
 
-        ``times`` is the number of these requests. If the method is "CONNECT", the next connections
-        break, and ``ending`` is "handshake" or "reset".
+        ``times`` is the number of these requests. With the method "CONNECT", the next connections
+        fail instead. Then ``ending`` names the kind of failure: "handshake" or "reset".
         """
         self._ask("next", {"ending": ending, "times": times, "method": method})
 
@@ -131,7 +132,10 @@ class SimulatorProcess:
         self._ask("hold", {"held": held})
 
     def decide(self, message_id: str, state: str, *, callbacks: str = "true") -> None:
-        """Set a lasting state. `callbacks`: "true", "twice", "late", or "lost" to post none."""
+        """Set a final state or PENDING, end automatic changes of the message, and post callbacks.
+
+        `callbacks` is "true", "twice", "late" or "lost". With "lost", no callback is posted.
+        """
         self._ask("decide", {"id": message_id, "state": state, "callbacks": callbacks})
 
     def repeat(self, message_id: str, *, callbacks: str = "true") -> None:

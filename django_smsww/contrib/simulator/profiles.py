@@ -30,7 +30,7 @@ _DEFAULT_SECONDS = {"list-late": 60.0}
 
 
 class UnknownProfileError(ValueError):
-    """A profile does not exist, or the value is not a number, as in "list-late=soon"."""
+    """A profile does not exist, or its value is not a number, as in "list-late=soon"."""
 
 
 class Profiles:

@@ -100,7 +100,7 @@ class Ledger:
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
     ) -> list[AcceptedMessage]:
-        """Return messages accepted up to `before` (default: now), newest first by default."""
+        """Return messages, by default newest first. Leave out those accepted after `before`."""
         order = "ASC" if oldest_first else "DESC"
         return self._select(
             f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",
@@ -143,7 +143,7 @@ class RequestLog:
         return self._store.insert("requests", reference=reference_of(fields), outcome="")
 
     def record_outcome(self, seq: int, outcome: str, response: Response) -> None:
-        """Add the outcome, such as "accepted", and the HTTP status, or 0 if there is no answer."""
+        """Add the outcome, such as "accepted", and the HTTP status (0 if there is no answer)."""
         status = 0 if response.manner in ("hang", "reset") else response.status
         self._store.execute(
             "UPDATE requests SET outcome = ?, status = ? WHERE seq = ?", outcome, status, seq

@@ -34,7 +34,8 @@ def _fill(costs: list[int], *, single: int, several: int) -> int:
     """Count the segments of a text. No character is split between two segments.
 
     ``costs`` contains the units of each character. ``single`` is the number of units that fit into
-    a text of one segment. ``several`` is the number that fits into each segment of a longer text.
+    a text of one segment. ``several`` is the number of units that fit into each segment of a longer
+    text.
     """
     if sum(costs) <= single:
         return 1

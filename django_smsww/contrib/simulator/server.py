@@ -217,7 +217,7 @@ def run(options: Options) -> None:
 
 
 def _wait_for_parent(ended: threading.Event) -> None:
-    """Wait until standard input closes, because the parent process ended. Then set the event."""
+    """Wait until the parent process ends, which closes standard input. Then set the event."""
     while os.read(0, 1):
         continue
     ended.set()

@@ -122,7 +122,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Except in a dry run, record a message, and charge its price, or a fine for the ending 925."""
+    """Except in a dry run, record a message, and charge its price (for the ending 925, a fine)."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)

@@ -68,8 +68,8 @@ class Command(BaseCommand):
     def prune(self, using: str, options: dict[str, Any]) -> None:
         """Delete old messages, then scrub (make anonymous) the old messages that remain.
 
-        Messages that foreign keys of the project protect are scrubbed, not deleted. At the end, a
-        CommandError lists these keys.
+        If a foreign key of the project protects a message, scrub the message instead of deleting
+        it. After all steps, raise a CommandError that lists these foreign keys, if there are any.
         """
         kept: Counter[str] = Counter()
         size = options["batch_size"]

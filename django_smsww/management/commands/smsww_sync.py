@@ -113,9 +113,8 @@ class Command(BaseCommand):
     ) -> SyncReport:
         """Sync the alias, except with --dry-run. If no error came, --adopt then adopts messages.
 
-        The sync comes first: it settles UNKNOWN messages, and --adopt skips entries that may belong
-        to one.
-
+        The sync comes first, because it settles UNKNOWN messages, and --adopt skips entries that
+        may belong to an UNKNOWN message.
         """
         if options["dry_run"]:
             report = SyncReport(backend.alias, backend.environment)
@@ -157,7 +156,7 @@ class Command(BaseCommand):
 
 
 def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
-    """Yield the report's lines. By default, a run without work has none, so cron sends no mail."""
+    """Yield the report's lines. By default, yield none without work, so cron sends no mail."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
