@@ -1,8 +1,9 @@
 """Compute the encoding of a text, its size and its segments (the parts of a long message).
 
 The rules are those of 3GPP TS 23.038 (alphabets) and 3GPP TS 23.040 (the header that joins
-segments), with the limits that the gateway documents. The provider charges for the segments that it
-counts itself. The count of this module is for previews, limits and budgets before sending.
+segments), with the limits that the gateway documents. The provider counts the
+segments itself, and charges for its own count. The count of this module is for previews, limits and
+budgets before sending.
 
 This module imports only the standard library.
 """

@@ -45,8 +45,8 @@ class CappedPaginator(Paginator):
         """Return a page of rows.
 
         If the page is in the second half of the list, and `is_capped` is False, read the rows
-        backwards from the end, because this is faster. For every other page, read only the keys of
-        the rows before the page.
+        backwards from the end, because this is faster. Otherwise, read only the keys of the rows
+        before the page.
         """
         number = self.validate_number(number)
         first = (number - 1) * self.per_page

@@ -1,8 +1,9 @@
 """The view that receives delivery callbacks: authenticate, parse, store, answer.
 
 After the status 200, the gateway does not post the callback again. 503 means that the database
-failed: the gateway posts the callback again. 4xx means that the request was wrong. A request needs
-only our signature: the project's settings for REST framework do not change this view.
+failed: the gateway posts the callback again. 4xx means that the request was wrong. Each request
+must have the signature that we gave the gateway with the message. This is the only authentication:
+the project's settings for REST framework do not change this view.
 """
 
 import logging

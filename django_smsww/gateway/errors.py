@@ -95,10 +95,12 @@ def error_of(
     private: Iterable[str] = (),
     unsure: type[SMSError] = SMSOutcomeUnknown,
 ) -> SMSError:
-    """Return an exception for an unsuccessful response. The exception hides the texts in `private`.
+    """Return an exception for an unsuccessful response.
 
-    If the response does not show whether the host has carried out the request, the class of the
-    exception is the argument `unsure`. `Host.read` gives SMSUnavailable as this argument.
+    Args:
+        private: texts that must not stand in the exception. They are masked there.
+        unsure: the class of the exception if the response does not show whether the host has
+            carried out the request. `Host.read` passes SMSUnavailable.
     """
     said, private = _read(body), list(private)
     kind = next((row[2] for row in _ERRORS if status in row[0] and said.fits(row[1])), None)

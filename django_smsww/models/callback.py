@@ -73,7 +73,7 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 
 
 class Callback(models.Model):
-    """An authentic callback, or the result of a look-up: the provider's record of a message.
+    """What the provider said about a message: in an authentic callback, or after a look-up.
 
     The payload lacks the fields `message`, `recipient`, `otp`, `username` and `callback`.
     """

@@ -372,7 +372,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return Q(expression(where, [late], models.BooleanField()))
 
     def give_up_late(self, limit: int = 250) -> int:
-        """Make up to `limit` expired `free()` rows FAILED, and return their number."""
+        """Make expired rows FAILED, `limit` rows at most, and return their number.
+
+        Rows that are not `free()` stay unchanged.
+        """
         now = database_now(self.db)
         late = list(self.free(now).filter(expires_at__lte=now)[:limit])
         return sum(row.fail(_late(), token=row.lease_token) for row in late)

@@ -109,7 +109,7 @@ def _waiting(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _unknown(left: MessageQuerySet, now: datetime) -> Data:
-    """Count the UNKNOWN rows (`count`), and those that a sync has had time to judge (`late`)."""
+    """Count all UNKNOWN rows (`count`), and the ones that a sync should have settled (`late`)."""
     late = Count("pk", filter=Q(left_at__lt=now - PROOF_WAIT - SYNC_INTERVAL))
     rows = left.filter(state=State.UNKNOWN)
     return rows.aggregate(count=Count("pk"), oldest_at=Min("left_at"), late=late)

@@ -107,7 +107,7 @@ class Quotas:
             self._counters.give_back(cap.scope, cap.begins, amount)
 
     def spend(self, primary_keys: Iterable[int]) -> None:
-        """Count the reserved quota of these sent messages as used."""
+        """Treat the quota that is reserved for these messages as used, because they were sent."""
         for primary_key in primary_keys:
             self.reserved.pop(primary_key, None)
 

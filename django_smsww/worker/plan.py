@@ -56,8 +56,8 @@ class Load:
     def most_sending(self) -> int:
         """The maximum number of rows that may be SENDING.
 
-        Each thread sends one row at a time. The other SENDING rows are ready for the threads while
-        the worker uses the database.
+        Each thread sends one row at a time. The others are a reserve: while the worker uses the
+        database, a thread that has finished takes its next row from this reserve.
         """
         return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
 

@@ -142,10 +142,10 @@ class Results:
             self._write_refused(results, error)
 
     def _late_facts(self, late: MessageResult) -> dict[str, Any]:
-        """Return the columns to update with the provider's data, if the request failed.
+        """Return the columns to update after a failed request, with the provider's data.
 
-        If another row has the provider's id of this message, leave the id out. If the request
-        succeeded, return {}, because `_write_late()` then needs no columns.
+        If another row has the provider's id of this message, leave the id out. After a successful
+        request, return {}, because `_write_late()` then needs no columns.
         """
         if late.error is None:
             return {}

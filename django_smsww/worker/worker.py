@@ -228,7 +228,7 @@ class Worker:
                 self._results.add(self._threads.collect(seconds))
 
     def send(self, count: int) -> None:
-        """Make up to `count` rows SENDING and pass them to the threads; do not wait for results."""
+        """Make rows SENDING, `count` rows at most, and pass them to the threads without waiting."""
         self._refuse_transactions()
         self._threads.raise_error()
         if not count:

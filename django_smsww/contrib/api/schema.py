@@ -50,7 +50,7 @@ def _changes(serializer: Any, **options: Any) -> Any:
 
 
 def _described(view: type[Any], **actions: Any) -> type[Any]:
-    """Describe actions in a subclass of the view. Return the subclass. The view is unchanged."""
+    """Return a subclass of the view whose actions have these descriptions in the schema."""
     named: type[Any] = extend_schema_view(**actions)(type(view.__name__, (view,), {}))
     return named
 

@@ -156,7 +156,7 @@ class Command(BaseCommand):
 
 
 def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
-    """Yield the report's lines. By default, yield none without work, so cron sends no mail."""
+    """Yield the report's lines. If there was nothing to do, yield none, so cron sends no mail."""
     if report.held:
         yield f"{report.held} held after the restore."
     if report.skipped:
