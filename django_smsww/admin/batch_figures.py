@@ -27,8 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: the tag, if all messages have the same tag. If the messages have several tags, the
-            set contains two or more of these tags.
+        tags: a set with the tag of the messages or, if they have several tags, with at least two.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

@@ -51,7 +51,7 @@ def _responses() -> dict[int, OpenApiResponse]:
 
 
 class CallbackScheme(OpenApiAuthenticationExtension):
-    """Describe the signature of callbacks as an API key in a header."""
+    """Describe the authentication of callbacks in the schema: an API key in a header."""
 
     target_class = "django_smsww.callbacks.authentication.CallbackAuthentication"
     name = "smsCallback"

@@ -68,7 +68,11 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 
 
 class Counter(models.Model):
-    """The used part of a quota in one time window. For a rate limit, `used` is a time in ticks."""
+    """How much of a quota is used in one time window.
+
+    The counter of a rate limit stores something else in `used`: the time of day, in ticks, up to
+    which requests are reserved.
+    """
 
     scope = models.CharField(_("scope"), max_length=160)
     window = models.DateTimeField(_("window"))

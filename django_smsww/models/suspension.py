@@ -190,7 +190,7 @@ def _longest(error: SMSError) -> int:
 
 
 class Suspension(models.Model):
-    """A stop: the package sends no messages of one alias, of one batch, or with one text."""
+    """A stop of sending, for an alias, for a batch, or for all messages with the same text."""
 
     alias = models.CharField(_("alias"), max_length=64)
     environment = models.CharField(_("environment"), max_length=64, blank=True)

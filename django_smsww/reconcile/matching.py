@@ -44,7 +44,10 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return the time back to which to read the list; None if the sync searches for nothing."""
+    """Return the time at which the search in the list ends: older entries are not needed.
+
+    Return None if the sync searches for nothing.
+    """
     since = session.restored_to
     sent = [one.earliest for one in session.searched()]
     sent += session.nameless.values()

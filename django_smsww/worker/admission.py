@@ -64,8 +64,8 @@ class Admission:
 
         The result may contain stopped rows: `claim()` ignores them, because their lease is gone.
         When a pause is over, the result is at first only the probe (the message that tests the
-        alias). The result is empty if, for example, preflights were made, or another process has
-        the probe. The worker then calls this method again later.
+        alias). The result can be empty, for example if a dry run had to be made first, or if
+        another process has the probe. The worker then calls this method again later.
         """
         self._stop_refused(block, lease)
         self._stop_suspended(block, lease)

@@ -37,7 +37,7 @@ class Result:
 
     @property
     def chosen(self) -> Any:
-        """The message that the user chose. After a resend, `row` is the new message instead."""
+        """The message that the user chose: the old message, if the action was a resend."""
         return self.log[0] if self.log else self.row
 
     @property

@@ -95,7 +95,8 @@ class Draft:
     def held_by(self, *, waits: bool) -> Suspension | None:
         """Return the suspension that would make the messages fail now, or None.
 
-        If `waits` is True, the messages go into the queue, and fail only if their text was refused.
+        If `waits` is True, the messages go into the queue. Then only a suspension of their text can
+        make them fail.
         """
         text, using = fingerprint(self.sms.body), router.db_for_write(Message)
         return suspension_of(self.backend, text, using=using, waits=waits)

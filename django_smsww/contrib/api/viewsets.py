@@ -135,7 +135,7 @@ def _same_resend(known: Message, message: Message) -> Message:
 
 
 def _resent(error: SMSError, message: Message, key: str) -> Message:
-    """Return the row of a resend that ended with `error`. If none was stored, raise an API error."""
+    """Return the row of a resend that ended with `error`. If none is stored, raise an API error."""
     if error.message:
         return error.message
     known = None if isinstance(error, SMSLimited) else rows_of(key).first()

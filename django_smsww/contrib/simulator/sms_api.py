@@ -145,5 +145,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine in EUR. A message is refused if the credit is lower than this amount."""
+    """Return the fine for forbidden content in EUR. With less credit, no message is accepted."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments
