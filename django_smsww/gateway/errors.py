@@ -193,7 +193,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """In the text, hide each series of `_PIECE` or more characters that the secret contains."""
+    """Hide each part of the text that is also a part of the secret, from `_PIECE` characters on."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)

@@ -42,9 +42,9 @@ def by_signals(
     """Split rows by whether a change to `target` must send the signal `message_sent`.
 
     Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
-    updates one queryset after the other. The first pair has the rows that the provider accepted
-    earlier, with False. The second pair has the other rows, with True. If a row changes between
-    these two UPDATEs, both can miss the row. So the last pair has all rows again, with False.
+    updates one queryset after the other. First come the rows that the provider accepted earlier:
+    they send no signal. Then come the other rows: they send it. A row that changes between these
+    two UPDATEs can be missed by both. So at the end come all rows again: they send no signal.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

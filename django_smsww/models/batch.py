@@ -88,7 +88,8 @@ def stop_batch(
 ) -> int:
     """Cancel the QUEUED messages of a mass send, and return their number.
 
-    Leased messages are cancelled, too. If the mass send stores more messages, workers cancel them.
+    Leased messages are cancelled, too. If the mass send is still
+    storing messages, workers cancel the later ones.
     """
     Suspension.objects.using(using).pause(
         alias, environment, scope=f"batch:{batch}", reason=reason, code=STOPPED, by=by

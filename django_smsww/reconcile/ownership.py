@@ -30,8 +30,9 @@ class Ownership:
     def give_back(self, rows: MessageQuerySet) -> None:
         """Remove the wrong provider ids from their rows.
 
-        If `named` has a list entry for such a row, the row gets the id, state and data of this
-        entry. If not, the row becomes UNKNOWN: its state and data came with the wrong id.
+        If the provider's list has the right message of such a row (see `named`), the row gets the
+        id, state and data of this message. If not, the row becomes UNKNOWN, because its state and
+        data came with the wrong id.
         """
         own = {row.pk: entry for row, entry in reversed(self.named)}
         with transaction.atomic(using=rows.db):

@@ -35,7 +35,7 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The `scope` of the counter that shows whether an HTTP 429 demands a pause, or "".
+        """The `scope` of the counter that shows how long to pause after an HTTP 429.
 
         The result is "" for a backend that does not really send. It is also "" for an alias with a
         rate limit, because then `reserve()` checks this counter.

@@ -94,7 +94,10 @@ class Lifecycle:
             return self._callbacks.plan(document, variant, is_last=not rest, at_once=at_once)
 
     def _charge(self, document: Document, message: AcceptedMessage) -> Document:
-        """Charge for a message of the route "WW" at its first change of state. Add the price."""
+        """Charge for a message of the route "WW" at its first change of state.
+
+        Return its document, to which this method adds the price.
+        """
         is_charged = message.charged or message.document["state"] != "NEW"
         if message.route in ("IT", "ES") or is_charged:
             return document

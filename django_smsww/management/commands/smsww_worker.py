@@ -80,7 +80,7 @@ class Command(BaseCommand):
         self.counts.clear()
 
     def name_paused(self, paused: set[str]) -> None:
-        """Write for which aliases a pause has begun or ended since the last call."""
+        """Write a line for each alias whose pause has begun or ended since the last call."""
         for alias in sorted(paused ^ self.paused):
             says = "paused: smsww_status says why" if alias in paused else "no longer paused"
             self.write(f"{alias} is {says}.")
