@@ -167,7 +167,7 @@ def _is_of_project(entry: Mapping[str, Any], alias: str) -> bool:
 def _locmem(backend: type[BaseSMSBackend], alias: str, options: Mapping[str, Any]) -> SMSBackend:
     """Return a locmem backend with these options.
 
-    Leave out options that the class `backend` accepts and the locmem backend does not accept.
+    Leave out options of the class `backend` that the locmem backend does not have.
     """
     foreign = {*option_names(backend)}.difference(option_names(SMSBackend))
     known = {name: value for name, value in options.items() if name not in foreign}

@@ -77,7 +77,7 @@ class _Body:
     is_page: bool = False
 
     def fits(self, condition: str) -> bool:
-        """Whether the body fits a condition of `_ERRORS`: an error code, or a kind of body."""
+        """Whether the body fits this condition of `_ERRORS`: an error code, or a kind of body."""
         if condition == _ENVELOPE:
             return self.is_envelope
         if condition == _PAGE:

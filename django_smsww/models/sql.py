@@ -412,7 +412,7 @@ _KINDS = {
 
 
 def _source_of(rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[Any], list[str]] | None:
-    """Return the parts of a SELECT that gives an UPDATE the values for many rows.
+    """Return the parts of a SELECT. It contains the values with which an UPDATE changes many rows.
 
     Return three lists: columns, parameters and names. Each name, such as "new.p0", replaces one
     "%s" of the UPDATE. The SELECT has a column of this name with the values for this "%s". If the

@@ -250,11 +250,11 @@ def overrule_callbacks(message: Message, result: SendResult) -> bool:
     """Replace a wrong provider id, which came with a callback. Return True if the row changed.
 
     # Note [Whose id it is]
-    The response to our own request is always about the message of this row. A callback can name
-    the id of another message: our signature covers only our reference, and not the provider's id. So if a
-    callback came before the response and has another provider id, the response is right. The state
-    and the prices that came with the wrong id are wrong, too. The response replaces them, and the
-    outcome of the callbacks with the wrong id becomes MISMATCH.
+    The response to our own request is always about the message of this row. A callback can name the
+    id of another message: our signature covers only our reference, and not the provider's id. So if
+    a callback came before the response and has another provider id, the response is right. The
+    state and the prices that came with the wrong id are wrong, too. The response replaces them, and
+    the outcome of the callbacks with the wrong id becomes MISMATCH.
     """
     rows = MessageQuerySet(type(message), using=message._state.db).filter(pk=message.pk)
     with transaction.atomic(using=rows.db):

@@ -2,15 +2,15 @@
 
 # Note [When a day is summed again]
 It takes seconds to sum the messages of a month, so the sums of past days are cached. Cached sums
-can become outdated. If each send and each callback marked its day as changed, they would become
-slower. So these rules tell which days are summed again:
+can become outdated. It would be too slow if each send and each callback marked its
+day as changed. Instead, these rules tell which days are summed again:
 
 - Today is summed at each call. If today has many messages, it is summed only once a minute.
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire. Sums that were computed N days after the end of
-  the summed day expire after N hours.
+  unfinished messages. So cached sums also expire. The older the day was when it was summed, the
+  longer its sums stay valid: for one hour for each day of its age.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Period:
         """Sum outdated days until `seconds` have passed.
 
         The first outdated day is always summed, and so is today if it is outdated. If the database
-        cannot store sums, all outdated days are summed: the next call would find no stored sums.
+        cannot store sums, sum all outdated days, because the next call could not go on from stored
+        sums.
         """
         outdated = self._outdated()
         begun, can_save = time.monotonic(), True

@@ -149,7 +149,7 @@ class Evidence:
         return self.now < send.latest + self.grace
 
     def _control_before(self, send: PossibleSend) -> Control | None:
-        """Return the last control sent more than `margin` before the message `send`, or None."""
+        """Return the last control that is more than `margin` older than `send`, or None."""
         limit = send.earliest - self.margin
         position = bisect_left(self.controls, limit, key=lambda control: control.claimed_at)
         return self.controls[position - 1] if position else None
@@ -207,8 +207,9 @@ class Evidence:
     ) -> list[tuple[PossibleSend, SendResult]]:
         """Pair messages with list entries that have no reference.
 
-        In a pair, the message fits no other entry, and the entry fits no other message. So two
-        equal messages get no entry: perhaps only one of them arrived, and we do not guess which.
+        In a pair, the message fits no other entry, and the entry fits no other message. So if
+        two messages are equal, both stay without an entry: perhaps only one of them arrived, and we
+        do not guess which.
 
         Args:
             rivals: all messages that could match an entry, including the messages in `sends`.

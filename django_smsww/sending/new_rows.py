@@ -118,8 +118,8 @@ class RowMaker:
     def first_attempt(self, send_at: datetime | None, expires_at: datetime) -> datetime:
         """Return the value for `next_attempt_at`: the time from which workers may send the row.
 
-        If the call itself sends the row, the value is `expires_at`: workers send no expired rows, so
-        they never send this one.
+        If the call itself sends the row, the value is `expires_at`. Workers send no expired rows,
+        so they never send this one.
         """
         if self.sends_now and (send_at is None or send_at <= self.now):
             return expires_at  # see Note [Undue rows]

@@ -93,9 +93,9 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The maximum number of seconds after midnight that are reserved already.
+        """How many seconds of a new day yesterday's counter can have reserved, at most.
 
-        Workers reserved these seconds before midnight, in yesterday's counter.
+        Workers reserve in advance, and each day has its own counter.
         """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0

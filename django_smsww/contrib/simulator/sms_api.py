@@ -145,5 +145,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine for forbidden content in EUR. With less credit, no message is accepted."""
+    """Return the fine for forbidden content. If the credit is lower, no message is accepted."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments
