@@ -60,8 +60,9 @@ def find(rows: MessageQuerySet, typed: str, *, exact: bool, texts: bool = False)
     number, names = as_number(typed), _names(typed, rows)
     if exact:
         return Found(rows.filter(names | Q(recipient=number) if number else names))
-    ending = last_digits(typed)
-    others = names | begins_with(ending[::-1], "recipient_reversed") if ending else names
+    others = names
+    for ending in endings(typed):
+        others |= begins_with(ending[::-1], "recipient_reversed")
     like = others | begins_with(number) if number else others
     if texts:
         return _with_text(rows, typed, like)
@@ -90,17 +91,18 @@ def as_number(typed: str) -> str:
     return "+" + digits.removeprefix("+") if NUMBER.fullmatch(digits) else ""
 
 
-def last_digits(typed: str) -> str:
-    """Return the typed digits without a leading 0. For example, "0333 123" becomes "333123".
+def endings(typed: str) -> set[str]:
+    """Return the digits with which a number may end, if the input is the end of a number.
 
-    A search then finds the numbers that end with these digits. Return "" for fewer than four
-    digits, for input that begins with "+" or "00", and for input that is not a number.
+    A 0 at the beginning of the input may be the trunk prefix, which E.164 leaves out. So "0333 123"
+    gives "0333123" and "333123". Return nothing for fewer than four digits, for input that begins
+    with "+", and for input that is not a number.
     """
     digits = SEPARATORS.sub("", plain_text(typed))
-    if not NUMBER.fullmatch(digits) or digits.startswith(("+", "00")):
-        return ""
-    digits = digits.removeprefix("0")
-    return digits if len(digits) >= FEWEST_LAST_DIGITS else ""
+    if not NUMBER.fullmatch(digits) or digits.startswith("+"):
+        return set()
+    both = {digits, digits.removeprefix("0")}
+    return {each for each in both if len(each) >= FEWEST_LAST_DIGITS}
 
 
 def begins_with(number: str, column: str = "recipient") -> Q:
