@@ -135,13 +135,12 @@ class Evidence:
             return Reason.CONTESTED
         if not self.shows_references:
             return Reason.NOT_ECHOED
-        before, after = self._control_before(send), self._control_after(send)
-        if before is None and after is not None:
-            before = self._beginning(send, after)
-        if before is None:
-            return Reason.NO_CONTROL_BEFORE
+        after = self._control_after(send)
         if after is None:
             return Reason.NO_CONTROL_AFTER
+        before = self._control_before(send) or self._beginning(send, after)
+        if before is None:
+            return Reason.NO_CONTROL_BEFORE
         return self._doubt_between(send, before, after)
 
     def is_fresh(self, send: PossibleSend) -> bool:

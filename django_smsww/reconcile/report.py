@@ -87,8 +87,8 @@ class SyncReport:
         skipped: why the provider was not asked at all; "" if the provider was asked.
         held: how many rows became UNKNOWN because a backup was restored.
         looked: how many rows the sync has looked up, or searched for in the list.
-        adopted: how many rows without a provider id were found in the list, and got an id.
-        moved: how many rows have a new state, including adopted rows.
+        found: how many rows without a provider id were found in the list, and got an id.
+        moved: how many rows have a new state, including found rows.
         corrected: how many rows had a wrong final state, which a look-up has corrected.
         proved_absent: how many rows became FAILED because their messages never arrived.
         still_unknown: references of the rows that are still UNKNOWN, with the reasons.
@@ -109,7 +109,7 @@ class SyncReport:
     skipped: str = ""
     held: int = 0
     looked: int = 0
-    adopted: int = 0
+    found: int = 0
     moved: int = 0
     corrected: int = 0
     proved_absent: int = 0

@@ -191,7 +191,7 @@ class Session:
         """Store a list entry in the row of its message, and count the row as found."""
         if self.record(row, result) not in (Outcome.MOVED, Outcome.STOOD, Outcome.UNKNOWN_WORD):
             return
-        self.report.adopted += 1
+        self.report.found += 1
         self.report.looked += 1
         self.unknown.pop(row.reference, None)
         self.nameless.pop(row.reference, None)

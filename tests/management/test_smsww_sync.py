@@ -127,12 +127,12 @@ def test_it_prints_once_what_it_says_of_several_aliases(command):
 def test_it_prints_json(command, row):
     found, lost = row(), row()
     said = json.loads(command("--json", default=ListedBackend(entry(found))))["default"]
-    assert (said["adopted"], said["error"], said["missing"]) == (1, "", [])
+    assert (said["found"], said["error"], said["missing"]) == (1, "", [])
     assert said["still_unknown"] == [
         {
             "reference": str(lost.reference),
-            "reason": "no_control_before",
-            "text": Reason.NO_CONTROL_BEFORE.value,
+            "reason": "no_control_after",
+            "text": Reason.NO_CONTROL_AFTER.value,
         }
     ]
 

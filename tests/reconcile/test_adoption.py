@@ -268,7 +268,7 @@ def test_a_sync_gives_the_id_to_the_row_that_the_reference_names(unknown, bracke
     message = unknown()
     said = adopted(message)
     found = replace(said, recipient=message.recipient, custom=stamp(message))
-    assert sync(listed(found, *bracket)).adopted == 1
+    assert sync(listed(found, *bracket)).found == 1
     assert (state_of(message), message.provider_id) == ("DELIVERED", said.provider_id)
     assert not elsewhere().exists()
 

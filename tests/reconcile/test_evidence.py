@@ -48,6 +48,13 @@ def test_without_both_controls_it_stays_unknown_and_says_why(unknown, bracket, k
     assert message.checked_at
 
 
+def test_the_reason_asks_for_what_is_still_possible(unknown, accepted):
+    message, first = unknown(30), entry(accepted(31))
+    assert reasons(sync(ListedBackend(first))) == [Reason.NO_CONTROL_AFTER]
+    assert sync(ListedBackend(entry(accepted(10)), first)).proved_absent == 1
+    assert state_of(message) == "FAILED"
+
+
 @pytest.mark.parametrize("older", [0, 3])
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_first_message_of_an_account_is_absent_if_the_list_begins_before(
@@ -169,7 +176,7 @@ def test_a_clock_of_the_provider_ten_minutes_ahead_changes_nothing(unknown, acce
     clock = timedelta(minutes=10)
     shown = [found, accepted(10), accepted(60)]
     report = sync(listed(*[entry(one, clock=clock) for one in shown]))
-    assert (report.adopted, report.proved_absent) == (1, 1)
+    assert (report.found, report.proved_absent) == (1, 1)
     assert (state_of(found), state_of(absent)) == ("DELIVERED", "FAILED")
 
 

@@ -33,7 +33,7 @@ def test_an_unknown_message_is_found_and_the_ledger_holds_no_number_or_text(unkn
     message = unknown()
     report = sync(listed(entry(message, provider_id="p1", state="PENDING")))
     assert (state_of(message), message.provider_id, message.error) == ("PENDING", "p1", "")
-    assert (report.adopted, report.moved, report.still_unknown) == (1, 1, {})
+    assert (report.found, report.moved, report.still_unknown) == (1, 1, {})
     line = Callback.objects.get(message=message)
     assert (line.source, line.outcome, line.provider_id) == ("lookup", "moved", "p1")
     assert not {NUMBER, "Hello"} & set(map(str, line.payload.values()))
@@ -52,7 +52,7 @@ def test_a_redirected_message_is_found_by_the_number_that_it_was_sent_to(
         "p1",
         NUMBER,
     )
-    assert report.adopted == 1
+    assert report.found == 1
 
 
 def test_a_redirected_message_is_not_found_by_its_recipient(unknown, accepted):
@@ -111,7 +111,7 @@ def test_rows_without_an_id_and_of_a_dead_worker_are_searched_for(row, state, le
 def test_a_foreign_environment_is_not_touched(unknown):
     message = unknown(environment="staging.example")
     report = sync(listed(entry(message)))
-    assert (state_of(message), report.adopted) == ("UNKNOWN", 0)
+    assert (state_of(message), report.found) == ("UNKNOWN", 0)
 
 
 @pytest.mark.parametrize("is_copied", [True, False])
@@ -167,7 +167,7 @@ def test_twins_stay_unknown(unknown, rival):
     message, twin = unknown(30), unknown(31)
     Message.objects.filter(pk=twin.pk).update(state=rival)
     report = sync(listed(entry(message, echo=False)))
-    assert (state_of(message), report.adopted) == ("UNKNOWN", 0)
+    assert (state_of(message), report.found) == ("UNKNOWN", 0)
     assert set(reasons(report)) == {Reason.NOT_ECHOED}
 
 
@@ -193,7 +193,7 @@ def test_all_must_fit(unknown, change):
         change = {"created_at": ago(change["created_at"])}  # now, not when the tests were found
     message = unknown(sender="Acme")
     report = sync(ListedBackend(entry(message, echo=False, **change)))
-    assert (state_of(message), report.adopted) == ("UNKNOWN", 0)
+    assert (state_of(message), report.found) == ("UNKNOWN", 0)
 
 
 def test_where_references_are_echoed_nothing_is_taken_without(unknown, bracket):

@@ -46,7 +46,7 @@ def test_the_list_gives_each_row_its_own_id_and_facts(pair, ids, newest_first):
             hear(row, provider_id, "PENDING" if all(ids) else "DELIVERED")
     report = sync(ListedBackend(*entries[:: 1 if newest_first else -1]))
     assert [facts_of(row) for row in rows] == [("PENDING", "p1", 1), ("PENDING", "p2", 2)]
-    assert (report.adopted, report.doubled, report.still_unknown) == (2, [], {})
+    assert (report.found, report.doubled, report.still_unknown) == (2, [], {})
     heard = Callback.objects.filter(source="callback").values_list("outcome", flat=True)
     assert set(heard) == {"mismatch"}
 

@@ -138,7 +138,7 @@ def test_before_the_list_shows_the_messages_nothing_is_claimed(provider):
     provider.set_profile("list-late=30")
     send_all()
     report = sync(grace=NO_GRACE)
-    assert (report.adopted, report.proved_absent, len(report.still_unknown)) == (0, 0, 8)
+    assert (report.found, report.proved_absent, len(report.still_unknown)) == (0, 0, 8)
 
 
 def test_under_all_profiles_at_once_but_the_silent_ones(provider):
@@ -182,7 +182,7 @@ def test_without_references_twins_stay_unknown(provider, profile):
     for ending in ["1", "912", "912", "2"]:
         send(ending)
     report = sync(grace=NO_GRACE)
-    assert (report.adopted, report.proved_absent) == (0, 0)
+    assert (report.found, report.proved_absent) == (0, 0)
     assert list(report.still_unknown.values()) == [Reason.NOT_ECHOED] * 2
 
 
@@ -202,7 +202,7 @@ def test_a_copy_of_the_database_adopts_nothing(provider, settings):
     settings.SMSWW = {"default": _alias(provider, "staging.example")}
     before = set(Message.objects.values_list("pk", "state", "provider_id", "updated_at"))
     report = sync(grace=NO_GRACE)
-    assert (report.looked, report.adopted, report.still_unknown) == (0, 0, {})
+    assert (report.looked, report.found, report.still_unknown) == (0, 0, {})
     assert set(Message.objects.values_list("pk", "state", "provider_id", "updated_at")) == before
 
 

@@ -47,8 +47,8 @@ class Command(BaseCommand):
         add = parser.add_argument
         add_using(parser)
         restored = (
-            f"a backup made at this time was restored ({A_TIME}): hold what is queued in it, since "
-            "it may have been sent. Stop all workers before, and start them after"
+            f"a backup begun at this time was restored ({A_TIME}): hold what is queued in it, "
+            "since it may have been sent. Stop all workers before, and start them after"
         )
         add("--after-restore", metavar="SINCE", help=restored)
         grace = (
@@ -130,7 +130,7 @@ class Command(BaseCommand):
                 backend,
                 after_restore=since,
                 grace=timedelta(seconds=grace),
-                on_request=lambda report: advance(looked=report.looked, found=report.adopted),
+                on_request=lambda report: advance(looked=report.looked, found=report.found),
             )
 
     def adopt_one(self, backend: BaseSMSBackend, options: dict[str, Any]) -> Adoption:
@@ -164,7 +164,7 @@ def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
             yield f"skipped: {report.skipped}"
     elif report.requests or verbosity > 1:
         yield (
-            f"{report.looked} looked at, {report.moved} moved, {report.adopted} found again, "
+            f"{report.looked} looked at, {report.moved} moved, {report.found} found again, "
             f"{report.proved_absent} proved absent, {report.corrected} corrected, "
             f"{len(report.still_unknown)} still unknown ({report.requests} requests)."
         )
