@@ -202,6 +202,8 @@ def test_a_telephone_shows_the_newest_days_of_a_plot(driver, live_server, user, 
     driver.get(live_server.url + admin_url("message_statistics"))
     newest = driver.find_elements(By.CSS_SELECTOR, "svg[role=img] .smsww-bar")[-1]
     assert 0 < newest.rect["x"] < driver.execute_script("return innerWidth")
+    table = driver.find_element(By.CSS_SELECTOR, "[id^=smsww-rank] .smsww-scroll")
+    assert table.value_of_css_property("direction") == "ltr"
     driver.set_window_size(1280, 900)
 
 
