@@ -185,8 +185,7 @@ FROM_ELSEWHERE = _(
     "callbacks arrive for it, and it cannot be resent."
 )
 SETTLED_AS_SENT = _(
-    "A person settled it as sent, and gave a reason, which the timeline shows. A callback may "
-    "still tell what became of it."
+    "A person settled it as sent, and gave a reason. A callback may still tell what became of it."
 )
 ASKED = _(
     "It may have been sent, or not: the gateway was asked, and its answer did not decide it. Ask "
@@ -208,6 +207,10 @@ NO_ANSWER_YET = _(
 )
 DIED = _("The process that sent it died before an answer came. A worker makes it UNKNOWN soon.")
 BATCH_STOPPED = _("Its batch was stopped, so a worker will cancel it. It is not sent.")
+SENT_BY_CALL = _(
+    "The call that stored it also sends it. If the program was interrupted, the message becomes "
+    "FAILED after about ten minutes, and can be resent."
+)
 AFTER_PAUSE = _("Sending is paused. A worker sends it by itself after the pause.")
 BY_STATE: dict[str, Promise] = {
     State.QUEUED: _("It waits to be sent."),
@@ -226,7 +229,8 @@ BY_STATE: dict[str, Promise] = {
     State.CANCELLED: _("It was cancelled before it was sent."),
     State.UNKNOWN: _(
         "It may have been sent, or not: no clear answer came. Before you send it again, choose "
-        "“Refresh”, which asks the gateway what became of it."
+        "“Refresh”, which asks the gateway what became of it. If you have no such button, ask "
+        "somebody who has it."
     ),
 }
 
@@ -318,6 +322,8 @@ def _of_queued(message: Message) -> Promise | str:
         return BATCH_STOPPED
     if message.error_code == "suspended" or is_paused(message):
         return AFTER_PAUSE
+    if not message.error and message.next_attempt_at == message.expires_at:
+        return SENT_BY_CALL  # see Note [Undue rows]
     return _retried(message, at) if (at := next_try(message)) else ""
 
 

@@ -143,7 +143,11 @@ _NO_ANSWER = (
     (("Certificate", "SSL", "TLS"), "tls", "TLS fails: look at the certificate and its chain."),
     (("NameResolution", "gaierror"), "no_name", "The name of the host cannot be resolved."),
     (("Timeout",), "timeout", "No answer came in time, and the gateway waits for 30 s at most."),
-    (("Refused", "NewConnection"), "no_connection", "Nothing listens there, or a firewall."),
+    (
+        ("Refused", "NewConnection"),
+        "no_connection",
+        "Nothing listens there, or a firewall is in the way.",
+    ),
 )
 
 

@@ -35,7 +35,8 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     return read_open(backend, using, now) | {
         **_counts(rows, now),
         "unanswered": _unanswered(rows, now),
-        "leased": read_leased(rows.queued(), now),
+        "leased": read_leased(rows.queued().filter(next_attempt_at__lte=now), now),
+        "at_once": rows.undue().filter(next_attempt_at__gt=now).count(),
         "foreign": _foreign(everywhere, backend.environment),
         "callbacks": _callbacks(rows, backend, using, now),
         "last_sweep_at": _last_beat(using, backend, "sweep"),

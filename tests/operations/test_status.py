@@ -251,6 +251,21 @@ def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, mak
     assert output.splitlines()[-1] == f"Nothing needs a person yet: {last}"
 
 
+def test_messages_that_a_call_sends_at_once_are_no_ones_else(gateway, make_message):
+    lease = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(minutes=4)}
+    tomorrow = timezone.now() + timedelta(days=1)
+    for columns in (lease, {}):
+        make_message(next_attempt_at=tomorrow, expires_at=tomorrow, **columns)
+    make_message(next_attempt_at=timezone.now() + timedelta(minutes=5), expires_at=tomorrow)
+    output = run()[1]
+    assert "leased" not in output
+    assert "at once: 2 QUEUED by a call that sends them itself; if its process died, " in output
+    last = (
+        "1 QUEUED for a later time or another attempt, 2 QUEUED by a call that sends them itself."
+    )
+    assert output.splitlines()[-1] == f"Nothing needs a person yet: {last}"
+
+
 def accepted(make_message, **columns):
     columns = {"state": State.NEW, "claimed_at": ago(hours=2), "created_at": ago(hours=2)} | columns
     return make_message(environment="example.com", **columns)
@@ -456,8 +471,8 @@ def test_the_keys_of_the_json_stay(configure):
     assert list(document) == ["status", "generated_at", "aliases"]
     assert " ".join(sorted(one)) == "backend environment findings probe provider records staging"
     assert " ".join(sorted(one["records"])) == (
-        "callbacks due foreign last_day last_sweep_at last_sync_at leased overdue penalties "
-        "stalled suspensions unanswered unknown waiting"
+        "at_once callbacks due foreign last_day last_sweep_at last_sync_at leased overdue "
+        "penalties stalled suspensions unanswered unknown waiting"
     )
     assert sorted(one["provider"]["account"]) == ["token", "wallet"]
 

@@ -96,11 +96,13 @@ def _all_is_well(aliases: list[Data]) -> str:
         sum(one[name]["count"] for one in records) for name in names
     )
     queued = sum(one["waiting"]["QUEUED"] for one in records)
+    at_once = sum(one["at_once"] for one in records)
     counts = {
         "QUEUED waiting for smsww_worker": max(due - leased, 0),
         "QUEUED and leased by a worker": leased,
         # Not below 0: a worker may have sent some after `due` was read.
-        "QUEUED for a later time or another attempt": max(queued - due, 0),
+        "QUEUED for a later time or another attempt": max(queued - due - at_once, 0),
+        "QUEUED by a call that sends them itself": at_once,
         "UNKNOWN waiting for a callback or smsww_sync": unknown,
         "SENDING waiting for an answer or the end of the lease": unanswered,
     }
@@ -134,6 +136,17 @@ def _messages(records: Data) -> Iterator[str]:
         yield "failed: the admin says why. smsww_resend sends again what was not sent"
     if due["count"]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
+    yield from _in_hand(records)
+    if unknown["count"]:
+        yield f"unknown: {unknown['count']}, the oldest was sent at {_moment(unknown['oldest_at'])}"
+    if overdue["count"]:
+        yield f"overdue: {overdue['count']}, the oldest was sent at {_moment(overdue['oldest_at'])}"
+    for environment, count in records["foreign"].items():
+        yield f"queued by another deployment ({environment or 'none'}), held: {count}"
+
+
+def _in_hand(records: Data) -> Iterator[str]:
+    """Yield a line for each group of messages that a process has taken for sending."""
     if count := records["unanswered"]["count"]:
         until = _moment(rounded_up(records["unanswered"]["until"]))
         yield (
@@ -143,12 +156,11 @@ def _messages(records: Data) -> Iterator[str]:
     if count := records["leased"]["count"]:
         until = _moment(rounded_up(records["leased"]["until"]))
         yield f"leased: {count} by a worker; if it died, another one sends them after {until}"
-    if unknown["count"]:
-        yield f"unknown: {unknown['count']}, the oldest was sent at {_moment(unknown['oldest_at'])}"
-    if overdue["count"]:
-        yield f"overdue: {overdue['count']}, the oldest was sent at {_moment(overdue['oldest_at'])}"
-    for environment, count in records["foreign"].items():
-        yield f"queued by another deployment ({environment or 'none'}), held: {count}"
+    if count := records["at_once"]:
+        yield (
+            f"at once: {count} QUEUED by a call that sends them itself; if its process died, "
+            "smsww_worker makes them FAILED (interrupted) after about ten minutes"
+        )
 
 
 def _counts(counts: dict[str, int]) -> str:
