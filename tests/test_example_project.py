@@ -174,7 +174,8 @@ def test_the_demo_finds_what_is_not_as_expected(history, make_message, columns, 
 @pytest.fixture
 def demo(environment):
     """A demo that has sent everything and serves the admin."""
-    command = [sys.executable, "-u", MANAGE, "demo"]
+    # A port of its own: by default another test's demo may take the port when this one has ended.
+    command = [sys.executable, "-u", MANAGE, "demo", "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
