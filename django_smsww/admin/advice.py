@@ -322,8 +322,8 @@ def _of_queued(message: Message) -> Promise | str:
         return BATCH_STOPPED
     if message.error_code == "suspended" or is_paused(message):
         return AFTER_PAUSE
-    if not message.error and message.next_attempt_at == message.expires_at:
-        return SENT_BY_CALL  # see Note [Undue rows]
+    if message.is_undue:
+        return SENT_BY_CALL
     return _retried(message, at) if (at := next_try(message)) else ""
 
 

@@ -208,6 +208,12 @@ class Message(Settlement):
         return self.state in FINAL
 
     @property
+    def is_undue(self) -> bool:
+        """Whether `MessageQuerySet.undue()` finds this row: the call that stored it sends it."""
+        is_held = self.next_attempt_at == self.expires_at and not self.error
+        return self.state == State.QUEUED and is_held
+
+    @property
     def is_from_elsewhere(self) -> bool:
         """Whether another program sent the message with the same account."""
         return self.origin == Origin.ELSEWHERE

@@ -35,7 +35,7 @@ def read_records(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     return read_open(backend, using, now) | {
         **_counts(rows, now),
         "unanswered": _unanswered(rows, now),
-        "leased": read_leased(rows.queued().filter(next_attempt_at__lte=now), now),
+        "leased": read_leased(_due(rows, now), now),
         "at_once": rows.undue().filter(next_attempt_at__gt=now).count(),
         "foreign": _foreign(everywhere, backend.environment),
         "callbacks": _callbacks(rows, backend, using, now),
@@ -83,7 +83,7 @@ def read_open(backend: BaseSMSBackend, using: str, now: datetime) -> Data:
     counts = count_by_state(rows.unfinished())
     return {
         "waiting": _waiting(counts),
-        "due": _span(rows.queued().filter(next_attempt_at__lte=now), "next_attempt_at"),
+        "due": _span(_due(rows, now), "next_attempt_at"),
         "stalled": rows.filter(state=State.SENDING, lease_until__lt=now).count(),
         "unknown": _unknown(left, now),
         # The gateway no longer tries to deliver these.
@@ -107,6 +107,11 @@ def count_by_state(rows: MessageQuerySet) -> dict[str, int]:
 
 def _waiting(counts: dict[str, int]) -> dict[str, int]:
     return {state.value: counts.get(state, 0) for state in State if state in UNFINISHED}
+
+
+def _due(rows: MessageQuerySet, now: datetime) -> MessageQuerySet:
+    """Return the QUEUED rows that should be sent now, with the leased ones."""
+    return rows.queued().filter(next_attempt_at__lte=now)
 
 
 def _unknown(left: MessageQuerySet, now: datetime) -> Data:

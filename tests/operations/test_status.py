@@ -251,7 +251,7 @@ def test_rows_that_a_worker_has_are_shown_with_the_end_of_its_lease(gateway, mak
     assert output.splitlines()[-1] == f"Nothing needs a person yet: {last}"
 
 
-def test_messages_that_a_call_sends_at_once_are_no_ones_else(gateway, make_message):
+def test_messages_that_a_call_sends_at_once_wait_for_no_worker(gateway, make_message):
     lease = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(minutes=4)}
     tomorrow = timezone.now() + timedelta(days=1)
     for columns in (lease, {}):

@@ -207,6 +207,11 @@ def test_a_naive_time_of_a_backup_is_refused():
         hold_after_restore(ListedBackend(), ago(30).replace(tzinfo=None))
 
 
+def test_a_backup_of_the_future_is_refused():
+    with pytest.raises(ValueError, match="in the future"):
+        hold_after_restore(ListedBackend(), ago(-30))
+
+
 def test_a_look_at_the_list_alone_is_no_sync():
     """The admin's is one: it leaves out what the list does not show."""
     sync(ListedBackend(), max_lookups=0)
