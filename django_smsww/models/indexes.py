@@ -19,3 +19,20 @@ class ProvenIndex(models.Index):
         if schema_editor.connection.vendor != "postgresql":
             return None
         return super()._get_condition_sql(model, schema_editor)  # type: ignore[misc]
+
+
+class UniqueIfSet(models.UniqueConstraint):
+    """A unique constraint whose index leaves out the rows in which the first field is NULL.
+
+    SQL never compares two NULLs, so the constraint accepts the same rows as `UniqueConstraint`.
+    The smaller index makes each UPDATE of such a row cheaper. MariaDB has no partial indexes, so
+    its index contains all rows.
+    """
+
+    def _get_condition_sql(
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
+    ) -> str | None:
+        if not schema_editor.connection.features.supports_partial_indexes:
+            return None
+        field: Any = model._meta.get_field(self.fields[0])
+        return f"{schema_editor.quote_name(field.column)} IS NOT NULL"

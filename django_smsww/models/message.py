@@ -18,7 +18,7 @@ from ..states import FINAL, PROVIDER, RESENDABLE, Cause, State
 from .callback import Outcome
 from .event import Event
 from .fields import ExactCharField, ReversedDigitsField, StateField, user_field
-from .indexes import ProvenIndex
+from .indexes import ProvenIndex, UniqueIfSet
 from .origin import Origin
 from .queryset import NO_ERROR, WORKER_LOST, MessageQuerySet, certainly_not_sent, error_columns
 from .settlement import Settlement
@@ -161,8 +161,8 @@ class Message(Settlement):
         # Queries look up the first column, so they can use the index behind the constraint. An
         # absent value is NULL: NULLs are not compared, but two "" would be equal.
         constraints = [
-            models.UniqueConstraint(fields=["key", "alias", "dry_run"], name="smsww_message_key"),
-            models.UniqueConstraint(
+            UniqueIfSet(fields=["key", "alias", "dry_run"], name="smsww_message_key"),
+            UniqueIfSet(
                 fields=["provider_id", "alias", "environment"], name="smsww_message_provider_id"
             ),
         ]
@@ -192,7 +192,6 @@ class Message(Settlement):
             models.Index(fields=["recipient_reversed"], name="smsww_message_ending"),
             models.Index(fields=["created_at"], name="smsww_message_created"),
             models.Index(fields=["-id"], name="smsww_message_dry", condition=Q(dry_run=True)),
-            _index_of_set("key", "smsww_message_named"),
             _index_of_set("redirected_to", "smsww_message_redirected"),
         ]
 
