@@ -320,10 +320,10 @@ def _nothing(message: Message) -> str:
 def _of_queued(message: Message) -> Promise | str:
     if _is_of_stopped_batch(message):
         return BATCH_STOPPED
-    if message.error_code == "suspended" or is_paused(message):
-        return AFTER_PAUSE
     if message.is_undue:
         return SENT_BY_CALL
+    if message.error_code == "suspended" or is_paused(message):
+        return AFTER_PAUSE
     return _retried(message, at) if (at := next_try(message)) else ""
 
 

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages as levels
 from django.db.models import Model
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from ...models import Message, MessageQuerySet
 from ...sending.resending import Estimate, estimate
@@ -15,6 +16,7 @@ from ..formatting import money, named_countries
 
 Text = str | Promise
 LONGEST_REASON = 255
+READ_BY = _("The timeline shows the reason to users who may see numbers and texts.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from django.utils.translation import gettext_lazy as _
 
 from ...models import Message
 from ...states import State
-from .base import LONGEST_REASON, Action, Result, Text
+from .base import LONGEST_REASON, READ_BY, Action, Result, Text
 
 
 class CancelForm(forms.Form):
-    reason = forms.CharField(label=_("Reason"), max_length=LONGEST_REASON, required=False)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=LONGEST_REASON, required=False, help_text=READ_BY
+    )
 
 
 class Cancel(Action):

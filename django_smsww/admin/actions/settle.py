@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Model
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -12,7 +13,7 @@ from ...exceptions import InvalidSMS
 from ...models import Message
 from ...states import State
 from ..formatting import hour
-from .base import LONGEST_REASON, Action, Result, Text
+from .base import LONGEST_REASON, READ_BY, Action, Result, Text
 
 SENT, UNSENT = "sent", "unsent"
 
@@ -29,7 +30,7 @@ class SettleForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"),
         max_length=LONGEST_REASON,
-        help_text=_("How you know what became of it. This is stored with the message."),
+        help_text=format_lazy("{} {}", _("How you know what became of it."), READ_BY),
     )
 
 

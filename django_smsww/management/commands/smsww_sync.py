@@ -166,7 +166,8 @@ def _lines(report: SyncReport, verbosity: int) -> Iterator[str]:
         yield (
             f"{report.looked} looked at, {report.moved} moved, {report.found} found again, "
             f"{report.proved_absent} proved absent, {report.corrected} corrected, "
-            f"{len(report.still_unknown)} still unknown ({report.requests} requests)."
+            f"{len(report.still_unknown)} still unknown ({report.requests} requests, "
+            "with those for the gateway's list)."
         )
     yield from _troubles(report)
     if report.left:
