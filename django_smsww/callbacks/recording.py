@@ -41,7 +41,7 @@ def _is_moved_at_once(callback: SignedCallback, using: str) -> bool:
         return False
     # The statement has the row's id. A subquery for it would take PostgreSQL longer to plan than
     # to run.
-    message = statements.expression("old_id")
+    message = statements.expression("id")
     entry = _entry(callback, Outcome.MOVED, timezone.now(), message)
     rows = Message.objects.using(using)
     return move_and_note(rows, _name_of(callback), callback.result, entry)

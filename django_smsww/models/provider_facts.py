@@ -28,7 +28,7 @@ FINE = Decimal(1)
 
 
 def merge(
-    model: type[Model], result: SendResult, using: str, is_older: RawSQL | None = None
+    model: type[Model], result: SendResult, using: str, *, is_known: bool = False
 ) -> dict[str, Any]:
     """Return the values for `update()` that merge the provider's data in `result` into a row.
 
@@ -36,17 +36,18 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_older: SQL that names a column with the result of `older()`. With None, each
-            expression contains the SQL of `older()` itself.
+        is_known: whether the UPDATE has the condition `knows_older()`. Then a new value replaces a
+            stored value without an expression that compares times.
     """
-    merging = _Merging(model, connections[using], is_older or older(model, result, using))
+    is_older = None if is_known else _older(model, result, using)
+    merging = _Merging(model, connections[using], is_older)
     changes: dict[str, Any] = {
         name: merging.newer(name, getattr(result, name))
         for name in _PLAIN
         if getattr(result, name) not in ("", None)
     }
     changes |= _prices(merging, result)
-    if result.provider_id:
+    if result.provider_id and not is_known:
         changes["provider_id"] = merging.first("provider_id", result.provider_id)
     if result.blocklisted:  # the provider never revokes this
         changes["blocklisted"] = True
@@ -59,7 +60,13 @@ def merge(
     return changes
 
 
-def older(model: type[Model], result: SendResult, using: str) -> RawSQL:
+def knows_older(model: type[Model], result: SendResult, using: str) -> RawSQL:
+    """Return SQL that is true if the row has the provider id of `result`, and older data."""
+    older = _older(model, result, using)
+    return expression(f"provider_id = %s AND ({older.sql})", [result.provider_id, *older.params])
+
+
+def _older(model: type[Model], result: SendResult, using: str) -> RawSQL:
     """Return SQL that is true if the provider's data in the row is older than `result`."""
     field = field_of(model, "provider_updated_at")
     moment = adapted(field, result.updated_at, connections[using])
@@ -90,9 +97,9 @@ def replace(result: SendResult) -> dict[str, Any]:
     }
 
 
-def _prices(merging: _Merging, result: SendResult) -> dict[str, RawSQL]:
+def _prices(merging: _Merging, result: SendResult) -> dict[str, Any]:
     """Merge the prices. Until the provider reports a final state, zero means "not known yet"."""
-    prices: dict[str, RawSQL] = {}
+    prices: dict[str, Any] = {}
     for name in _PRICES:
         value = getattr(result, name)
         if value:
@@ -106,7 +113,7 @@ class _Merging:
     """SQL expressions that merge one result into a row; see Note [Why not the ORM] in `sql.py`."""
 
     def __init__(
-        self, model: type[Model], connection: BaseDatabaseWrapper, is_older: RawSQL
+        self, model: type[Model], connection: BaseDatabaseWrapper, is_older: RawSQL | None
     ) -> None:
         self.model = model
         self.connection = connection
@@ -117,8 +124,13 @@ class _Merging:
         sql, field = _first(self.model, name, otherwise)
         return expression(sql, [*params, adapted(field, value, self.connection)], field)
 
-    def newer(self, name: str, value: Any, otherwise: str = "") -> RawSQL:
-        """Return SQL that sets the column if it is empty, or if the row has older data."""
+    def newer(self, name: str, value: Any, otherwise: str = "") -> Any:
+        """Return SQL that sets the column if it is empty, or if the row has older data.
+
+        Return the value itself if only rows with older data are changed.
+        """
+        if self.is_older is None:
+            return value
         return self.first(name, value, f"OR {self.is_older.sql} {otherwise}", *self.is_older.params)
 
     def penalty(self, result: SendResult) -> RawSQL:

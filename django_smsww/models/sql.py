@@ -64,12 +64,19 @@ def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row])
         sql, params = _update_of(rows, values)
     except EmptyResultSet:
         return []
-    # What is known need not be read: the driver needs 5 us to read a time.
-    known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
-    fields = rows.model._meta.concrete_fields
-    others = tuple(each.name for each in fields if each.name not in known)
+    known, others = _known(rows.model, values)
     found = _returned(rows.model, sql, params, rows.db, others)
     return [_loaded(rows.model, known | each, rows.db) for each in found]
+
+
+def _known(model: type[Model], values: Values) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the values that an UPDATE need not return, and the names of the other fields.
+
+    The driver needs 5 us to read a time.
+    """
+    known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
+    fields = model._meta.concrete_fields
+    return known, tuple(each.name for each in fields if each.name not in known)
 
 
 def _update_of(rows: QuerySet[Any], values: Values) -> tuple[str, list[Any]]:
@@ -128,41 +135,35 @@ def update_and_insert(
     model: type[Row],
     changes: Values,
     where: RawSQL,
-    old: Mapping[str, RawSQL],
     entry: tuple[type[Model], Values],
     using: str,
-) -> tuple[Row, list[Any]] | None:
+) -> Row | None:
     """Update the row that `where` finds, and insert a row of another model, in one statement.
 
-    Return the updated row, and the values that the expressions in `old` had before the update. If
-    `where` finds no row, insert nothing and return None. The SQL in `changes` and `entry` can use
-    the names in `old`, and `old_id` for the primary key. Only PostgreSQL can run this statement. On
-    another database, the caller needs a transaction with an UPDATE and an `upsert()`.
+    Return the updated row. If `where` finds no row, insert nothing and return None. The SQL in
+    `entry` can use the name `id` for the primary key of the updated row. Only PostgreSQL can run
+    this statement. On another database, the caller needs a transaction with an UPDATE and an
+    `upsert()`.
 
     Raises:
         IntegrityError: a unique value of the updated row, or of the inserted row, is in use.
     """
-    # Lock first: if another connection is changing the row, PostgreSQL waits and reads it again.
-    # So `old` is as the UPDATE finds it, and only one of two equal callbacks moves the row.
+    # If another connection is changing the row, PostgreSQL waits and applies `where` again. So only
+    # one of two equal callbacks moves the row.
     connection, table = connections[using], table_of(model, using)
     names, marks, inserted = written(*entry, connection)
     assigned, updated = assignments(model, changes, connection)
-    seen = "".join(f", ({value.sql}) AS {name}" for name, value in old.items())
-    read = [param for value in old.values() for param in value.params]
-    columns, *_ = _reading(model, using)
+    known, others = _known(model, changes)
+    columns, *_ = _reading(model, using, others)
     sql = (
-        f"WITH old AS MATERIALIZED (SELECT id AS old_id{seen} FROM {table} "  # noqa: S608
-        f"WHERE {where.sql} FOR UPDATE), added AS (INSERT INTO {table_of(entry[0], using)} "
-        f"({', '.join(names)}) SELECT {', '.join(marks)} FROM old) "
-        f"UPDATE {table} SET {assigned} FROM old WHERE id = old_id "
-        f"RETURNING {', '.join(old)}, {columns}"
+        f"WITH updated AS (UPDATE {table} SET {assigned} WHERE {where.sql} RETURNING {columns}), "  # noqa: S608
+        f"added AS (INSERT INTO {table_of(entry[0], using)} ({', '.join(names)}) "
+        f"SELECT {', '.join(marks)} FROM updated) SELECT * FROM updated"
     )
-    found = _fetched(using, sql, [*read, *where.params, *inserted, *updated])
+    found = _fetched(using, sql, [*updated, *where.params, *inserted])
     if not found:
         return None
-    values = list(found[0])
-    row = _loaded(model, _converted(model, values[len(old) :], using), using)
-    return row, values[: len(old)]
+    return _loaded(model, known | _converted(model, found[0], using, others), using)
 
 
 def insert_one(row: Row, changes: Values, where: RawSQL, using: str) -> Row | None:

@@ -205,42 +205,35 @@ class _Update:
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
     """Change the state of the row that has the values `named`, and store the callback `entry`.
 
-    One statement does both, or nothing. Only PostgreSQL can run this statement. Return False if
-    nothing changed. The caller then uses `MessageQuerySet.accept`, as on other databases.
+    One statement does both, or nothing. Only PostgreSQL can run this statement. It changes only a
+    row that the provider has accepted with the id in `result`, and that has older data. Return
+    False if nothing changed. The caller then uses `MessageQuerySet.accept`, as on other databases.
     """
-    if result.state not in PROVIDER:
+    target, model = state_in(result), rows.model
+    accepted = sources(target, Cause.EVIDENCE) & PROVIDER
+    if not accepted:
         return False
-    target, model = State(result.state), rows.model
-    old = {"old_state": expression("state"), "is_older": facts.older(model, result, rows.db)}
-    merged = facts.merge(model, result, rows.db, expression("is_older"))
+    merged = facts.merge(model, result, rows.db, is_known=True)
     changes = rows.columns_of(target, merged | NO_ERROR)
-    where = _is_movable(named, target, result.provider_id)
+    where = _is_movable(named, accepted, facts.knows_older(model, result, rows.db))
     try:
         # With a savepoint: if the database refuses the entry, the caller's transaction can go on.
         with transaction.atomic(using=rows.db) if in_transaction(rows.db) else nullcontext():
-            moved = update_and_insert(model, changes, where, old, (Callback, entry), rows.db)
-    except IntegrityError:  # an equal callback is stored, or another row has the provider's id
+            row = update_and_insert(model, changes, where, (Callback, entry), rows.db)
+    except IntegrityError:  # an equal callback is stored
         return False
-    if moved:
-        row, (state, _) = moved
-        after_commit(rows.db, announce_row, row, state not in PROVIDER)
-    return bool(moved)
+    if row:
+        after_commit(rows.db, announce_row, row, False)
+    return row is not None
 
 
-def _is_movable(named: Values, target: State, provider_id: str) -> RawSQL:
-    """Return the SQL condition under which a callback can change the row to this state.
-
-    `MessageQuerySet.accept` also checks if another row has the provider id. PostgreSQL would need
-    a long time to plan this check. So here, the unique constraint raises an error instead.
-    """
+def _is_movable(named: Values, old: frozenset[State], knows_older: RawSQL) -> RawSQL:
+    """Return the SQL condition that finds the row if it has one of the `old` states."""
     # No parameters: psycopg parses a statement again each time if it has more than 50 of them.
-    states = ", ".join(sorted(f"'{state.value}'" for state in sources(target, Cause.EVIDENCE)))
+    states = ", ".join(sorted(f"'{state.value}'" for state in old))
     where = [*(f"{name} = %s" for name in named), "NOT dry_run", f"state IN ({states})"]
-    params = list(named.values())
-    if provider_id:
-        where.append("(provider_id = %s OR provider_id IS NULL)")
-        params.append(provider_id)
-    return expression(" AND ".join(where), params)
+    params = [*named.values(), *knows_older.params]
+    return expression(" AND ".join([*where, knows_older.sql]), params)
 
 
 # The answer to a send overrules callbacks
