@@ -1,7 +1,7 @@
 """Explain the state of a message, in a few words for the list, and in sentences for its page."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import QuerySet
@@ -27,7 +27,7 @@ from ..exceptions import (
     error_kind,
 )
 from ..models import Event, Message, Suspension
-from ..models.lease import SECONDS
+from ..models.lease import longest_request
 from ..models.queryset import WORKER_LOST
 from ..models.settlement import PROVED_ABSENT, SETTLED_UNSENT
 from ..states import UNFINISHED, State
@@ -332,7 +332,7 @@ def _of_sending(message: Message) -> Promise | str:
     now, until = timezone.now(), message.lease_until
     if until is None or until < now:
         return DIED
-    is_late = until - now < timedelta(seconds=SECONDS / 2)  # no request takes longer
+    is_late = until - now < longest_request()
     return format_html(str(NO_ANSWER_YET), short_start(until)) if is_late else ""
 
 

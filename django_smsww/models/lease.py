@@ -12,9 +12,14 @@ SECONDS = 300
 """How many seconds a lease lasts. A request must take at most half of this time."""
 
 
+def longest_request() -> timedelta:
+    """Return the time within which each request ends: half a lease."""
+    return timedelta(seconds=SECONDS) / 2
+
+
 def next_deadline() -> float:
     """Return the `deadline` for a lease that begins now."""
-    return elapsed() + SECONDS / 2
+    return elapsed() + longest_request().total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

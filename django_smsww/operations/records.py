@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 
 from ..backends.base import BaseSMSBackend
 from ..models import Callback, Heartbeat, Message, MessageQuerySet, Suspension
-from ..models.lease import SECONDS
+from ..models.lease import SECONDS, longest_request
 from ..models.settlement import GRACE
 from ..reconcile.session import OVERDUE
 from ..states import PROVIDER, UNFINISHED, State
@@ -69,8 +69,9 @@ def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
 
 def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
     """Return the data of `read_leased()`, but for SENDING rows whose process may have died."""
-    began = now - timedelta(seconds=SECONDS / 2)  # see `SECONDS`
-    late = rows.filter(state=State.SENDING, claimed_at__lt=began, lease_until__gte=now)
+    late = rows.filter(
+        state=State.SENDING, claimed_at__lt=now - longest_request(), lease_until__gte=now
+    )
     return late.aggregate(count=Count("pk"), until=Max("lease_until"))
 
 
