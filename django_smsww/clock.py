@@ -4,9 +4,9 @@
 - `elapsed()` does not jump. Time-outs and the deadlines of workers use this clock.
 - `database_now()` jumps if the clock of the database server is changed. Then leases, expiry times,
   quotas and suspensions end too early or too late. If the clock jumps forward, a message may also
-  become UNKNOWN and be settled while its request is still running. If the clock jumps back, some
-  aliases send nothing until the clock shows the old time again: aliases with a rate limit, and
-  aliases that just got a 429 response (`worker/rate_limit.py`).
+  become UNKNOWN while its request is still running, and a person may settle it too early. If the
+  clock jumps back, some aliases send nothing until the clock shows the old time again: aliases with
+  a rate limit, and aliases that just got a 429 response (`worker/rate_limit.py`).
 - The clock of a host may be wrong. Then `sending/new_rows.py` writes a wrong `created_at`,
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong

@@ -328,7 +328,7 @@ def _of_queued(message: Message) -> Promise | str:
 
 
 def _of_sending(message: Message) -> Promise | str:
-    """Return a sentence about the missing answer, or "" if the request can still be running."""
+    """Return a sentence if the gateway's answer is overdue; before that, return ""."""
     now, until = timezone.now(), message.lease_until
     if until is None or until < now:
         return DIED

@@ -27,7 +27,7 @@ class Figures:
     """The counts and the cost of a batch.
 
     Attributes:
-        tags: a set with the tag of the messages or, if they have several tags, with at least two.
+        tags: the tags of the messages. If there are more than two tags, some may be missing.
         first: the first message of the batch. The list of batches shows the text of this message.
     """
 

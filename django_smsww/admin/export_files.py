@@ -93,7 +93,7 @@ async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def columns(viewer: Viewer) -> list[str]:
-    """Return the columns that this viewer may export, always with "recipient" and "body"."""
+    """Return the columns for this viewer. "recipient" and "body" stay, with masked values."""
     secret = {
         *(() if viewer.sees_content else ("key", "redirected_to")),
         *(() if viewer.sees_costs else COSTS),
@@ -140,8 +140,8 @@ def _xlsx(rows: QuerySet[Any], viewer: Viewer) -> Iterator[bytes]:
 def _cell(value: Any, text: Any, time: Any) -> Any:
     """Put the value into a cell of the right type, and return the cell.
 
-    The parameter `time` is the cell for datetimes. The parameter `text` is the cell for texts.
-    Numbers and None need no cell, so return them unchanged.
+    A datetime goes into the cell `time`, and a text into the cell `text`. Numbers and None need
+    no cell, so they are returned unchanged.
     """
     if isinstance(value, datetime):
         time.value = value.replace(tzinfo=None)

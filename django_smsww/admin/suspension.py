@@ -203,7 +203,7 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
-    """Return the pauses, and the rows of Heartbeat that count callbacks with no known state."""
+    """Return the pauses, and the heartbeats of callbacks whose state this package cannot read."""
     rows: Any = pauses()
     columns = "pk", "alias", "error", "error_code", "reason", "until"
     rows = rows.values_list(*columns, named=True)

@@ -28,9 +28,9 @@ Resolver = Callable[[str], Mapping[str, Any] | None]
 class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
-    Each look-up builds a new backend from the current setting. In a test run, the new backend
-    is the locmem backend, with one exception: if the test has set another backend, and this backend
-    sends nothing, the look-up builds this backend.
+    Each look-up builds a new backend from the current setting. In a test run, this
+    is the locmem backend. Only if the test has set another backend that sends nothing, the look-up
+    builds the backend of the test.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:

@@ -79,10 +79,10 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 
 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
-    """Return the primary key of the row that counts this callback. None means a new row.
+    """Return the primary key of the row whose counter this callback raises. None means a new row.
 
-    If an equal callback is stored, its row counts this callback. Otherwise, the callback needs a
-    new row. If MAX_CALLBACKS rows are stored already, the newest row counts the callback instead.
+    If an equal callback is stored, this is the row of the equal callback. Otherwise, the callback
+    needs a new row. If MAX_CALLBACKS rows are stored already, it is the newest row instead.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

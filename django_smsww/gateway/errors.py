@@ -193,7 +193,7 @@ def _mask(text: str, private: Iterable[str]) -> str:
 
 
 def _without_pieces(text: str, secret: str) -> str:
-    """Hide each part of the text that is also a part of the secret, from `_PIECE` characters on."""
+    """Hide each part of at least `_PIECE` characters that the text shares with the secret."""
     folded, hidden = _folded(secret), bytearray(len(text))
     pieces = {folded[n : n + _PIECE] for n in range(len(folded) - _PIECE + 1)}
     quoting = _folded(text)

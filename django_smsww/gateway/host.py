@@ -69,7 +69,7 @@ def account_url(messages: str) -> str:
     """Return the URL of the account host that belongs to this messages host.
 
     If the messages host is not one of the gateway's own hosts, return its URL unchanged. For
-    example, a simulator is both hosts.
+    example, a simulator serves both hosts at one URL.
     """
     return _ACCOUNT_HOSTS.get(messages, messages)
 

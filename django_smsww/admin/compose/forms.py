@@ -129,7 +129,7 @@ class ComposeForm(forms.Form):
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
-    """Read at most `MOST_NUMBERS` + 1 recipients, so that `clean()` notices too many."""
+    """Read at most `MOST_NUMBERS` + 1 recipients. The last one shows `clean()` the excess."""
     try:
         return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
     except UnknownEncodingError:

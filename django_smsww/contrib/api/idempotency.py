@@ -91,7 +91,7 @@ def send_once(sms: SMS, backend: BaseSMSBackend, user: Any) -> Message:
 
 
 def _tried(error: SMSError, sms: SMS, backend: BaseSMSBackend) -> Message:
-    """Return the stored row if a repeated request would not send it. Otherwise, raise an error."""
+    """Return the stored row if it is not to be sent again. Otherwise, raise an API exception."""
     row = error.message
     if isinstance(error, SMSLimited):
         raise Limited(error) from None

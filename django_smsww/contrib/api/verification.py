@@ -93,7 +93,7 @@ class VerificationViewSet(SendingMixin, GenericViewSet):
 
 
 def _refusal(error: SMSError) -> Exception:
-    """Return the API exception for `error`, which must mean that no code was sent."""
+    """Return the API exception for `error`. The caller knows that no code was sent."""
     if isinstance(error, SMSLimited):
         return Limited(error)
     is_final = error.message is not None and not may_try_again(error.message)

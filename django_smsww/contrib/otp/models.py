@@ -71,7 +71,7 @@ class SMSDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, SideChannelDevic
         return True
 
     def _use(self, code: str) -> bool:
-        """Delete the code if it is right. Return True only to the one request that deletes it."""
+        """Delete the code if it is right. Of two calls at the same time, only one returns True."""
         now = timezone.now()
         good = self._row().filter(token=self._digest(code), valid_until__gt=now)
         if not good.update(token=None, valid_until=now):

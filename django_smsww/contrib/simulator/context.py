@@ -72,7 +72,7 @@ class Context:
         self.lifecycle.hold(False)
 
     def next_behaviour(self, method: str) -> str:
-        """Remove and return the next behaviour that a test set for ``method``, or return "".
+        """Return and forget the next behaviour for ``method``, or "" if no test has set one.
 
         The name of a behaviour is the last three digits of a test number, such as "914".
         """

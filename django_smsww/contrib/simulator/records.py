@@ -100,7 +100,7 @@ class Ledger:
     def page(
         self, skip: int, limit: int, *, oldest_first: bool = False, before: float | None = None
     ) -> list[AcceptedMessage]:
-        """Return messages, by default newest first. Leave out those accepted after `before`."""
+        """Return the messages accepted until the time `before`, by default newest first."""
         order = "ASC" if oldest_first else "DESC"
         return self._select(
             f"WHERE accepted <= ? ORDER BY seq {order} LIMIT ? OFFSET ?",

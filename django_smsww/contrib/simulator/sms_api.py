@@ -122,7 +122,7 @@ def _check_credit(context: Context, message: NewMessage) -> None:
 
 
 def _record(context: Context, message: NewMessage, ending: str) -> Document:
-    """Except in a dry run, record a message, and charge its price (for the ending 925, a fine)."""
+    """Record a message, and charge its price or its fine. For a dry run, do neither."""
     behaviour, price = behaviour_of(ending), _fixed_price(message)
     if message.dry_run:
         return new_document(message, price, context.profiles)
@@ -145,5 +145,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine for forbidden content. If the credit is lower, no message is accepted."""
+    """Return the fine for forbidden content. To send any message, the credit must cover it."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

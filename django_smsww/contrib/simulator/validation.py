@@ -69,7 +69,7 @@ def _invalid(message: str, code: int = UNDOCUMENTED) -> Refusal:
 
 
 def _check_object(payload: Any) -> dict[str, Any]:
-    """Refuse a body, ``options`` or ``callback`` that is not an object. Null is refused, too."""
+    """Check that the body, ``options`` and ``callback`` are objects. None of them may be null."""
     if not isinstance(payload, dict):
         raise _invalid("The request body must be an object.")
     for name in ("options", "callback"):

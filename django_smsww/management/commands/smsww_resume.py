@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
 
 def _leased(rows: MessageQuerySet) -> str:
-    """Return the end of a sentence: how many rows workers have leased, and until when."""
+    """Return the end of a sentence. It says how many rows are leased by workers, and until when."""
     leased = read_leased(rows, database_now(rows.db))
     if not leased["count"]:
         return ""
