@@ -40,8 +40,8 @@ class Sums(NamedTuple):
 class Times(NamedTuple):
     """How many seconds deliveries took: the median, and the 95th percentile (`slow`).
 
-    The number of measured deliveries is `sample`. If `thinned` is 5, they are about 20% of all
-    deliveries.
+    The number of measured deliveries is `sample`. If `thinned` is 5, this is about a
+    fifth of all deliveries.
     """
 
     median: float

@@ -14,7 +14,7 @@ from ..models import Message
 # either. So the query leaves out rows that are protected directly. A cascade may still meet a
 # protected row, or a foreign key that Django does not know. Then the block is deleted in halves.
 def protectors(using: str) -> dict[str, Q]:
-    """Return a condition for each foreign key that has PROTECT or RESTRICT, by its name.
+    """Return a dict: the name of each foreign key with PROTECT or RESTRICT, and its condition.
 
     The condition selects the messages that this foreign key protects from deletion.
     """

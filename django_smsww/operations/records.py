@@ -68,7 +68,7 @@ def read_leased(rows: MessageQuerySet, now: datetime) -> Data:
 
 
 def _unanswered(rows: MessageQuerySet, now: datetime) -> Data:
-    """Return the data of `read_leased()`, but for SENDING rows whose process may have died."""
+    """Return the number of SENDING rows whose process may have died, and their latest lease end."""
     late = rows.filter(
         state=State.SENDING, claimed_at__lt=now - longest_request(), lease_until__gte=now
     )
@@ -111,7 +111,7 @@ def _waiting(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _due(rows: MessageQuerySet, now: datetime) -> MessageQuerySet:
-    """Return the QUEUED rows that should be sent now, with the leased ones."""
+    """Return the QUEUED rows that should be sent now, whether leased or not."""
     return rows.queued().filter(next_attempt_at__lte=now)
 
 
