@@ -42,9 +42,10 @@ def by_signals(
     """Split rows by whether a change to `target` must send the signal `message_sent`.
 
     Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
-    updates one queryset after the other. First come the rows that the provider accepted earlier:
-    they send no signal. Then come the other rows: they send it. A row that changes between these
-    two UPDATEs can be missed by both. So at the end come all rows again: they send no signal.
+    updates one queryset after the other. The first queryset has the rows that the provider accepted
+    earlier, and sends no signal. The second has the other rows, and sends the signal. A row that
+    changes between these two UPDATEs can be missed by both. So the last queryset has all rows
+    again, and sends no signal.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -29,7 +29,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         return bool(fits.update(used=F("used") + amount))
 
     def give_back(self, scope: str, window: datetime, amount: int) -> None:
-        """Subtract an amount that `take()` added, because its messages were not sent."""
+        """Subtract an amount that `take()` has added. Call this if the messages were not sent."""
         row = self.filter(scope=scope, window=window, used__gte=amount)
         row.update(used=F("used") - amount)
 
@@ -70,8 +70,8 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 class Counter(models.Model):
     """How much of a quota is used in one time window.
 
-    The counter of a rate limit stores something else in `used`: the time of day, in ticks, up to
-    which requests are reserved.
+    The counter of a rate limit stores a time of day in `used`, in ticks. All requests until this
+    time are reserved.
     """
 
     scope = models.CharField(_("scope"), max_length=160)

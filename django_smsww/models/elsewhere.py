@@ -20,7 +20,7 @@ ONE_DAY = timedelta(days=1)
 def add_from_elsewhere(
     entries: Sequence[SendResult], alias: str, environment: str, *, with_content: bool, using: str
 ) -> None:
-    """Store entries of the provider's list as sent by other programs. Skip known provider ids.
+    """Store messages of other programs, from the provider's list. Skip known provider ids.
 
     Args:
         entries: each entry has a provider id, `created_at`, and a recipient in E.164.

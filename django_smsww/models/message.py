@@ -208,7 +208,7 @@ class Message(Settlement):
 
     @property
     def is_undue(self) -> bool:
-        """Whether `MessageQuerySet.undue()` finds this row: the call that stored it sends it."""
+        """Whether workers must not send this row; see Note [Undue rows]."""
         is_held = self.next_attempt_at == self.expires_at and not self.error
         return self.state == State.QUEUED and is_held
 
