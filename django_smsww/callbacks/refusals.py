@@ -1,8 +1,8 @@
 """Count refused and unreadable callbacks in memory, and write the counts to the database later.
 
-Anybody can send a request that the view refuses, so a refusal writes nothing to the database. A
-callback with our signature writes the counts if the last write was more than a minute ago. A probe,
-or a callback without a known state, always writes the counts.
+Anybody can send a request that the view refuses, so a refusal writes nothing to the database. The
+next callback with our signature writes the counts, if the last write was more than a minute ago. A
+probe, or a callback without a known state, always writes the counts.
 """
 
 import logging

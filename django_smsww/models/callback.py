@@ -75,7 +75,8 @@ def as_payload(result: SendResult) -> dict[str, Any]:
 class Callback(models.Model):
     """What the provider said about a message: in an authentic callback, or after a look-up.
 
-    The payload lacks the fields `message`, `recipient`, `otp`, `username` and `callback`.
+    The payload of a callback lacks the fields `message`, `recipient`, `otp`, `username` and
+    `callback`. The payload of a look-up has the fields that `as_payload()` returns.
     """
 
     class Source(models.TextChoices):
