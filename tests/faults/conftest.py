@@ -100,7 +100,7 @@ class Scene:
             lacks_later = Reason.NO_CONTROL_AFTER.value in said
             if account.is_settled or not left or not (late or lacks_later):
                 break
-            if not late:  # on a busy machine, the last one left beside what was still tried
+            if not late or left == 2:  # the last one left beside what was still tried
                 self.send("3")
         Tally.add(account, *faults)
         # The rows say why they stay unknown: the report is what one wants to read then.
