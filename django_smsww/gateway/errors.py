@@ -98,7 +98,7 @@ def error_of(
     """Return an exception for an unsuccessful response.
 
     Args:
-        private: texts that must not stand in the exception. They are masked there.
+        private: texts that the exception must not show. It shows a mask in their place.
         unsure: the class of the exception if the response does not show whether the host has
             carried out the request. `Host.read` passes SMSUnavailable.
     """
@@ -210,7 +210,11 @@ def _folded(text: str) -> str:
 
 
 def _without_numbers(text: str, private: Iterable[str]) -> str:
-    """Hide telephone numbers, and numbers with `_RUN` consecutive digits of a private text."""
+    """Replace the numbers in `text` that are personal by a mask.
+
+    A number is personal if it looks like a telephone number, or if it shares `_RUN` consecutive
+    digits with one of the texts in `private`.
+    """
     known = {
         digits[n : n + _RUN]
         for digits in map(_digits, private)

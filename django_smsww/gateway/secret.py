@@ -23,7 +23,10 @@ class Secret(str):
 
 
 def masked(value: Any, name: object = "") -> Any:
-    """Copy an entry of SMSWW. Texts with keys such as "token" or "api_key" become a Secret."""
+    """Copy an entry of SMSWW, and turn its secret texts into Secrets.
+
+    A text is secret if its key has a name such as "token" or "api_key".
+    """
     if isinstance(value, str):
         return Secret(value) if isinstance(name, str) and _NAMES.search(name) else value
     if isinstance(value, Mapping):

@@ -203,7 +203,10 @@ class _Update:
 
 
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
-    """Change the state of the row that has the values `named`, and store the callback `entry`.
+    """Change the state of one row, and store the callback `entry`.
+
+    `named` finds the row: it maps names of fields to the values that the row has.
+
 
     One statement does both, or nothing. Only PostgreSQL can run this statement. It changes only a
     row that the provider has accepted with the id in `result`, and that has older data. Return

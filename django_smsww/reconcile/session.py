@@ -88,7 +88,8 @@ class Session:
         now: the database's time at the start of the sync, used as the current time for all rows.
         unknown: maps references to the UNKNOWN rows that were not found yet.
         candidates: maps provider ids to accepted rows that still lack a final state or a price.
-        nameless: maps references of accepted rows without a provider id to their `claimed_at`.
+        nameless: the accepted rows that have no provider id, as a dict from each row's reference
+            to its `claimed_at`.
         ownership: rows and list entries that disagree about provider ids and references.
         disputed: rows that have another final state than their list entries.
     """
@@ -145,7 +146,11 @@ class Session:
         return due
 
     def has_given_up(self, send: PossibleSend) -> bool:
-        """Return True if an earlier sync has made the last search for this message."""
+        """Return True if no sync searches for this message any more.
+
+        The last sync that does is the first one that runs `GIVE_UP` after the latest time of the
+        request.
+        """
         checked_at = send.message.checked_at
         return checked_at is not None and checked_at > send.latest + GIVE_UP
 

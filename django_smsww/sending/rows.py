@@ -136,9 +136,10 @@ class RowWriter(RowMaker):
     def _reuse(self, first: Message, row: Message) -> Message:
         """Return the row to use instead of `row`, because the stored row `first` has the same key.
 
-        If the recipients differ, return a FAILED row without a key. If `first` is not FAILED,
-        return `first`. Otherwise, try to queue `first` again, and return `first`. If this FAILED
-        row was resent, return its newest resend.
+        - If the recipients differ, return a FAILED copy of `row` without the key.
+        - If `first` is not FAILED, return `first`.
+        - If `first` is FAILED and was resent, return its newest resend.
+        - If `first` is FAILED and was not resent, queue it again if its text is there, and return it.
         """
         if not _is_same(first, row):
             return _without_key(row)

@@ -34,8 +34,8 @@ def sms_callback(
     Args:
         state: the state that the callback reports, as the provider names it.
         method: "JSON", or "POST" for a form, as in the option `callback_method`.
-        at: the time when the state changed at the provider; None means now. To simulate a
-            callback that arrives late, give an earlier time than for the previous callback.
+        at: the time when the state changed at the provider; None means now. To simulate callbacks
+            that arrive in the wrong order, post the later time first, and then the earlier one.
         times: how many times the same callback is posted. The last response is returned.
         forged: True signs the callback with the signature of another message. The response is a
             401, and no row changes.

@@ -1,7 +1,8 @@
 """The next step of a worker: send rows, write results, or wait.
 
 If a worker is killed, its SENDING rows become UNKNOWN. So a worker keeps few rows SENDING: up to
-four for each thread. With one row each, threads would have no work while the worker writes results.
+four for each thread. One row for each thread would be too few: a thread that has sent its row would
+have to wait until the worker has written results and fetched the next row.
 """
 
 from dataclasses import dataclass

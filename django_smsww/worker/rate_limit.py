@@ -93,9 +93,10 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """How many seconds of a new day yesterday's counter can have reserved, at most.
+        """For how many seconds after midnight there may be requests of the day before, at most.
 
-        Workers reserve in advance, and each day has its own counter.
+        Each day has a counter of its own. Shortly before midnight, workers use the old day's
+        counter to reserve times that lie in the new day. The new day's counter begins after them.
         """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0

@@ -271,9 +271,10 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 
 
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
-    """Return the results for which the gateway was unavailable, newest first.
+    """Return the last results in which the gateway was unavailable, newest first.
 
-    If a result proves that the gateway works (`proves_service`), leave out all results before it.
+    The results are in the order in which they came. The search goes from the newest to the oldest,
+    and ends at the first result that proves that the gateway works (`proves_service`).
     """
     failed = []
     for each in reversed(results):

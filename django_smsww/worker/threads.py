@@ -64,7 +64,10 @@ class MessageResult:
 
     @property
     def stopped_texts(self) -> set[str | None]:
-        """The texts that must not be sent after this result. None in the set means every text."""
+        """The texts that must not be sent after this result.
+
+        If the set contains None, no text at all may be sent.
+        """
         return stopped_by(self.result.stop, self.message.body)
 
 
