@@ -139,7 +139,7 @@ class RowWriter(RowMaker):
         - If the recipients differ, return a FAILED copy of `row` without the key.
         - If `first` is not FAILED, return `first`.
         - If `first` is FAILED and was resent, return its newest resend.
-        - If `first` is FAILED and was not resent, queue it again if its text is there, and return it.
+        - If `first` is FAILED and was not resent, return it. If its text is known, queue it again.
         """
         if not _is_same(first, row):
             return _without_key(row)
