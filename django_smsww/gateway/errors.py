@@ -210,7 +210,7 @@ def _folded(text: str) -> str:
 
 
 def _without_numbers(text: str, private: Iterable[str]) -> str:
-    """Replace the numbers in `text` that are personal by a mask.
+    """Return `text` with a mask in place of each personal number.
 
     A number is personal if it looks like a telephone number, or if it shares `_RUN` consecutive
     digits with one of the texts in `private`.

@@ -42,10 +42,14 @@ def by_signals(
     """Split rows by whether a change to `target` must send the signal `message_sent`.
 
     Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
-    updates one queryset after the other. The first queryset has the rows that the provider accepted
-    earlier, and sends no signal. The second has the other rows, and sends the signal. A row that
-    changes between these two UPDATEs can be missed by both. So the last queryset has all rows
-    again, and sends no signal.
+    updates one queryset after the other:
+
+    1. the rows that the provider accepted earlier, without the signal;
+    2. the other rows, with the signal;
+    3. all rows, without the signal, because a row that changes between the first two UPDATEs is
+       in neither of them.
+
+    If nobody listens to the signal, there is only the last queryset.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Preflight(models.Model):
-    """The result of a preflight: a dry run tests one text and one sender before a batch is sent."""
+    """The result of a preflight, which is a dry run of one text and one sender before a batch."""
 
     environment = models.CharField(_("environment"), max_length=64, blank=True)
     alias = models.CharField(_("alias"), max_length=64)

@@ -36,8 +36,8 @@ def merge(
     other expressions read its old value, and MariaDB assigns columns from left to right.
 
     Args:
-        is_known: whether the UPDATE has the condition `knows_older()`. Then a new value replaces a
-            stored value without an expression that compares times.
+        is_known: True if the UPDATE has the condition `knows_older()`. The values are then plain
+            values, because no expression has to compare times again.
     """
     is_older = None if is_known else _older(model, result, using)
     merging = _Merging(model, connections[using], is_older)
@@ -127,7 +127,8 @@ class _Merging:
     def newer(self, name: str, value: Any, otherwise: str = "") -> Any:
         """Return SQL that sets the column if it is empty, or if the row has older data.
 
-        Return the value itself if only rows with older data are changed.
+        If the condition of the UPDATE already selects only rows with older data, return the plain
+        value.
         """
         if self.is_older is None:
             return value

@@ -70,9 +70,10 @@ def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row])
 
 
 def _known(model: type[Model], values: Values) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the values that an UPDATE need not return, and the names of the other fields.
+    """Split the fields of a row that an UPDATE has changed.
 
-    The driver needs 5 us to read a time.
+    Return the values that the UPDATE has set, and the names of the other fields. The UPDATE returns
+    only the latter, because the driver needs 5 microseconds to read one datetime.
     """
     known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
     fields = model._meta.concrete_fields

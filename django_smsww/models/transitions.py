@@ -207,9 +207,8 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
 
     `named` finds the row: it maps names of fields to the values that the row has.
 
-
-    One statement does both, or nothing. Only PostgreSQL can run this statement. It changes only a
-    row that the provider has accepted with the id in `result`, and that has older data. Return
+    One statement does both, or nothing. Only PostgreSQL can run this statement. It changes the row
+    only if the row has the provider's id of `result`, and data that is older than `result`. Return
     False if nothing changed. The caller then uses `MessageQuerySet.accept`, as on other databases.
     """
     target, model = state_in(result), rows.model

@@ -9,8 +9,8 @@ day as changed. Instead, these rules tell which days are summed again:
 - A past day is summed again if its number of unfinished messages has changed, for example after a
   late callback, a look-up or a decision of a person. The index on `state` makes this test fast.
 - A late price, or a change from one finished state to another, does not change the number of
-  unfinished messages. So cached sums also expire. They stay valid for one hour for each day
-  between the summed day and the day on which it was summed.
+  unfinished messages. So cached sums also expire. The older the day was when it was summed, the
+  longer its sums stay valid: a day that was 5 days old is summed again after 5 hours.
 """
 
 from __future__ import annotations

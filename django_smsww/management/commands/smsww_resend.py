@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
 
 def _chosen(options: dict[str, Any]) -> MessageQuerySet:
-    """Return the messages of this deployment that the arguments of the command select."""
+    """Return the messages of this deployment that meet the conditions of the command line."""
     conditions = {
         "batch": options["batch"],
         "tag": options["tag"],

@@ -93,8 +93,8 @@ class Command(BaseCommand):
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send some due messages of each alias, and return how many were taken from the queue.
 
-        If the connection to the database is lost, return 0 for a service, and raise a
-        CommandError for a run with --once. Messages that were being sent become UNKNOWN later.
+        If the connection to the database is lost, a service goes on (return 0), and a run with
+        --once ends with a CommandError. Messages that were being sent become UNKNOWN later.
         """
         try:
             # A long queue of one alias must not delay the messages of the others.
