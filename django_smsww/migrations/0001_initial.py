@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'message',
                 'verbose_name_plural': 'messages',
-                'permissions': [('send_message', 'Can send messages'), ('mass_send_message', 'Can send to many numbers at once'), ('resend_message', 'Can resend messages'), ('refresh_message', 'Can look messages up at the provider'), ('cancel_message', 'Can cancel queued messages'), ('settle_message', 'Can settle messages whose outcome is unknown'), ('pause_message', 'Can pause and resume sending'), ('export_message', 'Can export messages'), ('view_message_costs', 'Can see costs'), ('view_message_content', 'Can see numbers and texts')],
+                'permissions': [('send_message', 'Can send messages'), ('mass_send_message', 'Can send to many numbers at once'), ('resend_message', 'Can resend messages'), ('refresh_message', 'Can refresh messages from the gateway'), ('cancel_message', 'Can cancel queued messages'), ('settle_message', 'Can settle messages whose outcome is unknown'), ('pause_message', 'Can pause and resume sending'), ('export_message', 'Can export messages'), ('view_message_costs', 'Can see costs'), ('view_message_content', 'Can see numbers and texts')],
                 'default_permissions': ('view',),
                 'indexes': [
                     models.Index(condition=models.Q(('state', 'QUEUED')), fields=['state', 'alias', '-priority', 'next_attempt_at'], name='smsww_message_due'),

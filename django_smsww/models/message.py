@@ -150,7 +150,7 @@ class Message(Settlement):
             ("send_message", _("Can send messages")),
             ("mass_send_message", _("Can send to many numbers at once")),
             ("resend_message", _("Can resend messages")),
-            ("refresh_message", _("Can look messages up at the provider")),
+            ("refresh_message", _("Can refresh messages from the gateway")),
             ("cancel_message", _("Can cancel queued messages")),
             ("settle_message", _("Can settle messages whose outcome is unknown")),
             ("pause_message", _("Can pause and resume sending")),

@@ -62,6 +62,8 @@ def _queue(records: Data, now: datetime) -> Findings:
     due = records["due"]
     if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_WAIT:
         return
+    if any(one["scope"] == "alias" for one in records["suspensions"]):
+        return  # they wait for the end of the pause
     text = f"{due['count']} messages should have left by now: is smsww_worker running?"
     yield _needed("queue_waits", text)
 
@@ -127,7 +129,8 @@ def _refused(records: Data, now: datetime) -> Findings:
     if times := recent.pop("unread", 0):
         yield _needed(
             "callbacks_unread",
-            f"{times} authentic callbacks named no known state: look at them in the admin.",
+            f"{times} authentic callbacks (of all aliases) named no known state: look at them in "
+            "the admin.",
         )
     for reason in recent:
         if reason == "storage" or callbacks["silent_since"]:

@@ -16,7 +16,7 @@ from django_smsww import (
     SMSUnavailable,
     State,
 )
-from django_smsww.models import Message, Suspension
+from django_smsww.models import Message, Suppression, Suspension
 from django_smsww.models.message import fingerprint
 from django_smsww.sending.api import resend
 from django_smsww.states import Cause
@@ -178,6 +178,17 @@ def test_the_action_asks_and_sends_nothing(browser, make_message, smsoutbox):
     bad = make_message(state=State.UNKNOWN)
     question = browser.post(LIST, selection(good, more, bad, action="resend_selected"))
     assert not missing(question, "2 messages can be sent again now", "settle it first")
+    assert smsoutbox == []
+
+
+def test_the_question_does_not_count_what_a_resend_would_refuse(browser, make_message, smsoutbox):
+    rows = [make_message(state=State.FAILED) for _ in range(2)]
+    invalid = make_message(state=State.FAILED, recipient="12")
+    suppressed = make_message(state=State.FAILED, recipient="+393331230001")
+    Suppression.objects.create(recipient=suppressed.recipient)
+    question = browser.post(LIST, selection(*rows, invalid, suppressed, action="resend_selected"))
+    said = ("2 messages can be sent again now", "plus sign", "do-not-send list")
+    assert not missing(question, *said)
     assert smsoutbox == []
 
 

@@ -167,6 +167,12 @@ def test_rows_that_need_a_person_are_named_and_others_are_not(
     assert report()[0::2] == ((1, [finding]) if finding else (0, []))
 
 
+def test_messages_that_wait_for_the_end_of_a_pause_do_not_ask_for_a_worker(gateway, make_message):
+    make_message(next_attempt_at=ago(hours=1))
+    Suspension.objects.impose("default", "", InvalidToken())
+    assert report()[2] == ["suspended"]
+
+
 def test_rows_of_another_deployment_are_reported_as_held(gateway, make_message):
     make_message(environment="production.example.com", next_attempt_at=ago(days=1))
     code, one, _ = report()

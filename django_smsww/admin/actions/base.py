@@ -83,7 +83,7 @@ class Action:
         raise NotImplementedError
 
     def why_refused(self, message: Message, user: Any) -> Text:
-        """Return why the message's own page does not offer the action; "" if it offers the action.
+        """Return why the pages of the admin do not offer the action; "" if they offer it.
 
         Unlike `why_not()`, this method can make several database queries for its checks.
         """

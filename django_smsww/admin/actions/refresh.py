@@ -28,7 +28,10 @@ class Refresh(Action):
     leaving = ngettext_lazy("%d message can be looked up now:", "%d messages can be looked up now:")
     staying = _("The gateway is not asked about these")
     done = ngettext_lazy("%d message was looked up.", "%d messages were looked up.")
-    warning = _("It costs nothing, and sends nothing.")
+    warning = _(
+        "It costs nothing, and sends nothing. If the gateway’s list has to be read, it can also "
+        "settle other messages whose outcome is unknown."
+    )
 
     def why_not(self, message: Message) -> Text:
         reason = why_not_refreshable(message)

@@ -209,7 +209,7 @@ class ActionPage:
         return self._ask(rows, form, title=self.action.title_selected)
 
     def _ask(self, rows: list[Message], form: Any, **context: Any) -> TemplateResponse:
-        context |= _question(rows, self.action, Viewer.of(self.request))
+        context |= _question(rows, self.action, self.request)
         if self.action.sends:
             context |= banner(self.request)
         return self.model_admin.render_page(
@@ -235,9 +235,10 @@ def _keys(request: HttpRequest) -> set[int]:
     return {int(key) for key in sent if key.isascii() and key.isdigit() and len(key) < 19}
 
 
-def _question(rows: list[Message], action: Action, viewer: Viewer) -> dict[str, Any]:
+def _question(rows: list[Message], action: Action, request: HttpRequest) -> dict[str, Any]:
     """Return the context of the confirmation page: messages, segments, countries and costs."""
-    reasons = [(row, action.why_not(row)) for row in rows]
+    viewer = Viewer.of(request)
+    reasons = [(row, action.why_refused(row, request.user)) for row in rows]
     leaving = [row for row, reason in reasons if not reason]
     size = Message.objects.filter(pk__in=[row.pk for row in leaving])
     return {

@@ -186,8 +186,8 @@ def _suspensions(suspensions: list[Data]) -> Iterator[str]:
 def _signs_of_life(records: Data) -> Iterator[str]:
     yield f"last callback: {_moment(records['callbacks']['last_at'])}"
     for reason, refused in records["callbacks"]["refused"].items():
-        last = _moment(refused["last_at"])
-        yield f"callbacks refused ({reason}): {refused['times']}, the last by {last}"
+        times, last = refused["times"], _moment(refused["last_at"])
+        yield f"callbacks refused, of all aliases ({reason}): {times}, the last by {last}"
     yield f"last sweep: {_moment(records['last_sweep_at'])}"
     yield f"last sync: {_moment(records['last_sync_at'])}"
 

@@ -213,7 +213,7 @@ def _troubles(report: SyncReport) -> Iterator[str]:
         troubles[_why(report, reason)].append(reference)
     troubles["The provider says that it has no such message"] = report.missing
     troubles["The provider's list shows it under a second id"] = report.doubled
-    troubles["Sent after the backup, and without a row; their provider ids"] = report.orphans
+    troubles["This project sent them, but their rows are lost; their provider ids"] = report.orphans
     for trouble, names in troubles.items():
         shown, more = ", ".join(map(str, names[:MOST_SHOWN])), len(names) - MOST_SHOWN
         rest = f" and {more} more (see --json)" if more > 0 else ""
