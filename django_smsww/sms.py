@@ -26,7 +26,7 @@ class SMS:
         body: the text.
         recipient: the telephone number, which is converted to E.164 ("+393331234567").
         sender, key, custom, tag, sensitive, send_at, expires_at, priority: as for `send_sms`.
-        batch: the id of the mass send to which the message belongs.
+        batch: a UUID. Messages with the same UUID are one batch; None means no batch.
         reference: the id that this package gives the message. Callbacks contain this id.
     """
 

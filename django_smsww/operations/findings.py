@@ -64,7 +64,10 @@ def _queue(records: Data, now: datetime) -> Findings:
         return
     if any(one["scope"] == "alias" for one in records["suspensions"]):
         return  # they wait for the end of the pause
-    text = f"{due['count']} messages should have left by now: is smsww_worker running?"
+    text = (
+        f"{due['count']} messages should have left by now: is smsww_worker running, and is it fast "
+        "enough?"
+    )
     yield _needed("queue_waits", text)
 
 

@@ -89,7 +89,7 @@ def test_an_unknown_message_that_a_sync_cannot_judge_yet_is_no_alarm(gateway, ma
     for minutes in (21, 19, 0):
         make_message(state=State.UNKNOWN, claimed_at=ago(minutes=minutes))
     _, output = run()
-    assert "unknown: 3, the oldest was sent at " in output
+    assert "unknown: 3, the oldest since " in output
     assert "! 1 messages may have been sent or not" in output
 
 

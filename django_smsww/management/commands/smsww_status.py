@@ -138,7 +138,7 @@ def _messages(records: Data) -> Iterator[str]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
     yield from _in_hand(records)
     if unknown["count"]:
-        yield f"unknown: {unknown['count']}, the oldest was sent at {_moment(unknown['oldest_at'])}"
+        yield f"unknown: {unknown['count']}, the oldest since {_moment(unknown['oldest_at'])}"
     if overdue["count"]:
         yield f"overdue: {overdue['count']}, the oldest was sent at {_moment(overdue['oldest_at'])}"
     for environment, count in records["foreign"].items():

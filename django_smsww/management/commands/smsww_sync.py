@@ -227,7 +227,8 @@ def _why(report: SyncReport, reason: Reason) -> str:
     full = (report.retry_at + timedelta(seconds=1)).replace(microsecond=0)  # not a moment too early
     ends_at = f"{local_time(full):%Y-%m-%d %H:%M:%S %Z}".strip()
     return (
-        f"{reason.value}; run smsww_sync again after {ends_at}, when it can decide about the oldest"
+        f"{reason.value}; run smsww_sync again after {ends_at}: it can then decide about the "
+        "oldest, if the gateway's list shows a later message of this alias by then"
     )
 
 
