@@ -68,7 +68,7 @@ class Load:
 
         With twice as many threads, twice as many requests end per second. A statement then handles
         twice as many rows, and takes twice as long. So the estimate grows with the square of
-        `threads`. The maximum is `threads`.
+        `threads`, until it reaches `threads`: no more requests than that are under way.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

@@ -147,7 +147,10 @@ def _group(message: Message) -> Group:
 
 
 def _unavailable(error: SMSError) -> SMSError:
-    """Turn an error of a dry run into SMSUnavailable, because a dry run sends no message."""
+    """Return an SMSUnavailable in place of an error that leaves the outcome open.
+
+    A dry run sends no message. So after such an error, it is safe to try again.
+    """
     if isinstance(error, SMSUnavailable):
         return error
     return SMSUnavailable(

@@ -35,10 +35,10 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The `scope` of the counter that shows how long to pause after an HTTP 429.
+        """The `scope` of the counter that a single send must check for a pause after an HTTP 429.
 
-        The result is "" for a backend that does not really send. It is also "" for an alias with a
-        rate limit, because then `reserve()` checks this counter.
+        The result is "" if there is nothing to check: for a backend that does not really send, and
+        for an alias with a rate limit, for which `reserve()` has already read the counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -93,10 +93,10 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """For how many seconds after midnight there may be requests of the day before, at most.
+        """The number of seconds after midnight that the new day's counter leaves free.
 
-        Each day has a counter of its own. Shortly before midnight, workers use the old day's
-        counter to reserve times that lie in the new day. The new day's counter begins after them.
+        Each day has a counter of its own. Shortly before midnight, workers can reserve times of the
+        new day with the old day's counter. So the new day's counter begins after these times.
         """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0

@@ -273,8 +273,8 @@ def _one_of_each_stop(results: Sequence[MessageResult]) -> list[MessageResult]:
 def _failed_in_a_row(results: Sequence[MessageResult]) -> list[MessageResult]:
     """Return the last results in which the gateway was unavailable, newest first.
 
-    The results are in the order in which they came. The search goes from the newest to the oldest,
-    and ends at the first result that proves that the gateway works (`proves_service`).
+    The search goes through `results` from the last to the first, and ends at a result that proves
+    that the gateway works (`proves_service`).
     """
     failed = []
     for each in reversed(results):
