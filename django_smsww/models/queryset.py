@@ -224,13 +224,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def take_over(self, provider_id: str) -> bool:
         """Delete the "elsewhere" row with this provider id. Return False if there is no such row.
 
-        # Note [Ids that come home]
+        # Note [Ids of adopted messages]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
-        provider's list has no references, the command can mistake a message of this project for
-        one of them. Then the message has two rows: the project's row without a provider id, and the
-        "elsewhere" row. Later, a response, a callback or a look-up brings the id for the project's
-        row. The id is unique, so we delete the "elsewhere" row before we store the id. Nothing is
-        lost, because the project's row has all data.
+        provider's list has no references, the command can take a message of this project for a
+        message of another program. Then the message has two rows: the project's row without a
+        provider id, and the "elsewhere" row. Later, a response, a callback or a look-up brings the
+        id for the project's row. The id is unique, so we delete the "elsewhere" row before we store
+        the id. Nothing is lost, because the project's row has all data.
         """
         mine = self.sent_here().values("alias", "environment").first()
         if not provider_id or mine is None:

@@ -3,7 +3,7 @@
 A message of this project must not be stored twice, because it would be counted twice. So entries
 with a reference of any deployment of this project are skipped. An entry is also skipped if it may
 belong to a row that has no provider id yet. If a message from the list later proves to be ours, the
-row that this module stored is deleted: see Note [Ids that come home] in `models/queryset.py`.
+row that this module stored is deleted: see Note [Ids of adopted messages] in `models/queryset.py`.
 """
 
 import sys
