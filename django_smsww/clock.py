@@ -10,8 +10,9 @@
 - The clock of a host may be wrong. Then `sending/new_rows.py` writes a wrong `created_at`,
   `expires_at` and `next_attempt_at` into the new rows of this host. The messages of these rows
   expire, or are sent, too early or too late. `columns_of()` in `models/queryset.py` writes a wrong
-  `updated_at` and `finished_at`, so `end_interrupted()` ends rows too early or late. A Retry-After
-  header with a date becomes a wrong pause. On SQLite, `database_now()` also uses the host's clock.
+  `updated_at` and `finished_at`, so `end_interrupted()` makes rows FAILED too early or too late. A
+  Retry-After header with a date becomes a wrong pause. On SQLite, `database_now()` also uses the
+  host's clock.
 
 If USE_TZ is False, the functions of this module accept and return naive times in TIME_ZONE. So no
 other module has to read USE_TZ.

@@ -93,7 +93,11 @@ async def _asynchronous(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def columns(viewer: Viewer) -> list[str]:
-    """Return the columns for this viewer. "recipient" and "body" stay, with masked values."""
+    """Return the columns for this viewer.
+
+    A viewer who may not see numbers and texts still gets the columns "recipient" and "body", with
+    masked values.
+    """
     secret = {
         *(() if viewer.sees_content else ("key", "redirected_to")),
         *(() if viewer.sees_costs else COSTS),

@@ -1,8 +1,9 @@
 """A mailing: messages from a file or a list. All messages are checked before the first is sent.
 
-If a line contains no idempotency key, this module makes a key from the contents of the line, and
-from `--key` or the file name. So if you run a stopped mailing again, each number still gets its
-message only once. Without `--key`, a list of numbers has no keys.
+If a line of a file contains no idempotency key, this module makes a key from the contents of the
+line, and from `--key` or the file name. So if you run a stopped mailing again, each number still
+gets its message only once. Numbers on the command line have no file name: they get keys only with
+`--key`.
 """
 
 import hashlib

@@ -57,8 +57,8 @@ class Load:
     def most_sending(self) -> int:
         """The maximum number of rows that may be SENDING.
 
-        Each thread sends one row at a time. The others are a reserve: while the worker uses the
-        database, a thread that has finished takes its next row from this reserve.
+        Each thread sends one row at a time. The further rows are a reserve: a thread that has
+        finished takes its next row from the reserve, and need not wait for the database.
         """
         return self.threads + max(self.threads // 2, 3 * self._ended_meanwhile)
 

@@ -75,7 +75,7 @@ def send_soon(rows: MessageQuerySet, now: datetime) -> None:
 
 
 def mark_refused(rows: MessageQuerySet) -> None:
-    """Mark the queued rows that the gateway refused before the end of a pause.
+    """At the end of a pause, mark the queued rows that the gateway has refused.
 
     If the gateway refuses a marked message again, the cause is the message, not the account.
     """
