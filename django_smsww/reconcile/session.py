@@ -148,8 +148,8 @@ class Session:
     def has_given_up(self, send: PossibleSend) -> bool:
         """Return True if no sync searches for this message any more.
 
-        The last sync that does is the first one that runs `GIVE_UP` after the latest time of the
-        request.
+        When the request is older than `GIVE_UP`, one more sync searches for the message. That is
+        the last search.
         """
         checked_at = send.message.checked_at
         return checked_at is not None and checked_at > send.latest + GIVE_UP
