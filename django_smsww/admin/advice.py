@@ -368,7 +368,7 @@ def _retried(message: Message, at: datetime) -> Promise | str:
 
 
 def _waits_for_dry_run(message: Message) -> bool:
-    """Whether a queued message waits because the dry run before its mass send failed."""
+    """Whether a queued message of a mass send waits because the preflight failed."""
     is_of_gateway = issubclass(error_kind(message.error), SMSUnavailable)
     return message.preflight and not message.attempts and is_of_gateway
 

@@ -203,7 +203,10 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
-    """Return the pauses, and the heartbeats of callbacks whose state this package cannot read."""
+    """Return the pauses, and a row for each environment that got unreadable callbacks lately.
+
+    An unreadable callback is authentic, but this package does not know its state.
+    """
     rows: Any = pauses()
     columns = "pk", "alias", "error", "error_code", "reason", "until"
     rows = rows.values_list(*columns, named=True)

@@ -81,8 +81,8 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
     """Return the primary key of the row whose counter this callback raises. None means a new row.
 
-    If an equal callback is stored, this is the row of the equal callback. Otherwise, the callback
-    needs a new row. If MAX_CALLBACKS rows are stored already, it is the newest row instead.
+    If an equal callback is stored, return the row of the equal callback. Otherwise, the callback
+    needs a new row. If MAX_CALLBACKS rows are stored already, return the newest of them.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

@@ -28,8 +28,8 @@ def apply_result(name: UUID | str, result: SendResult, *, using: str = "default"
 
     Returns:
         The effect on the message. `Outcome.NO_ROW` means that no row has this `name`. If a
-        callback arrives before the provider has answered `send()`, the id of the provider is not
-        in the row yet. Your view should then answer with an error status, so that the provider
+        callback arrives before the provider has answered `send()`, the row does not have the
+        message's id yet. Your view should then answer with an error status, so that the provider
         posts the callback again. To prevent this case, your backend can pass `sms.reference` to
         the provider in `send(sms)`. Your view then uses the reference as `name`.
 

@@ -45,7 +45,7 @@ class Guards:
     ) -> Iterator[None]:
         """Count a code for the number and the user. The caller sends the code in the `with` block.
 
-        The code is not counted if an SMSError shows that nothing was sent and no fine was charged.
+        The code is not counted if an SMSError shows that nothing was sent and nothing must be paid.
 
         Raises:
             SMSLimited: a limit is reached. `retry_after` is the user's waiting time in seconds.

@@ -129,7 +129,7 @@ class ComposeForm(forms.Form):
 
 
 def _cells(lines: Iterator[Line], **options: bool) -> list[Cell]:
-    """Read at most `MOST_NUMBERS` + 1 recipients. The last one shows `clean()` the excess."""
+    """Read recipients, up to one more than `MOST_NUMBERS`, so that `clean()` sees an excess."""
     try:
         return list(islice(find_recipients(lines, **options), MOST_NUMBERS + 1))
     except UnknownEncodingError:

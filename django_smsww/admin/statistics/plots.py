@@ -136,7 +136,10 @@ def _scale(plot: Plot, highest: float, most: float | None = None) -> Callable[[f
 
 
 def nice_step(highest: float) -> float:
-    """Return a step for about four axis labels up to `highest`: 1, 2 or 5 times a power of ten."""
+    """Return the step between the labels of an axis that goes up to `highest`.
+
+    The step is 1, 2 or 5 times a power of ten, and makes about four labels.
+    """
     if highest <= 0:
         return 1
     raw = float(highest) / 4
