@@ -173,7 +173,11 @@ ACCOUNT_ERRORS = (InvalidToken, AccessRefused, InsufficientCredit, AccountBlockl
 
 
 class SMSOutcomeUnknown(SMSError):
-    """No clear answer came: the message may have been sent. Settle the message before a resend."""
+    """No clear answer came: the message may have been sent.
+
+    Before you resend the message, find out what happened: run `smsww_sync`, or settle the message
+    in the admin.
+    """
 
     code = "outcome_unknown"
     summary = _("There was no clear answer: the message may have been sent")

@@ -28,9 +28,9 @@ Resolver = Callable[[str], Mapping[str, Any] | None]
 class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
-    Each look-up builds a new backend from the current setting. In a test run, a look-up builds the
-    locmem backend in place of the project's backend, and of any backend that sends. A test can only
-    set SMSWW to another backend that sends nothing.
+    Each look-up builds a new backend from the current setting. In a test run, it builds the locmem
+    backend instead, unless the test sets SMSWW to a backend that delivers nothing, such as that of
+    `backends.console`.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:

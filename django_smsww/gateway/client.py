@@ -185,7 +185,7 @@ def _odd(error: SMSError) -> SendResult:
 
 
 def _result(response: RawResponse, sms: SMS) -> tuple[SendResult | None, bool]:
-    """Return the message in this response, and whether it is the message that was sent.
+    """Return the message in this response, and whether the response answers our request.
 
     This function must not raise: error reporters would show its variable `payload`.
     """

@@ -41,8 +41,8 @@ def read_days(first: date, last: date, *, seconds: float | None = None) -> Perio
     """Return the figures of the days from `first` to `last`, both included.
 
     Args:
-        seconds: after this time, the function sums no further past day. The remaining days keep
-            their old figures, if any, until the next call.
+        seconds: how long the function may sum past days. If the time is over, the remaining days
+            keep their old figures, if any, until the next call.
     """
     period = Period(first, last)
     period.refresh(seconds)

@@ -67,8 +67,8 @@ class Load:
         """The estimated number of requests that end during one database statement of the worker.
 
         With twice as many threads, twice as many requests end per second. A statement then handles
-        twice as many rows, and takes twice as long. So the estimate grows with the square of
-        `threads`, until it reaches `threads`: no more requests than that are under way.
+        twice as many rows, and takes twice as long. So the estimate is four times as high. But it
+        is never higher than `threads`, because each thread has only one request under way.
         """
         return min(self.threads * self.threads // FEW_THREADS, self.threads)
 

@@ -73,7 +73,7 @@ def moved(document: Document, state: str) -> Document:
 
 
 def as_pending(document: Document) -> Document:
-    """Return a copy of a final message's object with the state PENDING."""
+    """Return a copy of the object of a message, with PENDING in place of its final state."""
     sent = document["sentAt"] or document["createdAt"]
     return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
 

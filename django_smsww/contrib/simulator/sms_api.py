@@ -145,5 +145,5 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine for forbidden content. To send any message, the credit must cover it."""
+    """Return the fine for forbidden content. Each message needs credit for this fine."""
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments

@@ -133,7 +133,7 @@ def _messages(records: Data) -> Iterator[str]:
     yield f"waiting: {_counts(records['waiting'])}"
     yield f"last 24 hours: {_counts(records['last_day'])}"
     if records["last_day"].get(State.FAILED):
-        yield "failed: the admin says why. smsww_resend sends again what was not sent"
+        yield "failed: the admin says why. smsww_resend sends again what was not sent, once"
     if due["count"]:
         yield f"due: {due['count']}, the oldest since {_moment(due['oldest_at'])}"
     yield from _in_hand(records)
