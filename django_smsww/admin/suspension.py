@@ -205,7 +205,7 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 def _paused_and_unread(now: datetime, viewer: Viewer) -> list[Any]:
     """Return the pauses, and a row for each environment that got unreadable callbacks lately.
 
-    An unreadable callback is authentic, but this package does not know its state.
+    An unreadable callback is authentic, but reports a state that this package does not know.
     """
     rows: Any = pauses()
     columns = "pk", "alias", "error", "error_code", "reason", "until"

@@ -311,7 +311,7 @@ class Message(Settlement):
         return self._fail(error, Cause.ANSWER, lost, changes)
 
     def requeue(self, **changes: Any) -> bool:
-        """Make a FAILED row QUEUED again, after a second call with the same key.
+        """Make a FAILED row QUEUED again, because `send_sms` was called again with its key.
 
         Return False if the error of the row does not allow a retry, if the message was resent, or
         if the row changed after `self` was read. `changes` has new values of `expires_at` and

@@ -44,7 +44,7 @@ def _read_list(session: Session) -> None:
 
 
 def _horizon(session: Session) -> datetime | None:
-    """Return the time at which the search in the list ends: older entries are not needed.
+    """Return the time of the oldest list entries that the search needs.
 
     Return None if the sync searches for nothing.
     """

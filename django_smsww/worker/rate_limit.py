@@ -93,10 +93,10 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The number of seconds after midnight that the new day's counter leaves free.
+        """The earliest second of a new day that its counter may reserve.
 
-        Each day has a counter of its own. Shortly before midnight, workers can reserve times of the
-        new day with the old day's counter. So the new day's counter begins after these times.
+        Each day has a counter of its own. Shortly before midnight, workers still use the old day's
+        counter, and can reserve times after midnight with it. The new counter begins after these.
         """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0
