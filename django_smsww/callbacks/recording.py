@@ -81,8 +81,9 @@ def _keep(rows: MessageQuerySet, callback: SignedCallback, outcome: Outcome) -> 
 def _counted_by(callback: SignedCallback, using: str) -> int | None:
     """Return the primary key of the row whose counter this callback raises. None means a new row.
 
-    If an equal callback is stored, return the row of the equal callback. Otherwise, the callback
-    needs a new row. If MAX_CALLBACKS rows are stored already, return the newest of them.
+    - If an equal callback is stored, return the row of the equal callback.
+    - If MAX_CALLBACKS other callbacks are stored, return the newest row.
+    - If fewer are stored, return None.
     """
     known = _known(callback.reference, using)
     newest = max(known.values()) if len(known) >= MAX_CALLBACKS else None

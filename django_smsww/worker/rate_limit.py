@@ -35,10 +35,11 @@ class RateLimit:
 
     @property
     def rests_by(self) -> str:
-        """The `scope` of the counter that a single send must check for a pause after an HTTP 429.
+        """The `scope` of the counter that stores the end of a pause after an HTTP 429.
 
-        The result is "" if there is nothing to check: for a backend that does not really send, and
-        for an alias with a rate limit, for which `reserve()` has already read the counter.
+        A single send checks this counter. The result is "" if there is nothing to check: for a
+        backend that does not really send, and for an alias with a rate limit, for which `reserve()`
+        has already read the counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -93,7 +94,7 @@ class RateLimit:
 
     @property
     def _overhang(self) -> float:
-        """The earliest second of a new day that its counter may reserve.
+        """How many seconds after midnight the counter of a new day begins.
 
         Each day has a counter of its own. Shortly before midnight, workers still use the old day's
         counter, and can reserve times after midnight with it. The new counter begins after these.

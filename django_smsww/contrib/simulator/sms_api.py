@@ -145,5 +145,8 @@ def _fixed_price(message: NewMessage) -> Decimal:
 
 
 def _fine(message: NewMessage) -> Decimal:
-    """Return the fine for forbidden content. Each message needs credit for this fine."""
+    """Return the fine for forbidden content.
+
+    The gateway accepts a message only if the credit covers this fine, even if the content is allowed.
+    """
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments
