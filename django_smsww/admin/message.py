@@ -199,7 +199,7 @@ MASKED_SEARCH = _(
 
 
 def _search_note(viewer: Viewer, changelist: Any, parameters: Any) -> dict[str, Any]:
-    """Return the context of a hint for a search without results; {} if there is no hint."""
+    """Return the template context for the hint after an empty search, or {} for no hint."""
     if not viewer.sees_content:
         return {"search_note": MASKED_SEARCH}
     if as_number(changelist.query) or is_short_period(parameters):

@@ -44,12 +44,12 @@ def by_signals(
     Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
     updates one queryset after the other:
 
-    1. the rows that the provider accepted earlier, without the signal;
-    2. the other rows, with the signal;
-    3. all rows, without the signal, because a row that changes between the first two UPDATEs is
-       in neither of them.
+    1. The rows that the provider accepted earlier, without the signal.
+    2. The other rows, with the signal.
+    3. All rows, without the signal. If another process changes a row just after the first UPDATE,
+       the first two UPDATEs can both miss the row. The third one finds it.
 
-    If nobody listens to the signal, there is only the last queryset.
+    If nobody listens to the signal, yield only the last queryset.
     """
     if target in PROVIDER and message_sent.has_listeners(rows.model):
         if sources(target, cause) & PROVIDER:

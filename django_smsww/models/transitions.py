@@ -203,13 +203,12 @@ class _Update:
 
 
 def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entry: Values) -> bool:
-    """Change the state of one row, and store the callback `entry`.
+    """Change the state of one row, and store the callback `entry`. One statement does both.
 
-    `named` finds the row: it maps names of fields to the values that the row has.
-
-    One statement does both, or nothing. Only PostgreSQL can run this statement. It changes the row
-    only if the row has the provider's id of `result`, and data that is older than `result`. Return
-    False if nothing changed. The caller then uses `MessageQuerySet.accept`, as on other databases.
+    `named` finds the row: it maps names of fields to the values that the row has. The statement
+    does nothing if the row has another provider id than `result`, or if its data is newer than
+    `result`. Return False if nothing changed. The caller then uses `MessageQuerySet.accept`. Only
+    PostgreSQL can run this statement: on other databases, the caller always uses `accept`.
     """
     target, model = state_in(result), rows.model
     accepted = sources(target, Cause.EVIDENCE) & PROVIDER

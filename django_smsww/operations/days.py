@@ -90,7 +90,10 @@ def created_day() -> TruncDate:
 
 
 def grouped(rows: QuerySet[Message], *names: str) -> QuerySet[Any, tuple[Any, ...]]:
-    """Group the rows by these columns, without dry runs. The tuple of a group ends with `SUMS`."""
+    """Return a tuple for each group of rows that have the same values in these columns.
+
+    The tuple has these values, and then the values that `SUMS` names. Dry runs are left out.
+    """
     # An annotation must not have the name of a column.
     return (
         rows.filter(dry_run=False)

@@ -14,9 +14,10 @@ from ..models import Message
 # either. So the query leaves out rows that are protected directly. A cascade may still meet a
 # protected row, or a foreign key that Django does not know. Then the block is deleted in halves.
 def protectors(using: str) -> dict[str, Q]:
-    """Return a dict: the name of each foreign key with PROTECT or RESTRICT, and its condition.
+    """Return the foreign keys that protect messages from deletion (PROTECT or RESTRICT).
 
-    The condition selects the messages that this foreign key protects from deletion.
+    The keys of the dict are the names of the foreign keys. Each value is a condition: it selects
+    the messages that this foreign key protects.
     """
     conditions = {}
     for relation in Message._meta.get_fields(include_hidden=True):

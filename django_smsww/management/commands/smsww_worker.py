@@ -93,8 +93,9 @@ class Command(BaseCommand):
     def sweep_all(self, aliases: list[str], stop: Callable[[], bool], *, is_service: bool) -> int:
         """Send some due messages of each alias, and return how many were taken from the queue.
 
-        If the connection to the database is lost, a service goes on (return 0), and a run with
-        --once ends with a CommandError. Messages that were being sent become UNKNOWN later.
+        If the connection to the database is lost, a run with --once ends with a CommandError.
+        Without --once, return 0, so that the command goes on. Messages that were being sent become
+        UNKNOWN later.
         """
         try:
             # A long queue of one alias must not delay the messages of the others.
