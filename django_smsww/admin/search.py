@@ -92,7 +92,7 @@ def as_number(typed: str) -> str:
 
 
 def endings(typed: str) -> set[str]:
-    """Return the digits with which the numbers that the user searches for may end.
+    """Return the possible endings of the number that the user searches for.
 
     A 0 at the beginning of the input may be the trunk prefix, which E.164 leaves out. So "0333 123"
     gives "0333123" and "333123". Return nothing for fewer than four digits, for input that begins

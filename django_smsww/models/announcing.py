@@ -44,9 +44,9 @@ def by_signals(
     Yield pairs of a queryset and a bool, which is True if the signal must be sent. The caller
     updates one queryset after the other:
 
-    1. The rows that the provider accepted earlier, without the signal.
-    2. The other rows, with the signal.
-    3. All rows, without the signal. If another process changes a row just after the first UPDATE,
+    1. Without the signal: the rows that the provider accepted earlier.
+    2. With the signal: the other rows.
+    3. Without the signal: all rows. If another process changes a row just after the first UPDATE,
        the first two UPDATEs can both miss the row. The third one finds it.
 
     If nobody listens to the signal, yield only the last queryset.

@@ -70,8 +70,8 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 class Counter(models.Model):
     """How much of a quota is used in one time window.
 
-    The counter of a rate limit stores a time of day in `used`, in ticks. Workers have already
-    reserved the day up to this time.
+    The counter of a rate limit stores a time of day in `used`, in ticks: the earliest time at which
+    the next request may begin.
     """
 
     scope = models.CharField(_("scope"), max_length=160)

@@ -25,8 +25,8 @@ class UniqueIfSet(models.UniqueConstraint):
     """A unique constraint whose index leaves out the rows in which the first field is NULL.
 
     SQL never compares two NULLs, so the constraint accepts the same rows as `UniqueConstraint`.
-    The smaller index makes each UPDATE of such a row cheaper. MariaDB has no partial indexes, so
-    its index contains all rows.
+    An UPDATE of a row that the index leaves out is cheaper. MariaDB has no partial indexes, so its
+    index contains all rows.
     """
 
     def _get_condition_sql(

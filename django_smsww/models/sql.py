@@ -70,10 +70,10 @@ def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row])
 
 
 def _known(model: type[Model], values: Values) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Split the fields of a row that an UPDATE has changed.
+    """Return the new values that are known before an UPDATE, and the names of all other fields.
 
-    Return the values that the UPDATE has set, and the names of the other fields. The UPDATE returns
-    only the latter, because the driver needs 5 microseconds to read one datetime.
+    The UPDATE returns only the other fields, because the driver needs 5 microseconds to read one
+    datetime.
     """
     known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
     fields = model._meta.concrete_fields

@@ -37,9 +37,8 @@ class RateLimit:
     def rests_by(self) -> str:
         """The `scope` of the counter that stores the end of a pause after an HTTP 429.
 
-        A single send checks this counter. The result is "" if there is nothing to check: for a
-        backend that does not really send, and for an alias with a rate limit, for which `reserve()`
-        has already read the counter.
+        A single send checks this counter. The result is "" for a backend that does not really send.
+        It is also "" for an alias with a rate limit, because `reserve()` has read its counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""
@@ -97,7 +96,8 @@ class RateLimit:
         """How many seconds after midnight the counter of a new day begins.
 
         Each day has a counter of its own. Shortly before midnight, workers still use the old day's
-        counter, and can reserve times after midnight with it. The new counter begins after these.
+        counter, and can reserve times after midnight with it. The new day's counter begins after
+        the last of these times.
         """
         rate = self._backend.rate_limit
         return RESERVE_SECONDS + max(RESERVE_SECONDS, 1 / rate) if rate else 0.0

@@ -147,6 +147,6 @@ def _fixed_price(message: NewMessage) -> Decimal:
 def _fine(message: NewMessage) -> Decimal:
     """Return the fine for forbidden content.
 
-    The gateway accepts no message for which the credit does not cover this fine.
+    The gateway accepts a message only if the credit covers this fine.
     """
     return (_fixed_price(message) or _DEPOSIT) * message.size.segments
