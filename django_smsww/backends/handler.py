@@ -28,9 +28,9 @@ Resolver = Callable[[str], Mapping[str, Any] | None]
 class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
-    Each look-up builds a new backend from the current setting. In a test run, it builds the locmem
-    backend instead, unless the test sets SMSWW to a backend that delivers nothing, such as that of
-    `backends.console`.
+    Each look-up builds a new backend from the current setting. In a test run, the locmem backend
+    replaces the project's backend. A test may set SMSWW to another backend, such as the console
+    backend. But the locmem backend also replaces every backend that would really send.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:

@@ -38,7 +38,7 @@ class RateLimit:
         """The `scope` of the counter that stores the end of a pause after an HTTP 429.
 
         A single send checks this counter. The result is "" for a backend that does not really send.
-        It is also "" for an alias with a rate limit, because `reserve()` has read its counter.
+        It is also "" for an alias with a rate limit, because `reserve()` checks the same counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""

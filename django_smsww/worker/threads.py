@@ -138,7 +138,7 @@ class SendingThreads:
         """Forget the stopped texts, but only for messages that `send()` gets from now on.
 
         Messages that already wait for a thread stay stopped. Before this call, the caller must
-        commit a suspension of each stopped text. From then on, `admit()` stops these texts.
+        commit a suspension of each stopped text, so that `admit()` stops these texts instead.
         """
         self._stopped = set()
 

@@ -138,7 +138,10 @@ def send_many(
 
 
 def _claim(sms: SMS, backend: BaseSMSBackend, options: dict[str, Any]) -> None:
-    """Store the first message with the key. Raise KeyUsed if the key belongs to another batch."""
+    """Store `sms`, unless a message with its key is stored already.
+
+    Raise KeyUsed if the stored message belongs to another batch.
+    """
     first = rows_of(sms.key).filter(dry_run=bool(sms.dry_run)).first()
     if first is None:
         backend.validate_content(sms)
