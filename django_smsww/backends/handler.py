@@ -29,8 +29,8 @@ class SMSBackendsHandler:
     """The backends that the SMSWW setting defines, as a read-only mapping.
 
     Each look-up builds a new backend from the current setting. In a test run, the locmem backend
-    replaces the project's backend. A test may set SMSWW to another backend, such as the console
-    backend. But the locmem backend also replaces every backend that would really send.
+    replaces the project's backend, so that nothing is sent. A test may set SMSWW to another backend
+    that sends nothing, such as the console backend.
     """
 
     def __getitem__(self, alias: str, /) -> BaseSMSBackend:

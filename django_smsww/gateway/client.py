@@ -177,7 +177,7 @@ def _accepted(response: RawResponse, sms: SMS) -> SendResult | None:
 
 
 def _odd(error: SMSError) -> SendResult:
-    """If the error reports forbidden content, return it in a result. Otherwise raise the error."""
+    """Return a result with the error if it reports forbidden content. Otherwise raise the error."""
     if error.code not in CONTENT_CODES:
         raise error
     # The message may have been sent and fined, and so may the next one with this text.

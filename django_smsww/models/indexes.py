@@ -24,7 +24,8 @@ class ProvenIndex(models.Index):
 class UniqueIfSet(models.UniqueConstraint):
     """A unique constraint whose index leaves out the rows in which the first field is NULL.
 
-    SQL never compares two NULLs, so the constraint accepts the same rows as `UniqueConstraint`.
+    SQL allows many NULLs in a unique index, so the constraint accepts the same rows as
+    `UniqueConstraint`.
     An UPDATE of a row that the index leaves out is cheaper. MariaDB has no partial indexes, so its
     index contains all rows.
     """

@@ -226,7 +226,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
         # Note [Ids of adopted messages]
         `smsww_sync --adopt` stores messages of other programs with the origin "elsewhere". If the
-        provider's list has no references, the command can take a message of this project for a
+        provider's list has no references, the command can mistake a message of this project for a
         message of another program. Then the message has two rows: the project's row without a
         provider id, and the "elsewhere" row. Later, a response, a callback or a look-up brings the
         id for the project's row. The id is unique, so we delete the "elsewhere" row before we store

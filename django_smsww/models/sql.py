@@ -72,8 +72,7 @@ def update_and_read(rows: QuerySet[Row], values: Values, updated: QuerySet[Row])
 def _known(model: type[Model], values: Values) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the new values that are known before an UPDATE, and the names of all other fields.
 
-    The UPDATE returns only the other fields, because the driver needs 5 microseconds to read one
-    datetime.
+    To save time, the UPDATE returns only these other fields.
     """
     known = {name: value for name, value in values.items() if not isinstance(value, RawSQL)}
     fields = model._meta.concrete_fields

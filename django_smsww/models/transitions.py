@@ -206,9 +206,10 @@ def move_and_note(rows: MessageQuerySet, named: Values, result: SendResult, entr
     """Change the state of one row, and store the callback `entry`. One statement does both.
 
     `named` finds the row: it maps names of fields to the values that the row has. The statement
-    does nothing if the row has another provider id than `result`, or data that is not older than
-    `result`. Return False if nothing changed. The caller then uses `MessageQuerySet.accept`. Only
-    PostgreSQL can run this statement: on other databases, the caller always uses `accept`.
+    changes the row only if two conditions are true: the row has the provider id that is in
+    `result`, and the data in the row is older than `result`. Return False if nothing changed. The
+    caller then uses `MessageQuerySet.accept`. Only PostgreSQL can run this statement: on other
+    databases, the caller always uses `accept`.
     """
     target, model = state_in(result), rows.model
     accepted = sources(target, Cause.EVIDENCE) & PROVIDER

@@ -173,7 +173,10 @@ def _look_up_one(session: Session, row: Message) -> None:
 
 
 def _look_up_second_ids(session: Session, limit: int) -> None:
-    """Look up the id that a callback brought for a row, if the list has another id for this row."""
+    """Look up the provider ids that callbacks stored in rows, if the list shows other ids there.
+
+    The look-up shows to which message the stored id belongs.
+    """
     for row, _ in session.ownership.named[:limit]:
         if not row.provider_id or row.provider_id in session.listing.seen:
             continue

@@ -37,8 +37,9 @@ class RateLimit:
     def rests_by(self) -> str:
         """The `scope` of the counter that stores the end of a pause after an HTTP 429.
 
-        A single send checks this counter. The result is "" for a backend that does not really send.
-        It is also "" for an alias with a rate limit, because `reserve()` checks the same counter.
+        A single send must check this counter. Return "" if it need not check a counter: if the
+        backend does not really send, or if the alias has a rate limit, so that `reserve()` has
+        already checked the counter.
         """
         if self._backend.rate_limit or not self._backend.delivers_on_commit:
             return ""

@@ -96,7 +96,7 @@ class Lifecycle:
     def _charge(self, document: Document, message: AcceptedMessage) -> Document:
         """Charge for a message of the route "WW" at its first change of state.
 
-        Return its document, to which this method adds the price.
+        Return `document`. If the message was charged now, the returned document has the price.
         """
         is_charged = message.charged or message.document["state"] != "NEW"
         if message.route in ("IT", "ES") or is_charged:

@@ -73,7 +73,7 @@ def moved(document: Document, state: str) -> Document:
 
 
 def as_pending(document: Document) -> Document:
-    """Return a copy of the object of a message, with PENDING in place of its final state."""
+    """Return a copy of the JSON object of a message, in which the message is still PENDING."""
     sent = document["sentAt"] or document["createdAt"]
     return {**document, "state": "PENDING", "updatedAt": sent, "deliveredAt": None}
 
