@@ -180,7 +180,7 @@ class Evidence:
         return count % PAGE == 0 and (oldest is None or oldest >= start - CLOCK_SKEW)
 
     def _doubt_between(self, send: PossibleSend, before: Control, after: Control) -> Reason | None:
-        """Return the reason why the message may have arrived; None if the list proves its absence.
+        """Return why the message may have been sent, or None if the list proves that it was not.
 
         `before` and `after` are the controls: messages of ours sent before and after this one.
         """
