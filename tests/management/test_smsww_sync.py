@@ -78,7 +78,10 @@ def test_it_names_the_time_from_which_a_later_sync_can_decide(command, row):
     until = moments[0] + timedelta(minutes=10)
     shown = f"{local_time(until + timedelta(seconds=1)):%Y-%m-%d %H:%M:%S %Z}"
     text = command(default=ListedBackend(control))
-    again = f"run smsww_sync again after {shown}: it can then decide about the oldest, if "
+    again = (
+        f"run smsww_sync again after {shown}: it can then decide about the oldest, if the "
+        "gateway's list shows a later message of this alias by then (2): "
+    )
     assert f"{Reason.TOO_EARLY.value}; {again}" in text
     said = json.loads(command("--json", default=ListedBackend(control)))["default"]
     assert said["retry_at"] == until.isoformat()
