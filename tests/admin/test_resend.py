@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_smsww import (
@@ -190,6 +191,14 @@ def test_the_question_does_not_count_what_a_resend_would_refuse(browser, make_me
     said = ("2 messages can be sent again now", "plus sign", "do-not-send list")
     assert not missing(question, *said)
     assert smsoutbox == []
+
+
+def test_the_question_about_one_message_checks_it_once(browser, make_message):
+    message = make_message(state=State.FAILED)
+    with CaptureQueriesContext(connection) as captured:
+        browser.get(resend_page(message))
+    lists = [one["sql"] for one in captured if "django_smsww_suppression" in one["sql"]]
+    assert len(lists) == 1
 
 
 def test_a_resend_is_sized_and_priced_alike_at_once_and_through_the_queue(browser, make_message):

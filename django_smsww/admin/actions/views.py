@@ -31,6 +31,9 @@ from .settle import Settle
 RESEND, REFRESH, SETTLE = Resend(), Refresh(), Settle()
 ACTIONS: tuple[Action, ...] = (RESEND, REFRESH, Cancel(), SETTLE)
 
+Reasons = list[tuple[Message, Text]]
+"""Messages, each with the reason why the action refuses it, or with ""."""
+
 
 def offers(model_admin: ReadOnlyAdmin, request: HttpRequest, message: Message) -> dict[str, Any]:
     """Return the buttons of a message's page, and the reason if "resend" or "settle" is missing."""
@@ -104,7 +107,7 @@ class ActionPage:
         if reason := self.action.why_refused(message, self.request.user):
             return self._refuse(message, form, reason)
         if not form.is_valid():
-            return self._ask_one(message, form)
+            return self._ask_one(message, form, reason)
         [result] = self._results([message], form.cleaned_data)
         if result.row is None:
             return self._refuse(message, form, result.problem)
@@ -118,7 +121,8 @@ class ActionPage:
         """
         self._say(reason, messages.WARNING)
         if form.data.get("reason"):
-            return self._ask_one(message, form)
+            refused = self.action.why_refused(message, self.request.user)
+            return self._ask_one(message, form, refused)
         return self.model_admin.redirect_to(self.request, "change", _newest(message).pk)
 
     def ask_selected(self, queryset: QuerySet[Any]) -> TemplateResponse | None:
@@ -194,9 +198,10 @@ class ActionPage:
     def _say(self, text: Text, level: int) -> None:
         self.model_admin.message_user(self.request, str(text), level)
 
-    def _ask_one(self, message: Message, form: Any) -> TemplateResponse:
+    def _ask_one(self, message: Message, form: Any, reason: Text) -> TemplateResponse:
         title, refresh_page = self.action.title, self._refresh_page(message)
-        return self._ask([message], form, title=title, original=message, refresh_page=refresh_page)
+        reasons = [(message, reason)]
+        return self._ask(reasons, form, title=title, original=message, refresh_page=refresh_page)
 
     def _refresh_page(self, message: Message) -> str:
         """Return the URL for the button "Refresh" on the page "settle", or "" for no button."""
@@ -206,10 +211,11 @@ class ActionPage:
         return self.model_admin.filtered_url(self.request, REFRESH.name, message.pk)
 
     def _ask_many(self, rows: list[Message], form: Any) -> TemplateResponse:
-        return self._ask(rows, form, title=self.action.title_selected)
+        reasons = [(row, self.action.why_refused(row, self.request.user)) for row in rows]
+        return self._ask(reasons, form, title=self.action.title_selected)
 
-    def _ask(self, rows: list[Message], form: Any, **context: Any) -> TemplateResponse:
-        context |= _question(rows, self.action, self.request)
+    def _ask(self, reasons: Reasons, form: Any, **context: Any) -> TemplateResponse:
+        context |= _question(reasons, self.action, Viewer.of(self.request))
         if self.action.sends:
             context |= banner(self.request)
         return self.model_admin.render_page(
@@ -235,10 +241,8 @@ def _keys(request: HttpRequest) -> set[int]:
     return {int(key) for key in sent if key.isascii() and key.isdigit() and len(key) < 19}
 
 
-def _question(rows: list[Message], action: Action, request: HttpRequest) -> dict[str, Any]:
+def _question(reasons: Reasons, action: Action, viewer: Viewer) -> dict[str, Any]:
     """Return the context of the confirmation page: messages, segments, countries and costs."""
-    viewer = Viewer.of(request)
-    reasons = [(row, action.why_refused(row, request.user)) for row in rows]
     leaving = [row for row, reason in reasons if not reason]
     size = Message.objects.filter(pk__in=[row.pk for row in leaving])
     return {
