@@ -62,8 +62,8 @@ def _queue(records: Data, now: datetime) -> Findings:
     due = records["due"]
     if due["oldest_at"] is None or now - due["oldest_at"] < QUEUE_WAIT:
         return
-    if any(one["scope"] == "alias" for one in records["suspensions"]):
-        return  # they wait for the end of the pause
+    if _pauses(records):
+        return  # the messages wait for the end of the pause
     text = (
         f"{due['count']} messages should have left by now: is smsww_worker running, and is it fast "
         "enough?"
@@ -102,12 +102,16 @@ def _overdue(records: Data, now: datetime) -> Findings:
 
 
 def _suspended(records: Data, now: datetime) -> Findings:
-    for one in records["suspensions"]:
-        if one["scope"] == "alias":
-            why = " ".join(filter(None, (one["error"], one["reason"])))
-            cause = f"An error paused the alias ({why})." if why else "A person paused the alias."
-            texts = (cause, error_kind(one["error"]).remedy, "smsww_resume ALIAS ends the pause.")
-            yield _needed("suspended", " ".join(filter(None, texts)))
+    for one in _pauses(records):
+        why = " ".join(filter(None, (one["error"], one["reason"])))
+        cause = f"An error paused the alias ({why})." if why else "A person paused the alias."
+        texts = (cause, error_kind(one["error"]).remedy, "smsww_resume ALIAS ends the pause.")
+        yield _needed("suspended", " ".join(filter(None, texts)))
+
+
+def _pauses(records: Data) -> list[Data]:
+    """Return the suspensions of the whole alias, without those of one batch or one text."""
+    return [one for one in records["suspensions"] if one["scope"] == "alias"]
 
 
 def _silence(records: Data, now: datetime) -> Findings:
