@@ -25,9 +25,8 @@ class UniqueIfSet(models.UniqueConstraint):
     """A unique constraint whose index leaves out the rows in which the first field is NULL.
 
     SQL allows many NULLs in a unique index, so the constraint accepts the same rows as
-    `UniqueConstraint`.
-    An UPDATE of a row that the index leaves out is cheaper. MariaDB has no partial indexes, so its
-    index contains all rows.
+    `UniqueConstraint`. An UPDATE of a row that the index leaves out is cheaper. MariaDB has no
+    partial indexes, so its index contains all rows.
     """
 
     def _get_condition_sql(
